@@ -1,0 +1,23 @@
+"""The codecs: one folder a method. The registry is closed, a file can never name code to load."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import Unsupported
+
+if TYPE_CHECKING:
+    from ..format import DDSetFile
+    from .base import Samples
+
+ENCODERS = ("podd",)
+
+
+def decode(file: DDSetFile) -> Samples:
+    """Turn a read file into samples; raises Unsupported for a codec this version cannot decode."""
+    name = file.manifest.codec["name"]
+    if name == "podd":
+        from .podd.decode import decode as decode_podd
+
+        return decode_podd(file.manifest, file.arrays)
+    raise Unsupported(f"codec '{name}' cannot be decoded by this version; known: podd")

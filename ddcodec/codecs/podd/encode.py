@@ -1,0 +1,207 @@
+"""PoDD encoder: load -> order -> labels -> distil -> quantise -> pack."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ... import __version__
+from ...distill import checkpoint
+from ...distill.rng import generator
+from ...errors import OutputError
+from ...format import Manifest, Storage, write
+from ...preprocess import Preprocess, fit_standardise
+from ...sources.base import Source
+from .distil import Distiller, Run
+from .labels import cell_owners, fixed_labels, initial_labels, pooling_weights
+from .order import ClassOrder
+from .params import PoDDParams
+from .plan import Plan, with_steps
+from .poster import PosterGeometry, cell_edges
+from .variables import PosterVariables
+
+NOISE_ON_MEANS = 0.1  # std of the noise added to class means, in units of preprocessed pixels
+
+
+def encode(source: Source, plan: Plan, run: Run, out: Path, *, seconds: float | None) -> Manifest:
+    """Distil ``source`` as ``plan`` says and write the file at ``out``; return its manifest.
+
+    ``seconds`` bounds the optimisation: the number of steps that fits is measured first and then
+    fixed, so that the same file can be made again with ``--steps``.
+    """
+    preprocessing = fit_standardise(source.train.images)
+    real = real_tensors(source, preprocessing, run.device)
+    variables = initial_variables(plan, real, run.device)
+    run.checkpoint = out.with_name(out.name + ".checkpoint")
+    params = plan.params
+    identity = {"params": params.as_dict(), "source": source.digest(), "version": __version__}
+    if seconds is not None:
+        identity["params"].pop("stages")
+        identity["seconds"] = seconds
+    fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    if seconds is not None:
+        params = _fit_steps(params, variables, real, run, fingerprint, seconds)
+    distiller = Distiller(params, variables, real, run, fingerprint)
+    steps = distiller.distil()
+    manifest = pack(source, plan, params, variables, preprocessing, steps, out)
+    run.checkpoint.unlink(missing_ok=True)
+    return manifest
+
+
+def real_tensors(
+    source: Source, preprocessing: dict[str, Any], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Return all training images float32 (N, C, H, W), preprocessed, and labels int64 (N,)."""
+    x = Preprocess(preprocessing, source.channels, source.height, source.width)(
+        source.train.images
+    )
+    return x.to(device), torch.from_numpy(source.train.labels).to(device)
+
+
+def initial_variables(
+    plan: Plan, real: tuple[Tensor, Tensor], device: torch.device
+) -> PosterVariables:
+    """Return the poster and labels that the optimisation starts from."""
+    params, geometry, order = plan.params, plan.geometry, plan.order
+    channels, height, width = real[0].shape[1:]
+    g = generator(params.seed, "poster")
+    noise = torch.randn((channels, geometry.height, geometry.width), generator=g)
+    if params.init == "noise":
+        # The scale of the published code: one image area has unit L2 norm, lr 1e-3 is tuned to it.
+        poster = noise / (channels * height * width) ** 0.5
+    else:
+        poster = class_mean_poster(geometry, order, *real) + NOISE_ON_MEANS * noise
+    n = len(plan.classes)
+    if params.label_kind == "fixed":
+        return PosterVariables(
+            geometry, poster.to(device), fixed=fixed_labels(geometry, order, n)
+        )
+    owners = cell_owners(geometry, order, params.label_grid)
+    return PosterVariables(
+        geometry,
+        poster.to(device),
+        label_array=initial_labels(owners, n),
+        weights=pooling_weights(geometry, params.label_grid, params.label_pooling),
+        owners=owners,
+        label_floor=params.label_floor,
+    )
+
+
+def class_mean_poster(
+    geometry: PosterGeometry, order: ClassOrder, x: Tensor, y: Tensor
+) -> Tensor:
+    """Return a poster (C, H, W) with each class's mean image resized into the class's cell."""
+    grid_x, grid_y = order.grid
+    poster = torch.zeros(x.shape[1], geometry.height, geometry.width)
+    tops, lefts = cell_edges(geometry.height, grid_y), cell_edges(geometry.width, grid_x)
+    means = {}
+    for cell, owner in enumerate(order.cells):
+        if owner not in means:
+            means[owner] = x[y == owner].double().mean(0).float().cpu()[None]
+        row, column = divmod(cell, grid_x)
+        top, bottom = tops[row], tops[row + 1]
+        left, right = lefts[column], lefts[column + 1]
+        poster[:, top:bottom, left:right] = F.interpolate(
+            means[owner], (bottom - top, right - left), mode="bicubic", antialias=True
+        )[0]
+    return poster
+
+
+def _fit_steps(
+    params: PoDDParams,
+    variables: PosterVariables,
+    real: tuple[Tensor, Tensor],
+    run: Run,
+    fingerprint: str,
+    seconds: float,
+) -> PoDDParams:
+    """Return ``params`` with as many steps as fit into ``seconds``."""
+    assert run.checkpoint is not None
+    if run.resume and run.checkpoint.exists():
+        _, meta = checkpoint.load(run.checkpoint, fingerprint)
+        return with_steps(params, sum(meta["steps"]))
+    start = time.monotonic()
+    if any(stage.method == "rat" for stage in params.stages):
+        # Rates are constant there, so the run may simply stop when the time is over.
+        run.deadline = start + seconds
+        return params
+    timing = Distiller(params, variables, real, replace(run, checkpoint=None), fingerprint)
+    total = max(1, params.steps)
+    mean_step = sum(
+        stage.steps / total * timing.seconds_per_step(stage.method) for stage in params.stages
+    )
+    left = seconds - (time.monotonic() - start)
+    return with_steps(params, max(len(params.stages), int(left / mean_step)))
+
+
+def pack(
+    source: Source,
+    plan: Plan,
+    params: PoDDParams,
+    variables: PosterVariables,
+    preprocessing: dict[str, Any],
+    steps: int,
+    out: Path,
+) -> Manifest:
+    """Quantise poster and labels, write the file, return the manifest with its digests."""
+    arrays: dict[str, NDArray[np.float32]] = {"poster": variables.poster.cpu().numpy()}
+    storage = {"poster": Storage(bits=params.poster_bits, per_channel=True)}
+    grid_x, grid_y = params.label_grid
+    labels: dict[str, Any] = {"kind": params.label_kind, "pooling": params.label_pooling}
+    if variables.label_array is not None:
+        labels["grid"] = [grid_x, grid_y]
+        array = variables.label_array.cpu().numpy()
+        arrays["labels"] = array.reshape(grid_y, grid_x, -1)
+        storage["labels"] = Storage(bits=params.label_bits)
+    order: dict[str, Any] = {
+        "grid": list(plan.order.grid),
+        "cells": [int(c) for c in plan.order.cells],
+        "rule": plan.order.rule,
+    }
+    if plan.order.score is not None:
+        order["score"] = float(f"{plan.order.score:.6g}")
+    manifest = Manifest(
+        codec={"name": "podd", "version": 1, "params": {}},
+        classes=source.classes,
+        image={
+            "channels": source.channels,
+            "height": source.height,
+            "width": source.width,
+            "colour": "grey" if source.channels == 1 else "rgb",
+            "preprocessing": preprocessing,
+        },
+        tensors={},
+        labels=labels,
+        order=order,
+        patches={
+            "grid": list(params.patch_grid),
+            "size": [source.height, source.width],
+            "origins": "linspace-half-even",
+        },
+        recipe=plan.recipe,
+        source={
+            "name": source.name,
+            "split": "train",
+            "count": len(source.train.labels),
+            "digest": source.digest(),
+        },
+        provenance={
+            "tool": f"ddcodec {__version__}",
+            "command": plan.command(steps),
+            "seed": params.seed,
+        },
+    )
+    try:
+        return write(out, manifest, arrays, storage)
+    except OSError as error:  # the writer names what it knows; anything else still gets one line
+        raise OutputError(f"{out}: cannot write: {error.strerror}") from None

@@ -1,0 +1,262 @@
+"""From a request (source, budget, profile) to complete settings: geometry, order, stages, recipe."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from ...errors import UsageError
+from ...sources.base import Source
+from .order import ClassOrder, class_grid, order_classes
+from .params import LabelKind, PoDDParams, Pooling, Stage
+from .poster import PosterGeometry, default_patch_grid, poster_size
+from .presets import PoDDPreset, preset_for
+
+QUICK_STEPS = 2000
+QUICK_KERNEL_SHARE = 0.65  # of the outer steps; they are several times cheaper than unrolled ones
+PROFILES = ("paper", "quick")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A complete encode: ``params`` decides the result, the rest follows from it and the source."""
+
+    params: PoDDParams
+    geometry: PosterGeometry
+    order: ClassOrder
+    classes: tuple[str, ...]
+    recipe: dict[str, Any]
+    command: Callable[[int], str]
+
+
+def make_plan(
+    source: Source,
+    *,
+    ipc: float,
+    profile: str,
+    steps: int | None,
+    seed: int,
+    order: str,
+    labels: str,
+    label_pooling: str,
+    patches: tuple[int, int] | None,
+    quality: str,
+) -> Plan:
+    """Choose whatever the caller left open; raise UsageError for what cannot work."""
+    _check("--profile", profile, PROFILES)
+    _check("--labels", labels, ("auto", "fixed", "learned"))
+    _check("--label-pooling", label_pooling, ("auto", "area", "cell"))
+    poster_bits, label_bits = quality_bits(quality)
+    n, height, width = len(source.classes), source.height, source.width
+    preset = preset_for(source.name)
+    grid = preset.class_grid or class_grid(n)
+    poster = preset.poster_sizes.get(ipc) or poster_size(ipc, n, height, width, grid)
+    patch_grid = patches or _patch_grid(preset, profile, poster, (height, width), grid)
+    geometry = PosterGeometry(*poster, height, width, *patch_grid)
+    class_order = order_classes(order, source, grid)
+    grid = class_order.grid
+    kind = _label_kind(labels, profile, preset, ipc)
+    pooling = _pooling(label_pooling, profile, kind)
+    quick = profile == "quick"
+    stages = quick_stages(ipc) if quick else paper_stages(preset, geometry.num_patches)
+    params = PoDDParams(
+        ipc=ipc,
+        profile=profile,
+        poster=poster,
+        patch_grid=patch_grid,
+        class_grid=grid,
+        cells=class_order.cells,
+        label_kind=kind,
+        label_pooling=pooling,
+        label_grid=_label_grid(kind, pooling, grid, patch_grid),
+        label_floor=LABEL_FLOOR,
+        init="class-means" if quick else "noise",
+        stages=stages,
+        depth=network_depth(height, width, quick),
+        width=64 if quick else 128,
+        pool_size=8,
+        seed=seed,
+        poster_bits=poster_bits,
+        label_bits=label_bits,
+    )
+    if steps is not None:
+        params = with_steps(params, steps)
+    options = {
+        "--profile": profile,
+        "--order": order,
+        "--labels": labels,
+        "--label-pooling": label_pooling,
+        "--patches": "auto" if patches is None else f"{patches[0]}x{patches[1]}",
+        "--quality": quality,
+    }
+
+    def command(done: int) -> str:
+        given = [(k, v) for k, v in options.items() if v not in ("auto", "high")]
+        words = ["ddcodec", "encode", source.name, "--ipc", f"{ipc:g}", "--steps", str(done)]
+        words += ["--seed", str(seed)]
+        # A path says where a file lay on one machine; its name is enough to recognise it.
+        words += [w for k, v in given for w in (k, Path(v).name)]
+        return shlex.join(words)
+
+    recipe = student_recipe(params, preset)
+    return Plan(params, geometry, class_order, source.classes, recipe, command)
+
+
+LABEL_FLOOR = 0.2
+
+
+def quick_stages(ipc: float) -> tuple[Stage, ...]:
+    """Return the two stages of the quick profile at their default length."""
+    small = ipc < 0.7
+    kernel = Stage(
+        method="kernel",
+        steps=round(QUICK_STEPS * QUICK_KERNEL_SHARE),
+        lr_poster=0.06,
+        lr_labels=0.01,
+        cosine=True,
+        window=0,
+        total_steps=49,
+        real_batch=256,
+        distilled_batch=0,
+        inner_lr=5e-3,
+        betas=(0.9, 0.99),
+        augment_synthetic="none",
+        augment_real="none",
+    )
+    unroll = replace(
+        kernel,
+        method="pool",
+        steps=QUICK_STEPS - kernel.steps,
+        lr_poster=0.05 if small else 0.03,
+        window=10,
+    )
+    return kernel, unroll
+
+
+def paper_stages(preset: PoDDPreset, num_patches: int) -> tuple[Stage, ...]:
+    """Return RaT-BPTT with the published settings of a data set (paper section 5.1)."""
+    return (
+        Stage(
+            method="rat",
+            steps=preset.outer_steps,
+            lr_poster=preset.lr,
+            lr_labels=preset.lr,
+            cosine=False,
+            window=preset.window,
+            total_steps=preset.total_steps,
+            real_batch=preset.real_batch,
+            distilled_batch=min(preset.distilled_batch, num_patches),
+            inner_lr=preset.inner_lr,
+            betas=(0.9, 0.999),
+            augment_synthetic="flip_rotate",
+            augment_real="flip_rotate",
+            label_warmup=0,
+        ),
+    )
+
+
+def with_steps(params: PoDDParams, steps: int) -> PoDDParams:
+    """Return ``params`` with ``steps`` outer steps in all, shared out as in the default."""
+    if len(params.stages) == 1:
+        return replace(params, stages=(replace(params.stages[0], steps=steps),))
+    kernel, unroll = params.stages
+    first = min(round(steps * QUICK_KERNEL_SHARE), steps - 1)
+    return replace(
+        params, stages=(replace(kernel, steps=first), replace(unroll, steps=steps - first))
+    )
+
+
+def student_recipe(params: PoDDParams, preset: PoDDPreset) -> dict[str, Any]:
+    """Return how to train on the file: the inner loop's own settings, run to the end."""
+    last = params.stages[-1]
+    quick = params.profile == "quick"
+    return {
+        "network": {
+            "name": "convnet",
+            "depth": params.depth,
+            "width": params.width,
+            "norm": "instance",
+        },
+        "optimizer": {"name": "adam", "lr": last.inner_lr},
+        "steps": 100 if quick else preset.student_steps,
+        "batch_size": last.distilled_batch or params.patch_grid[0] * params.patch_grid[1],
+        "augment": last.augment_synthetic,
+        "loss": "soft_cross_entropy",
+    }
+
+
+def network_depth(height: int, width: int, quick: bool) -> int:
+    """Return the blocks of the ConvNet: 3 for 32 px, 4 for 64 px (paper section 5.1).
+
+    Small images get fewer, so that at least 2x2 features are left: 2 for 8 px digits.
+    """
+    del quick
+    side = min(height, width)
+    depth = 1
+    while depth < 4 and side // 2 ** (depth + 1) >= 2:
+        depth += 1
+    return 3 if 24 <= side < 48 else depth
+
+
+def quality_bits(quality: str) -> tuple[int | None, int | None]:
+    """Return bits of poster and labels for a ``--quality`` value; None means float32."""
+    named: dict[str, tuple[int | None, int | None]] = {
+        "lossless": (None, None),
+        "high": (8, 8),
+        "small": (5, 6),
+    }
+    if quality in named:
+        return named[quality]
+    match = re.fullmatch(r"bits=([2-8])", quality)
+    if not match:
+        raise UsageError(
+            f"--quality {quality} is unknown; use lossless, high, small or bits=N with N from 2 to 8"
+        )
+    return int(match[1]), 8
+
+
+def _patch_grid(
+    preset: PoDDPreset,
+    profile: str,
+    poster: tuple[int, int],
+    patch: tuple[int, int],
+    grid: tuple[int, int],
+) -> tuple[int, int]:
+    if preset.patch_grid is not None:
+        return preset.patch_grid
+    if profile == "paper":
+        return default_patch_grid(poster, patch, grid)
+    # One patch a class and one between neighbours: more did not help within minutes on digits.
+    free = (poster[1] - patch[1] + 1, poster[0] - patch[0] + 1)
+    return min(2 * grid[0] - 1, free[0]), min(grid[1], free[1])
+
+
+def _label_kind(labels: str, profile: str, preset: PoDDPreset, ipc: float) -> LabelKind:
+    if labels != "auto":
+        return cast(LabelKind, labels)
+    return "learned" if profile == "quick" else preset.labels(ipc)
+
+
+def _pooling(pooling: str, profile: str, kind: LabelKind) -> Pooling:
+    if kind == "fixed":
+        return "majority"
+    if pooling != "auto":
+        return cast(Pooling, pooling)
+    return "cell" if profile == "quick" else "area"
+
+
+def _label_grid(
+    kind: LabelKind, pooling: Pooling, grid: tuple[int, int], patches: tuple[int, int]
+) -> tuple[int, int]:
+    cells = grid[0] * grid[1]
+    one_each = pooling == "cell" and patches[0] * patches[1] <= 2 * cells
+    return patches if one_each else grid
+
+
+def _check(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise UsageError(f"{option} {value} is unknown; use one of: {', '.join(allowed)}")

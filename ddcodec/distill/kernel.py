@@ -1,0 +1,58 @@
+"""Kernel ridge regression on network features: a cheap first stage before any unrolling.
+
+The distilled set is good where a ridge regression on its features predicts real labels (FRePo,
+Zhou et al., NeurIPS 2022). One step costs one forward and one backward pass, no second
+derivatives. The regression is solved in float32 on a P x P matrix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .networks import ConvNet
+
+RIDGE = 1e-3  # relative to the mean diagonal of the kernel
+
+
+@dataclass(frozen=True)
+class KernelGradient:
+    """Loss (0-d) and gradients for patches (P, C, h, w) and labels (P, n)."""
+
+    loss: Tensor
+    grad_patches: Tensor
+    grad_labels: Tensor
+
+
+def kernel_gradient(
+    net: ConvNet,
+    flat: Tensor,
+    patches: Tensor,
+    labels: Tensor,
+    real_x: Tensor,
+    real_y: Tensor,
+) -> KernelGradient:
+    """Differentiate the regression error on a real batch with respect to the distilled set.
+
+    Args:
+        net: the feature extractor.
+        flat: its parameters, float32 (num_params,).
+        patches: float32 (P, C, h, w); labels: float32 (P, n), rows summing to 1.
+        real_x: float32 (B, C, h, w); real_y: int64 (B,).
+    """
+    patches = patches.detach().requires_grad_()
+    labels = labels.detach().requires_grad_()
+    n = labels.shape[1]
+    with torch.no_grad():
+        real = net.features(flat, real_x)
+        target = torch.nn.functional.one_hot(real_y, n).to(real.dtype) - 1.0 / n
+    distilled = net.features(flat, patches)
+    gram = distilled @ distilled.T
+    ridge = RIDGE * gram.diagonal().mean()
+    gram = gram + ridge * torch.eye(len(patches), dtype=gram.dtype, device=gram.device)
+    solution = torch.linalg.solve(gram, labels - 1.0 / n)
+    loss = 0.5 * (real @ (distilled.T @ solution) - target).square().sum(1).mean()
+    grad_patches, grad_labels = torch.autograd.grad(loss, (patches, labels))
+    return KernelGradient(loss.detach(), grad_patches, grad_labels)

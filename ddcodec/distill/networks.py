@@ -1,0 +1,95 @@
+"""The field's ConvNet as a function of one flat parameter vector."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ConvNet:
+    """Blocks of 3x3 convolution, instance norm, ReLU and 2x2 average pooling; a linear head.
+
+    The architecture of the evaluation protocol of DSA, MTT, RaT-BPTT and PoDD (paper section
+    5.1). The convolutions have no bias: before an instance norm its gradient is zero. All
+    parameters lie in one flat vector, so an inner optimiser is a few operations on one tensor.
+
+    Attributes:
+        channels, height, width: of the images.
+        classes: outputs.
+        depth: blocks; a block pools only while the smaller side is at least 2.
+        filters: channels of every block.
+    """
+
+    channels: int
+    height: int
+    width: int
+    classes: int
+    depth: int = 3
+    filters: int = 128
+    _shapes: tuple[tuple[int, ...], ...] = field(init=False, repr=False)
+    _sizes: tuple[int, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        shapes: list[tuple[int, ...]] = []
+        incoming, height, width = self.channels, self.height, self.width
+        for _ in range(self.depth):
+            shapes += [(self.filters, incoming, 3, 3), (self.filters,), (self.filters,)]
+            incoming = self.filters
+            if min(height, width) >= 2:
+                height, width = height // 2, width // 2
+        shapes += [(self.classes, incoming * height * width), (self.classes,)]
+        object.__setattr__(self, "_shapes", tuple(shapes))
+        object.__setattr__(self, "_sizes", tuple(math.prod(s) for s in shapes))
+
+    @property
+    def num_params(self) -> int:
+        """Length of the flat parameter vector."""
+        return sum(self._sizes)
+
+    def init(
+        self, generator: torch.Generator, device: torch.device | str = "cpu"
+    ) -> Tensor:
+        """Return fresh parameters, float32 (num_params,).
+
+        Weights are uniform within 1/sqrt(fan in), PyTorch's default for these layers; norms
+        start at scale 1 and shift 0.
+        """
+        parts: list[Tensor] = []
+        fan_in = 1
+        for index, shape in enumerate(self._shapes):
+            if len(shape) > 1:
+                fan_in = math.prod(shape[1:])
+            if len(shape) > 1 or index == len(self._shapes) - 1:
+                uniform = torch.rand(math.prod(shape), generator=generator)
+                parts.append((uniform * 2 - 1) / math.sqrt(fan_in))
+            else:
+                is_scale = index % 3 == 1
+                parts.append(torch.ones(shape) if is_scale else torch.zeros(shape))
+        return torch.cat(parts).to(device)
+
+    def features(self, flat: Tensor, x: Tensor) -> Tensor:
+        """Return the head's inputs, (N, F), for parameters (num_params,) and images (N, C, H, W)."""
+        return self._blocks(self._views(flat), x)
+
+    def __call__(self, flat: Tensor, x: Tensor) -> Tensor:
+        """Return logits (N, classes)."""
+        views = self._views(flat)
+        return F.linear(self._blocks(views, x), views[-2], views[-1])
+
+    def _views(self, flat: Tensor) -> list[Tensor]:
+        parts = flat.split(self._sizes)
+        return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+
+    def _blocks(self, views: list[Tensor], x: Tensor) -> Tensor:
+        for block in range(self.depth):
+            weight, scale, shift = views[3 * block : 3 * block + 3]
+            x = F.conv2d(x, weight, padding=1)
+            x = F.relu(F.group_norm(x, self.filters, scale, shift))
+            if min(x.shape[2:]) >= 2:
+                x = F.avg_pool2d(x, 2)
+        return x.flatten(1)

@@ -1,0 +1,77 @@
+"""The outer optimiser: Adam on the distilled variables, gradient clipping, annealing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+class OuterAdam:
+    """Adam over a few tensors, changed in place, with one learning rate each.
+
+    A tensor whose gradient is None in a step does not move and keeps its moments.
+    """
+
+    def __init__(
+        self, tensors: Sequence[Tensor], rates: Sequence[float], betas: tuple[float, float]
+    ) -> None:
+        self._tensors = list(tensors)
+        self._rates = list(rates)[: len(self._tensors)]
+        self._betas = betas
+        self._m = [torch.zeros_like(t) for t in self._tensors]
+        self._v = [torch.zeros_like(t) for t in self._tensors]
+        self._count = [0] * len(self._tensors)
+
+    def step(self, gradients: Sequence[Tensor | None], scale: float = 1.0) -> None:
+        """Move every tensor by its learning rate times ``scale``."""
+        b1, b2 = self._betas
+        for i, gradient in enumerate(gradients):
+            if gradient is None:
+                continue
+            self._count[i] += 1
+            t = self._count[i]
+            m = self._m[i].mul_(b1).add_(gradient, alpha=1 - b1)
+            v = self._v[i].mul_(b2).addcmul_(gradient, gradient, value=1 - b2)
+            root = (v / (1 - b2**t)).sqrt_().add_(1e-8)
+            rate = self._rates[i] * scale / (1 - b1**t)
+            self._tensors[i].addcdiv_(m, root, value=-rate)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the moments and counters for a checkpoint."""
+        state = {"outer.count": torch.tensor(self._count)}
+        for i, (m, v) in enumerate(zip(self._m, self._v, strict=True)):
+            state[f"outer.m{i}"] = m.clone()
+            state[f"outer.v{i}"] = v.clone()
+        return state
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take the moments and counters back."""
+        self._count = [int(c) for c in tensors["outer.count"].tolist()]
+        for i in range(len(self._tensors)):
+            self._m[i].copy_(tensors[f"outer.m{i}"])
+            self._v[i].copy_(tensors[f"outer.v{i}"])
+
+
+class EmaClip:
+    """Clip a gradient to twice the running mean of its norm (the method's own clipping).
+
+    ``mean = .9 mean + .1 norm``, then the gradient is scaled down to at most ``2 mean``.
+    """
+
+    def __init__(self) -> None:
+        self.mean: Tensor | None = None
+
+    def __call__(self, gradient: Tensor) -> Tensor:
+        """Return the clipped gradient; a 0-d tensor does all the work, so nothing waits for it."""
+        norm = gradient.norm()
+        self.mean = norm if self.mean is None else 0.9 * self.mean + 0.1 * norm
+        return gradient * (2 * self.mean / norm.clamp_min(1e-30)).clamp_max(1.0)
+
+
+def cosine(step: int, total: int, final: float = 0.02) -> float:
+    """Return the annealing factor of ``step`` (0 <= step < total): 1 at first, ``final`` at last."""
+    done = step / max(1, total)
+    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * done))

@@ -1,0 +1,26 @@
+"""What long work tells whoever watches it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Reporter(Protocol):
+    """Told of each stage and step; must return at once and must not raise."""
+
+    def stage(self, name: str, steps: int) -> None:
+        """A stage of ``steps`` steps begins (or goes on after a resume)."""
+
+    def step(self, done: int, loss: float) -> None:
+        """``done`` steps of the stage are finished; ``loss`` is that of the last one."""
+
+
+class _Silent:
+    def stage(self, name: str, steps: int) -> None:
+        pass
+
+    def step(self, done: int, loss: float) -> None:
+        pass
+
+
+SILENT: Reporter = _Silent()

@@ -1,0 +1,229 @@
+"""RaT-BPTT: gradients of a real batch's loss through the last steps of an inner training run.
+
+Feng et al., "Embarrassingly simple dataset distillation", as used by PoDD (paper section 3). The
+inner optimiser is Adam. Its adjoint is written by hand; autograd is asked only for the inner
+loss's Hessian-vector product. The window runs forward once, keeping three small vectors a step,
+and is walked backwards step by step, so memory is that of one step however long the window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .augment import augment
+from .networks import ConvNet
+from .rng import generator
+
+
+@dataclass(frozen=True)
+class InnerLoop:
+    """The inner training run.
+
+    Attributes:
+        lr, betas, eps: Adam's. The root is sqrt(v + eps^2), which has a derivative at 0.
+        augment_synthetic, augment_real: names in ``augment.AUGMENTATIONS``.
+        seed: keys the augmentations, which are drawn again alike on the way back.
+        real_chunk: real images at once, a bound on memory.
+    """
+
+    lr: float
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    augment_synthetic: str = "none"
+    augment_real: str = "none"
+    seed: int = 0
+    real_chunk: int = 500
+
+
+@dataclass(frozen=True)
+class AdamState:
+    """Parameters and moments, float32 (num_params,) each, after ``step`` steps."""
+
+    flat: Tensor
+    m: Tensor
+    v: Tensor
+    step: int
+
+    @classmethod
+    def fresh(cls, flat: Tensor) -> AdamState:
+        """Return the state before the first step."""
+        return cls(flat, torch.zeros_like(flat), torch.zeros_like(flat), 0)
+
+
+@dataclass(frozen=True)
+class MetaGradient:
+    """Loss on the real batch (0-d), gradients for patches (P, C, h, w) and labels (P, n), end."""
+
+    loss: Tensor
+    grad_patches: Tensor
+    grad_labels: Tensor
+    end_state: AdamState
+
+
+def sample_truncation(generator: torch.Generator, window: int, total: int) -> int:
+    """Return the inner steps before the window: uniform in 0..total - window (paper section 3)."""
+    return int(torch.randint(max(0, total - window) + 1, (1,), generator=generator))
+
+
+def soft_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean cross-entropy of logits (N, n) against soft labels (N, n)."""
+    return -(labels * F.log_softmax(logits, 1)).sum(1).mean()
+
+
+def inner_steps(
+    net: ConvNet,
+    state: AdamState,
+    patches: Tensor,
+    labels: Tensor,
+    batches: Sequence[Tensor | None],
+    inner: InnerLoop,
+) -> AdamState:
+    """Train on the distilled set, one step for each index tensor (None: all), without a graph."""
+    for batch in batches:
+        gradient = _inner_gradient(net, state, patches, labels, batch, inner)
+        state = _adam(state, gradient, inner)
+    return state
+
+
+def meta_gradient(
+    net: ConvNet,
+    state: AdamState,
+    patches: Tensor,
+    labels: Tensor,
+    batches: Sequence[Tensor | None],
+    real_x: Tensor,
+    real_y: Tensor,
+    inner: InnerLoop,
+) -> MetaGradient:
+    """Unroll one step for each of ``batches`` from ``state`` and differentiate the real loss.
+
+    Args:
+        net: the student.
+        state: where the window begins.
+        patches: float32 (P, C, h, w); labels: float32 (P, n).
+        batches: int64 index tensors into the patches; None is the whole set.
+        real_x: float32 (B, C, h, w); real_y: int64 (B,).
+        inner: settings of the inner run.
+    """
+    states = [state]
+    gradients: list[Tensor] = []
+    for batch in batches:
+        gradients.append(_inner_gradient(net, states[-1], patches, labels, batch, inner))
+        states.append(_adam(states[-1], gradients[-1], inner))
+    end = states[-1]
+    loss, back_flat = _real_loss(net, end, real_x, real_y, inner)
+    back_m = torch.zeros_like(back_flat)
+    back_v = torch.zeros_like(back_flat)
+    grad_patches = torch.zeros_like(patches)
+    grad_labels = torch.zeros_like(labels)
+    for t in range(len(gradients) - 1, -1, -1):
+        back_gradient, back_m, back_v = _adam_adjoint(
+            states[t + 1], gradients[t], back_flat, back_m, back_v, inner
+        )
+        to_flat, to_patches, to_labels = _hessian_product(
+            net, states[t], patches, labels, batches[t], back_gradient, inner
+        )
+        back_flat = back_flat + to_flat
+        if batches[t] is None:
+            grad_patches += to_patches
+            grad_labels += to_labels
+        else:
+            grad_patches.index_add_(0, batches[t], to_patches)
+            grad_labels.index_add_(0, batches[t], to_labels)
+    return MetaGradient(loss, grad_patches, grad_labels, end)
+
+
+def _inner_gradient(
+    net: ConvNet,
+    state: AdamState,
+    patches: Tensor,
+    labels: Tensor,
+    batch: Tensor | None,
+    inner: InnerLoop,
+) -> Tensor:
+    flat = state.flat.detach().requires_grad_()
+    x, y = _take(patches, labels, batch)
+    loss = soft_cross_entropy(net(flat, _augmented(x, state.step, inner)), y)
+    return torch.autograd.grad(loss, flat)[0]
+
+
+def _hessian_product(
+    net: ConvNet,
+    state: AdamState,
+    patches: Tensor,
+    labels: Tensor,
+    batch: Tensor | None,
+    vector: Tensor,
+    inner: InnerLoop,
+) -> tuple[Tensor, Tensor, Tensor]:
+    # d <gradient, vector> / d (flat, x, y): what one inner step passes back.
+    flat = state.flat.detach().requires_grad_()
+    x, y = _take(patches, labels, batch)
+    x, y = x.detach().requires_grad_(), y.detach().requires_grad_()
+    loss = soft_cross_entropy(net(flat, _augmented(x, state.step, inner)), y)
+    (gradient,) = torch.autograd.grad(loss, flat, create_graph=True)
+    return torch.autograd.grad(gradient, (flat, x, y), vector)
+
+
+def _adam(state: AdamState, gradient: Tensor, inner: InnerLoop) -> AdamState:
+    b1, b2 = inner.betas
+    t = state.step + 1
+    m = state.m * b1 + gradient * (1 - b1)
+    v = state.v * b2 + gradient * gradient * (1 - b2)
+    root = (v / (1 - b2**t) + inner.eps**2).sqrt_()
+    flat = state.flat - (inner.lr / (1 - b1**t)) * m / root
+    return AdamState(flat, m, v, t)
+
+
+def _adam_adjoint(
+    after: AdamState,
+    gradient: Tensor,
+    back_flat: Tensor,
+    back_m: Tensor,
+    back_v: Tensor,
+    inner: InnerLoop,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Carry adjoints of (flat, m, v) after a step to adjoints of (gradient, m, v) before it.
+
+    With r = sqrt(v / c2 + eps^2): d flat / d m = -lr / (c1 r), d flat / d v = lr m / (2 c1 c2 r^3).
+    """
+    b1, b2 = inner.betas
+    c1, c2 = 1 - b1**after.step, 1 - b2**after.step
+    root = (after.v / c2 + inner.eps**2).sqrt_()
+    step = back_flat * (inner.lr / c1) / root
+    total_m = back_m - step
+    # Two divisions by r, not one by r^3, which underflows float32 for tiny gradients.
+    total_v = back_v + step * (after.m / root) / root * (0.5 / c2)
+    back_gradient = (1 - b1) * total_m + (2 * (1 - b2)) * gradient * total_v
+    return back_gradient, b1 * total_m, b2 * total_v
+
+
+def _real_loss(
+    net: ConvNet, state: AdamState, x: Tensor, y: Tensor, inner: InnerLoop
+) -> tuple[Tensor, Tensor]:
+    flat = state.flat.detach().requires_grad_()
+    x = augment(x, inner.augment_real, generator(inner.seed, "augment real"))
+    total = torch.zeros((), device=x.device, dtype=flat.dtype)
+    gradient = torch.zeros_like(state.flat)
+    for part_x, part_y in zip(x.split(inner.real_chunk), y.split(inner.real_chunk), strict=True):
+        loss = F.cross_entropy(net(flat, part_x), part_y, reduction="sum") / len(y)
+        gradient += torch.autograd.grad(loss, flat)[0]
+        total += loss.detach()
+    return total, gradient
+
+
+def _take(patches: Tensor, labels: Tensor, batch: Tensor | None) -> tuple[Tensor, Tensor]:
+    if batch is None:
+        return patches, labels
+    return patches.index_select(0, batch), labels.index_select(0, batch)
+
+
+def _augmented(x: Tensor, step: int, inner: InnerLoop) -> Tensor:
+    if inner.augment_synthetic == "none":
+        return x
+    return augment(x, inner.augment_synthetic, generator(inner.seed, "augment", step))

@@ -1,0 +1,128 @@
+"""``encode``: the one call from a source of images to a ``.ddset`` file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from . import sources
+from .codecs import ENCODERS
+from .distill.progress import SILENT, Reporter
+from .errors import OutputError, Unsupported, UsageError
+
+if TYPE_CHECKING:
+    from .format import Manifest
+    from .sources.base import Source
+
+
+def encode(
+    source: str | os.PathLike[str] | Source,
+    codec: str = "podd",
+    *,
+    ipc: float,
+    out: str | os.PathLike[str],
+    profile: str = "auto",
+    steps: int | None = None,
+    time: float | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    resume: bool = False,
+    order: str = "auto",
+    labels: str = "auto",
+    label_pooling: str = "auto",
+    patches: tuple[int, int] | None = None,
+    quality: str = "high",
+    overwrite: bool = False,
+    reporter: Reporter = SILENT,
+) -> Manifest:
+    """Distil a data set into one file and return the manifest that was written.
+
+    Args:
+        source: a known name, a path, or a ``Source``.
+        codec: ``podd``.
+        ipc: budget in images per class, > 0; pixels <= ipc x classes x height x width.
+        out: the file to write. It appears whole or not at all.
+        profile: ``paper`` (as published), ``quick`` (made for a CPU and a minute), ``auto``
+            (``paper`` on CUDA, ``quick`` elsewhere).
+        steps: outer steps, > 0; ``time``: seconds of optimisation, > 0; at most one of them.
+        seed: >= 0; the same source, settings and seed give the same content digest on a machine.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        resume: go on from ``<out>.checkpoint`` if it exists.
+        order: class order: ``auto``, ``clip``, ``image``, ``paper``, ``given`` or a text file.
+        labels: ``auto``, ``fixed`` or ``learned``; label_pooling: ``auto``, ``area`` or ``cell``.
+        patches: patch grid (x, y); by default the data set's preset.
+        quality: ``lossless``, ``high``, ``small`` or ``bits=N`` with N from 2 to 8.
+        overwrite: replace an existing file.
+        reporter: told of stages and steps.
+
+    Raises:
+        UsageError: an argument is out of range. Unsupported: unknown codec.
+        SourceError: the source is missing or broken. OutputError: ``out`` cannot be written.
+        CheckpointMismatch: the checkpoint to resume from belongs to another run.
+        KeyboardInterrupt: interrupted; the checkpoint is saved.
+    """
+    if codec not in ENCODERS:
+        raise Unsupported(f"unknown codec '{codec}'; this version encodes: {', '.join(ENCODERS)}")
+    if steps is not None and time is not None:
+        raise UsageError("give --steps or --time, not both")
+    if steps is not None and steps < 1:
+        raise UsageError(f"--steps must be at least 1, got {steps}")
+    if time is not None and not 0 < time < float("inf"):
+        raise UsageError(f"--time must be more than 0 seconds, got {time}")
+    if seed < 0:
+        raise UsageError(f"--seed must be 0 or more, got {seed}")
+    target = Path(out)
+    _check_output(target, overwrite)
+    where = choose_device(device)
+    if not hasattr(source, "train"):
+        source = sources.load(source)
+
+    from .codecs.podd.distil import Run
+    from .codecs.podd.encode import encode as encode_podd
+    from .codecs.podd.plan import make_plan
+
+    plan = make_plan(
+        source,
+        ipc=ipc,
+        profile=("paper" if where.type == "cuda" else "quick") if profile == "auto" else profile,
+        steps=steps,
+        seed=seed,
+        order=order,
+        labels=labels,
+        label_pooling=label_pooling,
+        patches=patches,
+        quality=quality,
+    )
+    run = Run(device=where, reporter=reporter, resume=resume)
+    return encode_podd(source, plan, run, target, seconds=time)
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device called ``name``; ``auto`` takes CUDA where it works, else the CPU."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"unknown device '{name}'; use auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError(f"device '{name}' was asked for, but this torch finds no CUDA GPU")
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"unknown device '{name}'; use auto, cpu, cuda or cuda:N")
+    return device
+
+
+def _check_output(target: Path, overwrite: bool) -> None:
+    # Found before the work, not after a day of it.
+    parent = target.absolute().parent
+    if target.is_dir():
+        raise OutputError(f"{target}: is a folder; name a file with -o")
+    if not parent.is_dir():
+        raise OutputError(f"{target}: the folder {parent} does not exist; make it first")
+    if not os.access(parent, os.W_OK):
+        raise OutputError(f"{target}: the folder {parent} cannot be written to")
+    if target.exists() and not overwrite:
+        raise OutputError(f"{target}: exists; choose another name with -o or replace it with -f")
