@@ -1,37 +1,38 @@
-"""Let torchvision's registry wheel be imported beside a CPU build of torch.
+"""Let torchvision be imported where its compiled extension does not load beside this torch.
 
-That wheel registers fake kernels for two operators of its compiled extension. Where the extension
-cannot load (it is built against another torch), the import fails with "operator torchvision::nms
-does not exist". Declaring the two operators first is enough: nothing here ever calls them.
+A torchvision wheel that was built against another torch (the registry's, beside a CPU build) still
+registers fake kernels for two operators of that extension, so its import fails with "operator
+torchvision::nms does not exist". Declaring the two operators first is enough for everything that
+is plain Python in torchvision. Nothing here calls them; a call fails with a clear message.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import sys
 
 import torch
 
-_SCHEMAS = {
-    "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-}
-_library: torch.library.Library | None = None  # operators live as long as this object
+OPERATORS = ("nms", "qnms")
+SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"  # of both
 
 
 def make_importable() -> None:
-    """Declare the missing operators if, and only if, importing torchvision fails without them."""
-    global _library
-    if _library is not None or importlib.util.find_spec("torchvision") is None:
+    """Declare the operators that are missing if, and only if, torchvision cannot be imported.
+
+    Does nothing where torchvision is absent or imports as it is; a second call does nothing.
+    """
+    if importlib.util.find_spec("torchvision") is None:
         return
     try:
-        import torchvision  # noqa: F401
+        importlib.import_module("torchvision")
     except RuntimeError as error:
         if "torchvision::nms" not in str(error):
             raise
-        import sys
-
-        for name in [m for m in sys.modules if m.split(".")[0] == "torchvision"]:
+        # The failed import leaves submodules behind; the next one has to begin anew.
+        for name in [m for m in sys.modules if m.partition(".")[0] == "torchvision"]:
             del sys.modules[name]
-        _library = torch.library.Library("torchvision", "DEF")
-        for schema in _SCHEMAS.values():
-            _library.define(schema)
+        for operator in OPERATORS:
+            if not hasattr(torch.ops.torchvision, operator):
+                torch.library.define(f"torchvision::{operator}", SCHEMA)

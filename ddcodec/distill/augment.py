@@ -1,7 +1,7 @@
 """Augmentation of whole batches, linear in the pixels and driven by an explicit generator.
 
-Every augmentation is a gather with weights that do not depend on the images, so gradients of
-gradients flow through it as through a matrix.
+Every augmentation resamples with weights that do not depend on the images, so gradients of
+gradients flow through it as through a matrix. Random numbers are drawn on the CPU and moved.
 """
 
 from __future__ import annotations
@@ -10,15 +10,20 @@ import math
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import UsageError
 
 ROTATION_DEGREES = 15.0
+SMALL_ROTATION_DEGREES = 10.0
 
 
 def augment(x: Tensor, name: str, generator: torch.Generator) -> Tensor:
-    """Return images (N, C, H, W) augmented as ``name`` says: none, flip_rotate or shift."""
+    """Return images (N, C, H, W) augmented as ``name``, a key of ``AUGMENTATIONS``, says.
+
+    Raises UsageError for an unknown name.
+    """
     if name not in AUGMENTATIONS:
         raise UsageError(f"unknown augmentation '{name}'; known: {', '.join(AUGMENTATIONS)}")
     return AUGMENTATIONS[name](x, generator)
@@ -40,43 +45,51 @@ def flip(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def shift(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Move each image by up to an eighth of its side (crop with zero padding)."""
-    n, _, height, width = x.shape
+    """Move each image by whole pixels, up to an eighth of its side (crop with zero padding)."""
+    n, channels, height, width = x.shape
     reach_y, reach_x = max(1, height // 8), max(1, width // 8)
     dy = torch.randint(-reach_y, reach_y + 1, (n,), generator=generator)
     dx = torch.randint(-reach_x, reach_x + 1, (n,), generator=generator)
-    rows = torch.arange(height)[None, :, None] + dy[:, None, None]
-    columns = torch.arange(width)[None, None, :] + dx[:, None, None]
-    return _pick(x, rows.expand(n, height, width), columns.expand(n, height, width))
-
-
-def rotate(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Rotate each image about its centre, angle uniform in +-15 degrees, bilinear, zeros outside."""
-    n, _, height, width = x.shape
-    angle = (torch.rand(n, generator=generator) * 2 - 1) * math.radians(ROTATION_DEGREES)
-    sin, cos = angle.sin()[:, None, None], angle.cos()[:, None, None]
-    y = torch.arange(height)[None, :, None] - (height - 1) / 2
-    u = torch.arange(width)[None, None, :] - (width - 1) / 2
-    rows = cos * y - sin * u + (height - 1) / 2
-    columns = sin * y + cos * u + (width - 1) / 2
-    top, left = rows.floor(), columns.floor()
-    below, right = rows - top, columns - left
-    out = torch.zeros_like(x)
-    for dy, weight_y in ((0, 1 - below), (1, below)):
-        for dx, weight_x in ((0, 1 - right), (1, right)):
-            weight = (weight_y * weight_x).to(x)[:, None]
-            out = out + weight * _pick(x, top.long() + dy, left.long() + dx)
-    return out
-
-
-def _pick(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    # rows, columns: int64 (N, H, W) on the CPU; places outside the image give zero.
-    n, channels, height, width = x.shape
+    rows = (torch.arange(height) + dy[:, None])[:, :, None]
+    columns = (torch.arange(width) + dx[:, None])[:, None, :]
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     flat = rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1)
     index = flat.view(n, 1, -1).expand(n, channels, -1).to(x.device)
     picked = x.flatten(2).gather(2, index).view_as(x)
     return picked * inside[:, None].to(x)
+
+
+def rotate(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Rotate each image about its centre by up to +-15 degrees; bilinear, zeros outside."""
+    none = torch.zeros(len(x), 2)
+    return _resample(x, _angles(len(x), ROTATION_DEGREES, generator), none)
+
+
+def shift_rotate(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Rotate each image to +-10 degrees and move it up to an eighth of its side, never mirrored.
+
+    For writing, where a mirror image is another sign or none. Bilinear, zeros outside.
+    """
+    angles = _angles(len(x), SMALL_ROTATION_DEGREES, generator)
+    # In half sides, the unit of the sampling grid: an eighth of a side is 0.25.
+    moves = (torch.rand(len(x), 2, generator=generator) * 2 - 1) * 0.25
+    return _resample(x, angles, moves)
+
+
+def _angles(n: int, degrees: float, generator: torch.Generator) -> Tensor:
+    return (torch.rand(n, generator=generator) * 2 - 1) * math.radians(degrees)
+
+
+def _resample(x: Tensor, angles: Tensor, moves: Tensor) -> Tensor:
+    # angles: radians (N,); moves: (x, y) of each image, in half sides (N, 2).
+    sin, cos = angles.sin(), angles.cos()
+    # The grid's axes have unit half sides; pixels are square, so other shapes need the ratio.
+    ratio = x.shape[2] / x.shape[3]
+    across = torch.stack([cos, sin * ratio, moves[:, 0]], 1)
+    down = torch.stack([-sin / ratio, cos, moves[:, 1]], 1)
+    theta = torch.stack([across, down], 1).to(x)
+    grid = F.affine_grid(theta, list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, align_corners=False)
 
 
 def _same(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -88,4 +101,5 @@ AUGMENTATIONS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "none": _same,
     "flip_rotate": flip_rotate,
     "shift": shift,
+    "shift_rotate": shift_rotate,
 }

@@ -2,39 +2,108 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from ..errors import CheckpointMismatch
-from ..format.atomic import write_atomically
+from ..errors import CheckpointMismatch, OutputError
+
+KEY = "ddcodec"  # the one entry of the safetensors metadata
 
 
 def save(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any], fingerprint: str) -> None:
-    """Write a checkpoint atomically; ``fingerprint`` names the run that it belongs to."""
-    header = {"ddcodec": json.dumps({"fingerprint": fingerprint, "meta": meta}, sort_keys=True)}
+    """Write a checkpoint atomically; ``fingerprint`` names the run that it belongs to.
+
+    Args:
+        path: file to write or replace.
+        tensors: any dtypes, shapes and devices; restored bit for bit, on the CPU.
+        meta: JSON values without NaN.
+        fingerprint: anything that differs between runs that must not share a checkpoint.
+
+    Raises:
+        OutputError: the file cannot be written; an earlier checkpoint stays as it was.
+    """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, to_bytes(plain, metadata=header))
-
-
-def load(path: str | os.PathLike[str], fingerprint: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return (tensors, meta); raises CheckpointMismatch where another run wrote the file."""
+    body = _canonical({"fingerprint": fingerprint, "meta": meta})
+    header = {KEY: _canonical({"body": body, "digest": _digest(body, plain)})}
     try:
-        with safe_open(path, framework="pt") as file:
-            stored = json.loads(file.metadata()["ddcodec"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        _replace(path, to_bytes(plain, metadata=header))
+    except OSError as error:
+        raise OutputError(f"{path}: cannot save the checkpoint: {error.strerror}") from None
+
+
+def load(
+    path: str | os.PathLike[str], fingerprint: str
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return (tensors, meta) as they were saved.
+
+    Raises:
+        CheckpointMismatch: no file, a damaged file, or one that another run wrote.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
         raise CheckpointMismatch(
-            f"{path}: not a readable checkpoint; delete it to start again"
+            f"{path}: cannot read the checkpoint: {error.strerror}; run without --resume"
         ) from None
-    if stored["fingerprint"] != fingerprint:
+    try:
+        tensors = from_bytes(data)
+        length = int.from_bytes(data[:8], "little")
+        stored = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][KEY])
+        if stored["digest"] != _digest(stored["body"], tensors):
+            raise ValueError("digest differs")
+        body = json.loads(stored["body"])
+    except (SafetensorError, KeyError, TypeError, ValueError):
+        raise CheckpointMismatch(
+            f"{path}: not a readable checkpoint (damaged, or another kind of file); "
+            "delete it to start again"
+        ) from None
+    if body["fingerprint"] != fingerprint:
         raise CheckpointMismatch(
             f"{path}: belongs to an encode with another source, settings or version; "
             "repeat that command, or delete the checkpoint to start again"
         )
-    return tensors, stored["meta"]
+    return tensors, body["meta"]
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def _digest(body: str, tensors: dict[str, Tensor]) -> str:
+    # safetensors checks its header only; a flipped bit in the numbers would pass unseen.
+    digest = hashlib.sha256(body.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(_canonical([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _replace(path: Path, data: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:  # KeyboardInterrupt too: nothing half-written stays behind
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the new name survives a power cut
+    finally:
+        os.close(folder)

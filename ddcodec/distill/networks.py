@@ -51,9 +51,7 @@ class ConvNet:
         """Length of the flat parameter vector."""
         return sum(self._sizes)
 
-    def init(
-        self, generator: torch.Generator, device: torch.device | str = "cpu"
-    ) -> Tensor:
+    def init(self, generator: torch.Generator, device: torch.device | str = "cpu") -> Tensor:
         """Return fresh parameters, float32 (num_params,).
 
         Weights are uniform within 1/sqrt(fan in), PyTorch's default for these layers; norms
@@ -73,7 +71,7 @@ class ConvNet:
         return torch.cat(parts).to(device)
 
     def features(self, flat: Tensor, x: Tensor) -> Tensor:
-        """Return the head's inputs, (N, F), for parameters (num_params,) and images (N, C, H, W)."""
+        """Return the head's inputs (N, F) for parameters (num_params,), images (N, C, H, W)."""
         return self._blocks(self._views(flat), x)
 
     def __call__(self, flat: Tensor, x: Tensor) -> Tensor:
@@ -82,7 +80,7 @@ class ConvNet:
         return F.linear(self._blocks(views, x), views[-2], views[-1])
 
     def _views(self, flat: Tensor) -> list[Tensor]:
-        parts = flat.split(self._sizes)
+        parts = torch.split_with_sizes(flat, self._sizes)
         return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
     def _blocks(self, views: list[Tensor], x: Tensor) -> Tensor:

@@ -66,12 +66,12 @@ class EmaClip:
 
     def __call__(self, gradient: Tensor) -> Tensor:
         """Return the clipped gradient; a 0-d tensor does all the work, so nothing waits for it."""
-        norm = gradient.norm()
+        norm: Tensor = torch.linalg.vector_norm(gradient)
         self.mean = norm if self.mean is None else 0.9 * self.mean + 0.1 * norm
         return gradient * (2 * self.mean / norm.clamp_min(1e-30)).clamp_max(1.0)
 
 
 def cosine(step: int, total: int, final: float = 0.02) -> float:
-    """Return the annealing factor of ``step`` (0 <= step < total): 1 at first, ``final`` at last."""
+    """Return the annealing factor of ``step`` in 0..total: 1 at first, ``final`` at last."""
     done = step / max(1, total)
     return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * done))

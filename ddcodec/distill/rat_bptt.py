@@ -107,7 +107,7 @@ def meta_gradient(
         state: where the window begins.
         patches: float32 (P, C, h, w); labels: float32 (P, n).
         batches: int64 index tensors into the patches; None is the whole set.
-        real_x: float32 (B, C, h, w); real_y: int64 (B,).
+        real_x: float32 (B, C, h, w); real_y: int64 (B,), cut into chunks of ``real_chunk``.
         inner: settings of the inner run.
     """
     states = [state]
@@ -129,12 +129,13 @@ def meta_gradient(
             net, states[t], patches, labels, batches[t], back_gradient, inner
         )
         back_flat = back_flat + to_flat
-        if batches[t] is None:
+        batch = batches[t]
+        if batch is None:
             grad_patches += to_patches
             grad_labels += to_labels
         else:
-            grad_patches.index_add_(0, batches[t], to_patches)
-            grad_labels.index_add_(0, batches[t], to_labels)
+            grad_patches.index_add_(0, batch, to_patches)
+            grad_labels.index_add_(0, batch, to_labels)
     return MetaGradient(loss, grad_patches, grad_labels, end)
 
 
@@ -167,7 +168,8 @@ def _hessian_product(
     x, y = x.detach().requires_grad_(), y.detach().requires_grad_()
     loss = soft_cross_entropy(net(flat, _augmented(x, state.step, inner)), y)
     (gradient,) = torch.autograd.grad(loss, flat, create_graph=True)
-    return torch.autograd.grad(gradient, (flat, x, y), vector)
+    to_flat, to_x, to_y = torch.autograd.grad(gradient, (flat, x, y), vector)
+    return to_flat, to_x, to_y
 
 
 def _adam(state: AdamState, gradient: Tensor, inner: InnerLoop) -> AdamState:
@@ -191,10 +193,13 @@ def _adam_adjoint(
     """Carry adjoints of (flat, m, v) after a step to adjoints of (gradient, m, v) before it.
 
     With r = sqrt(v / c2 + eps^2): d flat / d m = -lr / (c1 r), d flat / d v = lr m / (2 c1 c2 r^3).
+    A parameter whose gradient has been zero in every step so far (v = 0) counts as a constant.
     """
     b1, b2 = inner.betas
     c1, c2 = 1 - b1**after.step, 1 - b2**after.step
     root = (after.v / c2 + inner.eps**2).sqrt_()
+    # Its true derivative is 1 / eps: a kink that would drown every other contribution.
+    root = root.masked_fill_(after.v == 0, float("inf"))
     step = back_flat * (inner.lr / c1) / root
     total_m = back_m - step
     # Two divisions by r, not one by r^3, which underflows float32 for tiny gradients.
@@ -210,8 +215,9 @@ def _real_loss(
     x = augment(x, inner.augment_real, generator(inner.seed, "augment real"))
     total = torch.zeros((), device=x.device, dtype=flat.dtype)
     gradient = torch.zeros_like(state.flat)
-    for part_x, part_y in zip(x.split(inner.real_chunk), y.split(inner.real_chunk), strict=True):
-        loss = F.cross_entropy(net(flat, part_x), part_y, reduction="sum") / len(y)
+    for start in range(0, len(y), inner.real_chunk):
+        part = slice(start, start + inner.real_chunk)
+        loss = F.cross_entropy(net(flat, x[part]), y[part], reduction="sum") / len(y)
         gradient += torch.autograd.grad(loss, flat)[0]
         total += loss.detach()
     return total, gradient

@@ -1,79 +1,101 @@
 """CLIP text embeddings of class names through open_clip, from weights that are already here.
 
-Nothing is downloaded. Weights are looked for in the folder that DDCODEC_CLIP names (as open_clip
-saves it: open_clip_config.json and weights), then in the Hugging Face cache.
+Weights are looked for in the folder that DDCODEC_CLIP names (open_clip_config.json beside
+open_clip_model.safetensors, any model), then in the Hugging Face cache, where they are those of
+the model that the PoDD paper used. Nothing is downloaded unless the caller allows it.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ...errors import MissingExtra, Unsupported
-from ...torchvision_ops import make_importable
 
 MODEL = "ViT-B-32-quickgelu"  # the text tower that the PoDD paper's code uses
-WEIGHTS = "timm/vit_base_patch32_clip_224.openai"
-FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+PRETRAINED = "openai"
+REPOSITORY = "timm/vit_base_patch32_clip_224.openai"  # where open_clip finds MODEL's weights
+CONFIG_FILE = "open_clip_config.json"
+WEIGHTS_FILE = "open_clip_model.safetensors"
+BATCH = 256  # names in one forward pass
 
 
 def is_local() -> bool:
-    """Say whether open_clip is installed and weights are at hand, without importing it."""
+    """Say whether open_clip is installed and weights are at hand; imports neither it nor torch."""
     return importlib.util.find_spec("open_clip") is not None and _find() is not None
 
 
-def text_distances(names: tuple[str, ...]) -> NDArray[np.float64]:
+def text_distances(names: Sequence[str], allow_download: bool = False) -> NDArray[np.float64]:
     """Return 1 - cosine between the embeddings of the class names, float64 (n, n)."""
     from .order import cosine_distances
 
-    return cosine_distances(text_embeddings(names))
+    return cosine_distances(text_embeddings(names, allow_download))
 
 
-def text_embeddings(names: tuple[str, ...]) -> NDArray[np.float32]:
+def text_embeddings(names: Sequence[str], allow_download: bool = False) -> NDArray[np.float32]:
     """Return CLIP text embeddings, float32 (n, d), of the bare names with spaces for '_'.
 
-    Raises MissingExtra without open_clip, Unsupported where no weights are at hand.
+    ``allow_download`` lets open_clip fetch the weights (about 600 MB) where none are at hand.
+    Raises MissingExtra without open_clip, Unsupported where no weights can be read.
     """
     if importlib.util.find_spec("open_clip") is None:
         raise MissingExtra("open_clip, which --order clip needs,", "clip")
     found = _find()
-    if found is None:
+    if found is None and not allow_download:
         raise Unsupported(
-            f"--order clip: no CLIP weights here; run: hf download {WEIGHTS}, or set DDCODEC_CLIP "
-            "to a folder with open_clip_config.json and weights, or use --order image"
+            f"--order clip: no weights of CLIP {MODEL} here; run: hf download {REPOSITORY}, or "
+            f"set DDCODEC_CLIP to a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, or use "
+            "--order image"
         )
-    make_importable()
-    import open_clip
+    model, tokenizer = _load(found)
+    import torch
 
-    if found.is_dir():
-        model: Any = open_clip.create_model(f"local-dir:{found}")
-        tokenizer: Any = open_clip.get_tokenizer(f"local-dir:{found}")
-    else:
-        model = open_clip.create_model(MODEL, pretrained=str(found))
-        tokenizer = open_clip.get_tokenizer(MODEL)
-    tokens = tokenizer([name.replace("_", " ") for name in names])
-    with torch.no_grad():
-        embeddings: torch.Tensor = model.eval().encode_text(tokens)
-    return embeddings.float().numpy()
+    texts = [name.replace("_", " ") for name in names]
+    with torch.inference_mode():
+        parts = [
+            model.encode_text(tokenizer(texts[i : i + BATCH])).float()
+            for i in range(0, len(texts), BATCH)
+        ]
+        embeddings: NDArray[np.float32] = torch.cat(parts).numpy()
+    return embeddings
+
+
+def _load(found: Path | None) -> tuple[Any, Any]:
+    # A folder holds its own model; a file, or None for a download, belongs to MODEL.
+    from ...torchvision_ops import make_importable
+
+    name = f"local-dir:{found}" if found is not None and found.is_dir() else MODEL
+    pretrained = None if name != MODEL else str(found or PRETRAINED)
+    try:
+        make_importable()
+        import open_clip
+
+        model, _, _ = open_clip.create_model_and_transforms(name, pretrained=pretrained)
+        return model.eval(), open_clip.get_tokenizer(name)
+    except Exception as error:  # open_clip raises whatever its parts raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        where = found if found is not None else REPOSITORY
+        raise Unsupported(
+            f"--order clip: {where}: open_clip cannot load a CLIP model: {reason}; fetch the "
+            "weights again, or use --order image"
+        ) from None
 
 
 def _find() -> Path | None:
     folder = os.environ.get("DDCODEC_CLIP")
     if folder:
         path = Path(folder)
-        return path if (path / "open_clip_config.json").is_file() else None
+        files = (path / CONFIG_FILE, path / WEIGHTS_FILE)
+        return path if all(file.is_file() for file in files) else None
     if importlib.util.find_spec("huggingface_hub") is None:
         return None
     from huggingface_hub import try_to_load_from_cache
 
-    for name in FILES:
-        cached = try_to_load_from_cache(WEIGHTS, name)
-        if isinstance(cached, str):
-            return Path(cached)
-    return None
+    cached = try_to_load_from_cache(REPOSITORY, WEIGHTS_FILE)
+    return Path(cached) if isinstance(cached, str) else None

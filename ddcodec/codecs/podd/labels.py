@@ -2,7 +2,7 @@
 
 Fixed labels follow from the class order alone. Learned labels are an array of cells x classes
 that is pooled over each patch. Both give float32 rows that are the same on every machine: integer
-counts, float64 sums, one rounding.
+pixel counts as weights, float64 sums in a fixed order, one rounding.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import UsageError
+from ...errors import InvalidFile, UsageError
 from .order import ClassOrder
 from .poster import PosterGeometry, cell_edges
 
 
-def overlap_counts(length: int, cells: int, starts: tuple[int, ...], size: int) -> NDArray[np.int64]:
+def overlap_counts(
+    length: int, cells: int, starts: tuple[int, ...], size: int
+) -> NDArray[np.int64]:
     """Return how many pixels each window [start, start + size) shares with each cell.
 
     int64 (windows, cells); rows sum to ``size``.
@@ -24,7 +26,8 @@ def overlap_counts(length: int, cells: int, starts: tuple[int, ...], size: int) 
     begin = np.asarray(starts, dtype=np.int64)[:, None]
     low = np.maximum(edges[None, :-1], begin)
     high = np.minimum(edges[None, 1:], begin + size)
-    return np.maximum(high - low, 0)
+    shared: NDArray[np.int64] = np.maximum(high - low, 0)
+    return shared
 
 
 def pixel_counts(geometry: PosterGeometry, grid: tuple[int, int]) -> NDArray[np.int64]:
@@ -42,78 +45,86 @@ def pixel_counts(geometry: PosterGeometry, grid: tuple[int, int]) -> NDArray[np.
 def pooling_weights(
     geometry: PosterGeometry, grid: tuple[int, int], pooling: str
 ) -> NDArray[np.float64]:
-    """Return the weight of each label cell in each patch: float64 (P, cells), rows sum to 1.
+    """Return the weight of each label cell in each patch: float64 (P, cells), whole numbers.
 
-    ``area`` is the paper's: the share of the patch's pixels in each cell. ``cell`` gives a patch
-    the one cell at its place in the patch grid, floor((2 i + 1) cells / (2 patches)) along each
-    axis, so every cell has a patch wherever there are at least as many patches as cells.
+    ``area`` is the paper's: the pixels that the patch shares with the cell; rows sum to h w.
+    ``cell`` gives a patch the one cell at its place in the patch grid, floor((2 i + 1) cells /
+    (2 patches)) along each axis, weight 1. So every cell has a patch wherever there are at least
+    as many patches as cells, which the cells under the patches' centres do not grant.
+    Labels are normalised after pooling, so only the ratios within a row matter.
     """
     if pooling == "area":
-        area = geometry.patch_h * geometry.patch_w
-        return pixel_counts(geometry, grid) / np.float64(area)
+        return pixel_counts(geometry, grid).astype(np.float64)
     if pooling != "cell":
         raise UsageError(f"unknown label pooling '{pooling}'; use area or cell")
-    g, (grid_x, grid_y) = geometry, grid
-    columns = (2 * np.arange(g.patches_x) + 1) * grid_x // (2 * g.patches_x)
-    rows = (2 * np.arange(g.patches_y) + 1) * grid_y // (2 * g.patches_y)
-    cells = (rows[None, :] * grid_x + columns[:, None]).reshape(-1)
-    return np.eye(grid_x * grid_y, dtype=np.float64)[cells]
+    cells = _places(grid, (geometry.patches_x, geometry.patches_y))
+    return np.eye(grid[0] * grid[1], dtype=np.float64)[cells.T.reshape(-1)]
 
 
 def pool(array: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return the label of every patch, float32 (P, n), from a label array (rows, columns, n).
+    """Return the label of every patch, float32 (P, n), from a label array (..., n) >= 0.
 
-    Sums run over the cells in order, in float64; each row is then divided by its sum and rounded
-    once. A patch whose cells are all zero gets the uniform label; an encoder never writes one.
+    ``array`` holds one row for each column of ``weights``, row-major. Sums run over the cells in
+    order, in float64; each row is then divided by its sum, taken over the classes in order, and
+    rounded once. A patch whose cells are all zero gets the uniform label.
+
+    Raises InvalidFile for a value that is negative, infinite or no number.
     """
     n = array.shape[-1]
     cells = array.reshape(-1, n).astype(np.float64)
+    if not (np.isfinite(cells).all() and (cells >= 0).all()):
+        raise InvalidFile("tensor 'labels': values must be finite and at least 0")
     total = np.zeros((len(weights), n), dtype=np.float64)
     for cell, row in enumerate(cells):  # a fixed order of additions; BLAS promises none
-        total += weights[:, cell, None] * row
+        patches = np.flatnonzero(weights[:, cell])
+        total[patches] += weights[patches, cell, None] * row
     mass = np.zeros(len(total), dtype=np.float64)
-    for column in range(n):
-        mass += total[:, column]
+    for column in total.T:
+        mass += column
     empty = mass == 0
     total[empty], mass[empty] = 1.0, float(n)
-    return (total / mass[:, None]).astype(np.float32)
+    total /= mass[:, None]
+    return total.astype(np.float32)
 
 
-def fixed_labels(
-    geometry: PosterGeometry, order: ClassOrder, classes: int
-) -> NDArray[np.float32]:
+def fixed_labels(geometry: PosterGeometry, order: ClassOrder, classes: int) -> NDArray[np.float32]:
     """Return one-hot majority labels, float32 (P, n); classes that tie share equally."""
     counts = pixel_counts(geometry, order.grid)
     by_class = np.zeros((geometry.num_patches, classes), dtype=np.int64)
     for cell, owner in enumerate(order.cells):
         by_class[:, owner] += counts[:, cell]
     winners = by_class == by_class.max(axis=1, keepdims=True)
-    shares = winners / winners.sum(axis=1, keepdims=True).astype(np.float64)
+    shares: NDArray[np.float64] = winners / winners.sum(axis=1, keepdims=True)
     return shares.astype(np.float32)
 
 
 def cell_owners(
     geometry: PosterGeometry, order: ClassOrder, grid: tuple[int, int]
 ) -> NDArray[np.int64]:
-    """Return the class that each label cell begins with, int64 (cells,).
+    """Return the class that each cell of a label array (x, y) begins with, int64 (cells,).
 
-    On the class grid that is the class order itself. On another grid it is the class at the
-    cell's place; a class that would own none takes the cell nearest to its own area.
+    On the class grid that is the class order itself; on another grid it is the class whose cell
+    lies at the same place of the poster. Raises UsageError where a class would own none.
     """
-    grid_x, grid_y = grid
+    del geometry  # both grids divide the whole poster, so its size does not matter
     if grid == order.grid:
         return np.asarray(order.cells, dtype=np.int64)
-    columns = (2 * np.arange(grid_x) + 1) * order.grid[0] // (2 * grid_x)
-    rows = (2 * np.arange(grid_y) + 1) * order.grid[1] // (2 * grid_y)
-    cells = np.asarray(order.cells, dtype=np.int64).reshape(order.grid[1], order.grid[0])
-    owners = cells[rows[:, None], columns[None, :]].reshape(-1)
+    owners = np.asarray(order.cells, dtype=np.int64)[_places(order.grid, grid).reshape(-1)]
     missing = set(order.cells) - set(owners.tolist())
     if missing:
         raise UsageError(
-            f"a label array of {grid_x}x{grid_y} cells leaves {len(missing)} classes without one; "
-            f"use at least {order.grid[0]}x{order.grid[1]} patches"
+            f"a label array of {grid[0]}x{grid[1]} cells leaves {len(missing)} classes without "
+            f"one; use at least {order.grid[0]}x{order.grid[1]} patches"
         )
     return owners
+
+
+def _places(grid: tuple[int, int], over: tuple[int, int]) -> NDArray[np.int64]:
+    # The cell of ``grid`` under the centre of each cell of ``over`` laid across the same poster:
+    # row-major indices (over_y, over_x), onto wherever ``over`` is at least as fine as ``grid``.
+    columns = (2 * np.arange(over[0], dtype=np.int64) + 1) * grid[0] // (2 * over[0])
+    rows = (2 * np.arange(over[1], dtype=np.int64) + 1) * grid[1] // (2 * over[1])
+    return rows[:, None] * grid[0] + columns[None, :]
 
 
 def initial_labels(owners: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
@@ -126,24 +137,35 @@ def project_labels(
 ) -> NDArray[np.float32]:
     """Return labels (cells, n) that are valid and cannot collapse.
 
-    Negative values become 0 (paper section 4.3), rows are scaled to sum 1, and where the share of
-    a cell's owner fell below ``floor`` (> 1/n keeps the row from uniform) it is set to it and the
-    others shrink in proportion. A row of zeros becomes one-hot again.
+    Negative values become 0 (paper section 4.3) and rows are scaled to sum 1, which the paper
+    leaves free. Where the share of a cell's owner is below ``floor`` it is set to it and the
+    others shrink in proportion. A row of zeros becomes the owner's one-hot again.
+
+    ``floor`` is from 0 (no floor) to 1; it must be more than 1/n to keep rows from uniform.
     """
+    if not 0 <= floor <= 1:
+        raise UsageError(f"a label floor must be from 0 to 1, got {floor:g}")
     y = np.maximum(array, 0).astype(np.float64)
-    index = np.arange(len(y))
-    mass = y.sum(axis=1)
-    y[mass == 0, owners[mass == 0]] = 1.0
+    cells = np.arange(len(y))
+    zero = y.sum(axis=1) == 0
+    y[cells[zero], owners[zero]] = 1.0
     y /= y.sum(axis=1, keepdims=True)
-    own = y[index, owners]
-    low = own < floor
-    shrink = (1 - floor) / np.maximum(1 - own[low], 1e-12)
-    y[low] *= shrink[:, None]
-    y[index[low], owners[low]] = floor
+    low = y[cells, owners] < floor
+    y[cells[low], owners[low]] = 0
+    y[low] *= (1 - floor) / y[low].sum(axis=1, keepdims=True)
+    y[cells[low], owners[low]] = floor
     return y.astype(np.float32)
 
 
+def label_entropy(labels: NDArray[np.float32]) -> float:
+    """Return the mean entropy of label rows (P, n) over ln n: 0 is one-hot, 1 has collapsed."""
+    n = labels.shape[1]
+    p = labels.astype(np.float64)
+    nats = -np.sum(p * np.log(np.where(p > 0, p, 1)), axis=1)
+    return float(nats.mean() / np.log(n)) if n > 1 else 0.0
+
+
 def classes_without_patch(labels: NDArray[np.float32]) -> list[int]:
-    """Return the classes that are the largest in no patch's label (P, n)."""
+    """Return the classes that are the largest (or tie for it) in no patch's label (P, n)."""
     top = labels.max(axis=1, keepdims=True)
-    return np.flatnonzero(~(labels == top).any(axis=0)).tolist()
+    return [int(c) for c in np.flatnonzero(~(labels == top).any(axis=0))]

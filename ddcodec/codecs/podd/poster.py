@@ -6,8 +6,10 @@ Encoder, decoder, preview and specification all take their numbers from here.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +20,18 @@ from ...errors import UsageError
 def origins(length: int, size: int, count: int) -> tuple[int, ...]:
     """Return ``count`` patch origins along an axis: round_half_even(i (length-size)/(count-1)).
 
-    The first patch begins at 0 and the last ends at ``length``; a single patch lies at 0.
+    The first patch begins at 0 and the last ends at ``length``; a single patch lies at 0. Origins
+    are distinct where ``count`` is at most ``length - size + 1``.
     """
     if count == 1:
         return (0,)
-    return tuple(round(Fraction(i * (length - size), count - 1)) for i in range(count))
+    return tuple(_half_even(i * (length - size), count - 1) for i in range(count))
+
+
+def _half_even(numerator: int, denominator: int) -> int:
+    # round(numerator / denominator) for non-negative integers; a tie goes to the even neighbour.
+    quotient, rest = divmod(2 * numerator + denominator, 2 * denominator)
+    return quotient - 1 if rest == 0 and quotient % 2 == 1 else quotient
 
 
 @dataclass(frozen=True)
@@ -63,23 +72,30 @@ class PosterGeometry:
         """Pixels of the poster, channels not counted."""
         return self.height * self.width
 
-    @property
+    @cached_property
     def origins_x(self) -> tuple[int, ...]:
         """Left edge of each patch column."""
         return origins(self.width, self.patch_w, self.patches_x)
 
-    @property
+    @cached_property
     def origins_y(self) -> tuple[int, ...]:
         """Top edge of each patch row."""
         return origins(self.height, self.patch_h, self.patches_y)
 
     def origin(self, index: int) -> tuple[int, int]:
-        """Return (y, x) of the top left pixel of patch ``index``."""
+        """Return (y, x) of the top left pixel of patch ``index`` (0 <= index < num_patches)."""
         column, row = divmod(index, self.patches_y)
         return self.origins_y[row], self.origins_x[column]
 
     def extract(self, poster: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return all patches of a poster (C, H, W) as (P, C, h, w), in patch order."""
+        """Return all patches of a poster (C, H, W) as (P, C, h, w), in patch order.
+
+        Raises UsageError where the poster has not the height and width of this geometry.
+        """
+        if poster.ndim != 3 or poster.shape[1:] != (self.height, self.width):
+            raise UsageError(
+                f"a poster of shape {tuple(poster.shape)} is not (C, {self.height}, {self.width})"
+            )
         h, w = self.patch_h, self.patch_w
         places = (self.origin(i) for i in range(self.num_patches))
         return np.stack([poster[:, y : y + h, x : x + w] for y, x in places])
@@ -96,26 +112,45 @@ def cell_edges(length: int, cells: int) -> tuple[int, ...]:
 def pixel_budget(ipc: float, classes: int, height: int, width: int) -> int:
     """Return floor(ipc x classes x height x width), from the decimal that the user wrote."""
     if not math.isfinite(ipc) or ipc <= 0:
-        raise UsageError(f"--ipc must be more than 0, got {ipc:g}")
+        raise UsageError(f"--ipc must be a number more than 0, got {ipc:g}")
     return math.floor(Fraction(str(ipc)) * classes * height * width)
 
 
+def smallest_ipc(classes: int) -> float:
+    """Return the smallest budget, in images per class, whose poster holds one patch.
+
+    That is 1 / classes, rounded up in the third significant digit or later.
+    """
+    scale = 10 ** (len(str(classes)) + 3)
+    return float(math.ceil(Fraction(scale, classes)) / scale)
+
+
 def poster_size(
-    ipc: float, classes: int, height: int, width: int, grid: tuple[int, int]
+    ipc: float,
+    classes: int,
+    height: int,
+    width: int,
+    grid: tuple[int, int],
+    table: Mapping[float, tuple[int, int]] | None = None,
 ) -> tuple[int, int]:
     """Return the (height, width) of the poster for a budget; never more pixels than it allows.
 
     The poster has the aspect of the class grid (x, y) as nearly as whole pixels allow, and at
-    least the size of one image. Gives the paper's 153x60 for CIFAR-10 at 0.9 images per class
-    and 202x202 for CIFAR-100 at 0.4. Raises UsageError where not even one patch fits.
+    least the size of one image: H = floor(sqrt(B y / x)), W = floor(B / H). That gives the
+    paper's 153x60 for CIFAR-10 at 0.9 images per class and 202x202 for CIFAR-100 at 0.4. ``table``
+    holds published sizes (height, width) by ``ipc``, which win where they keep to the budget.
+
+    Raises UsageError where ``ipc`` is not more than 0, or where not even one patch fits.
     """
     budget = pixel_budget(ipc, classes, height, width)
     if budget < height * width:
-        smallest = math.ceil(Fraction(10**4, classes)) / 10**4
         raise UsageError(
-            f"--ipc {ipc:g} gives a poster of {budget} pixels, which cannot hold a "
-            f"{width}x{height} patch; the smallest budget for this data set is --ipc {smallest:g}"
+            f"a poster of {budget} pixels cannot hold a {width}x{height} patch; "
+            f"the smallest budget for this data set is --ipc {smallest_ipc(classes):g}"
         )
+    rows, columns = (table or {}).get(ipc, (0, 0))
+    if rows * columns <= budget and rows >= height and columns >= width:
+        return rows, columns
     grid_x, grid_y = grid
     rows = math.isqrt(budget * grid_y // grid_x)
     rows = min(max(rows, height), budget // width)
@@ -123,11 +158,22 @@ def poster_size(
 
 
 def default_patch_grid(
-    poster: tuple[int, int], patch: tuple[int, int], grid: tuple[int, int]
+    poster: tuple[int, int],
+    patch: tuple[int, int],
+    grid: tuple[int, int],
+    published: tuple[int, int] | None = None,
 ) -> tuple[int, int]:
-    """Return a patch grid (x, y) for data sets without a preset: three patches a class cell.
+    """Return a patch grid (x, y): the published one of a data set, else three patches a class cell.
 
-    The paper uses 3 to 3.2 a cell for CIFAR-10 and 2 for larger sets. No two patches coincide.
+    ``poster`` and ``patch`` are (height, width), ``grid`` is the class grid (x, y). The paper uses
+    3 to 3.2 patches a cell and axis for CIFAR-10 and CUB, 2 for the others. On a small poster
+    there are fewer, as many as have distinct origins.
     """
-    free = (poster[1] - patch[1] + 1, poster[0] - patch[0] + 1)
-    return min(3 * grid[0], free[0]), min(3 * grid[1], free[1])
+    wanted = published or (3 * grid[0], 3 * grid[1])
+    most = most_patches(poster, patch)
+    return min(wanted[0], most[0]), min(wanted[1], most[1])
+
+
+def most_patches(poster: tuple[int, int], patch: tuple[int, int]) -> tuple[int, int]:
+    """Return how many patches along (x, y) have distinct origins; arguments are (height, width)."""
+    return poster[1] - patch[1] + 1, poster[0] - patch[0] + 1

@@ -1,0 +1,41 @@
+"""Values that the command line spells its own way: lengths of time, patch grids, output names."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from pathlib import Path
+
+from ddcodec.errors import UsageError
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def parse_duration(text: str) -> float:
+    """Return seconds from ``90s``, ``9m``, ``1.5h`` or ``2d``; raises UsageError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)([smhd])", text.strip())
+    value = float(match[1]) * SECONDS[match[2]] if match else 0.0
+    if not 0 < value < math.inf:
+        raise UsageError(f"--time {text}: not a length of time; write 90s, 9m, 1.5h or 2d")
+    return value
+
+
+def parse_patches(text: str) -> tuple[int, int]:
+    """Return (x, y) from ``16x6``, both at least 1; raises UsageError."""
+    match = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", text.strip())
+    grid = (int(match[1]), int(match[2])) if match else (0, 0)
+    if min(grid) < 1:
+        raise UsageError(f"--patches {text}: not a grid; write columns x rows, as in 16x6")
+    return grid
+
+
+def default_output(source: str, suffix: str) -> Path:
+    """Return a file in the current folder named after ``source`` (a name, a file or a folder)."""
+    path = Path(source)
+    name = Path(os.path.abspath(path)).name  # noqa: PTH100 - "." and ".." have names too
+    if path.suffix.lower() in (".npz", ".ddset", ".tar", ".gz", ".zip") and not path.is_dir():
+        name = path.stem
+    if not name:
+        raise UsageError(f"'{source}' gives no name for the output; choose one with -o")
+    return Path(name + suffix)

@@ -1,0 +1,129 @@
+"""``ddcodec encode``: distil real images into one file."""
+
+from __future__ import annotations
+
+import time as clock
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from .arguments import default_output, parse_duration, parse_patches
+from .output import byte_count, message, number, seconds
+from .progress import progress
+
+EXIT_INTERRUPTED = 130
+
+Profile = Literal["auto", "quick", "paper"]
+LabelKind = Literal["auto", "fixed", "learned"]
+Pooling = Literal["auto", "area", "cell"]
+
+
+def encode(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A name (digits, cifar10, ...), an .npz file, or a folder: images in one folder a "
+            "class under train/ and test/, or parquet shards.",
+        ),
+    ],
+    ipc: Annotated[
+        float,
+        typer.Option(metavar="X", help="Budget in images per class; it may be less than 1."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="F", help="File. [default: SOURCE.ddset here]"),
+    ] = None,
+    codec: Annotated[str, typer.Option(metavar="podd", help="Method.")] = "podd",
+    profile: Annotated[
+        Profile,
+        typer.Option(
+            help="paper: as published. quick: the best a CPU reaches in a minute or two. "
+            "auto: paper on a GPU, quick elsewhere."
+        ),
+    ] = "auto",
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", help="Outer steps. [default: the profile's]")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(metavar="T", help="Or as many steps as fit in 90s, 9m, 1.5h.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same file.")] = 0,
+    device: Annotated[str, typer.Option(metavar="D", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint F.checkpoint.")
+    ] = False,
+    order: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|clip|image|paper|given|FILE",
+            help="Where each class lies on the poster: neighbours by CLIP text, by mean image, as "
+            "printed in the paper, as given, or from a file with a class name a line.",
+        ),
+    ] = "auto",
+    labels: Annotated[LabelKind, typer.Option(help="Soft labels of the patches.")] = "auto",
+    label_pooling: Annotated[
+        Pooling,
+        typer.Option(help="Learned labels of a patch: area, all cells it covers; cell, one."),
+    ] = "auto",
+    patches: Annotated[
+        str | None, typer.Option(metavar="16x6", help="Columns x rows of patches.")
+    ] = None,
+    quality: Annotated[
+        str,
+        typer.Option(metavar="lossless|high|small|bits=N", help="Precision of stored data."),
+    ] = "high",
+    force: Annotated[bool, typer.Option("-f", "--force", help="Replace F if it exists.")] = False,
+) -> None:
+    """Distil the training images of SOURCE into one .ddset file."""
+    target = out if out is not None else default_output(source, ".ddset")
+    limit = None if time is None else parse_duration(time)
+    grid = None if patches is None else parse_patches(patches)
+
+    from ddcodec.report import info
+
+    from ddcodec.encoder import encode as run
+
+    checkpoint = target.with_name(target.name + ".checkpoint")
+    if resume and not checkpoint.exists():
+        message(f"{checkpoint}: not there; starting from the beginning")
+    started = clock.monotonic()
+    try:
+        with progress() as reporter:
+            run(
+                source,
+                codec,
+                ipc=ipc,
+                out=target,
+                profile=profile,
+                steps=steps,
+                time=limit,
+                seed=seed,
+                device=device,
+                resume=resume,
+                order=order,
+                labels=labels,
+                label_pooling=label_pooling,
+                patches=grid,
+                quality=quality,
+                overwrite=force,
+                reporter=reporter,
+            )
+    except KeyboardInterrupt:
+        message(f"interrupted; {how_to_resume(checkpoint)}")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    facts = info(target)
+    message(
+        f"{target}: {number(facts['pixels'])} pixels ({facts['ipc']:.4g} IPC), "
+        f"{byte_count(facts['bytes']['total'])}, {facts['bits_per_class']:,.1f} bits per class, "
+        f"in {seconds(clock.monotonic() - started)}"
+    )
+
+
+def how_to_resume(checkpoint: Path) -> str:
+    """Return what to do after an interruption, in one clause."""
+    if not checkpoint.exists():
+        return "nothing was saved yet, run the same command again"
+    return f"the checkpoint is {checkpoint}; run the same command with --resume"

@@ -1,0 +1,82 @@
+"""Results that appear whole or not at all: written beside their place, then renamed into it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ddcodec.errors import OutputError
+
+
+def check_parent(target: Path) -> Path:
+    """Return the folder that ``target`` lies in; raises OutputError if it cannot take a file."""
+    parent = target.absolute().parent
+    if not parent.is_dir():
+        raise OutputError(f"{target}: the folder {parent} does not exist; make it first")
+    if not os.access(parent, os.W_OK):
+        raise OutputError(f"{target}: the folder {parent} cannot be written to")
+    return parent
+
+
+def check_file(target: Path, overwrite: bool) -> Path:
+    """Return the folder of a file about to be written; raises OutputError where it cannot be."""
+    parent = check_parent(target)
+    if target.is_dir():
+        raise OutputError(f"{target}: is a folder; name a file with -o")
+    if target.exists() and not overwrite:
+        raise OutputError(f"{target}: exists; choose another name with -o or replace it with -f")
+    return parent
+
+
+def check_folder(target: Path, overwrite: bool) -> Path:
+    """Return the parent of a folder about to be written; raises OutputError where it cannot be."""
+    parent = check_parent(target)
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise OutputError(f"{target}: is not a folder; name a new one with -o")
+    if target.is_dir() and any(target.iterdir()) and not overwrite:
+        raise OutputError(f"{target}: is not empty; name another with -o or replace it with -f")
+    return parent
+
+
+@contextmanager
+def whole_file(target: Path, overwrite: bool) -> Iterator[Path]:
+    """Give a path to write to; at the end of the block it takes the place of ``target``."""
+    parent = check_file(target, overwrite)
+    with _one_line(target), tempfile.TemporaryDirectory(prefix=".ddcodec-", dir=parent) as folder:
+        draft = Path(folder) / target.name
+        yield draft
+        draft.replace(target)
+
+
+@contextmanager
+def whole_folder(target: Path, overwrite: bool) -> Iterator[Path]:
+    """Give an empty folder to fill; at the end of the block it takes the place of ``target``.
+
+    What was in ``target`` is removed, but only once the new content is complete.
+    """
+    parent = check_folder(target, overwrite)
+    with _one_line(target), tempfile.TemporaryDirectory(prefix=".ddcodec-", dir=parent) as folder:
+        draft, old = Path(folder) / "new", Path(folder) / "old"
+        draft.mkdir()
+        yield draft
+        if target.exists():
+            target.rename(old)
+        try:
+            draft.rename(target)
+        except BaseException:  # an interruption must not cost the old content either
+            if old.exists() and not target.exists():
+                old.rename(target)
+            raise
+
+
+@contextmanager
+def _one_line(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, shutil.Error) as problem:
+        reason = getattr(problem, "strerror", None) or str(problem)
+        raise OutputError(f"{target}: cannot write: {reason}") from None

@@ -1,0 +1,151 @@
+"""``ddcodec info``: what a file holds and what it costs, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .output import accuracy, byte_count, number, percent, table, write_json, write_line
+
+Facts = dict[str, Any]
+CLASSES_SHOWN = 12
+
+
+def info(
+    files: Annotated[list[Path], typer.Argument(metavar="F...", help="Files to look at.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: an object, or a list for several files.")
+    ] = False,
+) -> None:
+    """Show what is in a file, its pixels and bytes; several files make one table."""
+    from ddcodec.report import info as look
+
+    facts = [look(path) for path in files]
+    if as_json:
+        write_json(facts[0] if len(facts) == 1 else facts)
+    elif len(facts) == 1:
+        write_line(describe(files[0], facts[0]))
+    else:
+        write_line(compare(files, facts))
+
+
+def describe(path: Path, facts: Facts) -> str:
+    """Return what is in one file, one property a line."""
+    image, size = facts["image"], facts["bytes"]
+    rows = [
+        ("file", str(path)),
+        ("codec", codec_text(facts["codec"])),
+        ("source", source_text(facts.get("source"))),
+        ("classes", classes_text(facts)),
+        ("images", f"{image['height']} x {image['width']} {image['colour']}"),
+        ("pixels", f"{number(facts['pixels'])} ({facts['ipc']:.4g} IPC)"),
+        *patch_rows(facts),
+        ("bytes", number(size["total"])),
+        *((f"  {name}", share_text(count, size["total"])) for name, count in parts(size)),
+        ("bits per class", f"{facts['bits_per_class']:,.1f}"),
+        ("external", external_text(facts["external"])),
+        ("measured", measured_text(facts["measured"])),
+        ("content digest", facts["content_digest"]),
+    ]
+    return table(rows, left=2)
+
+
+def compare(paths: list[Path], facts: list[Facts]) -> str:
+    """Return one table with a line for each file."""
+    columns: dict[str, Callable[[Facts], str]] = {
+        "codec": lambda fact: codec_text(fact["codec"]),
+        "classes": lambda fact: number(class_count(fact)),
+        "pixels": lambda fact: number(fact["pixels"]),
+        "IPC": lambda fact: f"{fact['ipc']:.4g}",
+        "patches": lambda fact: number(patch_count(fact)),
+        "bytes": lambda fact: number(fact["bytes"]["total"]),
+        "bits/class": lambda fact: f"{fact['bits_per_class']:,.1f}",
+        "measured": lambda fact: measured_text(fact["measured"], short=True),
+    }
+    if any(fact["external"] for fact in facts):
+        columns["external bytes"] = lambda fact: number(
+            sum(item.get("bytes", 0) for item in fact["external"])
+        )
+    rows = [
+        [str(path), *(show(fact) for show in columns.values())]
+        for path, fact in zip(paths, facts, strict=True)
+    ]
+    return table(rows, ["file", *columns], left=2)
+
+
+def codec_text(codec: Facts | str) -> str:
+    """Return name and version: ``podd 1``."""
+    return codec if isinstance(codec, str) else f"{codec['name']} {codec['version']}"
+
+
+def source_text(source: Facts | None) -> str:
+    """Return where the images came from: ``digits, train split, 1,400 images``."""
+    if not source:
+        return "not recorded"
+    return f"{source['name']}, {source['split']} split, {number(source['count'])} images"
+
+
+def class_count(facts: Facts) -> int:
+    """Return the number of classes."""
+    classes = facts["classes"]
+    return classes if isinstance(classes, int) else len(classes)
+
+
+def classes_text(facts: Facts) -> str:
+    """Return the number of classes and the first names."""
+    names = facts.get("class_names") or facts["classes"]
+    if isinstance(names, int):
+        return number(names)
+    shown = ", ".join(names[:CLASSES_SHOWN])
+    more = ", ..." if len(names) > CLASSES_SHOWN else ""
+    return f"{number(len(names))}: {shown}{more}"
+
+
+def patch_count(facts: Facts) -> int:
+    """Return the number of training images that the file decodes to."""
+    patches = facts["patches"]
+    return int(patches["count"]) if patches else 0
+
+
+def patch_rows(facts: Facts) -> list[tuple[str, str]]:
+    """Return the lines about patches, for a codec that has them."""
+    patches = facts["patches"]
+    if not patches:
+        return []
+    columns, rows = patches["grid"]
+    height, width = patches["size"]
+    return [
+        ("patches", f"{number(patches['count'])} ({columns}x{rows}) of {height} x {width}"),
+    ]
+
+
+def parts(size: Facts) -> list[tuple[str, int]]:
+    """Return name and stored bytes of every part; they add up to the whole file."""
+    return [("header", size["header"]), *size["tensors"].items()]
+
+
+def share_text(count: int, total: int) -> str:
+    """Return bytes and their share of the file: ``1,234 (56.7 %)``."""
+    return f"{number(count)} ({percent(count / total)})"
+
+
+def external_text(external: list[Facts]) -> str:
+    """Return what is needed besides the file."""
+    if not external:
+        return "nothing, the file is enough"
+    return "; ".join(
+        f"{item.get('id', item.get('name', '?'))} ({byte_count(item.get('bytes', 0))})"
+        for item in external
+    )
+
+
+def measured_text(measured: Facts | None, short: bool = False) -> str:
+    """Return the accuracy that the file states, with its std and the number of networks."""
+    if not measured:
+        return "-" if short else "not recorded"
+    figure = accuracy(measured["accuracy_mean"], measured.get("accuracy_std"))
+    nets = measured.get("nets")
+    return figure if short or nets is None else f"{figure}, {nets} networks"

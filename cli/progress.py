@@ -1,0 +1,73 @@
+"""Progress for people: a bar with loss, rate and time left on a terminal, silence elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from ddcodec.distill.progress import Reporter
+
+
+@contextmanager
+def progress() -> Iterator[Reporter]:
+    """Give a reporter for one piece of work; its bar is gone when the block ends."""
+    if not sys.stderr.isatty():
+        from ddcodec.distill.progress import SILENT
+
+        yield SILENT
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[loss]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        yield BarReporter(bar)
+
+
+class BarReporter:
+    """Draws the stage that is under way; a new stage takes the place of the last one."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._task: TaskID | None = None
+
+    def stage(self, name: str, steps: int) -> None:
+        """Begin a stage of ``steps`` steps."""
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._task = self._bar.add_task(name, total=steps, rate="", loss="")
+
+    def step(self, done: int, loss: float) -> None:
+        """Show that ``done`` steps of the stage are over and the last one had this loss."""
+        if self._task is None:
+            return
+        self._bar.update(self._task, completed=done)
+        speed = next(task.speed for task in self._bar.tasks if task.id == self._task)
+        self._bar.update(self._task, rate=rate_text(speed), loss=f"loss {loss:.4f}")
+
+
+def rate_text(speed: float | None) -> str:
+    """Return steps a second, or seconds a step where steps are slow."""
+    if not speed:
+        return ""
+    return f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each"

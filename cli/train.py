@@ -1,0 +1,194 @@
+"""``ddcodec train``: how good is the file? Fresh networks learn from it alone."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ddcodec.errors import SourceError, UsageError
+
+from .output import accuracy, number, seconds, table, write_json, write_line
+from .progress import progress
+
+if TYPE_CHECKING:
+    from ddcodec.dataset import DistilledDataset
+    from ddcodec.sources.base import Source, Split
+
+BASELINE_TITLES = {
+    "random_images_same_pixels": "random real images, same pixels",
+    "class_means_same_pixels": "class means, same pixels",
+    "random_images_same_bytes": "random real images, same bytes",
+    "class_means_same_bytes": "class means, same bytes",
+    "full_data": "all training images",
+}
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What ``train --json`` prints. Accuracies are shares of 1; std is over networks."""
+
+    file: str
+    test: str
+    test_images: int
+    pixels: int
+    bytes: int
+    accuracy_mean: float
+    accuracy_std: float
+    nets: int
+    steps: int
+    seconds: float
+    baselines: dict[str, dict[str, Any]] | None
+
+
+def train(
+    file: Annotated[Path, typer.Argument(metavar="F", help="The .ddset file to train on.")],
+    test: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE", help="Real data to test on. [default: the source named in the file]"
+        ),
+    ] = None,
+    nets: Annotated[int, typer.Option(metavar="N", help="Networks, each from scratch.")] = 8,
+    steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Steps of training. [default: the file's recipe]"),
+    ] = None,
+    baselines: Annotated[
+        bool,
+        typer.Option(
+            "--baselines", help="Train on random real images, class means and all images as well."
+        ),
+    ] = False,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the networks.")] = 0,
+    device: Annotated[str, typer.Option(metavar="D", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Train fresh networks on F alone and report their accuracy on real test images."""
+    report = measure(
+        file, test, nets=nets, steps=steps, baselines=baselines, seed=seed, device=device
+    )
+    if as_json:
+        write_json(asdict(report))
+    else:
+        write_line(describe(report))
+
+
+def measure(
+    file: Path,
+    test: str | None,
+    *,
+    nets: int,
+    steps: int | None,
+    baselines: bool,
+    seed: int,
+    device: str,
+) -> TrainReport:
+    """Train on ``file``, test on ``test`` and return what ``train`` prints."""
+    for option, value, least in (("--nets", nets, 1), ("--steps", steps, 1), ("--seed", seed, 0)):
+        if value is not None and value < least:
+            raise UsageError(f"{option} must be at least {least}, got {value}")
+
+    from ddcodec import dataset, evaluate, report
+
+    ds = dataset.load(file)
+    name, source, split = find_test(ds, test)
+    facts = report.info(file)
+    with progress() as reporter:
+        result = evaluate.train_students(
+            ds, split, nets=nets, steps=steps, seed=seed, device=device, reporter=reporter
+        )
+        others = run_baselines(ds, source, nets, seed, device) if baselines else None
+    return TrainReport(
+        file=str(file),
+        test=name,
+        test_images=len(split.labels),
+        pixels=facts["pixels"],
+        bytes=facts["bytes"]["total"],
+        accuracy_mean=result.mean,
+        accuracy_std=result.std,
+        nets=result.nets,
+        steps=result.steps,
+        seconds=result.seconds,
+        baselines=others,
+    )
+
+
+def run_baselines(
+    ds: DistilledDataset, source: Source, nets: int, seed: int, device: str
+) -> dict[str, dict[str, Any]]:
+    """Return the accuracy of what one could store instead, by name."""
+    from ddcodec.baselines import baselines
+
+    return baselines(ds, source, nets=nets, seed=seed, device=device)
+
+
+def find_test(ds: DistilledDataset, spec: str | None) -> tuple[str, Source, Split]:
+    """Return the name of the test source, the source and its test split.
+
+    Raises UsageError where none is given and the file's own is unknown, or where it does not fit
+    the file, SourceError where it has no test split.
+    """
+    from ddcodec import sources
+
+    made_from = str(ds.manifest.source.get("name", ""))
+    if spec is None:
+        if made_from not in sources.names():
+            raise UsageError(
+                f"the file was made from '{made_from}', which is no name of a source here; "
+                "say what to test on with --test SOURCE"
+            )
+        spec = made_from
+    source = sources.load(spec)
+    image = ds.manifest.image
+    ours = (image["height"], image["width"], image["channels"])
+    theirs = (source.height, source.width, source.channels)
+    if ours != theirs:
+        raise UsageError(
+            f"{spec}: images are {'x'.join(map(str, theirs))} (height x width x channels), "
+            f"the file is made for {'x'.join(map(str, ours))}; test on data of its own kind"
+        )
+    if len(source.classes) != len(ds.classes):
+        raise UsageError(
+            f"{spec}: has {len(source.classes)} classes, the file {len(ds.classes)}; "
+            "test on data of its own kind"
+        )
+    if source.test is None:
+        raise SourceError(f"{spec}: has no test split to measure on; give another with --test")
+    return spec, source, source.test
+
+
+def describe(report: TrainReport) -> str:
+    """Return the result in one line, and the baselines, if any, in a table under it."""
+    head = (
+        f"{accuracy(report.accuracy_mean, report.accuracy_std)} on {number(report.test_images)} "
+        f"test images of {report.test}: mean ± std of {report.nets} networks, "
+        f"{number(report.steps)} steps each, {seconds(report.seconds)}"
+    )
+    if report.baselines is None:
+        return head
+    return f"{head}\n\n{comparison(report)}"
+
+
+def comparison(report: TrainReport) -> str:
+    """Return a table of the file and its baselines: accuracy, pixels, bytes."""
+    rows = [
+        [
+            "this file",
+            accuracy(report.accuracy_mean, report.accuracy_std),
+            number(report.pixels),
+            number(report.bytes),
+        ]
+    ]
+    for name, other in (report.baselines or {}).items():
+        rows.append(
+            [
+                BASELINE_TITLES.get(name, name),
+                accuracy(other["accuracy_mean"], other.get("accuracy_std")),
+                number(other["pixels"]),
+                number(other["bytes"]),
+            ]
+        )
+    return table(rows, ["trained on", "accuracy", "pixels", "bytes"])

@@ -1,0 +1,82 @@
+"""``ddcodec verify``: is this file what it says, down to the last bit?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ddcodec.errors import InvalidFile, Unsupported
+
+from .output import EXIT_IO, EXIT_OK, error, number, printable, write_json, write_line
+
+if TYPE_CHECKING:
+    from ddcodec.format.verify import Finding
+
+EXIT_INVALID = InvalidFile.exit_code
+EXIT_UNSUPPORTED = Unsupported.exit_code
+
+
+def verify(
+    files: Annotated[list[Path], typer.Argument(metavar="F...", help="Files to check.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check files strictly, every digest included, and number what is wrong.
+
+    Exit code 3 where a file is invalid, 4 where it needs a newer version.
+    """
+    reports, codes = [], set()
+    for path in files:
+        report, code = check(path)
+        codes.add(code)
+        if report is not None:
+            reports.append(report)
+            if not as_json:
+                write_line(describe(report))
+    if as_json:
+        write_json(reports[0] if len(files) == 1 and reports else reports)
+    for code in (EXIT_INVALID, EXIT_UNSUPPORTED, EXIT_IO):
+        if code in codes:
+            raise typer.Exit(code)
+
+
+def check(path: Path) -> tuple[dict[str, Any] | None, int]:
+    """Return a report on one file and its exit code; a file that cannot be read gives None."""
+    from ddcodec.format.verify import verify as find
+
+    try:
+        findings = find(path)
+    except Unsupported as problem:
+        return {"file": str(path), "valid": None, "unsupported": str(problem), "findings": []}, 4
+    except OSError as problem:
+        error(f"{path}: {problem.strerror or problem}")
+        return None, EXIT_IO
+    report = {
+        "file": str(path),
+        "valid": not findings,
+        "unsupported": None,
+        "findings": [as_dict(finding) for finding in findings],
+    }
+    return report, EXIT_INVALID if findings else EXIT_OK
+
+
+def as_dict(finding: Finding) -> dict[str, str]:
+    """Return a finding as plain JSON values."""
+    return {"code": finding.code, "message": finding.message, "where": finding.where}
+
+
+def describe(report: dict[str, Any]) -> str:
+    """Return one line for a good file, one line more for each finding of a bad one."""
+    name = printable(report["file"])
+    if report["unsupported"] is not None:
+        return f"{name}: unsupported: {printable(report['unsupported'])}"
+    findings = report["findings"]
+    if not findings:
+        return f"{name}: valid"
+    plural = "" if len(findings) == 1 else "s"
+    lines = [f"{name}: invalid, {number(len(findings))} finding{plural}"]
+    for finding in findings:
+        where = f" ({finding['where']})" if finding["where"] else ""
+        lines.append(printable(f"  {finding['code']} {finding['message']}{where}"))
+    return "\n".join(lines)

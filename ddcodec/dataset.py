@@ -1,0 +1,187 @@
+"""A ``.ddset`` file as a PyTorch data set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from .codecs import decode
+from .errors import UsageError
+from .loader import Batches
+from .preprocess import Preprocess
+
+if TYPE_CHECKING:
+    from .codecs.base import Device, Samples
+    from .format import DDSetFile, Manifest
+
+Item = tuple[Any, Any]
+
+
+class DistilledDataset(Dataset[Item]):
+    """Images and soft labels of a distilled data set, decoded on demand.
+
+    ``ds[i]`` is (image float32 (C, H, W), label float32 (classes,)). Images are in the space of
+    ``preprocess``: train on them as they are, and pass real images through ``preprocess`` before
+    the network sees them.
+
+    Attributes:
+        file: the manifest and the decoded arrays.
+        manifest: what the file says about itself; ``manifest.recipe`` is how to train on it.
+        classes: class names in label order.
+        preprocess: turns real 8-bit images into network inputs, float32 (N, C, H, W).
+        transform, target_transform: called on the image and on the label of ``ds[i]``.
+        hard_labels: labels are class indices (int64), the largest share of the soft label; of
+            equal shares the first.
+    """
+
+    def __init__(
+        self,
+        file: DDSetFile,
+        *,
+        transform: Callable[[Tensor], Any] | None = None,
+        target_transform: Callable[[Tensor], Any] | None = None,
+        hard_labels: bool = False,
+    ) -> None:
+        self.file = file
+        self.transform = transform
+        self.target_transform = target_transform
+        self.hard_labels = hard_labels
+        image = file.manifest.image
+        self.preprocess = Preprocess(
+            image["preprocessing"], image["channels"], image["height"], image["width"]
+        )
+        self._samples = decode(file)
+        self._soft = torch.from_numpy(self._samples.labels)
+        self._labels = self._soft.argmax(1) if hard_labels else self._soft
+        self._resident: tuple[torch.device, Samples, Tensor] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state for a spawned worker, without what lives on another device."""
+        return {**self.__dict__, "_resident": None}
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the file says about itself."""
+        return self.file.manifest
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in label order."""
+        return self.file.manifest.classes
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of every image."""
+        return self._samples.image_shape
+
+    @property
+    def soft_labels(self) -> Tensor:
+        """All labels, float32 (N, classes), whatever ``hard_labels`` says; rows sum to 1."""
+        return self._soft
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self._samples)
+
+    def __getitem__(self, index: int) -> Item:
+        """Return image and label ``index``; negative indices count from the end."""
+        count = len(self)
+        if not -count <= index < count:
+            raise IndexError(f"index {index} is outside of a data set of {count} images")
+        return self.__getitems__([index % count])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Item]:
+        """Return several (image, label) pairs with one gather; a DataLoader calls this."""
+        index = torch.as_tensor(indices, dtype=torch.int64)
+        images = self._samples.gather(index).unbind()
+        labels = self._labels[index].unbind()
+        return [
+            (
+                image if self.transform is None else self.transform(image),
+                label if self.target_transform is None else self.target_transform(label),
+            )
+            for image, label in zip(images, labels, strict=True)
+        ]
+
+    def batches(
+        self,
+        batch_size: int,
+        shuffle: bool = True,
+        seed: int = 0,
+        epoch: int = 0,
+        device: Device = "cpu",
+        drop_last: bool = False,
+    ) -> Batches:
+        """Return one epoch of batches, cut on ``device`` at memory speed.
+
+        The order is a pure function of (seed, epoch). Give the next ``epoch`` for another order.
+
+        Args:
+            batch_size: images a batch, at least 1.
+            shuffle: False gives the order of the file.
+            seed, epoch: 0 or more.
+            device: where the data lives and the batches appear.
+            drop_last: leave out a last batch that is not full.
+
+        Raises:
+            UsageError: an argument is out of range, or a transform is set: those work on single
+                images, so they need a ``torch.utils.data.DataLoader``.
+        """
+        if self.transform is not None or self.target_transform is not None:
+            raise UsageError(
+                "transforms work on single images and batches() has none; use a DataLoader, or "
+                "load the file without a transform and change the batches"
+            )
+        samples, labels = self.on(device)
+        return Batches(
+            samples,
+            labels,
+            batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            epoch=epoch,
+            drop_last=drop_last,
+        )
+
+    def on(self, device: Device) -> tuple[Samples, Tensor]:
+        """Return the samples and all labels (N, ...) on ``device``, moved there once."""
+        where = torch.device(device)
+        if where.type == "cpu":
+            return self._samples, self._labels
+        # Beside the CPU's, so that ds[i] and forked workers stay off the accelerator.
+        if self._resident is None or self._resident[0] != where:
+            self._resident = (where, self._samples.to(where), self._labels.to(where))
+        return self._resident[1:]
+
+
+def load(
+    path: str | os.PathLike[str],
+    check: bool = True,
+    *,
+    transform: Callable[[Tensor], Any] | None = None,
+    target_transform: Callable[[Tensor], Any] | None = None,
+    hard_labels: bool = False,
+) -> DistilledDataset:
+    """Open a ``.ddset`` file as a data set. The whole file is read; nothing stays open.
+
+    Args:
+        path: the file.
+        check: compare every digest; False saves time on a file that was verified before.
+        transform, target_transform, hard_labels: see ``DistilledDataset``.
+
+    Raises:
+        InvalidFile: the file breaks the format. Unsupported: it needs a newer version.
+    """
+    from .format import read
+
+    return DistilledDataset(
+        read(path, check=check),
+        transform=transform,
+        target_transform=target_transform,
+        hard_labels=hard_labels,
+    )

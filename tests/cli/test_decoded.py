@@ -1,0 +1,130 @@
+"""``train``, ``preview`` and ``decode`` on a real file, and the demo."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import ddcodec
+
+Run = Callable[..., Any]
+SHORT = ("--nets", "2", "--steps", "3", "--device", "cpu")
+
+
+def test_train_reports_mean_and_std_on_the_source_named_in_the_file(
+    run: Run, digits_file: Path
+) -> None:
+    outcome = run("train", digits_file, *SHORT)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert " test images of digits: mean ± std of 2 networks, 3 steps each" in outcome.out
+
+
+def test_train_json_has_every_promised_field(run: Run, digits_file: Path) -> None:
+    report = json.loads(run("train", digits_file, *SHORT, "--json").out)
+    assert report["nets"] == 2
+    assert report["steps"] == 3
+    assert report["seconds"] > 0
+    assert report["baselines"] is None
+    assert 0 <= report["accuracy_mean"] <= 1
+    assert 0 <= report["accuracy_std"] <= 1
+    again = json.loads(run("train", digits_file, *SHORT, "--json").out)
+    assert again["accuracy_mean"] == report["accuracy_mean"]
+
+
+def test_train_shows_baselines_beside_the_file(run: Run, digits_file: Path) -> None:
+    outcome = run("train", digits_file, *SHORT, "--baselines")
+    assert outcome.code == 0
+    lines = outcome.out.splitlines()
+    table = lines[lines.index("") + 1 :]
+    assert table[0].split() == ["trained", "on", "accuracy", "pixels", "bytes"]
+    assert table[2].startswith("this file ")
+    assert [line[:11] for line in table[3:]] == [
+        "random real",
+        "class means",
+        "random real",
+        "class means",
+        "all trainin",
+    ]
+
+
+def test_preview_writes_a_picture(run: Run, tmp_path: Path, digits_file: Path) -> None:
+    outcome = run("preview", digits_file)
+    assert (outcome.code, outcome.out) == (0, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["digits.png"]
+    with Image.open(tmp_path / "digits.png") as picture:
+        picture.load()
+        assert outcome.error_line == f"digits.png: {picture.width} x {picture.height} pixels"
+        assert picture.format == "PNG"
+
+
+def test_npz_holds_exactly_what_load_gives_and_needs_no_pickle(
+    run: Run, tmp_path: Path, digits_file: Path
+) -> None:
+    assert run("decode", digits_file, "--to", "npz", "-o", "out").code == 0
+    ds = ddcodec.load(digits_file)
+    with np.load(tmp_path / "out" / "data.npz", allow_pickle=False) as data:
+        assert data["images"].dtype == data["labels"].dtype == np.float32
+        assert len(data["images"]) == len(ds)
+        for index in range(len(ds)):
+            image, label = ds[index]
+            assert np.array_equal(data["images"][index], image.numpy())
+            assert np.array_equal(data["labels"][index], label.numpy())
+        assert tuple(data["class_names"]) == tuple(ds.classes)
+        manifest = json.loads(str(data["manifest"]))
+    assert manifest["codec"]["name"] == "podd"
+
+
+def test_an_image_folder_keeps_pictures_in_class_folders_and_all_soft_labels(
+    run: Run, tmp_path: Path, digits_file: Path
+) -> None:
+    outcome = run("decode", digits_file, "--to", "imagefolder", "-o", "out")
+    assert outcome.code == 0
+    assert "rounded to 8 bits" in outcome.error_line
+    ds = ddcodec.load(digits_file)
+    with (tmp_path / "out" / "labels.csv").open(newline="", encoding="utf-8") as text:
+        header, *rows = csv.reader(text)
+    assert header == ["file", *ds.classes]
+    assert len(rows) == len(ds)
+    for index, (name, *values) in enumerate(rows):
+        image, label = ds[index]
+        assert np.array_equal(np.array(values, dtype=np.float32), label.numpy())
+        assert Path(name).parts[1] == ds.classes[int(label.argmax())]
+        with Image.open(tmp_path / "out" / name) as picture:
+            pixels = np.asarray(picture)
+        seen = ds.preprocess(pixels[None, :, :, None])[0]
+        assert seen.shape == image.shape
+        inside = (pixels > 0) & (pixels < 255)
+        # Half a grey level, in the units of the preprocessed image.
+        step = float(np.diff(ds.preprocess(gradient(*pixels.shape))[0].numpy().ravel()[:2])[0])
+        error = np.abs((seen - image).numpy())[0]
+        assert error[inside].max(initial=0) <= 0.51 * step
+
+
+def gradient(height: int, width: int) -> np.ndarray:
+    return np.arange(height * width, dtype=np.uint8).reshape(1, height, width, 1)
+
+
+@pytest.mark.slow
+def test_the_demo_tells_the_whole_story(run: Run, tmp_path: Path) -> None:
+    outcome = run("demo", "--time", "2s", "--nets", "2", "--device", "cpu")
+    assert outcome.code == 0, outcome.err
+    commands = [line for line in outcome.out.splitlines() if line.startswith("$ ")]
+    assert [line.split()[2] for line in commands] == ["encode", "info", "preview", "train"]
+    for word in ("pixels", "bytes", "bits per class", "±", "class means, same pixels"):
+        assert word in outcome.out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["demo.ddset", "demo.png"]
+
+
+@pytest.mark.slow
+def test_the_commands_that_the_demo_prints_do_the_same(run: Run, tmp_path: Path) -> None:
+    shown = run("demo", "--time", "1s", "--nets", "1", "--device", "cpu").out
+    info = next(line for line in shown.splitlines() if line.startswith("$ ddcodec info"))
+    text = run(*info.split()[2:]).out
+    assert text in shown

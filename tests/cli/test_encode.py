@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Run = Callable[..., Any]
+QUICK = ("--ipc", "0.9", "--profile", "quick", "--device", "cpu")
+
+
+def digest(run: Run, path: str) -> str:
+    return json.loads(run("info", path, "--json").out)["content_digest"]
+
+
+def test_the_file_is_named_after_the_source_and_summed_up_in_one_line(
+    run: Run, tmp_path: Path
+) -> None:
+    outcome = run("encode", "digits", *QUICK, "--steps", "2")
+    assert (outcome.code, outcome.out) == (0, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["digits.ddset"]
+    size = (tmp_path / "digits.ddset").stat().st_size
+    line = outcome.error_line
+    assert line.startswith("digits.ddset: ")
+    assert f"{size:,} bytes" in line
+    assert "pixels" in line
+    assert "bits per class" in line
+
+
+def test_the_same_seed_gives_the_same_content_and_another_does_not(run: Run) -> None:
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        words = ("--steps", "2", "--seed", seed, "-o", f"{name}.ddset")
+        assert run("encode", "digits", *QUICK, *words).code == 0
+    assert digest(run, "a.ddset") == digest(run, "b.ddset") != digest(run, "c.ddset")
+
+
+def test_every_option_reaches_the_file(run: Run) -> None:
+    words = ("--steps", "2", "--patches", "7x3", "--labels", "fixed", "--quality", "bits=5")
+    assert run("encode", "digits", *QUICK, *words, "--order", "given", "-o", "x.ddset").code == 0
+    facts = json.loads(run("info", "x.ddset", "--json").out)
+    assert facts["patches"]["grid"] == [7, 3]
+    assert facts["patches"]["count"] == 21
+
+
+def test_a_time_limit_is_kept(run: Run) -> None:
+    started = time.monotonic()
+    assert run("encode", "digits", *QUICK, "--time", "3s").code == 0
+    assert time.monotonic() - started < 20
+
+
+def test_an_interrupted_encode_says_how_to_go_on_and_ends_with_the_same_content(
+    run: Run, tmp_path: Path
+) -> None:
+    words = ["encode", "digits", *QUICK, "--steps", "60", "-o", "cut.ddset"]
+    child = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPT_AFTER_30_STEPS, *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    out, err = child.communicate(timeout=120)
+    assert child.returncode == 130, err
+    assert out == ""
+    assert err == (
+        "interrupted; the checkpoint is cut.ddset.checkpoint; run the same command with --resume\n"
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.ddset.checkpoint"]
+
+    assert run(*words, "--resume").code == 0
+    assert run(*words[:-1], "whole.ddset").code == 0
+    assert digest(run, "cut.ddset") == digest(run, "whole.ddset")
+    assert not (tmp_path / "cut.ddset.checkpoint").exists()
+
+
+def test_a_checkpoint_of_other_settings_is_refused(run: Run, tmp_path: Path) -> None:
+    words = ["encode", "digits", *QUICK, "--steps", "60", "-o", "cut.ddset"]
+    command = [sys.executable, "-c", INTERRUPT_AFTER_30_STEPS, *words]
+    subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    before = (tmp_path / "cut.ddset.checkpoint").read_bytes()
+    outcome = run(*words, "--seed", "9", "--resume")
+    assert outcome.code == 2
+    assert "checkpoint" in outcome.error_line
+    assert (tmp_path / "cut.ddset.checkpoint").read_bytes() == before
+
+
+def test_resuming_without_a_checkpoint_says_so_and_starts(run: Run) -> None:
+    outcome = run("encode", "digits", *QUICK, "--steps", "2", "-o", "x.ddset", "--resume")
+    assert outcome.code == 0
+    assert outcome.err.startswith("x.ddset.checkpoint: not there")
+
+
+# A real SIGINT to the process itself, at a step that does not depend on the machine's speed.
+INTERRUPT_AFTER_30_STEPS = f"""
+import os, sys
+from ddcodec.distill import progress
+count = 0
+def step(self, done, loss):
+    global count
+    count += 1
+    if count == 30:
+        os.kill(os.getpid(), {int(signal.SIGINT)})
+type(progress.SILENT).step = step
+from ddcodec_cli.app import main
+sys.exit(main(sys.argv[1:]))
+"""

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Run = Callable[..., Any]
+
+
+def test_one_file_is_described_in_exact_numbers(run: Run, digits_file: Path) -> None:
+    outcome = run("info", digits_file)
+    assert (outcome.code, outcome.err) == (0, "")
+    size = digits_file.stat().st_size
+    facts = json.loads(run("info", digits_file, "--json").out)
+    assert facts["bytes"]["total"] == size
+    for text in (
+        "podd",
+        "digits, train split",
+        f"{facts['pixels']:,} (",
+        f"{size:,}",
+        f"{facts['bits_per_class']:,.1f}",
+        facts["content_digest"],
+    ):
+        assert text in outcome.out
+    assert facts["bits_per_class"] == 8 * size / 10
+
+
+def test_the_bytes_of_the_parts_add_up_to_the_file(run: Run, digits_file: Path) -> None:
+    size = json.loads(run("info", digits_file, "--json").out)["bytes"]
+    assert size["header"] + sum(size["tensors"].values()) == size["total"]
+
+
+def test_json_has_every_promised_field(run: Run, digits_file: Path) -> None:
+    facts = json.loads(run("info", digits_file, "--json").out)
+    promised = "codec classes image pixels ipc patches bytes bits_per_class external measured"
+    assert {*promised.split(), "content_digest"} <= set(facts)
+    assert facts["pixels"] <= 0.9 * 10 * 8 * 8
+
+
+def test_several_files_make_one_table_and_one_list(run: Run, digits_file: Path) -> None:
+    shutil.copy(digits_file, "second.ddset")
+    table = run("info", digits_file, "second.ddset").out.splitlines()
+    assert len(table) == 4
+    assert table[0].split()[:3] == ["file", "codec", "classes"]
+    assert table[3].startswith("second.ddset ")
+    facts = json.loads(run("info", digits_file, "second.ddset", "--json").out)
+    assert isinstance(facts, list)
+    assert facts[0]["content_digest"] == facts[1]["content_digest"]
+
+
+def test_verify_says_valid_and_exits_0(run: Run, digits_file: Path) -> None:
+    outcome = run("verify", digits_file)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out == f"{digits_file}: valid\n"
+    assert json.loads(run("verify", digits_file, "--json").out) == {
+        "file": str(digits_file),
+        "valid": True,
+        "unsupported": None,
+        "findings": [],
+    }
+
+
+def test_verify_numbers_what_is_wrong_and_exits_3(
+    run: Run, tmp_path: Path, digits_file: Path
+) -> None:
+    broken = bytearray(digits_file.read_bytes())
+    broken[-1] ^= 1
+    (tmp_path / "broken.ddset").write_bytes(broken)
+    outcome = run("verify", digits_file, "broken.ddset")
+    assert outcome.code == 3
+    first, second, *findings = outcome.out.splitlines()
+    assert first.endswith(": valid")
+    assert second.startswith("broken.ddset: invalid, ")
+    assert findings
+    assert all(line.startswith("  DDS-E") for line in findings)
+    several = run("verify", digits_file, "broken.ddset", "--json")
+    assert several.code == 3
+    reports = json.loads(several.out)
+    assert [report["valid"] for report in reports] == [True, False]
+    assert reports[1]["findings"][0]["code"].startswith("DDS-E")
+
+
+def test_verify_goes_on_after_a_file_that_cannot_be_read(run: Run, digits_file: Path) -> None:
+    outcome = run("verify", "absent.ddset", digits_file)
+    assert outcome.code == 5
+    assert outcome.out == f"{digits_file}: valid\n"
+    assert "absent.ddset" in outcome.error_line

@@ -1,0 +1,153 @@
+"""Keyed randomness, networks, outer optimiser, pool, kernel stage."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ddcodec.distill.kernel import kernel_gradient
+from ddcodec.distill.networks import ConvNet
+from ddcodec.distill.outer import EmaClip, OuterAdam, cosine
+from ddcodec.distill.pool import NetworkPool
+from ddcodec.distill.rat_bptt import AdamState
+from ddcodec.distill.rng import generator
+
+
+@pytest.mark.parametrize(("side", "depth"), [(8, 2), (28, 3), (32, 3), (64, 4), (5, 3)])
+def test_the_network_equals_the_usual_modules(side: int, depth: int) -> None:
+    net = ConvNet(3, side, side, 7, depth=depth, filters=8)
+    layers: list[torch.nn.Module] = []
+    channels, height = 3, side
+    for _ in range(depth):
+        conv = torch.nn.Conv2d(channels, 8, 3, padding=1, bias=False)
+        layers += [conv, torch.nn.GroupNorm(8, 8), torch.nn.ReLU()]
+        if height >= 2:
+            layers.append(torch.nn.AvgPool2d(2))
+            height //= 2
+        channels = 8
+    layers += [torch.nn.Flatten(), torch.nn.Linear(8 * height * height, 7)]
+    modules = torch.nn.Sequential(*layers)
+    flat = torch.cat([p.detach().reshape(-1) for p in modules.parameters()])
+    assert flat.numel() == net.num_params
+    x = torch.randn(5, 3, side, side, generator=generator(0, "x"))
+    torch.testing.assert_close(net(flat, x), modules(x))
+
+
+def test_parameters_have_second_derivatives_in_float64() -> None:
+    net = ConvNet(1, 4, 4, 2, depth=2, filters=2)
+    g = generator(2, "net")
+    flat = net.init(g).double().requires_grad_()
+    x = torch.randn(3, 1, 4, 4, generator=g, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda f, i: net(f, i).square().sum(), (flat, x))
+    assert torch.autograd.gradgradcheck(lambda f, i: net(f, i).square().sum(), (flat, x))
+
+
+def test_the_features_feed_the_head() -> None:
+    net = ConvNet(3, 9, 7, 5, depth=2, filters=4)  # odd sides: pooling drops the last row
+    g = generator(3, "net")
+    flat, x = net.init(g), torch.randn(6, 3, 9, 7, generator=g)
+    features = net.features(flat, x)
+    assert features.shape == (6, 4 * 2 * 1)
+    weight, bias = flat[-45:-5].view(5, 8), flat[-5:]
+    torch.testing.assert_close(features @ weight.T + bias, net(flat, x))
+
+
+def test_a_key_depends_on_every_part_of_its_path() -> None:
+    paths: list[tuple[int | str, ...]] = [(0,), (1,), (0, "a"), (0, "b"), (0, "a", 1), (0, 1, "a")]
+    drawn = {float(torch.rand(1, generator=generator(0, *path))) for path in paths}
+    drawn.add(float(torch.rand(1, generator=generator(1, 0))))
+    assert len(drawn) == len(paths) + 1
+    first = torch.rand(3, generator=generator(5, "x"))
+    assert torch.equal(first, torch.rand(3, generator=generator(5, "x")))
+
+
+def test_equal_keys_give_equal_networks_and_others_do_not() -> None:
+    net = ConvNet(1, 8, 8, 10, depth=2, filters=16)
+    first, again = net.init(generator(0, "a", 1)), net.init(generator(0, "a", 1))
+    other = net.init(generator(0, "a", 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert 0.05 < float(first[: 16 * 9].std()) < 0.4
+
+
+def test_outer_adam_equals_torch_and_survives_a_checkpoint() -> None:
+    ours = [torch.ones(4), torch.full((3,), 2.0)]
+    theirs = [t.clone().requires_grad_() for t in ours]
+    reference = torch.optim.Adam(
+        [{"params": [theirs[0]], "lr": 0.1}, {"params": [theirs[1]], "lr": 0.02}]
+    )
+    adam = OuterAdam(ours, [0.1, 0.02], betas=(0.9, 0.999))
+    for i in range(6):
+        gradients = [
+            torch.randn(t.shape, generator=generator(i, "g", j)) for j, t in enumerate(ours)
+        ]
+        for t, g in zip(theirs, gradients, strict=True):
+            t.grad = g.clone()
+        reference.step()
+        adam.step(gradients)
+        if i == 2:
+            state = adam.tensors()
+            adam = OuterAdam(ours, [0.1, 0.02], betas=(0.9, 0.999))
+            adam.restore(state)
+    torch.testing.assert_close(ours[0], theirs[0].detach())
+    torch.testing.assert_close(ours[1], theirs[1].detach())
+
+
+def test_a_variable_without_gradient_stays() -> None:
+    a, b = torch.ones(2), torch.ones(2)
+    OuterAdam([a, b], [0.1, 0.1], (0.9, 0.99)).step([torch.ones(2), None])
+    assert not torch.equal(a, torch.ones(2))
+    assert torch.equal(b, torch.ones(2))
+
+
+def test_clipping_bounds_a_spike_and_leaves_calm_gradients_alone() -> None:
+    clip = EmaClip()
+    calm = torch.ones(4)
+    for _ in range(20):
+        assert torch.equal(clip(calm), calm)
+    spike = clip(100 * calm)
+    assert clip.mean is not None
+    assert float(spike.norm()) == pytest.approx(2 * (0.9 * 2 + 0.1 * 200), rel=1e-4)
+    assert bool(torch.isfinite(clip(torch.zeros(4))).all())
+
+
+def test_cosine_runs_from_one_to_the_final_share() -> None:
+    values = [cosine(i, 100) for i in range(101)]
+    assert values[0] == 1
+    assert values[100] == pytest.approx(0.02)
+    assert values == sorted(values, reverse=True)
+
+
+def test_the_kernel_gradient_lowers_its_own_loss() -> None:
+    net = ConvNet(1, 8, 8, 3, depth=2, filters=8)
+    g = generator(0, "kernel")
+    flat = net.init(g)
+    patches, labels = (
+        torch.randn(6, 1, 8, 8, generator=g),
+        F.one_hot(torch.arange(6) % 3, 3).float(),
+    )
+    x, y = torch.randn(40, 1, 8, 8, generator=g), torch.randint(3, (40,), generator=g)
+    first = kernel_gradient(net, flat, patches, labels, x, y)
+    moved = patches - 0.05 * first.grad_patches / first.grad_patches.norm()
+    relabelled = labels - 0.05 * first.grad_labels / first.grad_labels.norm()
+    assert kernel_gradient(net, flat, moved, labels, x, y).loss < first.loss
+    assert kernel_gradient(net, flat, patches, relabelled, x, y).loss < first.loss
+
+
+def test_a_restored_pool_goes_on_as_the_original() -> None:
+    net = ConvNet(1, 8, 8, 3, depth=1, filters=4)
+    pools = [NetworkPool(net, 3, (2, 4), 11, torch.device("cpu")) for _ in range(2)]
+
+    def age(pool: NetworkPool, times: int) -> None:
+        for i in range(times):
+            s = pool[i % 3]
+            pool.replace(i % 3, AdamState(s.flat + 1, s.m + 1, s.v, s.step + 1))
+
+    age(pools[0], 7)
+    pools[1].restore(pools[0].tensors())
+    age(pools[0], 9)
+    age(pools[1], 9)
+    for slot in range(3):
+        assert torch.equal(pools[0][slot].flat, pools[1][slot].flat)
+        assert 0 <= pools[0][slot].step < 4

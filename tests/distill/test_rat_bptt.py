@@ -1,0 +1,169 @@
+"""The hand-written adjoint against autograd through a plain unrolled chain."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ddcodec.distill.augment import augment
+from ddcodec.distill.networks import ConvNet
+from ddcodec.distill.rat_bptt import (
+    AdamState,
+    InnerLoop,
+    inner_steps,
+    meta_gradient,
+    sample_truncation,
+    soft_cross_entropy,
+)
+from ddcodec.distill.rng import generator
+
+
+def plain_meta_gradient(
+    net: ConvNet,
+    state: AdamState,
+    patches: Tensor,
+    labels: Tensor,
+    batches: list[Tensor | None],
+    real: tuple[Tensor, Tensor],
+    inner: InnerLoop,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Unroll with one big graph: slow, obvious, the reference."""
+    patches = patches.clone().requires_grad_()
+    labels = labels.clone().requires_grad_()
+    flat, m, v = state.flat.clone().requires_grad_(), state.m, state.v
+    b1, b2 = inner.betas
+    for i, batch in enumerate(batches):
+        x, y = (patches, labels) if batch is None else (patches[batch], labels[batch])
+        step = state.step + i
+        x = augment(x, inner.augment_synthetic, generator(inner.seed, "augment", step))
+        loss = soft_cross_entropy(net(flat, x), y)
+        (g,) = torch.autograd.grad(loss, flat, create_graph=True)
+        t = step + 1
+        m = b1 * m + (1 - b1) * g
+        v = b2 * v + (1 - b2) * g * g
+        flat = flat - inner.lr * (m / (1 - b1**t)) / (v / (1 - b2**t) + inner.eps**2).sqrt()
+    x = augment(real[0], inner.augment_real, generator(inner.seed, "augment real"))
+    loss = F.cross_entropy(net(flat, x), real[1])
+    to_patches, to_labels = torch.autograd.grad(loss, (patches, labels))
+    return loss.detach(), to_patches, to_labels
+
+
+def problem(dtype: torch.dtype) -> tuple[ConvNet, AdamState, Tensor, Tensor, tuple[Tensor, Tensor]]:
+    net = ConvNet(2, 8, 8, 4, depth=2, filters=6)
+    g = generator(7, "problem")
+    patches = torch.randn(10, 2, 8, 8, generator=g).to(dtype)
+    labels = torch.rand(10, 4, generator=g).to(dtype).softmax(1)
+    real = torch.randn(23, 2, 8, 8, generator=g).to(dtype), torch.randint(4, (23,), generator=g)
+    state = AdamState.fresh(net.init(g).to(dtype))
+    return net, state, patches, labels, real
+
+
+def relative(a: Tensor, b: Tensor) -> float:
+    return float((a.double() - b.double()).norm() / b.double().norm())
+
+
+@pytest.mark.parametrize("augmentation", ["none", "flip_rotate", "shift", "shift_rotate"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_adjoint_equals_autograd_in_float64(augmentation: str, whole: bool) -> None:
+    net, state, patches, labels, real = problem(torch.float64)
+    inner = InnerLoop(
+        lr=0.01, augment_synthetic=augmentation, augment_real=augmentation, seed=5, real_chunk=7
+    )
+    g = generator(1, "batches")
+    batches: list[Tensor | None] = [
+        None if whole else torch.randperm(10, generator=g)[:6] for _ in range(6)
+    ]
+    state = inner_steps(net, state, patches, labels, batches[:3], inner)
+    got = meta_gradient(net, state, patches, labels, batches, *real, inner)
+    loss, to_patches, to_labels = plain_meta_gradient(
+        net, state, patches, labels, batches, real, inner
+    )
+    assert float((got.loss - loss).abs()) < 1e-12
+    assert relative(got.grad_patches, to_patches) < 1e-9
+    assert relative(got.grad_labels, to_labels) < 1e-9
+    assert got.end_state.step == state.step + 6
+
+
+def test_float32_stays_within_a_ten_thousandth_of_float64() -> None:
+    inner = InnerLoop(lr=0.005)
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        net, state, patches, labels, real = problem(dtype)
+        # Past the first steps, where Adam divides tiny numbers by each other.
+        state = inner_steps(net, state, patches, labels, [None] * 5, inner)
+        results.append(meta_gradient(net, state, patches, labels, [None] * 8, *real, inner))
+    low, high = results
+    assert relative(low.grad_patches, high.grad_patches) < 1e-4
+    assert relative(low.grad_labels, high.grad_labels) < 1e-4
+
+
+def test_a_parameter_that_never_gets_a_gradient_counts_as_a_constant() -> None:
+    # Channel 1 is zero in every patch, so its weights never move; Adam's derivative there is
+    # 1 / eps, and following it would drown the gradients of everything else.
+    net, state, patches, labels, real = problem(torch.float64)
+    patches[:, 1] = 0
+    inner = InnerLoop(lr=0.01)
+    got = meta_gradient(net, state, patches, labels, [None] * 4, *real, inner)
+    _, to_patches, to_labels = plain_meta_gradient(
+        net, state, patches, labels, [None] * 4, real, inner
+    )
+    assert relative(got.grad_patches[:, 0], to_patches[:, 0]) < 1e-9
+    assert relative(got.grad_labels, to_labels) < 1e-9
+    assert float(to_patches[:, 1].norm() / to_patches[:, 0].norm()) > 1e4
+    assert 0 < float(got.grad_patches[:, 1].norm() / got.grad_patches[:, 0].norm()) < 10
+
+
+@pytest.mark.parametrize("augmentation", ["none", "flip_rotate"])
+def test_the_window_ends_where_plain_training_does(augmentation: str) -> None:
+    net, state, patches, labels, real = problem(torch.float32)
+    inner = InnerLoop(lr=0.01, augment_synthetic=augmentation, seed=2)
+    batches: list[Tensor | None] = [torch.tensor([0, 3, 4]), None, torch.tensor([9, 1])]
+    end = inner_steps(net, state, patches, labels, batches, inner)
+    got = meta_gradient(net, state, patches, labels, batches, *real, inner)
+    assert torch.equal(got.end_state.flat, end.flat)
+    assert torch.equal(got.end_state.v, end.v)
+    assert got.end_state.step == 3
+
+
+def test_the_size_of_a_real_chunk_changes_nothing_but_rounding() -> None:
+    net, state, patches, labels, real = problem(torch.float64)
+    whole, cut = (
+        meta_gradient(
+            net, state, patches, labels, [None] * 2, *real, InnerLoop(lr=0.01, real_chunk=size)
+        )
+        for size in (500, 4)
+    )
+    assert relative(cut.grad_patches, whole.grad_patches) < 1e-10
+    assert float((cut.loss - whole.loss).abs()) < 1e-12
+
+
+def test_the_inner_step_is_the_usual_adam() -> None:
+    net, state, patches, labels, _ = problem(torch.float32)
+    theirs = state.flat.clone().requires_grad_()
+    adam = torch.optim.Adam([theirs], lr=0.01)
+    for _ in range(12):
+        adam.zero_grad()
+        soft_cross_entropy(net(theirs, patches), labels).backward()
+        adam.step()
+    ours = inner_steps(net, state, patches, labels, [None] * 12, InnerLoop(lr=0.01))
+    moved = (theirs.detach() - state.flat).norm()
+    assert float((ours.flat - theirs.detach()).norm() / moved) < 1e-3
+
+
+def test_inner_training_lowers_the_loss() -> None:
+    net, state, patches, labels, _ = problem(torch.float32)
+    hard = F.one_hot(labels.argmax(1), 4).float()
+    after = inner_steps(net, state, patches, hard, [None] * 40, InnerLoop(lr=0.01))
+    before_loss = soft_cross_entropy(net(state.flat, patches), hard)
+    assert soft_cross_entropy(net(after.flat, patches), hard) < 0.2 * before_loss
+
+
+def test_truncation_covers_the_whole_range_evenly() -> None:
+    g = generator(0, "truncation")
+    drawn = [sample_truncation(g, 60, 63) for _ in range(400)]
+    counts = [drawn.count(k) for k in range(4)]
+    assert sum(counts) == 400
+    assert min(counts) > 60
+    assert sample_truncation(g, 10, 10) == 0
