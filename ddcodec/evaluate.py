@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from .distill.augment import augment
@@ -96,9 +95,7 @@ class Recipe:
             network["depth"],
             network["width"],
         )
-        return cls(
-            net, optimizer["lr"], recipe["steps"], recipe["batch_size"], recipe["augment"]
-        )
+        return cls(net, optimizer["lr"], recipe["steps"], recipe["batch_size"], recipe["augment"])
 
 
 def train_students(
@@ -162,9 +159,7 @@ def test_split(ds: DistilledDataset, source: Source) -> Split:
     return source.require_test()
 
 
-def test_tensors(
-    ds: DistilledDataset, test: Split, device: torch.device
-) -> tuple[Tensor, Tensor]:
+def test_tensors(ds: DistilledDataset, test: Split, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return test images float32 (N, C, H, W), preprocessed, and labels int64 (N,) on ``device``.
 
     Raises UsageError for images of another size, no images, or labels that are no class.
@@ -283,8 +278,3 @@ def accuracy(net: ConvNet, flat: Tensor, x: Tensor, y: Tensor) -> float:
             part = slice(start, start + chunk)
             right += (net(flat, x[part]).argmax(1) == y[part]).sum()
     return int(right) / len(y)
-
-
-def one_hot(labels: NDArray[np.int64], classes: int, device: torch.device) -> Tensor:
-    """Return class indices int64 (N,) as soft labels float32 (N, classes)."""
-    return torch.eye(classes, device=device)[torch.tensor(labels, device=device)]

@@ -108,7 +108,7 @@ def image_distances(source: Source) -> NDArray[np.float64]:
     """Return distances between class-mean images, float64 (n, n), mean off-diagonal value 1.
 
     Euclidean distance of the mean images after each channel was standardised. On CIFAR-10 its
-    ranks agree with those of CLIP's distances (Spearman .67); a cosine's agree less (.38 to .48).
+    ranks agree with those of CLIP's distances (Spearman .64); a cosine's agree less (.38 to .48).
     """
     images, labels = source.train.images, source.train.labels
     n = len(source.classes)

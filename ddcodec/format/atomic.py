@@ -1,0 +1,62 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import OutputError
+
+
+def write_atomically(
+    path: Path, data: bytes, validate: Callable[[Path], None] | None = None
+) -> None:
+    """Write ``data`` to ``path`` through a temporary file in the same folder.
+
+    The temporary file is synced and, where ``validate`` is given, read back by it before it takes
+    the name. On any failure, a KeyboardInterrupt included, it is removed and an older file at
+    ``path`` stays as it was. Raises OutputError with the system's reason.
+    """
+    try:
+        handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise OutputError(f"{path}: cannot write here: {error.strerror}") from None
+    temporary = Path(name)
+    try:
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(0o666 & ~_umask())
+            if validate is not None:
+                validate(temporary)
+            temporary.replace(path)
+        except OSError as error:
+            raise OutputError(
+                f"{path}: cannot write: {error.strerror}; what was there is unchanged"
+            ) from None
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_folder(path.absolute().parent)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    # So that the new name survives a power cut; some systems cannot sync folders.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,273 @@
+"""The manifest: everything a file says about itself, typed and in canonical JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..errors import InvalidFile, LimitExceeded, Unsupported
+from ..limits import Limits
+from . import strict_json
+
+MAJOR, MINOR = 1, 0
+CODECS = ("podd", "ppodd", "lic", "d3m", "images")
+DTYPES = {"uint8": 1, "int32": 4, "int64": 8, "float16": 2, "float32": 4}
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+# field -> (required, JSON type)
+_FIELDS: dict[str, tuple[bool, type]] = {
+    "format": (True, dict),
+    "codec": (True, dict),
+    "classes": (True, list),
+    "image": (True, dict),
+    "tensors": (True, dict),
+    "labels": (True, dict),
+    "order": (False, dict),
+    "patches": (False, dict),
+    "recipe": (True, dict),
+    "source": (True, dict),
+    "provenance": (True, dict),
+    "measured": (False, dict),
+    "external": (False, list),
+    "license": (False, str),
+    "ignorable": (False, dict),
+    "content_digest": (True, str),
+    "data_digest": (True, str),
+}
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """What one logical tensor decodes to, and how it is stored.
+
+    Attributes:
+        dtype, shape: of the decoded array.
+        quantiser: None, or {kind: uniform, bits, offset: [..], scale: [..]}.
+        coder: raw or zstd.
+        chunk: rows of axis 0 in a chunk; None stores the tensor in one piece.
+        sha256: hex digest of the decoded bytes, little-endian, C order.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    quantiser: dict[str, Any] | None
+    coder: str
+    chunk: int | None
+    sha256: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the JSON object; absent fields are left out."""
+        out: dict[str, Any] = {
+            "coder": self.coder,
+            "dtype": self.dtype,
+            "sha256": self.sha256,
+            "shape": list(self.shape),
+        }
+        if self.quantiser is not None:
+            out["quantiser"] = self.quantiser
+        if self.chunk is not None:
+            out["chunk"] = self.chunk
+        return out
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The typed manifest; see the specification for every field. Dictionaries hold plain JSON."""
+
+    codec: dict[str, Any]
+    classes: tuple[str, ...]
+    image: dict[str, Any]
+    tensors: dict[str, TensorSpec]
+    labels: dict[str, Any]
+    recipe: dict[str, Any]
+    source: dict[str, Any]
+    provenance: dict[str, Any]
+    order: dict[str, Any] | None = None
+    patches: dict[str, Any] | None = None
+    measured: dict[str, Any] | None = None
+    external: tuple[dict[str, Any], ...] = ()
+    license: str | None = None
+    ignorable: dict[str, Any] = field(default_factory=dict)
+    content_digest: str = ""
+    data_digest: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the manifest as plain JSON values; empty optional fields are left out."""
+        out: dict[str, Any] = {
+            "format": {"major": MAJOR, "minor": MINOR},
+            "codec": self.codec,
+            "classes": list(self.classes),
+            "image": self.image,
+            "tensors": {name: spec.as_json() for name, spec in self.tensors.items()},
+            "labels": self.labels,
+            "recipe": self.recipe,
+            "source": self.source,
+            "provenance": self.provenance,
+            "content_digest": self.content_digest,
+            "data_digest": self.data_digest,
+        }
+        optional = {
+            "order": self.order,
+            "patches": self.patches,
+            "measured": self.measured,
+            "external": list(self.external),
+            "license": self.license,
+            "ignorable": self.ignorable,
+        }
+        return out | {name: value for name, value in optional.items() if value}
+
+    def to_json(self) -> str:
+        """Return the canonical text."""
+        return strict_json.dumps(self.as_json())
+
+    def content(self) -> bytes:
+        """Return the bytes that the content digest covers: all but the two digests themselves."""
+        body = self.as_json()
+        del body["content_digest"], body["data_digest"]
+        return strict_json.dumps(body).encode("utf-8")
+
+    def with_digests(self, content: str, data: str) -> Manifest:
+        """Return the manifest with its digests filled in."""
+        return replace(self, content_digest=content, data_digest=data)
+
+    @classmethod
+    def from_json(cls, value: Any, limits: Limits) -> Manifest:
+        """Check and type a parsed manifest.
+
+        Raises Unsupported for a later major version or an unknown codec, InvalidFile for anything
+        that breaks a rule of this version.
+        """
+        if not isinstance(value, dict):
+            raise InvalidFile("manifest: not a JSON object", "DDS-E010")
+        _check_version(value)
+        ignorable = value.get("ignorable", {})
+        for name in value:
+            if name not in _FIELDS:
+                raise InvalidFile(f"manifest: unknown field '{name}'", "DDS-E010")
+        for name, (required, kind) in _FIELDS.items():
+            if name not in value:
+                if required:
+                    raise InvalidFile(f"manifest: field '{name}' is missing", "DDS-E010")
+            elif not isinstance(value[name], kind):
+                raise InvalidFile(f"manifest: field '{name}' is no {kind.__name__}", "DDS-E010")
+        codec = value["codec"]
+        if not isinstance(codec.get("name"), str) or not _is_int(codec.get("version")):
+            raise InvalidFile("manifest: codec needs a name and a version", "DDS-E010")
+        if codec["name"] not in CODECS or codec["version"] > 1:
+            raise Unsupported(
+                f"codec '{codec['name']}' version {codec['version']} is unknown to this version; "
+                "a later ddcodec may read it"
+            )
+        external = value.get("external", [])
+        if not all(isinstance(item, dict) for item in external):
+            raise InvalidFile("manifest: external holds something else than objects", "DDS-E010")
+        return cls(
+            codec=codec,
+            classes=_classes(value["classes"], limits),
+            image=value["image"],
+            tensors={n: _tensor(n, t, limits) for n, t in value["tensors"].items()},
+            labels=value["labels"],
+            order=value.get("order"),
+            patches=value.get("patches"),
+            recipe=value["recipe"],
+            source=value["source"],
+            provenance=value["provenance"],
+            measured=value.get("measured"),
+            external=tuple(external),
+            license=value.get("license"),
+            ignorable=ignorable,
+            content_digest=value["content_digest"],
+            data_digest=value["data_digest"],
+        )
+
+
+def _check_version(value: Mapping[str, Any]) -> None:
+    version = value.get("format")
+    if (
+        not isinstance(version, dict)
+        or set(version) != {"major", "minor"}
+        or not all(_is_int(v) and v >= 0 for v in version.values())
+    ):
+        raise InvalidFile("manifest: format must be {major, minor}", "DDS-E010")
+    if (version["major"], version["minor"]) > (MAJOR, MINOR):
+        raise Unsupported(
+            f"the file has format {version['major']}.{version['minor']}, this version reads up to "
+            f"{MAJOR}.{MINOR}; update ddcodec"
+        )
+    if (version["major"], version["minor"]) != (MAJOR, MINOR):
+        raise InvalidFile("manifest: no such format version", "DDS-E010")
+
+
+def _classes(names: list[Any], limits: Limits) -> tuple[str, ...]:
+    if len(names) > limits.classes:
+        raise LimitExceeded(f"{len(names)} classes, the limit is {limits.classes}", "DDS-E040")
+    if (
+        not names
+        or not all(isinstance(n, str) and n for n in names)
+        or len(set(names)) < len(names)
+    ):
+        raise InvalidFile("manifest: classes must be distinct, non-empty names", "DDS-E011")
+    return tuple(names)
+
+
+def _tensor(name: str, value: Any, limits: Limits) -> TensorSpec:
+    def fail(why: str, code: str = "DDS-E006") -> InvalidFile:
+        return InvalidFile(f"tensor '{name}': {why}", code)
+
+    if not NAME.fullmatch(name):
+        raise InvalidFile(f"tensor name {name[:80]!r} is not allowed", "DDS-E008")
+    if not isinstance(value, dict):
+        raise fail("not an object")
+    if unknown := set(value) - {"dtype", "shape", "quantiser", "coder", "chunk", "sha256"}:
+        raise fail(f"unknown field '{sorted(unknown)[0]}'")
+    dtype, shape = value.get("dtype"), value.get("shape")
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        raise fail("unknown dtype")
+    if not isinstance(shape, list) or not all(_is_int(s) and s > 0 for s in shape):
+        raise fail("shape must be positive integers")
+    if not 1 <= len(shape) <= limits.dimensions:
+        raise LimitExceeded(f"tensor '{name}': {len(shape)} dimensions", "DDS-E040")
+    size = DTYPES[dtype]
+    for side in shape:
+        size *= side
+    if size > limits.decoded_bytes:
+        raise LimitExceeded(f"tensor '{name}': decodes to {size} bytes", "DDS-E040")
+    if value.get("coder") not in ("raw", "zstd"):
+        raise fail("unknown coder")
+    chunk = value.get("chunk")
+    if "chunk" in value and not (_is_int(chunk) and 1 <= chunk <= shape[0]):
+        raise fail("chunk must lie between 1 and the first dimension")
+    sha = value.get("sha256")
+    if not isinstance(sha, str) or not re.fullmatch(r"[0-9a-f]{64}", sha):
+        raise fail("sha256 must be 64 hex digits")
+    quantiser = value.get("quantiser")
+    if "quantiser" in value:
+        if dtype != "float32":
+            raise fail("only float32 is quantised", "DDS-E020")
+        _check_quantiser(quantiser, shape, fail)
+    return TensorSpec(dtype, tuple(shape), quantiser, value["coder"], chunk, sha)
+
+
+def _check_quantiser(value: Any, shape: list[int], fail: Any) -> None:
+    code = "DDS-E020"
+    if not isinstance(value, dict) or set(value) != {"kind", "bits", "offset", "scale"}:
+        raise fail("quantiser must have kind, bits, offset and scale", code)
+    if value["kind"] != "uniform" or not (_is_int(value["bits"]) and 1 <= value["bits"] <= 8):
+        raise fail("quantiser must be uniform with 1 to 8 bits", code)
+    offset, scale = value["offset"], value["scale"]
+    if not all(isinstance(v, list) and len(v) in (1, shape[0]) for v in (offset, scale)):
+        raise fail("offset and scale need one value, or one for each row", code)
+    if len(offset) != len(scale) or not all(_is_number(v) for v in [*offset, *scale]):
+        raise fail("offset and scale must be numbers", code)
+    if not all(1e-30 < v < 1e30 for v in scale) or not all(abs(v) < 1e30 for v in offset):
+        raise fail("scale must be positive and both of a sane size", code)
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,0 +1,167 @@
+"""One tensor to stored bytes and back: quantise, code, digest."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from ..errors import InvalidFile, LimitExceeded, UsageError
+from ..limits import Limits
+from .manifest import DTYPES, TensorSpec
+
+ZSTD_LEVEL = 19
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How to store one tensor.
+
+    Attributes:
+        bits: 2 to 8 for a uniform quantiser (float32 only), None to store values as they are.
+        per_channel: one offset and scale for each index of axis 0.
+        coder: raw or zstd.
+        chunk: rows of axis 0 in a chunk, None for one piece.
+    """
+
+    bits: int | None = None
+    per_channel: bool = False
+    coder: str = "zstd"
+    chunk: int | None = None
+
+
+def quantise(
+    x: NDArray[np.float32], bits: int, per_channel: bool = False
+) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    """Return symbols, uint8 of the shape of ``x``, and the quantiser that gives the values back.
+
+    The range from smallest to largest value is divided evenly into 2^bits levels; the error is at
+    most half a level. Raises UsageError for values that are not finite or bits outside 2..8.
+    """
+    if not 2 <= bits <= 8:
+        raise UsageError(f"a quantiser has 2 to 8 bits, not {bits}")
+    if not np.isfinite(x).all():
+        raise UsageError("cannot quantise values that are not finite")
+    rows = x.reshape(len(x), -1) if per_channel else x.reshape(1, -1)
+    low, high = rows.min(axis=1).astype(np.float64), rows.max(axis=1).astype(np.float64)
+    levels = 2**bits - 1
+    # Six digits cost few bytes in the manifest; the scale is rounded up so that all values fit.
+    scale = [float(f"{max((h - lo) / levels, 1e-12) * 1.00001:.6g}")
+             for lo, h in zip(low, high, strict=True)]  # fmt: skip
+    offset = [float(f"{lo:.6g}") for lo in low]
+    columns = np.asarray(offset)[:, None], np.asarray(scale)[:, None]
+    symbols = np.rint((rows.astype(np.float64) - columns[0]) / columns[1])
+    spec = {"kind": "uniform", "bits": bits, "offset": offset, "scale": scale}
+    return symbols.clip(0, levels).astype(np.uint8).reshape(x.shape), spec
+
+
+def dequantise(symbols: NDArray[np.uint8], spec: dict[str, Any]) -> NDArray[np.float32]:
+    """Return float32(float64(offset) + float64(scale) x symbol): the same bits on any machine."""
+    shape = (-1,) + (1,) * (symbols.ndim - 1)
+    scale = np.asarray(spec["scale"], dtype=np.float64).reshape(shape)
+    offset = np.asarray(spec["offset"], dtype=np.float64).reshape(shape)
+    values: NDArray[np.float32] = (offset + scale * symbols.astype(np.float64)).astype(np.float32)
+    return values
+
+
+def encode_tensor(array: Array, storage: Storage) -> tuple[TensorSpec, list[Array]]:
+    """Return the tensor's spec and its stored pieces (plain arrays, or uint8 payloads)."""
+    array = np.ascontiguousarray(array)
+    if array.dtype.name not in DTYPES:
+        raise UsageError(f"dtype {array.dtype} cannot be stored; use one of {', '.join(DTYPES)}")
+    quantiser = None
+    stored = array
+    if storage.bits is not None:
+        stored, quantiser = quantise(array, storage.bits, storage.per_channel)
+        array = dequantise(stored, quantiser)
+    step = storage.chunk or len(stored)
+    pieces = [stored[i : i + step] for i in range(0, len(stored), step)]
+    if storage.coder == "zstd":
+        compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_content_size=True)
+        pieces = [
+            np.frombuffer(compressor.compress(little_endian(p)), dtype=np.uint8) for p in pieces
+        ]
+    spec = TensorSpec(
+        array.dtype.name, array.shape, quantiser, storage.coder, storage.chunk, digest(array)
+    )
+    return spec, pieces
+
+
+def piece_shapes(spec: TensorSpec) -> list[tuple[int, ...]]:
+    """Return the logical shape of each stored piece."""
+    step = spec.chunk or spec.shape[0]
+    rows = range(0, spec.shape[0], step)
+    return [(min(step, spec.shape[0] - i), *spec.shape[1:]) for i in rows]
+
+
+def decode_tensor(
+    name: str, spec: TensorSpec, pieces: list[memoryview], limits: Limits, check: bool
+) -> Array:
+    """Return the array (native byte order) from its stored pieces.
+
+    Raises InvalidFile for damaged payloads, symbols out of range, values that are not finite and,
+    with ``check``, a digest that does not match.
+    """
+    stored_dtype = np.dtype("uint8" if spec.quantiser else spec.dtype).newbyteorder("<")
+    parts = []
+    for piece, shape in zip(pieces, piece_shapes(spec), strict=True):
+        size = math.prod(shape) * stored_dtype.itemsize
+        raw = _decompress(name, piece, size, limits) if spec.coder == "zstd" else bytes(piece)
+        parts.append(np.frombuffer(raw, dtype=stored_dtype).reshape(shape))
+    symbols = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    if spec.quantiser is None:
+        array: Array = symbols.astype(symbols.dtype.newbyteorder("="), copy=False)
+    else:
+        if int(symbols.max()) >= 2 ** int(spec.quantiser["bits"]):
+            raise InvalidFile(f"tensor '{name}': a symbol is out of range", "DDS-E022")
+        array = dequantise(symbols, spec.quantiser)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InvalidFile(f"tensor '{name}': a value is not finite", "DDS-E023")
+    if check and digest(array) != spec.sha256:
+        raise InvalidFile(f"tensor '{name}': its digest does not match", "DDS-E031")
+    return array
+
+
+def digest(array: Array) -> str:
+    """Return the SHA-256 of the values: little-endian, C order."""
+    return hashlib.sha256(little_endian(array)).hexdigest()
+
+
+def little_endian(array: Array) -> bytes:
+    """Return the bytes of an array in the file's byte order."""
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
+
+
+def _decompress(name: str, frame: memoryview, size: int, limits: Limits) -> bytes:
+    # The frame's own claims are checked before zstd allocates anything for it.
+    def fail(why: str) -> InvalidFile:
+        return InvalidFile(f"tensor '{name}': zstd frame: {why}", "DDS-E021")
+
+    try:
+        claims = zstandard.get_frame_parameters(frame)
+    except zstandard.ZstdError:
+        raise fail("damaged") from None
+    if claims.content_size != size:
+        raise fail(f"declares {claims.content_size} bytes where {size} belong")
+    if claims.dict_id:
+        raise fail("needs a dictionary")
+    if claims.window_size > limits.zstd_window:
+        raise LimitExceeded(
+            f"tensor '{name}': zstd window of {claims.window_size} bytes, the limit is "
+            f"{limits.zstd_window}",
+            "DDS-E021",
+        )
+    try:
+        decompressor = zstandard.ZstdDecompressor(max_window_size=limits.zstd_window)
+        raw = decompressor.decompress(frame, allow_extra_data=False)
+    except zstandard.ZstdError:
+        raise fail("damaged, or followed by other data") from None
+    if len(raw) != size:
+        raise fail("has another length than it declares")
+    return raw

@@ -1,0 +1,128 @@
+"""What must hold between the fields of a manifest, and between it and its tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ..errors import InvalidFile, LimitExceeded
+from ..limits import Limits
+from .manifest import Manifest
+
+MAX_SIDE = 1 << 20
+
+
+def check_manifest(manifest: Manifest, limits: Limits) -> None:
+    """Check everything that needs no tensor data; raises InvalidFile or LimitExceeded."""
+    _check_image(manifest)
+    _check_preprocessing(manifest)
+    if manifest.codec["name"] == "podd":
+        _check_podd(manifest, limits)
+
+
+def check_values(manifest: Manifest, arrays: dict[str, NDArray[Any]]) -> None:
+    """Check what depends on decoded values; raises InvalidFile."""
+    if manifest.codec["name"] == "podd" and "labels" in arrays:
+        labels = arrays["labels"]
+        if bool((labels < 0).any()):
+            raise InvalidFile("tensor 'labels': a value is negative", "DDS-E014")
+        if not bool((labels.max(axis=-1) > 0).all()):
+            raise InvalidFile("tensor 'labels': a cell is all zero", "DDS-E014")
+
+
+def _check_image(manifest: Manifest) -> None:
+    image = manifest.image
+    need(set(image) == {"channels", "height", "width", "colour", "preprocessing"}, "image: fields")
+    for name in ("channels", "height", "width"):
+        need(is_count(image[name]), f"image: {name} must be a positive integer")
+    need((image["channels"], image["colour"]) in ((1, "grey"), (3, "rgb")), "image: colour")
+
+
+def _check_preprocessing(manifest: Manifest) -> None:
+    value, channels = manifest.image["preprocessing"], manifest.image["channels"]
+    code = "DDS-E014"
+    need(isinstance(value, dict), "preprocessing: not an object", code)
+    if value.get("kind") == "none":
+        need(set(value) == {"kind"}, "preprocessing: unknown field", code)
+        return
+    need(value.get("kind") == "standardise", "preprocessing: unknown kind", code)
+    need(set(value) == {"kind", "mean", "std"}, "preprocessing: unknown or missing field", code)
+    for name in ("mean", "std"):
+        numbers = value[name]
+        need(isinstance(numbers, list) and len(numbers) == channels, f"preprocessing: {name}", code)
+        for v in numbers:
+            need(type(v) in (int, float) and abs(v) < 1e6, f"preprocessing: {name}", code)
+    need(all(v > 1e-6 for v in value["std"]), "preprocessing: std must be positive", code)
+
+
+def _check_podd(manifest: Manifest, limits: Limits) -> None:
+    image, n = manifest.image, len(manifest.classes)
+    poster = manifest.tensors.get("poster")
+    if poster is None or poster.dtype != "float32" or len(poster.shape) != 3:
+        raise InvalidFile("tensor 'poster': must be float32 (C, H, W)", "DDS-E013")
+    channels, height, width = poster.shape
+    need(channels == image["channels"], "tensor 'poster': another number of channels", "DDS-E012")
+    patches = manifest.patches or {}
+    need(set(patches) == {"grid", "size", "origins"}, "patches: needs grid, size and origins")
+    need(patches["origins"] == "linspace-half-even", "patches: unknown rule for origins")
+    need(is_pair(patches["grid"]) and is_pair(patches["size"]), "patches: grid and size are pairs")
+    patch_h, patch_w = patches["size"]
+    same = [patch_h, patch_w] == [image["height"], image["width"]]
+    need(same, "patches: size differs from the image's", "DDS-E012")
+    need(patch_h <= height and patch_w <= width, "patches: larger than the poster", "DDS-E012")
+    count = patches["grid"][0] * patches["grid"][1]
+    if count > limits.patches:
+        raise LimitExceeded(f"{count} patches, the limit is {limits.patches}", "DDS-E040")
+    order = manifest.order or {}
+    need(
+        {"grid", "cells", "rule"} <= set(order) <= {"grid", "cells", "rule", "score"},
+        "order: fields",
+        "DDS-E011",
+    )
+    need(is_pair(order["grid"]), "order: grid is a pair", "DDS-E011")
+    cells = order["cells"]
+    need(isinstance(cells, list), "order: cells must be a list", "DDS-E011")
+    need(len(cells) == order["grid"][0] * order["grid"][1], "order: too few cells", "DDS-E011")
+    need(all(type(c) is int and 0 <= c < n for c in cells), "order: class index", "DDS-E011")
+    need(set(cells) == set(range(n)), "order: a class owns no cell", "DDS-E011")
+    _check_podd_labels(manifest, n, limits)
+
+
+def _check_podd_labels(manifest: Manifest, classes: int, limits: Limits) -> None:
+    labels, code = manifest.labels, "DDS-E014"
+    names = set(manifest.tensors)
+    if labels.get("kind") == "fixed":
+        need(labels == {"kind": "fixed", "pooling": "majority"}, "labels: fields", code)
+        need(names == {"poster"}, "labels: fixed labels need the poster alone", "DDS-E013")
+        return
+    need(labels.get("kind") == "learned", "labels: kind must be fixed or learned", code)
+    need(set(labels) == {"kind", "pooling", "grid"}, "labels: fields", code)
+    need(labels["pooling"] in ("area", "cell"), "labels: unknown pooling", code)
+    need(is_pair(labels["grid"]), "labels: grid is a pair", code)
+    need(names == {"poster", "labels"}, "labels: the tensor 'labels' is missing", "DDS-E013")
+    spec = manifest.tensors["labels"]
+    grid_x, grid_y = labels["grid"]
+    fits = spec.dtype == "float32" and spec.shape == (grid_y, grid_x, classes)
+    need(fits, "tensor 'labels': must be float32 (rows, columns, classes)", "DDS-E013")
+    assert manifest.patches is not None
+    across, down = manifest.patches["grid"]
+    # Pooling holds one weight for each patch and cell: bounded like everything that is decoded.
+    if across * down * max(grid_x * grid_y, classes) * 8 > limits.decoded_bytes:
+        raise LimitExceeded("labels: more patches x cells than the limit allows", "DDS-E040")
+
+
+def need(condition: bool, message: str, code: str = "DDS-E010") -> None:
+    """Raise InvalidFile with ``code`` unless ``condition`` holds."""
+    if not condition:
+        raise InvalidFile(message, code)
+
+
+def is_count(value: Any) -> bool:
+    """Say whether a JSON value is a positive integer of a sane size."""
+    return type(value) is int and 0 < value <= MAX_SIDE
+
+
+def is_pair(value: Any) -> bool:
+    """Say whether a JSON value is a list of two positive integers."""
+    return isinstance(value, list) and len(value) == 2 and all(is_count(v) for v in value)

@@ -1,0 +1,32 @@
+"""``verify``: is this file valid? A list of numbered findings, empty where it is."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from ..errors import InvalidFile
+from ..limits import Limits
+from .container import read
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One broken rule: its code (``format.codes``), what was found, and in which file."""
+
+    code: str
+    message: str
+    where: str
+
+
+def verify(path: str | os.PathLike[str], limits: Limits = Limits()) -> list[Finding]:
+    """Check every rule and every digest of a file; return what is wrong with it.
+
+    Raises Unsupported for a version or codec that only a later version knows, SourceError where
+    the file cannot be opened.
+    """
+    try:
+        read(path, check=True, limits=limits)
+    except InvalidFile as error:
+        return [Finding(error.code, str(error), os.fspath(path))]
+    return []

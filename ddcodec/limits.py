@@ -1,0 +1,32 @@
+"""Every cap that a reader applies before it allocates, in one frozen object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Caps on what a file may ask for. Pass an object with other values to ``load`` or ``verify``.
+
+    Attributes:
+        file_bytes: size of the file.
+        header_bytes: size of the safetensors header, manifest included.
+        nesting: depth of the manifest's JSON.
+        tensors: stored tensors, chunks counted one by one.
+        dimensions: of one tensor.
+        decoded_bytes: of all tensors together after decoding.
+        classes: class names.
+        patches: training samples that a file may define.
+        zstd_window: bytes of zstd's decompression window.
+    """
+
+    file_bytes: int = 8 << 30
+    header_bytes: int = 4 << 20
+    nesting: int = 16
+    tensors: int = 100_000
+    dimensions: int = 8
+    decoded_bytes: int = 16 << 30
+    classes: int = 100_000
+    patches: int = 10_000_000
+    zstd_window: int = 8 << 20

@@ -1,0 +1,73 @@
+"""``info``: what a file holds and what every part of it costs, without torch."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from .format import read_manifest
+from .format.manifest import Manifest
+from .format.strict_json import dumps
+
+
+def info(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return what ``ddcodec info --json`` prints for one file.
+
+    Sizes are bytes in the file. ``bits_per_class`` counts everything: 8 x total / classes.
+    ``pixels`` counts stored image pixels as the papers do, and ``ipc`` is pixels / (classes x
+    height x width). Digests are not checked; that is ``verify``.
+    """
+    manifest, sizes = read_manifest(path)
+    image, classes = manifest.image, len(manifest.classes)
+    pixels = stored_pixels(manifest)
+    out: dict[str, Any] = {
+        "file": os.fspath(path),
+        "codec": manifest.codec["name"],
+        "classes": classes,
+        "class_names": list(manifest.classes),
+        "image": image,
+        "pixels": pixels,
+        "ipc": pixels / (classes * image["height"] * image["width"]),
+        "patches": None,
+        "labels": manifest.labels,
+        "order": manifest.order,
+        "bytes": {
+            "total": sizes.total,
+            "header": sizes.header,
+            "tensors": sizes.tensors,
+            "labels": sizes.tensors.get("labels", 0),
+            "preprocessing": len(dumps(image["preprocessing"])),
+        },
+        "bits_per_class": 8 * sizes.total / classes,
+        "external": list(manifest.external),
+        "measured": manifest.measured,
+        "source": manifest.source,
+        "recipe": manifest.recipe,
+        "provenance": manifest.provenance,
+        "license": manifest.license,
+        "content_digest": manifest.content_digest,
+    }
+    if manifest.patches is not None:
+        across, down = manifest.patches["grid"]
+        out["patches"] = {"count": across * down, "grid": [across, down]}
+    if "poster" in manifest.tensors:
+        out["poster"] = {"height": manifest.tensors["poster"].shape[1],
+                         "width": manifest.tensors["poster"].shape[2],
+                         "bits": _bits(manifest, "poster")}  # fmt: skip
+    return out
+
+
+def stored_pixels(manifest: Manifest) -> int:
+    """Return the pixels of the poster, or of all stored images; channels are not counted."""
+    if "poster" in manifest.tensors:
+        _, height, width = manifest.tensors["poster"].shape
+        return height * width
+    if "images" in manifest.tensors:
+        count, *_, height, width = manifest.tensors["images"].shape
+        return count * height * width
+    return 0
+
+
+def _bits(manifest: Manifest, name: str) -> int:
+    quantiser = manifest.tensors[name].quantiser
+    return int(quantiser["bits"]) if quantiser else 32

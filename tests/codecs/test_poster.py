@@ -1,0 +1,228 @@
+"""Poster geometry: sizes never exceed the budget, patches lie where the paper's do."""
+
+from __future__ import annotations
+
+import math
+import re
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddcodec.codecs.podd.order import class_grid
+from ddcodec.codecs.podd.poster import (
+    PosterGeometry,
+    cell_edges,
+    default_patch_grid,
+    most_patches,
+    origins,
+    pixel_budget,
+    poster_size,
+    smallest_ipc,
+)
+from ddcodec.codecs.podd.presets import PRESETS
+from ddcodec.errors import UsageError
+
+sides = st.integers(1, 64)
+decimals = st.integers(1, 4000).map(lambda i: i / 1000)
+
+
+@st.composite
+def geometries(draw: st.DrawFn) -> PosterGeometry:
+    patch_h, patch_w = draw(sides), draw(sides)
+    return PosterGeometry(
+        height=patch_h + draw(st.integers(0, 80)),
+        width=patch_w + draw(st.integers(0, 80)),
+        patch_h=patch_h,
+        patch_w=patch_w,
+        patches_x=draw(st.integers(1, 12)),
+        patches_y=draw(st.integers(1, 12)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "ipc", "width", "height"),
+    [
+        ("cifar10", 0.9, 153, 60),
+        ("cifar10", 1.0, 160, 64),
+        ("cifar100", 0.4, 202, 202),
+        ("cifar100", 0.9, 303, 303),
+        ("cub200", 0.9, 610, 302),
+        ("tiny-imagenet", 0.9, 1211, 608),
+    ],
+)
+def test_posters_have_the_sizes_of_the_paper(
+    name: str, ipc: float, width: int, height: int
+) -> None:
+    preset = PRESETS[name]
+    assert preset.shape is not None
+    assert preset.class_grid is not None
+    n, h, w, _ = preset.shape
+    size = poster_size(ipc, n, h, w, preset.class_grid, preset.poster_sizes)
+    assert size == (height, width)
+    assert height * width <= pixel_budget(ipc, n, h, w)
+
+
+def test_the_rule_alone_gives_two_of_the_published_sizes() -> None:
+    assert poster_size(0.9, 10, 32, 32, (5, 2)) == (60, 153)
+    assert poster_size(0.4, 100, 32, 32, (10, 10)) == (202, 202)
+
+
+def test_a_published_size_that_breaks_the_budget_is_not_used() -> None:
+    too_large = {0.9: (61, 153)}
+    assert poster_size(0.9, 10, 32, 32, (5, 2), too_large) == (60, 153)
+    too_low = {0.9: (31, 153)}
+    assert poster_size(0.9, 10, 32, 32, (5, 2), too_low) == (60, 153)
+
+
+@given(ipc=decimals, n=st.integers(1, 300), h=sides, w=sides)
+def test_a_poster_fills_its_budget_and_never_exceeds_it(ipc: float, n: int, h: int, w: int) -> None:
+    budget = math.floor(Fraction(str(ipc)) * n * h * w)
+    if budget < h * w:
+        with pytest.raises(UsageError):
+            poster_size(ipc, n, h, w, class_grid(n))
+        return
+    height, width = poster_size(ipc, n, h, w, class_grid(n))
+    assert height >= h
+    assert width >= w
+    assert height * width <= budget < height * (width + 1)
+
+
+@given(ipc=st.integers(300, 4000).map(lambda i: i / 1000), n=st.integers(10, 300), side=st.just(32))
+def test_a_poster_has_the_aspect_of_the_class_grid(ipc: float, n: int, side: int) -> None:
+    grid_x, grid_y = class_grid(n)
+    height, width = poster_size(ipc, n, side, side, (grid_x, grid_y))
+    budget = pixel_budget(ipc, n, side, side)
+    if height > side:  # else the smallest height of a patch decides
+        assert height**2 * grid_x <= budget * grid_y < (height + 1) ** 2 * grid_x
+    assert width == budget // height
+
+
+def test_the_budget_is_that_of_the_decimal_not_of_the_binary_fraction() -> None:
+    assert int(0.29 * 100) == 28  # what floats would give
+    assert pixel_budget(0.29, 100, 1, 1) == 29
+
+
+@given(n=st.integers(1, 20_000), h=sides, w=sides)
+def test_the_smallest_budget_works_and_a_lower_one_names_it(n: int, h: int, w: int) -> None:
+    smallest = smallest_ipc(n)
+    assert Fraction(1, n) <= Fraction(str(smallest)) <= Fraction(1, n) * Fraction(101, 100)
+    assert pixel_budget(smallest, n, h, w) >= h * w
+    with pytest.raises(UsageError) as caught:
+        poster_size(smallest * 0.98, n, h, w, (n, 1))
+    named = re.search(r"--ipc ([0-9.e-]+)$", str(caught.value))
+    assert named is not None
+    poster_size(float(named[1]), n, h, w, (n, 1))
+
+
+def test_a_budget_too_small_for_a_patch_is_explained() -> None:
+    with pytest.raises(UsageError) as caught:
+        poster_size(0.03, 10, 32, 32, (5, 2))
+    assert str(caught.value) == (
+        "a poster of 307 pixels cannot hold a 32x32 patch; "
+        "the smallest budget for this data set is --ipc 0.1"
+    )
+
+
+@pytest.mark.parametrize("ipc", [0.0, -1.0, math.nan, math.inf, -math.inf])
+def test_a_budget_that_is_no_positive_number_is_refused(ipc: float) -> None:
+    with pytest.raises(UsageError, match="--ipc must be"):
+        poster_size(ipc, 10, 32, 32, (5, 2))
+
+
+@given(st.integers(1, 300), st.integers(0, 400), st.integers(2, 60))
+def test_origins_are_an_even_spread_rounded_half_to_even(size: int, free: int, count: int) -> None:
+    found = origins(size + free, size, count)
+    assert list(found) == [round(Fraction(i * free, count - 1)) for i in range(count)]
+    assert (found[0], found[-1]) == (0, free)
+    if count <= free + 1:
+        assert len(set(found)) == count
+
+
+def test_origins_equal_the_rounded_linspace_of_the_published_code() -> None:
+    for length, size, count in [(153, 32, 16), (60, 32, 6), (303, 32, 20), (1211, 64, 40)]:
+        expected = np.round(np.linspace(0, length - size, count)).astype(int)
+        assert origins(length, size, count) == tuple(expected)
+
+
+def test_a_single_patch_lies_at_the_corner() -> None:
+    assert origins(50, 8, 1) == (0,)
+
+
+@given(geometries())
+def test_patches_are_cut_column_by_column(geometry: PosterGeometry) -> None:
+    # A poster whose two channels are its own coordinates says where each patch came from.
+    yx = np.mgrid[: geometry.height, : geometry.width].astype(np.float32)
+    patches = geometry.extract(yx)
+    g = geometry
+    assert patches.shape == (g.num_patches, 2, g.patch_h, g.patch_w)
+    index = 0
+    for x in g.origins_x:
+        for y in g.origins_y:
+            assert g.origin(index) == (y, x)
+            assert patches[index, :, 0, 0].tolist() == [y, x]
+            assert patches[index, :, -1, -1].tolist() == [y + g.patch_h - 1, x + g.patch_w - 1]
+            index += 1
+
+
+def test_a_poster_of_another_size_is_refused() -> None:
+    geometry = PosterGeometry(10, 25, 8, 8, 5, 2)
+    with pytest.raises(UsageError, match=r"\(3, 25, 10\) is not \(C, 10, 25\)"):
+        geometry.extract(np.zeros((3, 25, 10), np.float32))
+
+
+def test_a_geometry_without_room_or_patches_is_refused() -> None:
+    with pytest.raises(UsageError, match="cannot hold a 8x8 patch"):
+        PosterGeometry(7, 25, 8, 8, 1, 1)
+    with pytest.raises(UsageError, match="no patch"):
+        PosterGeometry(10, 25, 8, 8, 0, 2)
+
+
+@given(st.integers(1, 300), st.integers(1, 40))
+def test_cells_upsample_by_nearest_neighbour(length: int, cells: int) -> None:
+    edges = cell_edges(length, cells)
+    for pixel in range(length):
+        cell = pixel * cells // length
+        assert edges[cell] <= pixel < edges[cell + 1]
+
+
+@given(ipc=decimals, n=st.integers(1, 200), side=st.integers(1, 40))
+def test_default_patches_have_distinct_origins_and_cover_the_classes(
+    ipc: float, n: int, side: int
+) -> None:
+    grid = class_grid(n)
+    if pixel_budget(ipc, n, side, side) < side * side:
+        return
+    poster = poster_size(ipc, n, side, side, grid)
+    patches = default_patch_grid(poster, (side, side), grid)
+    geometry = PosterGeometry(*poster, side, side, *patches)
+    most = most_patches(poster, (side, side))
+    for starts, cells, limit in zip(
+        (geometry.origins_x, geometry.origins_y), grid, most, strict=True
+    ):
+        assert len(set(starts)) == len(starts)
+        assert min(cells, limit) <= len(starts) <= limit
+
+
+@pytest.mark.parametrize(
+    ("name", "grid"),
+    [
+        ("cifar10", (16, 6)),
+        ("cifar100", (20, 20)),
+        ("cub200", (60, 30)),
+        ("tiny-imagenet", (40, 20)),
+    ],
+)
+def test_published_patch_grids_are_the_default(name: str, grid: tuple[int, int]) -> None:
+    preset = PRESETS[name]
+    assert preset.shape is not None
+    assert preset.class_grid is not None
+    n, h, w, _ = preset.shape
+    poster = poster_size(0.9, n, h, w, preset.class_grid, preset.poster_sizes)
+    assert default_patch_grid(poster, (h, w), preset.class_grid, preset.patch_grid) == grid
+
+
+def test_a_published_patch_grid_shrinks_where_patches_would_coincide() -> None:
+    assert default_patch_grid((35, 87), (32, 32), (5, 2), (16, 6)) == (16, 4)
