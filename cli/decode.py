@@ -15,8 +15,9 @@ from .output import message, number, percent
 
 if TYPE_CHECKING:
     import numpy as np
-    from ddcodec.dataset import DistilledDataset
     from numpy.typing import NDArray
+
+    from ddcodec.dataset import DistilledDataset
 
 Layout = Literal["npz", "imagefolder"]
 BATCH = 1024  # samples decoded at a time; bounds the memory that pictures take
@@ -79,8 +80,9 @@ def write_image_folder(ds: DistilledDataset, folder: Path) -> str:
     Returns a note on what eight bits cost.
     """
     import numpy as np
-    from ddcodec.preprocess import to_unit_range
     from PIL import Image
+
+    from ddcodec.preprocess import to_unit_range
 
     names = folder_names(ds.classes)
     for name in names:
@@ -108,7 +110,7 @@ def batches(
     ds: DistilledDataset,
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """Give images float32 (B, C, H, W) and labels float32 (B, classes) in the file's order."""
-    for images, labels in ds.batches(BATCH):
+    for images, labels in ds.batches(BATCH, shuffle=False):
         yield images.numpy(), labels.numpy()
 
 

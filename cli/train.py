@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ddcodec.errors import SourceError, UsageError
+from ddcodec.errors import UsageError
 
 from .output import accuracy, number, seconds, table, write_json, write_line
 from .progress import progress
 
 if TYPE_CHECKING:
     from ddcodec.dataset import DistilledDataset
-    from ddcodec.sources.base import Source, Split
+    from ddcodec.sources.base import Source
 
 BASELINE_TITLES = {
     "random_images_same_pixels": "random real images, same pixels",
@@ -92,18 +92,24 @@ def measure(
             raise UsageError(f"{option} must be at least {least}, got {value}")
 
     from ddcodec import dataset, evaluate, report
+    from ddcodec.baselines import baselines as run_baselines
 
     ds = dataset.load(file)
-    name, source, split = find_test(ds, test)
+    source = find_source(ds, test)
+    split = evaluate.test_split(ds, source)
     facts = report.info(file)
     with progress() as reporter:
         result = evaluate.train_students(
             ds, split, nets=nets, steps=steps, seed=seed, device=device, reporter=reporter
         )
-        others = run_baselines(ds, source, nets, seed, device) if baselines else None
+        others = None
+        if baselines:
+            others = run_baselines(
+                ds, source, nets=nets, steps=steps, seed=seed, device=device, reporter=reporter
+            )
     return TrainReport(
         file=str(file),
-        test=name,
+        test=source.name,
         test_images=len(split.labels),
         pixels=facts["pixels"],
         bytes=facts["bytes"]["total"],
@@ -116,48 +122,21 @@ def measure(
     )
 
 
-def run_baselines(
-    ds: DistilledDataset, source: Source, nets: int, seed: int, device: str
-) -> dict[str, dict[str, Any]]:
-    """Return the accuracy of what one could store instead, by name."""
-    from ddcodec.baselines import baselines
+def find_source(ds: DistilledDataset, spec: str | None) -> Source:
+    """Return the source called ``spec``, or the one the file was made from if it is known by name.
 
-    return baselines(ds, source, nets=nets, seed=seed, device=device)
-
-
-def find_test(ds: DistilledDataset, spec: str | None) -> tuple[str, Source, Split]:
-    """Return the name of the test source, the source and its test split.
-
-    Raises UsageError where none is given and the file's own is unknown, or where it does not fit
-    the file, SourceError where it has no test split.
+    Raises UsageError where there is nothing to go by, SourceError where the source is not found.
     """
     from ddcodec import sources
 
-    made_from = str(ds.manifest.source.get("name", ""))
     if spec is None:
-        if made_from not in sources.names():
+        spec = str(ds.manifest.source["name"])
+        if spec not in sources.names():
             raise UsageError(
-                f"the file was made from '{made_from}', which is no name of a source here; "
+                f"the file was made from '{spec}', which is no name of a data set here; "
                 "say what to test on with --test SOURCE"
             )
-        spec = made_from
-    source = sources.load(spec)
-    image = ds.manifest.image
-    ours = (image["height"], image["width"], image["channels"])
-    theirs = (source.height, source.width, source.channels)
-    if ours != theirs:
-        raise UsageError(
-            f"{spec}: images are {'x'.join(map(str, theirs))} (height x width x channels), "
-            f"the file is made for {'x'.join(map(str, ours))}; test on data of its own kind"
-        )
-    if len(source.classes) != len(ds.classes):
-        raise UsageError(
-            f"{spec}: has {len(source.classes)} classes, the file {len(ds.classes)}; "
-            "test on data of its own kind"
-        )
-    if source.test is None:
-        raise SourceError(f"{spec}: has no test split to measure on; give another with --test")
-    return spec, source, source.test
+    return sources.load(spec)
 
 
 def describe(report: TrainReport) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ddcodec.errors import InvalidFile, Unsupported
+from ddcodec.errors import InvalidFile, SourceError, Unsupported
 
 from .output import EXIT_IO, EXIT_OK, error, number, printable, write_json, write_line
 
@@ -48,9 +48,14 @@ def check(path: Path) -> tuple[dict[str, Any] | None, int]:
     try:
         findings = find(path)
     except Unsupported as problem:
-        return {"file": str(path), "valid": None, "unsupported": str(problem), "findings": []}, 4
-    except OSError as problem:
-        error(f"{path}: {problem.strerror or problem}")
+        return {
+            "file": str(path),
+            "valid": None,
+            "unsupported": str(problem),
+            "findings": [],
+        }, EXIT_UNSUPPORTED
+    except SourceError as problem:
+        error(str(problem))
         return None, EXIT_IO
     report = {
         "file": str(path),

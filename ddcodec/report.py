@@ -49,7 +49,8 @@ def info(path: str | os.PathLike[str]) -> dict[str, Any]:
     }
     if manifest.patches is not None:
         across, down = manifest.patches["grid"]
-        out["patches"] = {"count": across * down, "grid": [across, down]}
+        size = manifest.patches["size"]
+        out["patches"] = {"count": across * down, "grid": [across, down], "size": size}
     if "poster" in manifest.tensors:
         out["poster"] = {"height": manifest.tensors["poster"].shape[1],
                          "width": manifest.tensors["poster"].shape[2],

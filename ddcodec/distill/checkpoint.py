@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from ..errors import CheckpointMismatch, OutputError
+from ..errors import CheckpointMismatch
+from ..format.atomic import write_atomically
 
 KEY = "ddcodec"  # the one entry of the safetensors metadata
 
@@ -35,10 +35,7 @@ def save(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any], fingerpri
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     body = _canonical({"fingerprint": fingerprint, "meta": meta})
     header = {KEY: _canonical({"body": body, "digest": _digest(body, plain)})}
-    try:
-        _replace(path, to_bytes(plain, metadata=header))
-    except OSError as error:
-        raise OutputError(f"{path}: cannot save the checkpoint: {error.strerror}") from None
+    write_atomically(path, to_bytes(plain, metadata=header))
 
 
 def load(
@@ -89,21 +86,3 @@ def _digest(body: str, tensors: dict[str, Tensor]) -> str:
         digest.update(_canonical([name, str(tensor.dtype), list(tensor.shape)]).encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:  # KeyboardInterrupt too: nothing half-written stays behind
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the new name survives a power cut
-    finally:
-        os.close(folder)

@@ -72,4 +72,5 @@ class NetworkPool:
         steps = tensors["pool.step"].tolist()
         self._generation = [int(g) for g in tensors["pool.generation"].tolist()]
         parts = [tensors[f"pool.{name}"].to(self._device) for name in ("flat", "m", "v")]
-        self._states = [AdamState(f, m, v, int(s)) for f, m, v, s in zip(*parts, steps, strict=True)]
+        states = zip(*parts, steps, strict=True)
+        self._states = [AdamState(f, m, v, int(step)) for f, m, v, step in states]

@@ -180,7 +180,13 @@ class Distiller:
         return loss
 
     def _kernel_step(
-        self, stage: Stage, g: torch.Generator, patches: Tensor, labels: Tensor, x: Tensor, y: Tensor
+        self,
+        stage: Stage,
+        g: torch.Generator,
+        patches: Tensor,
+        labels: Tensor,
+        x: Tensor,
+        y: Tensor,
     ) -> tuple[float, Tensor, Tensor]:
         pool = self._pool()
         slot = int(torch.randint(len(pool), (1,), generator=g))
@@ -190,7 +196,13 @@ class Distiller:
         return float(result.loss), result.grad_patches, result.grad_labels
 
     def _pool_step(
-        self, stage: Stage, g: torch.Generator, patches: Tensor, labels: Tensor, x: Tensor, y: Tensor
+        self,
+        stage: Stage,
+        g: torch.Generator,
+        patches: Tensor,
+        labels: Tensor,
+        x: Tensor,
+        y: Tensor,
     ) -> tuple[float, Tensor, Tensor | None]:
         pool = self._pool()
         slot = int(torch.randint(len(pool), (1,), generator=g))
@@ -199,7 +211,13 @@ class Distiller:
         return float(result.loss), result.grad_patches, result.grad_labels
 
     def _rat_step(
-        self, stage: Stage, g: torch.Generator, patches: Tensor, labels: Tensor, x: Tensor, y: Tensor
+        self,
+        stage: Stage,
+        g: torch.Generator,
+        patches: Tensor,
+        labels: Tensor,
+        x: Tensor,
+        y: Tensor,
     ) -> tuple[float, Tensor, Tensor | None]:
         before = sample_truncation(g, stage.window, stage.total_steps)
         state = AdamState.fresh(self.net.init(g, self.run.device))
@@ -218,9 +236,7 @@ class Distiller:
         y: Tensor,
     ) -> MetaGradient:
         batches = self._batches(stage, g, len(patches), stage.window)
-        return meta_gradient(
-            self.net, state, patches, labels, batches, x, y, self._inner(stage, g)
-        )
+        return meta_gradient(self.net, state, patches, labels, batches, x, y, self._inner(stage, g))
 
     def _advance(
         self,

@@ -18,7 +18,6 @@ from torch import Tensor
 from ... import __version__
 from ...distill import checkpoint
 from ...distill.rng import generator
-from ...errors import OutputError
 from ...format import Manifest, Storage, write
 from ...preprocess import Preprocess, fit_standardise
 from ...sources.base import Source
@@ -62,9 +61,7 @@ def real_tensors(
     source: Source, preprocessing: dict[str, Any], device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Return all training images float32 (N, C, H, W), preprocessed, and labels int64 (N,)."""
-    x = Preprocess(preprocessing, source.channels, source.height, source.width)(
-        source.train.images
-    )
+    x = Preprocess(preprocessing, source.channels, source.height, source.width)(source.train.images)
     return x.to(device), torch.from_numpy(source.train.labels).to(device)
 
 
@@ -83,9 +80,7 @@ def initial_variables(
         poster = class_mean_poster(geometry, order, *real) + NOISE_ON_MEANS * noise
     n = len(plan.classes)
     if params.label_kind == "fixed":
-        return PosterVariables(
-            geometry, poster.to(device), fixed=fixed_labels(geometry, order, n)
-        )
+        return PosterVariables(geometry, poster.to(device), fixed=fixed_labels(geometry, order, n))
     owners = cell_owners(geometry, order, params.label_grid)
     return PosterVariables(
         geometry,
@@ -97,9 +92,7 @@ def initial_variables(
     )
 
 
-def class_mean_poster(
-    geometry: PosterGeometry, order: ClassOrder, x: Tensor, y: Tensor
-) -> Tensor:
+def class_mean_poster(geometry: PosterGeometry, order: ClassOrder, x: Tensor, y: Tensor) -> Tensor:
     """Return a poster (C, H, W) with each class's mean image resized into the class's cell."""
     grid_x, grid_y = order.grid
     poster = torch.zeros(x.shape[1], geometry.height, geometry.width)
@@ -201,7 +194,4 @@ def pack(
             "seed": params.seed,
         },
     )
-    try:
-        return write(out, manifest, arrays, storage)
-    except OSError as error:  # the writer names what it knows; anything else still gets one line
-        raise OutputError(f"{out}: cannot write: {error.strerror}") from None
+    return write(out, manifest, arrays, storage)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-# Figure 8: the poster of 5 x 2 classes.
+# Figure 8: the poster of 5 x 2 classes. The paper's Plane, Car and Boat are the data set's
+# airplane, automobile and ship.
 CIFAR10 = """
 truck airplane bird deer cat
 automobile ship frog horse dog
 """
 
-# Figure 7: the output of PoCO. The paper's short names are written as the data set has them
-# ("Plane" cannot be a CIFAR-100 class; it stands where plain does, "Sweet Paper" is sweet_pepper).
+# Figure 7: the output of PoCO, in the names of the data set. Three are misprints in the paper:
+# "Plane" is plain (CIFAR-100 has no plane), "Cap" is cup, "Sweet Paper" is sweet_pepper.
 CIFAR100 = """
 apple rose road sea shark dolphin dinosaur crocodile lizard leopard
 man woman bed bus whale elephant camel turtle lobster caterpillar

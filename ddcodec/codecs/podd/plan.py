@@ -13,11 +13,12 @@ from ...errors import UsageError
 from ...sources.base import Source
 from .order import ClassOrder, class_grid, order_classes
 from .params import LabelKind, PoDDParams, Pooling, Stage
-from .poster import PosterGeometry, default_patch_grid, poster_size
+from .poster import PosterGeometry, default_patch_grid, most_patches, poster_size
 from .presets import PoDDPreset, preset_for
 
 QUICK_STEPS = 2000
-QUICK_KERNEL_SHARE = 0.65  # of the outer steps; they are several times cheaper than unrolled ones
+QUICK_KERNEL_SHARE = 0.60  # of the outer steps; they are several times cheaper than unrolled ones
+LIFETIME = 49  # inner steps after which a pool network is replaced, at the latest
 PROFILES = ("paper", "quick")
 
 
@@ -52,15 +53,22 @@ def make_plan(
     _check("--label-pooling", label_pooling, ("auto", "area", "cell"))
     poster_bits, label_bits = quality_bits(quality)
     n, height, width = len(source.classes), source.height, source.width
-    preset = preset_for(source.name)
+    shape = (n, height, width, source.channels)
+    preset = preset_for(source.name, shape)
     grid = preset.class_grid or class_grid(n)
-    poster = preset.poster_sizes.get(ipc) or poster_size(ipc, n, height, width, grid)
+    poster = poster_size(ipc, n, height, width, grid, preset.poster_sizes)
+    most = most_patches(poster, (height, width))
     patch_grid = patches or _patch_grid(preset, profile, poster, (height, width), grid)
+    if patch_grid[0] > most[0] or patch_grid[1] > most[1]:
+        raise UsageError(
+            f"--patches {patch_grid[0]}x{patch_grid[1]}: a poster of {poster[1]}x{poster[0]} has "
+            f"at most {most[0]}x{most[1]} different patches of {width}x{height}"
+        )
     geometry = PosterGeometry(*poster, height, width, *patch_grid)
     class_order = order_classes(order, source, grid)
     grid = class_order.grid
     kind = _label_kind(labels, profile, preset, ipc)
-    pooling = _pooling(label_pooling, profile, kind)
+    pooling = _pooling(label_pooling, profile, kind, grid, patch_grid)
     quick = profile == "quick"
     stages = quick_stages(ipc) if quick else paper_stages(preset, geometry.num_patches)
     params = PoDDParams(
@@ -72,11 +80,11 @@ def make_plan(
         cells=class_order.cells,
         label_kind=kind,
         label_pooling=pooling,
-        label_grid=_label_grid(kind, pooling, grid, patch_grid),
-        label_floor=LABEL_FLOOR,
+        label_grid=_label_grid(pooling, grid, patch_grid),
+        label_floor=label_floor(n),
         init="class-means" if quick else "noise",
         stages=stages,
-        depth=network_depth(height, width, quick),
+        depth=network_depth(height, width),
         width=64 if quick else 128,
         pool_size=8,
         seed=seed,
@@ -106,7 +114,12 @@ def make_plan(
     return Plan(params, geometry, class_order, source.classes, recipe, command)
 
 
-LABEL_FLOOR = 0.2
+def label_floor(classes: int) -> float:
+    """Return the smallest share that a learned label keeps for its cell's own class.
+
+    Above 1 / classes, so that labels can never run to uniform, however few the classes.
+    """
+    return min(0.9, max(0.2, 1.5 / classes))
 
 
 def quick_stages(ipc: float) -> tuple[Stage, ...]:
@@ -119,7 +132,7 @@ def quick_stages(ipc: float) -> tuple[Stage, ...]:
         lr_labels=0.01,
         cosine=True,
         window=0,
-        total_steps=49,
+        total_steps=LIFETIME,
         real_batch=256,
         distilled_batch=0,
         inner_lr=5e-3,
@@ -189,17 +202,13 @@ def student_recipe(params: PoDDParams, preset: PoDDPreset) -> dict[str, Any]:
     }
 
 
-def network_depth(height: int, width: int, quick: bool) -> int:
+def network_depth(height: int, width: int) -> int:
     """Return the blocks of the ConvNet: 3 for 32 px, 4 for 64 px (paper section 5.1).
 
-    Small images get fewer, so that at least 2x2 features are left: 2 for 8 px digits.
+    Small images get fewer: features of 2x2 or more are left, or the head sees too little.
     """
-    del quick
     side = min(height, width)
-    depth = 1
-    while depth < 4 and side // 2 ** (depth + 1) >= 2:
-        depth += 1
-    return 3 if 24 <= side < 48 else depth
+    return 4 if side >= 48 else 3 if side >= 16 else 2 if side >= 8 else 1
 
 
 def quality_bits(quality: str) -> tuple[int | None, int | None]:
@@ -226,13 +235,11 @@ def _patch_grid(
     patch: tuple[int, int],
     grid: tuple[int, int],
 ) -> tuple[int, int]:
-    if preset.patch_grid is not None:
-        return preset.patch_grid
-    if profile == "paper":
-        return default_patch_grid(poster, patch, grid)
+    if preset.patch_grid is not None or profile == "paper":
+        return default_patch_grid(poster, patch, grid, preset.patch_grid)
     # One patch a class and one between neighbours: more did not help within minutes on digits.
-    free = (poster[1] - patch[1] + 1, poster[0] - patch[0] + 1)
-    return min(2 * grid[0] - 1, free[0]), min(grid[1], free[1])
+    most = most_patches(poster, patch)
+    return min(2 * grid[0] - 1, most[0]), min(grid[1], most[1])
 
 
 def _label_kind(labels: str, profile: str, preset: PoDDPreset, ipc: float) -> LabelKind:
@@ -241,20 +248,24 @@ def _label_kind(labels: str, profile: str, preset: PoDDPreset, ipc: float) -> La
     return "learned" if profile == "quick" else preset.labels(ipc)
 
 
-def _pooling(pooling: str, profile: str, kind: LabelKind) -> Pooling:
+def _pooling(
+    pooling: str, profile: str, kind: LabelKind, grid: tuple[int, int], patches: tuple[int, int]
+) -> Pooling:
     if kind == "fixed":
         return "majority"
     if pooling != "auto":
         return cast(Pooling, pooling)
-    return "cell" if profile == "quick" else "area"
+    # With fewer patches than cells along an axis, one cell a patch would leave classes without.
+    every_cell = patches[0] >= grid[0] and patches[1] >= grid[1]
+    return "cell" if profile == "quick" and every_cell else "area"
 
 
 def _label_grid(
-    kind: LabelKind, pooling: Pooling, grid: tuple[int, int], patches: tuple[int, int]
+    pooling: Pooling, grid: tuple[int, int], patches: tuple[int, int]
 ) -> tuple[int, int]:
-    cells = grid[0] * grid[1]
-    one_each = pooling == "cell" and patches[0] * patches[1] <= 2 * cells
-    return patches if one_each else grid
+    every_cell = patches[0] >= grid[0] and patches[1] >= grid[1]
+    few = patches[0] * patches[1] <= 2 * grid[0] * grid[1]
+    return patches if pooling == "cell" and every_cell and few else grid
 
 
 def _check(option: str, value: str, allowed: tuple[str, ...]) -> None:
