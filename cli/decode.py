@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from .files import check_folder, whole_folder
+from .files import check_folder, reading, whole_folder
 from .output import message, number, percent
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def decode(
 
     from ddcodec.dataset import load
 
-    ds = load(file)
+    with reading(file):
+        ds = load(file)
     writers: dict[Layout, Callable[[DistilledDataset, Path], str]] = {
         "npz": write_npz,
         "imagefolder": write_image_folder,

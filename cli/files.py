@@ -1,4 +1,4 @@
-"""Results that appear whole or not at all: written beside their place, then renamed into it."""
+"""Files that are read, and results that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ddcodec.errors import OutputError
+from ddcodec.errors import DDSetError, OutputError
 
 
 def check_parent(target: Path) -> Path:
@@ -71,6 +71,17 @@ def whole_folder(target: Path, overwrite: bool) -> Iterator[Path]:
             if old.exists() and not target.exists():
                 old.rename(target)
             raise
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Make every error about a ``.ddset`` file name it: readers see bytes, people see files."""
+    try:
+        yield
+    except DDSetError as problem:
+        if str(path) not in str(problem):
+            problem.args = (f"{path}: {problem}",)
+        raise
 
 
 @contextmanager

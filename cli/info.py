@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .files import reading
 from .output import accuracy, byte_count, number, percent, table, write_json, write_line
 
 Facts = dict[str, Any]
@@ -23,7 +24,10 @@ def info(
     """Show what is in a file, its pixels and bytes; several files make one table."""
     from ddcodec.report import info as look
 
-    facts = [look(path) for path in files]
+    facts = []
+    for path in files:
+        with reading(path):
+            facts.append(look(path))
     if as_json:
         write_json(facts[0] if len(facts) == 1 else facts)
     elif len(facts) == 1:
@@ -37,12 +41,13 @@ def describe(path: Path, facts: Facts) -> str:
     image, size = facts["image"], facts["bytes"]
     rows = [
         ("file", str(path)),
-        ("codec", codec_text(facts["codec"])),
-        ("source", source_text(facts.get("source"))),
+        ("codec", facts["codec"]),
+        ("source", source_text(facts["source"])),
         ("classes", classes_text(facts)),
         ("images", f"{image['height']} x {image['width']} {image['colour']}"),
+        ("preprocessing", image["preprocessing"]["kind"]),
         ("pixels", f"{number(facts['pixels'])} ({facts['ipc']:.4g} IPC)"),
-        *patch_rows(facts),
+        *poster_rows(facts),
         ("bytes", number(size["total"])),
         *((f"  {name}", share_text(count, size["total"])) for name, count in parts(size)),
         ("bits per class", f"{facts['bits_per_class']:,.1f}"),
@@ -56,8 +61,8 @@ def describe(path: Path, facts: Facts) -> str:
 def compare(paths: list[Path], facts: list[Facts]) -> str:
     """Return one table with a line for each file."""
     columns: dict[str, Callable[[Facts], str]] = {
-        "codec": lambda fact: codec_text(fact["codec"]),
-        "classes": lambda fact: number(class_count(fact)),
+        "codec": lambda fact: str(fact["codec"]),
+        "classes": lambda fact: number(fact["classes"]),
         "pixels": lambda fact: number(fact["pixels"]),
         "IPC": lambda fact: f"{fact['ipc']:.4g}",
         "patches": lambda fact: number(patch_count(fact)),
@@ -76,50 +81,42 @@ def compare(paths: list[Path], facts: list[Facts]) -> str:
     return table(rows, ["file", *columns], left=2)
 
 
-def codec_text(codec: Facts | str) -> str:
-    """Return name and version: ``podd 1``."""
-    return codec if isinstance(codec, str) else f"{codec['name']} {codec['version']}"
-
-
-def source_text(source: Facts | None) -> str:
+def source_text(source: Facts) -> str:
     """Return where the images came from: ``digits, train split, 1,400 images``."""
-    if not source:
-        return "not recorded"
     return f"{source['name']}, {source['split']} split, {number(source['count'])} images"
-
-
-def class_count(facts: Facts) -> int:
-    """Return the number of classes."""
-    classes = facts["classes"]
-    return classes if isinstance(classes, int) else len(classes)
 
 
 def classes_text(facts: Facts) -> str:
     """Return the number of classes and the first names."""
-    names = facts.get("class_names") or facts["classes"]
-    if isinstance(names, int):
-        return number(names)
-    shown = ", ".join(names[:CLASSES_SHOWN])
+    names = facts["class_names"]
     more = ", ..." if len(names) > CLASSES_SHOWN else ""
-    return f"{number(len(names))}: {shown}{more}"
+    return f"{number(facts['classes'])}: {', '.join(names[:CLASSES_SHOWN])}{more}"
 
 
 def patch_count(facts: Facts) -> int:
-    """Return the number of training images that the file decodes to."""
-    patches = facts["patches"]
-    return int(patches["count"]) if patches else 0
+    """Return the number of training images that a poster is cut into; 0 without one."""
+    return int(facts["patches"]["count"]) if facts["patches"] else 0
 
 
-def patch_rows(facts: Facts) -> list[tuple[str, str]]:
-    """Return the lines about patches, for a codec that has them."""
-    patches = facts["patches"]
-    if not patches:
-        return []
-    columns, rows = patches["grid"]
-    height, width = patches["size"]
-    return [
-        ("patches", f"{number(patches['count'])} ({columns}x{rows}) of {height} x {width}"),
-    ]
+def poster_rows(facts: Facts) -> list[tuple[str, str]]:
+    """Return the lines about poster, patches, labels and class order, for a codec with them."""
+    poster, patches, labels, order = (
+        facts.get(name) for name in ("poster", "patches", "labels", "order")
+    )
+    rows = []
+    if poster:
+        rows.append(("poster", f"{poster['height']} x {poster['width']}, {poster['bits']} bits"))
+    if patches:
+        columns, down = patches["grid"]
+        size = " x ".join(map(str, patches["size"]))
+        rows.append(("patches", f"{number(patches['count'])} ({columns}x{down}) of {size}"))
+    if labels:
+        rows.append(("labels", f"{labels['kind']}, {labels['pooling']} pooling"))
+    if order:
+        columns, down = order["grid"]
+        score = f", score {order['score']:.4g}" if "score" in order else ""
+        rows.append(("class order", f"{columns}x{down} by rule {order['rule']}{score}"))
+    return rows
 
 
 def parts(size: Facts) -> list[tuple[str, int]]:

@@ -10,7 +10,7 @@ import typer
 from ddcodec.errors import UsageError
 
 from .arguments import default_output
-from .files import check_file, whole_file
+from .files import check_file, reading, whole_file
 from .output import message
 
 
@@ -33,10 +33,12 @@ def preview(
 
 def draw(file: Path, target: Path, overwrite: bool) -> tuple[int, int]:
     """Write the picture of ``file`` to ``target`` and return its (width, height)."""
-    from ddcodec.dataset import load
     from ddcodec.preview import render
 
-    picture = render(load(file))
+    from ddcodec.dataset import load
+
+    with reading(file):
+        picture = render(load(file))
     with whole_file(target, overwrite) as draft:
         picture.save(draft, format="PNG")
     return picture.size

@@ -10,6 +10,7 @@ import typer
 
 from ddcodec.errors import UsageError
 
+from .files import reading
 from .output import accuracy, number, seconds, table, write_json, write_line
 from .progress import progress
 
@@ -94,7 +95,8 @@ def measure(
     from ddcodec import dataset, evaluate, report
     from ddcodec.baselines import baselines as run_baselines
 
-    ds = dataset.load(file)
+    with reading(file):
+        ds = dataset.load(file)
     source = find_source(ds, test)
     split = evaluate.test_split(ds, source)
     facts = report.info(file)

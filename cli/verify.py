@@ -45,15 +45,12 @@ def check(path: Path) -> tuple[dict[str, Any] | None, int]:
     """Return a report on one file and its exit code; a file that cannot be read gives None."""
     from ddcodec.format.verify import verify as find
 
+    report: dict[str, Any]
     try:
         findings = find(path)
     except Unsupported as problem:
-        return {
-            "file": str(path),
-            "valid": None,
-            "unsupported": str(problem),
-            "findings": [],
-        }, EXIT_UNSUPPORTED
+        report = {"file": str(path), "valid": None, "unsupported": str(problem), "findings": []}
+        return report, EXIT_UNSUPPORTED
     except SourceError as problem:
         error(str(problem))
         return None, EXIT_IO
@@ -82,6 +79,6 @@ def describe(report: dict[str, Any]) -> str:
     plural = "" if len(findings) == 1 else "s"
     lines = [f"{name}: invalid, {number(len(findings))} finding{plural}"]
     for finding in findings:
-        where = f" ({finding['where']})" if finding["where"] else ""
+        where = f" ({finding['where']})" if finding["where"] not in ("", report["file"]) else ""
         lines.append(printable(f"  {finding['code']} {finding['message']}{where}"))
     return "\n".join(lines)

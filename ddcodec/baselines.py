@@ -130,7 +130,7 @@ def baselines(
         budget = same_pixels(stored_pixels(ds), by_class)
         results[f"{name}_same_pixels"] = _measure(f"{name}, same pixels", trial, ds, draw, budget)
     for name, draw in draws.items():
-        budget = same_bytes(ds.file.sizes["total"], by_class, draw, nets)
+        budget = same_bytes(ds.file.sizes.total, by_class, draw, nets)
         results[f"{name}_same_bytes"] = _measure(f"{name}, same bytes", trial, ds, draw, budget)
     results["full_data"] = _full_data(trial, ds, source.train, full_steps)
     return results

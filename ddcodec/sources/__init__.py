@@ -8,56 +8,44 @@ from pathlib import Path
 from ..errors import SourceError
 from . import digits, imagefolder, npz, parquet
 from .base import Source, Split
-
-CACHED = ("cifar10", "cifar100", "cub200", "imagenet-1k", "tiny-imagenet")
+from .named import BUNDLED, IN_FOLDERS, find, missing, names
 
 __all__ = ["Source", "Split", "load", "names"]
-
-
-def names() -> tuple[str, ...]:
-    """Return the data sets known by name."""
-    return ("digits", *CACHED)
 
 
 def load(spec: str | os.PathLike[str]) -> Source:
     """Return the data set called ``spec`` or lying there: ImageFolder, parquet folder or .npz.
 
-    A known name other than ``digits`` is looked for in the folder DDCODEC_DATA, then in the
-    user's cache. Raises SourceError, naming every place looked in, where nothing is found.
+    A known name comes before a path; a ``Path``, or ``./cifar10``, is always a path. Images are
+    read later, a split at a time. Raises SourceError, naming every place looked in, where nothing
+    is found, and MissingExtra where a library that reads it is not installed.
     """
-    if spec == "digits":
+    if spec == BUNDLED:
         return digits.load()
     path = Path(spec)
-    if path.is_dir():
-        return _folder(path)
+    if isinstance(spec, str) and spec in IN_FOLDERS:
+        path = find(spec) or path
+        if not path.is_dir():
+            raise missing(spec)
+    try:
+        return _at(path)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _at(path: Path) -> Source:
     if path.is_file():
-        if path.suffix != ".npz":
-            raise SourceError(f"{path}: is no data set; use a folder or an .npz file")
-        return npz.load(path)
-    if spec in CACHED:
-        tried = [folder / str(spec) for folder in _cache_folders()]
-        for folder in tried:
-            if folder.is_dir():
-                return _folder(folder)
-        places = " and ".join(str(f) for f in tried)
-        raise SourceError(
-            f"{spec}: not found; looked in {places}. Put parquet shards or an ImageFolder there, "
-            "or name its folder"
-        )
-    raise SourceError(f"{spec}: no such file or folder, and none of: {', '.join(names())}")
-
-
-def _folder(path: Path) -> Source:
+        if path.suffix == ".npz":
+            return npz.load(path)
+        hint = "give the folder it lies in" if path.suffix == ".parquet" else "unpack it first"
+        raise SourceError(f"{path}: is no data set; use a folder or an .npz file, or {hint}")
+    if not path.is_dir():
+        raise SourceError(f"{path}: no such file or folder, and none of: {', '.join(names())}")
     if parquet.shards(path, "train"):
         return parquet.load(path)
     if (path / "train").is_dir():
         return imagefolder.load(path)
     raise SourceError(
-        f"{path}: has neither train-*.parquet files nor a train folder with a folder a class"
+        f"{path}: has neither train-*.parquet files nor a train folder; "
+        f"put images at {path / 'train' / '<class>' / '<image>.png'}"
     )
-
-
-def _cache_folders() -> list[Path]:
-    given = os.environ.get("DDCODEC_DATA")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return ([Path(given)] if given else []) + [cache / "ddcodec"]

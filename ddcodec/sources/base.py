@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,17 +31,18 @@ class Source:
     """A named data set. Each split is read on first use and kept.
 
     Args:
-        name: as shown to people and recorded in files; never a path.
-        classes: names in label order.
+        name: as shown to people and recorded in files; never a path with folders.
+        classes: names in label order, distinct and not empty.
         splits: how to read ``train`` and, where there is one, ``test``.
     """
 
     def __init__(
-        self, name: str, classes: tuple[str, ...], splits: dict[str, Callable[[], Split]]
+        self, name: str, classes: tuple[str, ...], splits: Mapping[str, Callable[[], Split]]
     ) -> None:
         self.name = name
         self.classes = classes
         self._splits = splits
+        _check_names(name, classes)
 
     @cached_property
     def train(self) -> Split:
@@ -48,6 +52,7 @@ class Source:
         if (counts == 0).any():
             empty = self.classes[int(np.argmin(counts))]
             raise SourceError(f"{self.name}: class '{empty}' has no training image; add some")
+        self._check_alike(split, self.__dict__.get("test"))
         return split
 
     @cached_property
@@ -56,11 +61,7 @@ class Source:
         if "test" not in self._splits:
             return None
         split = self._read("test")
-        if "train" in self.__dict__ and split.images.shape[1:] != self.train.images.shape[1:]:
-            raise SourceError(
-                f"{self.name}: test images are {_shape(split.images.shape[1:])}, "
-                f"training images {_shape(self.train.images.shape[1:])}; make them alike"
-            )
+        self._check_alike(self.__dict__.get("train"), split)
         return split
 
     def require_test(self) -> Split:
@@ -69,24 +70,24 @@ class Source:
         if test is None:
             raise SourceError(
                 f"{self.name}: has no test split; add a test folder, test-*.parquet files, or "
-                "test_images and test_labels"
+                "the arrays test_images and test_labels"
             )
         return test
 
     @property
     def height(self) -> int:
         """Pixels."""
-        return self.train.images.shape[1]
+        return int(self.train.images.shape[1])
 
     @property
     def width(self) -> int:
         """Pixels."""
-        return self.train.images.shape[2]
+        return int(self.train.images.shape[2])
 
     @property
     def channels(self) -> int:
         """1 or 3."""
-        return self.train.images.shape[3]
+        return int(self.train.images.shape[3])
 
     def digest(self) -> str:
         """Return the SHA-256 of class names, training images and labels, as hex."""
@@ -98,33 +99,91 @@ class Source:
         for name in self.classes:
             h.update(name.encode("utf-8") + b"\0")
         h.update(repr(self.train.images.shape).encode())
-        h.update(np.ascontiguousarray(self.train.images))
+        h.update(np.ascontiguousarray(self.train.images).data)
         h.update(self.train.labels.astype("<i8").tobytes())
         return h.hexdigest()
 
     def _read(self, name: str) -> Split:
-        if name not in self._splits:
-            raise SourceError(f"{self.name}: has no {name} split")
-        split = self._splits[name]()
-        check_split(split, len(self.classes), f"{self.name} ({name})")
+        where = f"{self.name} ({name})"
+        try:
+            split = self._splits[name]()
+        except OSError as error:
+            raise SourceError(f"{where}: cannot be read: {error}") from None
+        check_split(split, len(self.classes), where)
         return split
+
+    def _check_alike(self, train: Split | None, test: Split | None) -> None:
+        if train is None or test is None:
+            return
+        ours, theirs = train.images.shape[1:], test.images.shape[1:]
+        if ours != theirs:
+            raise SourceError(
+                f"{self.name}: test images are {shape_text(theirs)}, training images "
+                f"{shape_text(ours)} (height x width x channels); make them alike"
+            )
 
 
 def check_split(split: Split, classes: int, where: str) -> None:
-    """Raise SourceError unless images and labels have the promised form."""
+    """Raise SourceError, beginning with ``where``, unless the arrays keep their promise."""
     images, labels = split.images, split.labels
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
         raise SourceError(
-            f"{where}: images are {images.dtype} {_shape(images.shape)}; "
+            f"{where}: images are {images.dtype} {shape_text(images.shape)}; "
             "they must be uint8 (N, H, W, C) with 1 or 3 channels"
         )
-    if labels.shape != (len(images),):
-        raise SourceError(f"{where}: {len(images)} images but labels of shape {labels.shape}")
-    if len(labels) == 0:
+    if len(images) == 0:
         raise SourceError(f"{where}: has no images")
-    if labels.min() < 0 or labels.max() >= classes:
-        raise SourceError(f"{where}: a label lies outside 0..{classes - 1}")
+    if 0 in images.shape:
+        raise SourceError(f"{where}: images of {shape_text(images.shape[1:])} hold no pixel")
+    if labels.shape != (len(images),):
+        raise SourceError(
+            f"{where}: {len(images)} images but labels of shape {shape_text(labels.shape)}; "
+            "give one label an image"
+        )
+    outside = np.flatnonzero((labels < 0) | (labels >= classes))
+    if len(outside):
+        at = int(outside[0])
+        raise SourceError(
+            f"{where}: label {labels[at]} of image {at} lies outside 0..{classes - 1}, "
+            "the numbers of the classes"
+        )
 
 
-def _shape(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
+def numbered_classes(labels: NDArray[Any], where: str) -> tuple[str, ...]:
+    """Return "0", "1", ... up to the largest label, for a source that names no classes.
+
+    Raises SourceError where some of these classes could have no image.
+    """
+    low, top = (int(labels.min()), int(labels.max())) if len(labels) else (0, -1)
+    if top < 0 or low < 0:
+        problem = f"holds the label {low}" if low < 0 else "has no images"
+        raise SourceError(f"{where}: {problem}; number the classes 0, 1, 2, ...")
+    if top >= len(labels):
+        raise SourceError(
+            f"{where}: holds the label {top} but only {len(labels)} images, so a class has none; "
+            "number the classes 0, 1, 2, ..."
+        )
+    return tuple(str(i) for i in range(top + 1))
+
+
+def path_name(path: Path) -> str:
+    """Return the last part of a path, also of ``.`` and ``..``; links are not followed."""
+    return Path(os.path.abspath(path)).name or "root"  # noqa: PTH100 (resolve follows links)
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """Return a shape for people, as in 10x8x8."""
+    return "x".join(map(str, shape)) or "()"
+
+
+def _check_names(source: str, classes: tuple[str, ...]) -> None:
+    for name in (source, *classes):
+        try:
+            name.encode("utf-8")
+        except UnicodeEncodeError:
+            raise SourceError(f"{source!r}: the name {name!r} is not UTF-8; rename it") from None
+    if "" in classes:
+        raise SourceError(f"{source}: class {classes.index('')} has an empty name; give it one")
+    if len(set(classes)) != len(classes):
+        twice = next(name for i, name in enumerate(classes) if name in classes[:i])
+        raise SourceError(f"{source}: two classes are named '{twice}'; rename one")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,60 +12,99 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SourceError
-from .base import Source, Split
+from .base import Source, Split, check_split, numbered_classes, path_name, shape_text
+
+# All that numpy and zipfile raise for broken, encrypted or oddly packed members.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def load(path: Path) -> Source:
-    """Return the source in ``path``. Images are uint8 (N, H, W) or (N, H, W, C)."""
+    """Return the source in ``path``: images uint8 (N, H, W) or (N, H, W, C), labels integers (N,).
+
+    Without ``class_names``, strings (n,), the classes are called by their numbers. Pickled arrays
+    are refused.
+    """
     keys = _keys(path)
     for key in ("train_images", "train_labels"):
         if key not in keys:
-            raise SourceError(f"{path}: has no array '{key}'; it holds {', '.join(sorted(keys))}")
-    labels = _array(path, "train_labels")
-    if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) == 0:
+            raise SourceError(
+                f"{path}: has no array '{key}'; it holds {', '.join(sorted(keys)) or 'nothing'}"
+            )
+    splits = {"train"}
+    if present := keys & {"test_images", "test_labels"}:
+        if len(present) == 1:
+            raise SourceError(f"{path}: has {present.pop()} alone; test needs images and labels")
+        splits.add("test")
+    classes = _classes(path, "class_names" in keys)
+    readers = {name: partial(_split, path, name, len(classes)) for name in sorted(splits)}
+    return Source(path_name(path), classes, readers)
+
+
+def _classes(path: Path, named: bool) -> tuple[str, ...]:
+    if not named:
+        return numbered_classes(_labels(path, "train"), f"{path}: train_labels")
+    names = _array(path, "class_names")
+    if names.ndim != 1 or names.dtype.kind != "U" or len(names) == 0:
         raise SourceError(
-            f"{path}: train_labels are {labels.dtype} {labels.shape}; they must be integers (N,)"
+            f"{path}: class_names are {names.dtype} {shape_text(names.shape)}; "
+            "they must be strings (n,)"
         )
-    classes = tuple(str(i) for i in range(int(labels.max()) + 1))
-    if "class_names" in keys:
-        names = _array(path, "class_names")
-        if names.ndim != 1 or names.dtype.kind != "U" or len(set(names.tolist())) != len(names):
-            raise SourceError(f"{path}: class_names must be distinct strings (n,)")
-        classes = tuple(names.tolist())
-    splits = {"train": partial(_split, path, "train")}
-    if {"test_images", "test_labels"} <= keys:
-        splits["test"] = partial(_split, path, "test")
-    return Source(path.stem, classes, splits)
+    return tuple(names.tolist())
 
 
-def _split(path: Path, name: str) -> Split:
-    images, labels = _array(path, f"{name}_images"), _array(path, f"{name}_labels")
+def _split(path: Path, name: str, classes: int) -> Split:
+    images, labels = _array(path, f"{name}_images"), _labels(path, name)
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
         raise SourceError(
-            f"{path}: {name}_images are {images.dtype} {images.shape}; "
+            f"{path}: {name}_images are {images.dtype} {shape_text(images.shape)}; "
             "they must be uint8 (N, H, W) or (N, H, W, C)"
         )
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise SourceError(f"{path}: {name}_labels must be integers (N,)")
     if images.ndim == 3:
         images = images[..., None]
-    return Split(np.ascontiguousarray(images), labels.astype(np.int64))
+    split = Split(np.ascontiguousarray(images), labels.astype(np.int64))
+    check_split(split, classes, f"{path}: {name}_images")
+    return split
+
+
+def _labels(path: Path, name: str) -> NDArray[Any]:
+    labels = _array(path, f"{name}_labels")
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise SourceError(
+            f"{path}: {name}_labels are {labels.dtype} {shape_text(labels.shape)}; "
+            "they must be integers (N,)"
+        )
+    return labels
 
 
 def _keys(path: Path) -> set[str]:
+    if not zipfile.is_zipfile(path):
+        raise SourceError(f"{path}: is not an .npz file; write one with numpy.savez")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not hasattr(file, "files"):
-                raise SourceError(f"{path}: holds one array, not the named arrays of an .npz")
-            return set(file.files)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        with zipfile.ZipFile(path) as archive:
+            return {name.removesuffix(".npy") for name in archive.namelist()}
+    except UNREADABLE:
         raise SourceError(f"{path}: cannot be read as an .npz file") from None
 
 
 def _array(path: Path, name: str) -> NDArray[Any]:
     try:
         with np.load(path, allow_pickle=False) as file:
-            array: NDArray[Any] = file[name]
-            return array
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
-        raise SourceError(f"{path}: array '{name}' cannot be read (objects are refused)") from None
+            array = file[name]
+    except UNREADABLE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if "allow_pickle" in reason:
+            reason = "it holds Python objects; save numbers, and strings as numpy.array([...])"
+        raise SourceError(f"{path}: array '{name}' cannot be read: {reason}") from None
+    if not isinstance(array, np.ndarray):
+        raise SourceError(f"{path}: '{name}' is no numpy array; write it with numpy.savez")
+    return array

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import MissingExtra, SourceError
-from .base import Source, Split
-from .images import decode_all
+from .base import Source, Split, numbered_classes, path_name
+from .images import BATCH, decode_all
 
 IMAGE_COLUMNS = ("img", "image")
 LABEL_COLUMNS = ("label", "fine_label", "labels")
@@ -28,63 +31,100 @@ def shards(root: Path, split: str) -> list[Path]:
 
 
 def load(root: Path) -> Source:
-    """Return the source in ``root``; raises MissingExtra without pyarrow."""
+    """Return the source in ``root``: an image column ``img`` or ``image``, and integer labels.
+
+    Class names come from the ClassLabel feature in the schema metadata, else from the numbers.
+    The test split is test, validation or val, the first that is there. Raises MissingExtra
+    without pyarrow.
+    """
     if importlib.util.find_spec("pyarrow") is None:
         raise MissingExtra("pyarrow, which reads parquet,", "data")
     train = shards(root, "train")
     if not train:
         raise SourceError(f"{root}: has no train-*.parquet files")
+    test = shards(root, "test") or shards(root, "validation") or shards(root, "val")
     image, label, classes = _columns(train[0])
     splits = {"train": partial(_read, train, image, label)}
-    test = shards(root, "test") or shards(root, "validation") or shards(root, "val")
     if test:
         splits["test"] = partial(_read, test, image, label)
     if not classes:
-        count = int(splits["train"]().labels.max()) + 1
-        classes = tuple(str(i) for i in range(count))
-    return Source(root.resolve().name, classes, splits)
+        classes = numbered_classes(_labels(train, label), f"{root}: column '{label}'")
+    return Source(path_name(root), classes, splits)
 
 
 def _columns(path: Path) -> tuple[str, str, tuple[str, ...]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        schema: Any = pq.read_schema(path)
-    except (OSError, pa.ArrowException):
-        raise SourceError(f"{path}: cannot be read as a parquet file") from None
+    """Return the names of the image and label columns, and the class names or ()."""
+    with _open(path) as file:
+        schema: Any = file.schema_arrow
     image = next((c for c in IMAGE_COLUMNS if c in schema.names), None)
     label = next((c for c in LABEL_COLUMNS if c in schema.names), None)
     if image is None or label is None:
-        missing = "image" if image is None else "label"
-        raise SourceError(f"{path}: has no {missing} column; it has {', '.join(schema.names)}")
-    names: tuple[str, ...] = ()
+        kind, known = ("image", IMAGE_COLUMNS) if image is None else ("label", LABEL_COLUMNS)
+        raise SourceError(
+            f"{path}: has no {kind} column, called {' or '.join(known)}; "
+            f"it has {', '.join(schema.names) or 'none'}"
+        )
     try:
-        features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
-        names = tuple(str(n) for n in features[label]["names"])
+        names = json.loads(schema.metadata[b"huggingface"])["info"]["features"][label]["names"]
     except (KeyError, TypeError, ValueError):
-        pass  # the names are optional; numbers stand in
-    return image, label, names
+        names = None  # they are optional; numbers stand in
+    return image, label, tuple(map(str, names)) if isinstance(names, list) else ()
 
 
 def _read(files: list[Path], image: str, label: str) -> Split:
+    labels = _labels(files, label)
+    return Split(decode_all(_encoded(files, image), len(labels)), labels)
+
+
+def _labels(files: list[Path], column: str) -> NDArray[np.int64]:
+    import pyarrow as pa
+
+    parts = [np.empty(0, np.int64)]
+    for path in files:
+        with _open(path, column) as file:
+            values: Any = file.read(columns=[column]).column(column)
+        if values.null_count or not pa.types.is_integer(values.type):
+            found = "has empty rows" if values.null_count else f"is {values.type}"
+            raise SourceError(
+                f"{path}: column '{column}' {found}; it must hold one integer for each image"
+            )
+        parts.append(values.to_numpy().astype(np.int64))
+    return np.concatenate(parts)
+
+
+def _encoded(files: list[Path], column: str) -> Iterator[tuple[str, bytes]]:
+    """Yield (file and row, encoded image) of all shards, never holding more than a batch."""
+    for path in files:
+        row = 0
+        with _open(path, column) as file:
+            for batch in file.iter_batches(batch_size=BATCH, columns=[column]):
+                for cell in batch.column(0).to_pylist():
+                    name = f"{path} row {row}"
+                    data = cell.get("bytes") if isinstance(cell, dict) else cell
+                    if not isinstance(data, bytes):
+                        raise SourceError(
+                            f"{name}: column '{column}' holds no image bytes; "
+                            "store the images inside the parquet file"
+                        )
+                    yield name, data
+                    row += 1
+
+
+@contextmanager
+def _open(path: Path, column: str | None = None) -> Iterator[Any]:
+    """Open a shard; raises SourceError where it is broken or lacks ``column``."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    parts, labels = [], []
-    for path in files:
-        try:
-            table: Any = pq.read_table(path, columns=[image, label])
-        except (OSError, pa.ArrowException):
-            raise SourceError(f"{path}: cannot be read as a parquet file") from None
-        rows = table.column(image).to_pylist()
-        encoded = [r.get("bytes") if isinstance(r, dict) else r for r in rows]
-        names = [f"{path} row {i}" for i in range(len(rows))]
-        for data, name in zip(encoded, names, strict=True):
-            if not isinstance(data, bytes):
-                raise SourceError(f"{name}: holds no image bytes")
-        parts.append(decode_all(encoded, names))
-        labels.append(np.asarray(table.column(label).to_pylist(), dtype=np.int64))
-    if len({p.shape[1:] for p in parts}) > 1:
-        raise SourceError(f"{files[0].parent}: shards hold images of different sizes or colours")
-    return Split(np.concatenate(parts), np.concatenate(labels))
+    try:
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            if column is not None and column not in names:
+                raise SourceError(
+                    f"{path}: has no column '{column}' as the first shard has; "
+                    f"it has {', '.join(names)}"
+                )
+            yield file
+    except (OSError, pa.ArrowException) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise SourceError(f"{path}: cannot be read as a parquet file: {reason}") from None

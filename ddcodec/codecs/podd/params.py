@@ -1,4 +1,4 @@
-"""The settings of one PoDD encode, complete before any work starts, and what a resume must match."""
+"""The settings of one PoDD encode: complete before work starts, matched by every resume."""
 
 from __future__ import annotations
 

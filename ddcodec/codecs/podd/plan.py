@@ -1,4 +1,4 @@
-"""From a request (source, budget, profile) to complete settings: geometry, order, stages, recipe."""
+"""From a request (source, budget, profile) to complete settings of an encode."""
 
 from __future__ import annotations
 
@@ -223,7 +223,8 @@ def quality_bits(quality: str) -> tuple[int | None, int | None]:
     match = re.fullmatch(r"bits=([2-8])", quality)
     if not match:
         raise UsageError(
-            f"--quality {quality} is unknown; use lossless, high, small or bits=N with N from 2 to 8"
+            f"--quality {quality} is unknown; "
+            "use lossless, high, small or bits=N with N from 2 to 8"
         )
     return int(match[1]), 8
 

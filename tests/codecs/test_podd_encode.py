@@ -1,0 +1,232 @@
+"""Encoding with PoDD: budgets, determinism, resume, labels that stay alive."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ddcodec import CheckpointMismatch, OutputError, Unsupported, UsageError, encode, info, load
+from ddcodec.codecs.podd.decode import geometry_of
+from ddcodec.codecs.podd.labels import classes_without_patch, label_entropy
+from ddcodec.distill.progress import SILENT
+from ddcodec.format import read
+from ddcodec.sources import Source, Split
+from ddcodec.sources import load as load_source
+from tests.conftest import real_data
+
+
+class StopAfter:
+    """A reporter that interrupts as a person at the keyboard would."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def stage(self, name: str, steps: int) -> None:
+        pass
+
+    def step(self, done: int, loss: float) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("ipc", [0.1, 0.25, 0.4, 0.9, 1.0, 2.0])
+@pytest.mark.parametrize("profile", ["quick", "paper"])
+def test_any_budget_is_kept_and_every_class_has_a_label(
+    ipc: float, profile: str, digits: Source, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.ddset"
+    encode(digits, ipc=ipc, out=path, steps=2, profile=profile)
+    facts = info(path)
+    assert facts["pixels"] <= ipc * 10 * 64
+    assert facts["pixels"] >= 0.9 * ipc * 10 * 64
+    file = read(path)
+    if file.manifest.labels["kind"] == "learned":
+        assert classes_without_patch(file.arrays["labels"].reshape(-1, 10)) == []
+    assert len(load(path)) == facts["patches"]["count"]
+
+
+def test_samples_are_the_patches_of_the_poster(digits_file: Path) -> None:
+    ds, file = load(digits_file), read(digits_file)
+    patches = geometry_of(file.manifest).extract(file.arrays["poster"])
+    for i in range(len(ds)):
+        image, label = ds[i]
+        assert np.array_equal(image.numpy(), patches[i])
+        assert float(label.sum()) == pytest.approx(1, abs=1e-6)
+
+
+def test_the_same_seed_gives_the_same_content_digest(digits: Source, tmp_path: Path) -> None:
+    first = encode(digits, ipc=0.4, out=tmp_path / "a.ddset", steps=6, seed=1)
+    again = encode(digits, ipc=0.4, out=tmp_path / "b.ddset", steps=6, seed=1)
+    other = encode(digits, ipc=0.4, out=tmp_path / "c.ddset", steps=6, seed=2)
+    assert first.content_digest == again.content_digest
+    assert (tmp_path / "a.ddset").read_bytes() == (tmp_path / "b.ddset").read_bytes()
+    assert first.content_digest != other.content_digest
+
+
+@pytest.mark.parametrize(("profile", "stop"), [("quick", 3), ("quick", 9), ("paper", 4)])
+def test_an_interrupted_encode_resumes_to_the_same_digest(
+    profile: str, stop: int, digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ddcodec.codecs.podd.distil.SNAPSHOT_SECONDS", 0.0)
+    whole = encode(digits, ipc=0.4, out=tmp_path / "whole.ddset", steps=12, profile=profile)
+    out = tmp_path / "part.ddset"
+    with pytest.raises(KeyboardInterrupt):
+        encode(digits, ipc=0.4, out=out, steps=12, profile=profile, reporter=StopAfter(stop))
+    assert not out.exists()
+    assert (tmp_path / "part.ddset.checkpoint").exists()
+    seen: list[int] = []
+
+    class Count(StopAfter):
+        def step(self, done: int, loss: float) -> None:
+            seen.append(done)
+
+    resumed = encode(
+        digits, ipc=0.4, out=out, steps=12, profile=profile, resume=True, reporter=Count(0)
+    )
+    assert resumed.content_digest == whole.content_digest
+    assert len(seen) <= 12 - stop + 1  # it went on, it did not begin again
+    assert not (tmp_path / "part.ddset.checkpoint").exists()
+
+
+def test_a_killed_encode_resumes_to_the_same_digest(digits: Source, tmp_path: Path) -> None:
+    whole = encode(digits, ipc=0.9, out=tmp_path / "whole.ddset", steps=400)
+    out = tmp_path / "killed.ddset"
+    code = (
+        "import torch, ddcodec; torch.set_num_threads(1);"
+        "import ddcodec.codecs.podd.distil as d; d.SAVE_SECONDS = d.SNAPSHOT_SECONDS = 0.05;"
+        f"ddcodec.encode('digits', ipc=0.9, out={str(out)!r}, steps=400)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code])
+    checkpoint = out.with_name(out.name + ".checkpoint")
+    deadline = time.monotonic() + 60
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert checkpoint.exists()
+    assert not out.exists()
+    resumed = encode(digits, ipc=0.9, out=out, steps=400, resume=True)
+    assert resumed.content_digest == whole.content_digest
+
+
+def test_the_checkpoint_of_other_settings_or_another_source_is_refused(
+    digits: Source, tmp_path: Path
+) -> None:
+    out = tmp_path / "x.ddset"
+    with pytest.raises(KeyboardInterrupt):
+        encode(digits, ipc=0.4, out=out, steps=9, reporter=StopAfter(3))
+    with pytest.raises(CheckpointMismatch, match="another source, settings or version"):
+        encode(digits, ipc=0.5, out=out, steps=9, resume=True)
+    fewer = Split(digits.train.images[:1000], digits.train.labels[:1000])
+    other = Source("digits", digits.classes, {"train": lambda: fewer})
+    with pytest.raises(CheckpointMismatch):
+        encode(other, ipc=0.4, out=out, steps=9, resume=True)
+
+
+def test_the_old_file_stays_until_the_new_one_is_whole(digits: Source, tmp_path: Path) -> None:
+    out = tmp_path / "x.ddset"
+    encode(digits, ipc=0.4, out=out, steps=2)
+    old = out.read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        encode(digits, ipc=0.9, out=out, steps=9, overwrite=True, reporter=StopAfter(2))
+    assert out.read_bytes() == old
+    with pytest.raises(OutputError, match="exists"):
+        encode(digits, ipc=0.9, out=out, steps=2)
+
+
+@pytest.mark.parametrize("pooling", ["area", "cell"])
+def test_learned_labels_do_not_run_to_uniform(
+    pooling: str, digits: Source, tmp_path: Path
+) -> None:
+    out = tmp_path / "x.ddset"
+    encode(digits, ipc=0.4, out=out, steps=200, labels="learned", label_pooling=pooling)
+    labels = read(out).arrays["labels"].reshape(-1, 10)
+    assert classes_without_patch(labels) == [] or label_entropy(labels) < 0.9
+    assert label_entropy(labels) < 0.9
+    assert (labels.max(axis=1) >= 0.19).all()
+
+
+@pytest.mark.parametrize(
+    ("quality", "bits"), [("lossless", 32), ("high", 8), ("small", 5), ("bits=2", 2)]
+)
+def test_quality_sets_the_bits_of_the_poster(
+    quality: str, bits: int, digits: Source, tmp_path: Path
+) -> None:
+    out = tmp_path / "x.ddset"
+    encode(digits, ipc=0.9, out=out, steps=2, quality=quality)
+    assert info(out)["poster"]["bits"] == bits
+    poster = read(out).arrays["poster"]
+    assert bits == 32 or len(np.unique(poster)) <= 2**bits
+
+
+def test_time_fixes_a_number_of_steps_that_makes_the_same_file_again(
+    digits: Source, tmp_path: Path
+) -> None:
+    timed = encode(digits, ipc=0.4, out=tmp_path / "a.ddset", time=2.0)
+    words = timed.provenance["command"].split()
+    steps = int(words[words.index("--steps") + 1])
+    assert steps > 3
+    again = encode(digits, ipc=0.4, out=tmp_path / "b.ddset", steps=steps)
+    assert again.content_digest == timed.content_digest
+
+
+def test_one_class_and_primes_encode(tmp_path: Path, digits: Source) -> None:
+    for n in (1, 2, 7):
+        keep = digits.train.labels < n
+        split = Split(digits.train.images[keep], digits.train.labels[keep])
+        source = Source("few", digits.classes[:n], {"train": lambda split=split: split})
+        out = tmp_path / f"{n}.ddset"
+        encode(source, ipc=1.0, out=out, steps=3)
+        assert load(out)[0][1].shape == (n,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"ipc": 0}, UsageError, "more than 0"),
+        ({"ipc": -1}, UsageError, "more than 0"),
+        ({"ipc": float("nan")}, UsageError, "more than 0"),
+        ({"ipc": 0.05}, UsageError, r"smallest budget for this data set is --ipc 0\.1"),
+        ({"codec": "zip"}, Unsupported, "unknown codec 'zip'"),
+        ({"steps": 0}, UsageError, "--steps"),
+        ({"time": -1.0}, UsageError, "--time"),
+        ({"steps": 1, "time": 1.0}, UsageError, "not both"),
+        ({"quality": "bits=9"}, UsageError, "bits=N"),
+        ({"profile": "slow"}, UsageError, "--profile slow"),
+        ({"patches": (500, 500)}, UsageError, "at most"),
+        ({"device": "tpu"}, UsageError, "unknown device"),
+        ({"order": "nothing.txt"}, UsageError, "neither a rule"),
+        ({"order": "paper"}, Unsupported, "CIFAR-10 and CIFAR-100"),
+    ],
+)
+def test_bad_arguments_are_named(
+    arguments: dict[str, object], error: type[Exception], words: str, digits: Source, tmp_path: Path
+) -> None:
+    given = {"ipc": 0.4, "out": tmp_path / "x.ddset", **arguments}
+    with pytest.raises(error, match=words):
+        encode(digits, **given)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cifar_posters_have_the_papers_sizes(tmp_path: Path) -> None:
+    source = load_source(real_data("cifar10"))
+    out = tmp_path / "c10.ddset"
+    encode(source, ipc=0.9, out=out, steps=3, reporter=SILENT)
+    facts = info(out)
+    assert facts["pixels"] == 9180
+    assert (facts["poster"]["height"], facts["poster"]["width"]) == (60, 153)
+    assert facts["patches"] == {"count": 96, "grid": [16, 6], "size": [32, 32]}
+    hundred = load_source(real_data("cifar100"))
+    out = tmp_path / "c100.ddset"
+    encode(hundred, ipc=0.4, out=out, steps=3)
+    facts = info(out)
+    assert (facts["pixels"], facts["classes"]) == (40804, 100)
+    assert facts["patches"] == {"count": 400, "grid": [20, 20], "size": [32, 32]}

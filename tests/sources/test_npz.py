@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from ddcodec import sources
+from ddcodec.errors import SourceError
+
+IMAGES = np.random.default_rng(5).integers(0, 256, (6, 4, 3), np.uint8)
+LABELS = np.array([0, 1, 2, 0, 1, 2])
+
+
+def save(path: Path, **change: Any) -> Path:
+    """A good file with some arrays changed, or left out where None."""
+    arrays = {
+        "train_images": IMAGES,
+        "train_labels": LABELS,
+        "test_images": IMAGES[:2],
+        "test_labels": LABELS[:2],
+        "class_names": np.array(["ant", "bee", "cat"]),
+    }
+    kept = {k: v for k, v in (arrays | change).items() if v is not None}
+    np.savez_compressed(path / "toy.npz", **kept)
+    return path / "toy.npz"
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data(), channels=st.sampled_from([None, 1, 3]))
+def test_arrays_come_back_as_they_were_saved(
+    tmp_path: Path, data: st.DataObject, channels: int | None
+) -> None:
+    shape = data.draw(st.tuples(st.integers(3, 6), st.integers(1, 5), st.integers(1, 5)))
+    images = data.draw(hnp.arrays(np.uint8, shape if channels is None else (*shape, channels)))
+    dtype = data.draw(st.sampled_from([np.uint8, np.int16, np.int64, np.uint64]))
+    labels = np.resize(np.arange(3), shape[0]).astype(dtype)
+    source = sources.load(save(tmp_path, train_images=images, train_labels=labels))
+    assert np.array_equal(source.train.images, images.reshape(*shape, channels or 1))
+    assert np.array_equal(source.train.labels, labels)
+    assert source.train.labels.dtype == np.int64
+
+
+def test_a_source_is_called_by_its_file_and_its_class_names(tmp_path: Path) -> None:
+    source = sources.load(save(tmp_path))
+    assert source.name == "toy.npz"
+    assert source.classes == ("ant", "bee", "cat")
+    assert source.require_test().labels.tolist() == [0, 1]
+
+
+def test_class_names_may_be_left_out(tmp_path: Path) -> None:
+    assert sources.load(save(tmp_path, class_names=None)).classes == ("0", "1", "2")
+
+
+def test_test_arrays_may_be_left_out(tmp_path: Path) -> None:
+    assert sources.load(save(tmp_path, test_images=None, test_labels=None)).test is None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"train_images": None}, "no array 'train_images'; it holds class_names"),
+        ({"train_labels": None}, "no array 'train_labels'"),
+        ({"test_labels": None}, "has test_images alone"),
+        ({"test_images": None}, "has test_labels alone"),
+        ({"train_images": IMAGES / 255}, "train_images are float64 6x4x3"),
+        ({"train_images": IMAGES[0]}, "train_images are uint8 4x3"),
+        ({"train_images": np.zeros((6, 4, 4, 2), np.uint8)}, "uint8 6x4x4x2"),
+        ({"train_images": np.zeros((6, 3, 4, 4), np.uint8)}, "uint8 6x3x4x4.*1 or 3 channels"),
+        ({"train_images": IMAGES[:5]}, "5 images but labels of shape 6"),
+        ({"train_images": np.zeros((6, 0, 3), np.uint8)}, "hold no pixel"),
+        ({"train_labels": LABELS / 1.0}, "train_labels are float64 6"),
+        ({"train_labels": LABELS[:, None]}, "train_labels are int64 6x1"),
+        ({"train_labels": LABELS > 0}, "train_labels are bool 6"),
+        ({"train_labels": LABELS + 1}, "label 3 of image 2 lies outside 0..2"),
+        ({"train_labels": LABELS - 1}, "label -1 of image 0"),
+        ({"train_labels": LABELS - 1, "class_names": None}, "the label -1"),
+        ({"train_labels": LABELS + 10**12, "class_names": None}, "only 6 images"),
+        ({"train_labels": np.array([2**64 - 1] * 6, np.uint64)}, "label -1|outside"),
+        ({"train_labels": np.zeros(6, int)}, "class 'bee' has no training image"),
+        ({"train_images": IMAGES[:0], "train_labels": LABELS[:0]}, "has no images"),
+        (
+            {"train_images": IMAGES[:0], "train_labels": LABELS[:0], "class_names": None},
+            "no images",
+        ),
+        ({"test_labels": LABELS[:2] + 2}, "test_images: label 3"),
+        ({"test_images": IMAGES[:2, :3]}, "test images are 3x3x1, training images 4x3x1"),
+        ({"class_names": np.array(["a", "b", "b"])}, "two classes are named 'b'"),
+        ({"class_names": np.array([1, 2, 3])}, "class_names are int64 3"),
+        ({"class_names": np.array([["a", "b"]])}, "class_names are <U1 1x2"),
+        ({"class_names": np.array(["a", "b", "c"], object)}, "'class_names'.*Python objects"),
+        ({"train_images": np.array([IMAGES, None], object)}, "'train_images'.*Python objects"),
+    ],
+)
+def test_a_wrong_array_is_named(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    path = save(tmp_path, **change)
+    with pytest.raises(SourceError, match=words) as refusal:
+        read_all(path)
+    assert "toy.npz" in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_reading_test_leaves_the_training_images_alone(tmp_path: Path) -> None:
+    source = sources.load(save(tmp_path, train_images=IMAGES / 255))
+    assert len(source.require_test()) == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", b"\x80\x04N."])
+def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "toy.npz"
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=r"toy\.npz: .*npz file"):
+        sources.load(path)
+
+
+def test_a_single_array_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "toy.npz").open("wb") as file:
+        np.save(file, IMAGES)
+    with pytest.raises(SourceError, match=r"is not an \.npz file; write one with numpy\.savez"):
+        sources.load(tmp_path / "toy.npz")
+
+
+def test_a_damaged_file_gives_one_line_or_the_same_images(tmp_path: Path) -> None:
+    whole = save(tmp_path).read_bytes()
+    path = tmp_path / "toy.npz"
+    expected = sources.load(path).train.images
+    refusals = []
+    for at in range(0, len(whole), 7):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x5A]) + whole[at + 1 :])
+        try:
+            # A flip may hit a time stamp or test data, so whole training data must still agree.
+            assert np.array_equal(sources.load(path).train.images, expected)
+        except SourceError as refusal:
+            refusals.append(str(refusal))
+    assert len(refusals) > len(whole) / 7 / 4
+    assert all(line.startswith(f"{path}: ") and "\n" not in line for line in refusals)
