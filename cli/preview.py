@@ -33,9 +33,8 @@ def preview(
 
 def draw(file: Path, target: Path, overwrite: bool) -> tuple[int, int]:
     """Write the picture of ``file`` to ``target`` and return its (width, height)."""
-    from ddcodec.preview import render
-
     from ddcodec.dataset import load
+    from ddcodec.preview import render
 
     with reading(file):
         picture = render(load(file))

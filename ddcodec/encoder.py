@@ -77,15 +77,14 @@ def encode(
     target = Path(out)
     _check_output(target, overwrite)
     where = choose_device(device)
-    if not hasattr(source, "train"):
-        source = sources.load(source)
+    data = source if isinstance(source, sources.Source) else sources.load(source)
 
     from .codecs.podd.distil import Run
     from .codecs.podd.encode import encode as encode_podd
     from .codecs.podd.plan import make_plan
 
     plan = make_plan(
-        source,
+        data,
         ipc=ipc,
         profile=("paper" if where.type == "cuda" else "quick") if profile == "auto" else profile,
         steps=steps,
@@ -97,7 +96,7 @@ def encode(
         quality=quality,
     )
     run = Run(device=where, reporter=reporter, resume=resume)
-    return encode_podd(source, plan, run, target, seconds=time)
+    return encode_podd(data, plan, run, target, seconds=time)
 
 
 def choose_device(name: str) -> torch.device:

@@ -237,7 +237,7 @@ def _tensor(name: str, value: Any, limits: Limits) -> TensorSpec:
     if value.get("coder") not in ("raw", "zstd"):
         raise fail("unknown coder")
     chunk = value.get("chunk")
-    if "chunk" in value and not (_is_int(chunk) and 1 <= chunk <= shape[0]):
+    if "chunk" in value and not (type(chunk) is int and 1 <= chunk <= shape[0]):
         raise fail("chunk must lie between 1 and the first dimension")
     sha = value.get("sha256")
     if not isinstance(sha, str) or not re.fullmatch(r"[0-9a-f]{64}", sha):

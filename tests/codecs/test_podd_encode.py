@@ -143,9 +143,7 @@ def test_the_old_file_stays_until_the_new_one_is_whole(digits: Source, tmp_path:
 
 
 @pytest.mark.parametrize("pooling", ["area", "cell"])
-def test_learned_labels_do_not_run_to_uniform(
-    pooling: str, digits: Source, tmp_path: Path
-) -> None:
+def test_learned_labels_do_not_run_to_uniform(pooling: str, digits: Source, tmp_path: Path) -> None:
     out = tmp_path / "x.ddset"
     encode(digits, ipc=0.4, out=out, steps=200, labels="learned", label_pooling=pooling)
     labels = read(out).arrays["labels"].reshape(-1, 10)

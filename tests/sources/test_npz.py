@@ -30,6 +30,11 @@ def save(path: Path, **change: Any) -> Path:
     return path / "toy.npz"
 
 
+def read_all(path: Path) -> None:
+    source = sources.load(path)
+    _ = source.train, source.test
+
+
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -43,10 +43,10 @@ def encode(source: Source, plan: Plan, run: Run, out: Path, *, seconds: float | 
     variables = initial_variables(plan, real, run.device)
     run.checkpoint = out.with_name(out.name + ".checkpoint")
     params = plan.params
-    identity = {"params": params.as_dict(), "source": source.digest(), "version": __version__}
+    settings = params.as_dict()
     if seconds is not None:
-        identity["params"].pop("stages")
-        identity["seconds"] = seconds
+        settings["stages"] = {"seconds": seconds}
+    identity = {"params": settings, "source": source.digest(), "version": __version__}
     fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     if seconds is not None:
         params = _fit_steps(params, variables, real, run, fingerprint, seconds)
