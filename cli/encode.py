@@ -82,9 +82,8 @@ def encode(
     limit = None if time is None else parse_duration(time)
     grid = None if patches is None else parse_patches(patches)
 
-    from ddcodec.report import info
-
     from ddcodec.encoder import encode as run
+    from ddcodec.report import info
 
     checkpoint = target.with_name(target.name + ".checkpoint")
     if resume and not checkpoint.exists():
