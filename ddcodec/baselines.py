@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from math import isqrt
+from math import ceil, isqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from .dataset import DistilledDataset
     from .sources.base import Source, Split
 
-FULL_STEPS = 1500
+FULL_EPOCHS = 20
+FULL_STEPS = 1500  # at most; 8 epochs of CIFAR
 FULL_BATCH = 256
 KMEANS_ROUNDS = 20
 ZSTD_LEVEL = 19
@@ -93,7 +94,7 @@ def baselines(
     steps: int | None = None,
     seed: int = 0,
     device: torch.device | str = "auto",
-    full_steps: int = FULL_STEPS,
+    full_steps: int | None = None,
     reporter: Reporter = SILENT,
 ) -> dict[str, dict[str, Any]]:
     """Return the accuracy of every baseline on the source's test split, by name.
@@ -109,7 +110,8 @@ def baselines(
         source: the data it was made from; real images come from its training split.
         nets: students of each baseline. steps: instead of the recipe's.
         seed, device, reporter: as for ``evaluate.train_students``.
-        full_steps: steps on the full data, in batches of 256 at the recipe's rate.
+        full_steps: steps on the full data, in batches of 256 at the recipe's rate; by default 20
+            epochs or 1500 steps, whichever is less.
 
     Raises:
         UsageError: as ``evaluate.train_students``. SourceError: no test split, or a class without
@@ -132,6 +134,8 @@ def baselines(
     for name, draw in draws.items():
         budget = same_bytes(ds.file.sizes.total, by_class, draw, nets)
         results[f"{name}_same_bytes"] = _measure(f"{name}, same bytes", trial, ds, draw, budget)
+    if full_steps is None:
+        full_steps = min(FULL_STEPS, ceil(FULL_EPOCHS * len(source.train.labels) / FULL_BATCH))
     results["full_data"] = _full_data(trial, ds, source.train, full_steps)
     return results
 

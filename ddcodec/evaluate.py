@@ -21,6 +21,7 @@ from .distill.augment import augment
 from .distill.networks import ConvNet
 from .distill.progress import SILENT, Reporter
 from .distill.rng import generator, key
+from .distill.threads import threads_for
 from .encoder import choose_device
 from .errors import Unsupported, UsageError
 from .loader import epoch_order
@@ -216,10 +217,11 @@ class Trial:
         self.reporter.stage(name, steps * self.nets)
         start = time.perf_counter()
         scores = []
-        for index in range(self.nets):
-            samples, labels = training_set(index)
-            flat = self._train(index, samples, labels)
-            scores.append(accuracy(self.recipe.net, flat, *self.test))
+        with threads_for(self.recipe.net.height, self.recipe.net.width):
+            for index in range(self.nets):
+                samples, labels = training_set(index)
+                flat = self._train(index, samples, labels)
+                scores.append(accuracy(self.recipe.net, flat, *self.test))
         seconds = time.perf_counter() - start
         return Accuracy(
             float(np.mean(scores)), float(np.std(scores)), self.nets, steps, seconds, tuple(scores)

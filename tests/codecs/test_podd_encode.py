@@ -97,12 +97,12 @@ def test_an_interrupted_encode_resumes_to_the_same_digest(
 
 
 def test_a_killed_encode_resumes_to_the_same_digest(digits: Source, tmp_path: Path) -> None:
-    whole = encode(digits, ipc=0.9, out=tmp_path / "whole.ddset", steps=400)
+    whole = encode(digits, ipc=0.9, out=tmp_path / "whole.ddset", steps=80)
     out = tmp_path / "killed.ddset"
     code = (
         "import torch, ddcodec; torch.set_num_threads(1);"
         "import ddcodec.codecs.podd.distil as d; d.SAVE_SECONDS = d.SNAPSHOT_SECONDS = 0.05;"
-        f"ddcodec.encode('digits', ipc=0.9, out={str(out)!r}, steps=400)"
+        f"ddcodec.encode('digits', ipc=0.9, out={str(out)!r}, steps=80)"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
     checkpoint = out.with_name(out.name + ".checkpoint")
@@ -113,7 +113,7 @@ def test_a_killed_encode_resumes_to_the_same_digest(digits: Source, tmp_path: Pa
     process.wait()
     assert checkpoint.exists()
     assert not out.exists()
-    resumed = encode(digits, ipc=0.9, out=out, steps=400, resume=True)
+    resumed = encode(digits, ipc=0.9, out=out, steps=80, resume=True)
     assert resumed.content_digest == whole.content_digest
 
 
@@ -145,7 +145,7 @@ def test_the_old_file_stays_until_the_new_one_is_whole(digits: Source, tmp_path:
 @pytest.mark.parametrize("pooling", ["area", "cell"])
 def test_learned_labels_do_not_run_to_uniform(pooling: str, digits: Source, tmp_path: Path) -> None:
     out = tmp_path / "x.ddset"
-    encode(digits, ipc=0.4, out=out, steps=200, labels="learned", label_pooling=pooling)
+    encode(digits, ipc=0.4, out=out, steps=100, labels="learned", label_pooling=pooling)
     labels = read(out).arrays["labels"].reshape(-1, 10)
     assert classes_without_patch(labels) == [] or label_entropy(labels) < 0.9
     assert label_entropy(labels) < 0.9

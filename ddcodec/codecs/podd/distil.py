@@ -26,6 +26,7 @@ from ...distill.rat_bptt import (
     sample_truncation,
 )
 from ...distill.rng import generator
+from ...distill.threads import threads_for
 from .params import PoDDParams, Stage
 from .variables import PosterVariables
 
@@ -86,6 +87,10 @@ class Distiller:
         """
         if self.run.resume and self.run.checkpoint and self.run.checkpoint.exists():
             self._restore()
+        with threads_for(self.net.height, self.net.width):
+            return self._run_stages()
+
+    def _run_stages(self) -> int:
         snapshot = self._snapshot()
         taken = saved = time.monotonic()
         try:
@@ -123,11 +128,12 @@ class Distiller:
         self.stage_index = index
         self._begin_stage()
         times = []
-        for _ in range(repeat + 1):  # the first one warms up
-            start = time.perf_counter()
-            self._outer_step(stage)
-            self.step += 1
-            times.append(time.perf_counter() - start)
+        with threads_for(self.net.height, self.net.width):
+            for _ in range(repeat + 1):  # the first one warms up
+                start = time.perf_counter()
+                self._outer_step(stage)
+                self.step += 1
+                times.append(time.perf_counter() - start)
         self._load(*before)
         return sorted(times[1:])[repeat // 2]
 
