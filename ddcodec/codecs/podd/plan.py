@@ -16,7 +16,10 @@ from .params import LabelKind, PoDDParams, Pooling, Stage
 from .poster import PosterGeometry, default_patch_grid, most_patches, poster_size
 from .presets import PoDDPreset, preset_for
 
-QUICK_STEPS = 2000
+QUICK_STEPS = 1500  # of 8-pixel digits; a minute or two on one core
+QUICK_LEAST_STEPS = 60  # of larger images, where the same time allows fewer
+QUICK_STEP_PIXELS = 18 * 8 * 8  # of an inner batch of digits
+QUICK_BATCH_PIXELS = 48 * 32 * 32  # an inner batch holds as many patches as fit
 QUICK_KERNEL_SHARE = 0.60  # of the outer steps; they are several times cheaper than unrolled ones
 LIFETIME = 49  # inner steps after which a pool network is replaced, at the latest
 PROFILES = ("paper", "quick")
@@ -70,7 +73,7 @@ def make_plan(
     kind = _label_kind(labels, profile, preset, ipc)
     pooling = _pooling(label_pooling, profile, kind, grid, patch_grid)
     quick = profile == "quick"
-    stages = quick_stages(ipc) if quick else paper_stages(preset, geometry.num_patches)
+    stages = quick_stages(ipc, geometry) if quick else paper_stages(preset, geometry.num_patches)
     params = PoDDParams(
         ipc=ipc,
         profile=profile,
@@ -122,19 +125,24 @@ def label_floor(classes: int) -> float:
     return min(0.9, max(0.2, 1.5 / classes))
 
 
-def quick_stages(ipc: float) -> tuple[Stage, ...]:
+def quick_stages(ipc: float, geometry: PosterGeometry) -> tuple[Stage, ...]:
     """Return the two stages of the quick profile at their default length."""
     small = ipc < 0.7
+    pixels = geometry.patch_h * geometry.patch_w
+    batch = min(geometry.num_patches, max(1, QUICK_BATCH_PIXELS // pixels))
+    # The length depends on sizes alone, never on a clock: the same call gives the same file.
+    steps = round(QUICK_STEPS * min(1.0, QUICK_STEP_PIXELS / (batch * pixels)))
+    steps = max(QUICK_LEAST_STEPS, steps)
     kernel = Stage(
         method="kernel",
-        steps=round(QUICK_STEPS * QUICK_KERNEL_SHARE),
+        steps=round(steps * QUICK_KERNEL_SHARE),
         lr_poster=0.06,
         lr_labels=0.01,
         cosine=True,
         window=0,
         total_steps=LIFETIME,
         real_batch=256,
-        distilled_batch=0,
+        distilled_batch=0 if batch == geometry.num_patches else batch,
         inner_lr=5e-3,
         betas=(0.9, 0.99),
         augment_synthetic="none",
@@ -143,7 +151,7 @@ def quick_stages(ipc: float) -> tuple[Stage, ...]:
     unroll = replace(
         kernel,
         method="pool",
-        steps=QUICK_STEPS - kernel.steps,
+        steps=steps - kernel.steps,
         lr_poster=0.05 if small else 0.03,
         window=10,
     )
