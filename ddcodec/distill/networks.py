@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .instance_norm import instance_norm
+
 
 @dataclass(frozen=True)
 class ConvNet:
@@ -51,6 +53,17 @@ class ConvNet:
         """Length of the flat parameter vector."""
         return sum(self._sizes)
 
+    def graph_bytes(self, images: int) -> int:
+        """Return about how much memory the graph of one inner gradient holds, in bytes.
+
+        Some ten arrays of the size of a block's convolution, float32, by measurement.
+        """
+        floats, height, width = 0, self.height, self.width
+        for _ in range(self.depth):
+            floats += images * self.filters * height * width
+            height, width = max(1, height // 2), max(1, width // 2)
+        return 40 * floats
+
     def init(self, generator: torch.Generator, device: torch.device | str = "cpu") -> Tensor:
         """Return fresh parameters, float32 (num_params,).
 
@@ -87,7 +100,7 @@ class ConvNet:
         for block in range(self.depth):
             weight, scale, shift = views[3 * block : 3 * block + 3]
             x = F.conv2d(x, weight, padding=1)
-            x = F.relu(F.group_norm(x, self.filters, scale, shift))
+            x = F.relu(instance_norm(x, scale, shift))
             if min(x.shape[2:]) >= 2:
                 x = F.avg_pool2d(x, 2)
         return x.flatten(1)

@@ -2,8 +2,9 @@
 
 Feng et al., "Embarrassingly simple dataset distillation", as used by PoDD (paper section 3). The
 inner optimiser is Adam. Its adjoint is written by hand; autograd is asked only for the inner
-loss's Hessian-vector product. The window runs forward once, keeping three small vectors a step,
-and is walked backwards step by step, so memory is that of one step however long the window.
+loss's Hessian-vector product. The window runs forward once and is walked backwards step by step.
+Small windows keep the graph of every step for the way back. Large ones keep three vectors a step
+and compute the graph again, so memory is that of one step however long the window.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class InnerLoop:
         augment_synthetic, augment_real: names in ``augment.AUGMENTATIONS``.
         seed: keys the augmentations, which are drawn again alike on the way back.
         real_chunk: real images at once, a bound on memory.
+        graph_bytes: keep the graphs of the whole window up to this estimate of their size.
     """
 
     lr: float
@@ -38,6 +40,7 @@ class InnerLoop:
     augment_real: str = "none"
     seed: int = 0
     real_chunk: int = 500
+    graph_bytes: int = 1 << 29
 
 
 @dataclass(frozen=True)
@@ -110,10 +113,17 @@ def meta_gradient(
         real_x: float32 (B, C, h, w); real_y: int64 (B,), cut into chunks of ``real_chunk``.
         inner: settings of the inner run.
     """
+    largest = max((len(patches) if b is None else len(b) for b in batches), default=0)
+    keep = len(batches) * net.graph_bytes(largest) <= inner.graph_bytes
     states = [state]
     gradients: list[Tensor] = []
+    graphs: list[_Graph] = []
     for batch in batches:
-        gradients.append(_inner_gradient(net, states[-1], patches, labels, batch, inner))
+        if keep:
+            graphs.append(_graph(net, states[-1], patches, labels, batch, inner))
+            gradients.append(graphs[-1].gradient.detach())
+        else:
+            gradients.append(_inner_gradient(net, states[-1], patches, labels, batch, inner))
         states.append(_adam(states[-1], gradients[-1], inner))
     end = states[-1]
     loss, back_flat = _real_loss(net, end, real_x, real_y, inner)
@@ -125,11 +135,13 @@ def meta_gradient(
         back_gradient, back_m, back_v = _adam_adjoint(
             states[t + 1], gradients[t], back_flat, back_m, back_v, inner
         )
-        to_flat, to_patches, to_labels = _hessian_product(
-            net, states[t], patches, labels, batches[t], back_gradient, inner
+        batch = batches[t]
+        graph = graphs.pop() if keep else _graph(net, states[t], patches, labels, batch, inner)
+        # d <gradient, back_gradient> / d (flat, x, y): what one inner step passes back.
+        to_flat, to_patches, to_labels = torch.autograd.grad(
+            graph.gradient, graph.leaves, back_gradient
         )
         back_flat = back_flat + to_flat
-        batch = batches[t]
         if batch is None:
             grad_patches += to_patches
             grad_labels += to_labels
@@ -153,23 +165,28 @@ def _inner_gradient(
     return torch.autograd.grad(loss, flat)[0]
 
 
-def _hessian_product(
+@dataclass(frozen=True)
+class _Graph:
+    """An inner gradient (num_params,) that can be differentiated in its leaves (flat, x, y)."""
+
+    gradient: Tensor
+    leaves: tuple[Tensor, Tensor, Tensor]
+
+
+def _graph(
     net: ConvNet,
     state: AdamState,
     patches: Tensor,
     labels: Tensor,
     batch: Tensor | None,
-    vector: Tensor,
     inner: InnerLoop,
-) -> tuple[Tensor, Tensor, Tensor]:
-    # d <gradient, vector> / d (flat, x, y): what one inner step passes back.
+) -> _Graph:
     flat = state.flat.detach().requires_grad_()
     x, y = _take(patches, labels, batch)
     x, y = x.detach().requires_grad_(), y.detach().requires_grad_()
     loss = soft_cross_entropy(net(flat, _augmented(x, state.step, inner)), y)
     (gradient,) = torch.autograd.grad(loss, flat, create_graph=True)
-    to_flat, to_x, to_y = torch.autograd.grad(gradient, (flat, x, y), vector)
-    return to_flat, to_x, to_y
+    return _Graph(gradient, (flat, x, y))
 
 
 def _adam(state: AdamState, gradient: Tensor, inner: InnerLoop) -> AdamState:

@@ -129,12 +129,21 @@ def _fit_steps(
         run.deadline = start + seconds
         return params
     timing = Distiller(params, variables, real, replace(run, checkpoint=None), fingerprint)
-    total = max(1, params.steps)
-    mean_step = sum(
-        stage.steps / total * timing.seconds_per_step(stage.method) for stage in params.stages
-    )
+    cost = {stage.method: timing.seconds_per_step(stage.method) for stage in params.stages}
     left = seconds - (time.monotonic() - start)
-    return with_steps(params, max(len(params.stages), int(left / mean_step)))
+
+    def fits(steps: int) -> bool:
+        stages = with_steps(params, steps).stages
+        return sum(stage.steps * cost[stage.method] for stage in stages) <= left
+
+    low = len(params.stages)
+    high = 2 * low
+    while fits(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return with_steps(params, low)
 
 
 def pack(
