@@ -82,12 +82,14 @@ def encode(
     limit = None if time is None else parse_duration(time)
     grid = None if patches is None else parse_patches(patches)
 
+    from ddcodec.distill.memory import keep_large_blocks
     from ddcodec.encoder import encode as run
     from ddcodec.report import info
 
     checkpoint = target.with_name(target.name + ".checkpoint")
     if resume and not checkpoint.exists():
         message(f"{checkpoint}: not there; starting from the beginning")
+    keep_large_blocks()
     started = clock.monotonic()
     try:
         with progress() as reporter:

@@ -21,6 +21,7 @@ from typing import TypeVar
 import torch
 import torch.nn.functional as F
 
+from ddcodec.distill.memory import keep_large_blocks
 from ddcodec.distill.networks import ConvNet
 from ddcodec.distill.outer import EmaClip, OuterAdam
 from ddcodec.distill.rat_bptt import AdamState, InnerLoop, MetaGradient, inner_steps, meta_gradient
@@ -47,6 +48,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="run 2 + 2 inner steps and 500 images, scale up"
     )
+    parser.add_argument(
+        "--plain-malloc", action="store_true", help="without what the command line sets"
+    )
     return parser.parse_args()
 
 
@@ -54,6 +58,7 @@ def main() -> None:
     args = arguments()
     if args.threads:
         torch.set_num_threads(args.threads)
+    kept = not args.plain_malloc and keep_large_blocks()
     pre_steps = max(0, args.total - args.window) // 2
     window, real = args.window, args.real
     run_pre, run_window, run_real = pre_steps, window, real
@@ -99,7 +104,8 @@ def main() -> None:
     print(
         f"ConvNet-{args.depth} width {args.width} ({net.num_params:,} parameters), "
         f"{args.patches} patches, window {window} of {args.total}, {real} real images, "
-        f"{device.type}, {torch.get_num_threads()} threads"
+        f"{device.type}, {torch.get_num_threads()} threads, "
+        f"large blocks {'kept' if kept else 'returned'}"
     )
 
     pre, state = timed(lambda: inner_steps(net, state, patches, labels, steps(run_pre), inner))
