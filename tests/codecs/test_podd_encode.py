@@ -11,12 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from ddcodec import CheckpointMismatch, OutputError, Unsupported, UsageError, encode, info, load
 from ddcodec.codecs.podd.decode import geometry_of
 from ddcodec.codecs.podd.labels import classes_without_patch, label_entropy
+from ddcodec.codecs.podd.variables import PosterVariables, rounded
 from ddcodec.distill.progress import SILENT
 from ddcodec.format import read
+from ddcodec.format.payload import dequantise, quantise
 from ddcodec.sources import Source, Split
 from ddcodec.sources import load as load_source
 from tests.conftest import real_data
@@ -75,7 +78,12 @@ def test_the_same_seed_gives_the_same_content_digest(digits: Source, tmp_path: P
     ("profile", "steps", "stop"), [("quick", 12, 3), ("quick", 12, 9), ("paper", 4, 2)]
 )
 def test_an_interrupted_encode_resumes_to_the_same_digest(
-    profile: str, steps: int, stop: int, digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    profile: str,
+    steps: int,
+    stop: int,
+    digits: Source,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("ddcodec.codecs.podd.distil.SNAPSHOT_SECONDS", 0.0)
     whole = encode(digits, ipc=0.4, out=tmp_path / "whole.ddset", steps=steps, profile=profile)
@@ -230,3 +238,33 @@ def test_cifar_posters_have_the_papers_sizes(tmp_path: Path) -> None:
     facts = info(out)
     assert (facts["pixels"], facts["classes"]) == (40804, 100)
     assert facts["patches"] == {"count": 400, "grid": [20, 20], "size": [32, 32]}
+
+
+def test_few_bits_are_seen_by_the_distillation(digits: Source, tmp_path: Path) -> None:
+    """The poster that was distilled at 2 bits is the poster that the file holds."""
+    seen: list[np.ndarray] = []
+    original = PosterVariables.patches
+
+    def spy(self: PosterVariables, bits: int | None = None) -> torch.Tensor:
+        patches = original(self, bits)
+        if bits is not None:
+            seen.append(patches.numpy().copy())
+        return patches
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PosterVariables, "patches", spy)
+        encode(digits, ipc=0.9, out=tmp_path / "x.ddset", steps=6, quality="bits=2")
+        encode(digits, ipc=0.9, out=tmp_path / "y.ddset", steps=6, quality="high")
+    assert len(seen) > 0
+    assert all(len(np.unique(patches)) <= 4 for patches in seen)
+
+
+@pytest.mark.parametrize("bits", [2, 5, 8])
+def test_rounding_while_distilling_is_the_rounding_of_the_file(bits: int) -> None:
+    poster = torch.randn(3, 9, 11, generator=torch.Generator().manual_seed(bits))
+    symbols, spec = quantise(poster.numpy(), bits, per_channel=True)
+    stored = torch.from_numpy(dequantise(symbols, spec))
+    near = (rounded(poster, bits) - stored).abs()
+    step = torch.tensor(spec["scale"])[:, None, None]
+    # A value in the middle between two levels may fall to either side.
+    assert float((near > 0.02 * step).float().mean()) < 0.01

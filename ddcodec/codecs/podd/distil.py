@@ -165,7 +165,8 @@ class Distiller:
     def _outer_step(self, stage: Stage) -> float:
         g = generator(self.params.seed, "outer", self.stage_index, self.step)
         real_x, real_y = self._real_batch(stage, g)
-        patches, labels = self.variables.expand()
+        bits = self.params.poster_bits if stage.quantise else None
+        patches, labels = self.variables.expand(bits)
         methods: dict[str, Callable[..., tuple[float, Tensor, Tensor | None]]] = {
             "kernel": self._kernel_step,
             "pool": self._pool_step,

@@ -27,6 +27,7 @@ class Stage:
         betas: outer Adam's moments.
         augment_synthetic, augment_real: names in ``distill.augment``.
         label_warmup: outer steps before learned labels begin to move.
+        quantise: distil the poster as the file will hold it (straight-through rounding).
     """
 
     method: Literal["kernel", "pool", "rat"]
@@ -43,6 +44,7 @@ class Stage:
     augment_synthetic: str
     augment_real: str
     label_warmup: int = 0
+    quantise: bool = False
 
 
 @dataclass(frozen=True)

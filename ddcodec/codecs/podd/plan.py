@@ -26,6 +26,7 @@ QUICK_KERNEL_SHARE = 0.3
 QUICK_KERNEL_SHARE_FEW = 0.6
 QUICK_FEW_STEPS = 300
 LIFETIME = 49  # inner steps after which a pool network is replaced, at the latest
+AWARE_BITS = 6  # from here down the last stage sees the poster rounded; above it costs nothing
 PROFILES = ("paper", "quick")
 
 
@@ -78,6 +79,8 @@ def make_plan(
     pooling = _pooling(label_pooling, profile, kind, grid, patch_grid)
     quick = profile == "quick"
     stages = quick_stages(ipc, geometry) if quick else paper_stages(preset, geometry.num_patches)
+    if poster_bits is not None and poster_bits <= AWARE_BITS:
+        stages = (*stages[:-1], replace(stages[-1], quantise=True))
     params = PoDDParams(
         ipc=ipc,
         profile=profile,

@@ -58,12 +58,16 @@ class PosterVariables:
         self._rows = (y[:, None] + torch.arange(geometry.patch_h, device=device)).reshape(-1)
         self._columns = (x[:, None] + torch.arange(geometry.patch_w, device=device)).reshape(-1)
 
-    def patches(self) -> Tensor:
-        """Return all patches, float32 (P, C, h, w), in patch order (x outer, y inner)."""
+    def patches(self, bits: int | None = None) -> Tensor:
+        """Return all patches, float32 (P, C, h, w), in patch order (x outer, y inner).
+
+        With ``bits`` they are cut from the poster as a file of that precision would hold it.
+        """
         g = self.geometry
         channels = self.poster.shape[0]
+        poster = self.poster if bits is None else rounded(self.poster, bits)
         # Two separable gathers: several times faster than a loop over crops or an unfold.
-        rows = self.poster.index_select(1, self._rows)
+        rows = poster.index_select(1, self._rows)
         cut = rows.index_select(2, self._columns)
         cut = cut.view(channels, g.patches_y, g.patch_h, g.patches_x, g.patch_w)
         return cut.permute(3, 1, 0, 2, 4).reshape(-1, channels, g.patch_h, g.patch_w)
@@ -76,10 +80,13 @@ class PosterVariables:
         pooled = self._weights @ self.label_array
         return pooled / pooled.sum(1, keepdim=True)
 
-    def expand(self) -> tuple[Tensor, Tensor]:
-        """Return (patches, labels) as leaves that an engine may differentiate."""
+    def expand(self, bits: int | None = None) -> tuple[Tensor, Tensor]:
+        """Return (patches, labels) as leaves that an engine may differentiate.
+
+        Rounding to ``bits`` has no derivative; ``pull_back`` passes straight through it.
+        """
         with torch.no_grad():
-            return self.patches(), self.labels()
+            return self.patches(bits), self.labels()
 
     def pull_back(self, grad_patches: Tensor, grad_labels: Tensor | None) -> Gradients:
         """Carry gradients of patches (P, C, h, w) and labels (P, n) back to the variables."""
@@ -109,3 +116,14 @@ class PosterVariables:
         array = self.label_array.cpu().numpy()
         projected = project_labels(array, self.owners, self.label_floor)
         self.label_array.copy_(torch.from_numpy(projected))
+
+
+def rounded(poster: Tensor, bits: int) -> Tensor:
+    """Return poster (C, H, W) with 2^bits even levels a channel, from its least to its largest.
+
+    What the file's quantiser does, up to the last digits of its scale.
+    """
+    low = poster.amin((1, 2), keepdim=True)
+    step = (poster.amax((1, 2), keepdim=True) - low).clamp(min=1e-12) / (2**bits - 1)
+    nearest: Tensor = low + ((poster - low) / step).round() * step
+    return nearest
