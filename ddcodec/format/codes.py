@@ -22,7 +22,7 @@ CODES: dict[str, str] = {
     "DDS-E022": "a decoded symbol is out of range",
     "DDS-E023": "a decoded value is not finite",
     "DDS-E030": "the digest of the stored data does not match",
-    "DDS-E031": "the digest of a decoded tensor does not match",
+    "DDS-E031": "the digest of a decoded chunk does not match",
     "DDS-E032": "the content digest does not match",
     "DDS-E040": "the file asks for more than a limit allows",
 }

@@ -17,8 +17,16 @@ from ..errors import InvalidFile, LimitExceeded, SourceError
 from ..limits import Limits
 from . import strict_json
 from .atomic import write_atomically
-from .manifest import Manifest, TensorSpec
-from .payload import Array, Storage, decode_tensor, encode_tensor, little_endian, piece_shapes
+from .manifest import Manifest, TensorSpec, shown
+from .payload import (
+    Array,
+    Storage,
+    decode_tensor,
+    digest,
+    encode_tensor,
+    little_endian,
+    piece_shapes,
+)
 from .rules import check_manifest, check_values
 
 _TAGS = {"uint8": "U8", "int32": "I32", "int64": "I64", "float16": "F16", "float32": "F32"}
@@ -78,17 +86,18 @@ def to_bytes(
     """Return the bytes of a file and its complete manifest."""
     specs: dict[str, TensorSpec] = {}
     stored: dict[str, Array] = {}
+    digests: dict[str, bytes] = {}
     for name in sorted(arrays):
-        specs[name], pieces = encode_tensor(arrays[name], storage.get(name, Storage()))
+        specs[name], pieces, digests[name] = encode_tensor(
+            arrays[name], storage.get(name, Storage())
+        )
         named = specs[name].chunk is not None
         stored |= {f"{name}.{i}" if named else name: piece for i, piece in enumerate(pieces)}
     # Widest values first keeps every tensor aligned, as the official writer does.
     order = sorted(stored, key=lambda n: (-stored[n].dtype.itemsize, n))
     body = b"".join(little_endian(stored[name]) for name in order)
     manifest = replace(manifest, tensors=specs)
-    manifest = manifest.with_digests(
-        hashlib.sha256(manifest.content()).hexdigest(), hashlib.sha256(body).hexdigest()
-    )
+    manifest = manifest.with_digests(manifest.content(digests), data_digest(body))
     entries, position = {}, 0
     for name in order:
         end = position + stored[name].nbytes
@@ -108,7 +117,7 @@ def read(
 
     Args:
         source: a path, or the bytes themselves.
-        check: verify all three kinds of digests. Without it damage may go unseen; everything
+        check: verify every digest. Without it damage may go unseen; everything
             that protects memory and process is still checked.
         limits: caps applied before anything is allocated.
 
@@ -119,15 +128,14 @@ def read(
     data = memoryview(source if isinstance(source, bytes) else _load(Path(source), limits))
     header_end, entries, manifest = _parse(data, limits)
     body = data[header_end:]
-    if check:
-        if hashlib.sha256(manifest.content()).hexdigest() != manifest.content_digest:
-            raise InvalidFile("manifest: the content digest does not match", "DDS-E032")
-        if hashlib.sha256(body).hexdigest() != manifest.data_digest:
-            raise InvalidFile("tensor data: the digest does not match", "DDS-E030")
+    if check and data_digest(body) != manifest.data_digest:
+        raise InvalidFile("tensor data: the digest does not match", "DDS-E030")
     arrays = {}
     for name, spec in manifest.tensors.items():
         pieces = [body[entries[n].begin : entries[n].end] for n in _stored_names(name, spec)]
-        arrays[name] = decode_tensor(name, spec, pieces, limits, check)
+        arrays[name] = decode_tensor(name, spec, pieces, limits)
+    if check:
+        _check_digests(manifest, arrays)
     check_values(manifest, arrays)
     return DDSetFile(manifest, arrays, _sizes(data, header_end, entries, manifest))
 
@@ -139,6 +147,26 @@ def read_manifest(
     data = memoryview(_load(Path(path), limits))
     header_end, entries, manifest = _parse(data, limits)
     return manifest, _sizes(data, header_end, entries, manifest)
+
+
+def data_digest(body: bytes | memoryview) -> str:
+    """Return 16 hex digits over the stored data: they find damage that decodes to equal values."""
+    return hashlib.sha256(body).hexdigest()[:16]
+
+
+def _check_digests(manifest: Manifest, arrays: Mapping[str, Array]) -> None:
+    for name, spec in manifest.tensors.items():
+        if spec.digests is not None:
+            assert spec.chunk is not None
+            for i, expected in enumerate(spec.digests):
+                rows = arrays[name][i * spec.chunk : (i + 1) * spec.chunk]
+                if digest(rows).hex() != expected:
+                    raise InvalidFile(
+                        f"tensor '{name}': the digest of chunk {i} does not match", "DDS-E031"
+                    )
+    found = manifest.content({name: digest(array) for name, array in arrays.items()})
+    if found != manifest.content_digest:
+        raise InvalidFile("the content digest does not match manifest and tensors", "DDS-E032")
 
 
 def _load(path: Path, limits: Limits) -> bytes:
@@ -202,10 +230,10 @@ def _header(entries: Mapping[str, _Entry], manifest: str) -> bytes:
 
 def _entry(name: str, value: Any, limits: Limits) -> _Entry:
     def fail(why: str) -> InvalidFile:
-        return InvalidFile(f"tensor '{name[:80]}': {why}", "DDS-E006")
+        return InvalidFile(f"tensor {shown(name)}: {why}", "DDS-E006")
 
     if not _STORED_NAME.fullmatch(name):
-        raise InvalidFile(f"tensor name {name[:80]!r} is not allowed", "DDS-E008")
+        raise InvalidFile(f"tensor name {shown(name)} is not allowed", "DDS-E008")
     if not isinstance(value, dict) or set(value) != {"dtype", "shape", "data_offsets"}:
         raise fail("needs dtype, shape and data_offsets, and nothing else")
     tag, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
@@ -259,7 +287,7 @@ def _check_stored(entries: Mapping[str, _Entry], manifest: Manifest, limits: Lim
         raise LimitExceeded("the tensors decode to more than the limit", "DDS-E040")
     if set(expected) != set(entries):
         odd = sorted(set(expected) ^ set(entries))[0]
-        raise InvalidFile(f"tensor '{odd}': stored and listed tensors differ", "DDS-E013")
+        raise InvalidFile(f"tensor {shown(odd)}: stored and listed tensors differ", "DDS-E013")
     for name, plain in expected.items():
         entry = entries[name]
         fits = (

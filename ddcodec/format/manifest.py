@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,13 +10,14 @@ from typing import Any
 
 from ..errors import InvalidFile, LimitExceeded, Unsupported
 from ..limits import Limits
-from . import strict_json
+from . import defaults, strict_json
 
 MAJOR, MINOR = 1, 0
-CODECS = ("podd", "ppodd", "lic", "d3m", "images")
+CODECS = ("podd",)
 DTYPES = {"uint8": 1, "int32": 4, "int64": 8, "float16": 2, "float32": 4}
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
+_KINDS: dict[Any, str] = {dict: "an object", list: "a list", str: "a string"}
 # field -> (required, JSON type)
 _FIELDS: dict[str, tuple[bool, type]] = {
     "format": (True, dict),
@@ -47,28 +49,30 @@ class TensorSpec:
         quantiser: None, or {kind: uniform, bits, offset: [..], scale: [..]}.
         coder: raw or zstd.
         chunk: rows of axis 0 in a chunk; None stores the tensor in one piece.
-        sha256: hex digest of the decoded bytes, little-endian, C order.
+        digests: SHA-256 in hex of the decoded bytes (little-endian, C order) of every chunk, so
+            that chunks can be checked one by one; None for a tensor in one piece.
     """
 
     dtype: str
     shape: tuple[int, ...]
     quantiser: dict[str, Any] | None
     coder: str
-    chunk: int | None
-    sha256: str
+    chunk: int | None = None
+    digests: tuple[str, ...] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the JSON object; absent fields are left out."""
         out: dict[str, Any] = {
             "coder": self.coder,
             "dtype": self.dtype,
-            "sha256": self.sha256,
             "shape": list(self.shape),
         }
         if self.quantiser is not None:
             out["quantiser"] = self.quantiser
         if self.chunk is not None:
             out["chunk"] = self.chunk
+        if self.digests is not None:
+            out["digests"] = list(self.digests)
         return out
 
 
@@ -92,11 +96,12 @@ class Manifest:
     ignorable: dict[str, Any] = field(default_factory=dict)
     content_digest: str = ""
     data_digest: str = ""
+    minor: int = MINOR
 
     def as_json(self) -> dict[str, Any]:
         """Return the manifest as plain JSON values; empty optional fields are left out."""
         out: dict[str, Any] = {
-            "format": {"major": MAJOR, "minor": MINOR},
+            "format": {"major": MAJOR, "minor": self.minor},
             "codec": self.codec,
             "classes": list(self.classes),
             "image": self.image,
@@ -119,14 +124,21 @@ class Manifest:
         return out | {name: value for name, value in optional.items() if value}
 
     def to_json(self) -> str:
-        """Return the canonical text."""
-        return strict_json.dumps(self.as_json())
+        """Return the canonical text: fields that equal their defaults are left out."""
+        return strict_json.dumps(defaults.strip(self.as_json()))
 
-    def content(self) -> bytes:
-        """Return the bytes that the content digest covers: all but the two digests themselves."""
-        body = self.as_json()
+    def content(self, digests: Mapping[str, bytes]) -> str:
+        """Return the content digest: what the file says and holds, however it is coded.
+
+        SHA-256 over the canonical text without the two digests, followed by the SHA-256 (32
+        bytes) of each decoded tensor in ``digests``, in the order of the names.
+        """
+        body = defaults.strip(self.as_json())
         del body["content_digest"], body["data_digest"]
-        return strict_json.dumps(body).encode("utf-8")
+        h = hashlib.sha256(strict_json.dumps(body).encode("utf-8"))
+        for name in sorted(digests):
+            h.update(digests[name])
+        return h.hexdigest()
 
     def with_digests(self, content: str, data: str) -> Manifest:
         """Return the manifest with its digests filled in."""
@@ -141,25 +153,27 @@ class Manifest:
         """
         if not isinstance(value, dict):
             raise InvalidFile("manifest: not a JSON object", "DDS-E010")
-        _check_version(value)
-        ignorable = value.get("ignorable", {})
+        minor = _check_version(value)
+        _check_codec(value.get("codec"))
+        value = defaults.fill(value)
         for name in value:
             if name not in _FIELDS:
-                raise InvalidFile(f"manifest: unknown field '{name}'", "DDS-E010")
+                if minor > MINOR:
+                    raise Unsupported(
+                        f"the file has format {MAJOR}.{minor} and uses the field {shown(name)}; "
+                        "update ddcodec"
+                    )
+                raise InvalidFile(f"manifest: unknown field {shown(name)}", "DDS-E010")
         for name, (required, kind) in _FIELDS.items():
             if name not in value:
                 if required:
                     raise InvalidFile(f"manifest: field '{name}' is missing", "DDS-E010")
             elif not isinstance(value[name], kind):
-                raise InvalidFile(f"manifest: field '{name}' is no {kind.__name__}", "DDS-E010")
+                raise InvalidFile(f"manifest: field '{name}' must be {_KINDS[kind]}", "DDS-E010")
+        for name, length in (("content_digest", 64), ("data_digest", 16)):
+            if not is_hex(value[name], length):
+                raise InvalidFile(f"manifest: {name} must be {length} hex digits", "DDS-E010")
         codec = value["codec"]
-        if not isinstance(codec.get("name"), str) or not _is_int(codec.get("version")):
-            raise InvalidFile("manifest: codec needs a name and a version", "DDS-E010")
-        if codec["name"] not in CODECS or codec["version"] > 1:
-            raise Unsupported(
-                f"codec '{codec['name']}' version {codec['version']} is unknown to this version; "
-                "a later ddcodec may read it"
-            )
         external = value.get("external", [])
         if not all(isinstance(item, dict) for item in external):
             raise InvalidFile("manifest: external holds something else than objects", "DDS-E010")
@@ -177,27 +191,44 @@ class Manifest:
             measured=value.get("measured"),
             external=tuple(external),
             license=value.get("license"),
-            ignorable=ignorable,
+            ignorable=value.get("ignorable", {}),
+            minor=minor,
             content_digest=value["content_digest"],
             data_digest=value["data_digest"],
         )
 
 
-def _check_version(value: Mapping[str, Any]) -> None:
+def _check_version(value: Mapping[str, Any]) -> int:
     version = value.get("format")
     if (
         not isinstance(version, dict)
         or set(version) != {"major", "minor"}
         or not all(_is_int(v) and v >= 0 for v in version.values())
+        or version["major"] < 1
     ):
         raise InvalidFile("manifest: format must be {major, minor}", "DDS-E010")
-    if (version["major"], version["minor"]) > (MAJOR, MINOR):
+    if version["major"] > MAJOR:
         raise Unsupported(
-            f"the file has format {version['major']}.{version['minor']}, this version reads up to "
-            f"{MAJOR}.{MINOR}; update ddcodec"
+            f"the file has format {version['major']}.{version['minor']}, this version reads "
+            f"{MAJOR}.x; update ddcodec"
         )
-    if (version["major"], version["minor"]) != (MAJOR, MINOR):
-        raise InvalidFile("manifest: no such format version", "DDS-E010")
+    # A later minor version is readable as long as all that it adds stands under 'ignorable'.
+    return int(version["minor"])
+
+
+def _check_codec(codec: Any) -> None:
+    if (
+        not isinstance(codec, dict)
+        or not isinstance(codec.get("name"), str)
+        or not _is_int(codec.get("version", 1))
+        or codec.get("version", 1) < 1
+    ):
+        raise InvalidFile("manifest: codec needs a name and a version", "DDS-E010")
+    if codec["name"] not in CODECS or codec.get("version", 1) > 1:
+        raise Unsupported(
+            f"the file needs the codec {shown(codec['name'])} version {codec.get('version', 1)}; "
+            f"this version knows: {', '.join(CODECS)}; update ddcodec"
+        )
 
 
 def _classes(names: list[Any], limits: Limits) -> tuple[str, ...]:
@@ -217,11 +248,11 @@ def _tensor(name: str, value: Any, limits: Limits) -> TensorSpec:
         return InvalidFile(f"tensor '{name}': {why}", code)
 
     if not NAME.fullmatch(name):
-        raise InvalidFile(f"tensor name {name[:80]!r} is not allowed", "DDS-E008")
+        raise InvalidFile(f"tensor name {shown(name)} is not allowed", "DDS-E008")
     if not isinstance(value, dict):
         raise fail("not an object")
-    if unknown := set(value) - {"dtype", "shape", "quantiser", "coder", "chunk", "sha256"}:
-        raise fail(f"unknown field '{sorted(unknown)[0]}'")
+    if unknown := set(value) - {"dtype", "shape", "quantiser", "coder", "chunk", "digests"}:
+        raise fail(f"unknown field {shown(sorted(unknown)[0])}")
     dtype, shape = value.get("dtype"), value.get("shape")
     if not isinstance(dtype, str) or dtype not in DTYPES:
         raise fail("unknown dtype")
@@ -239,15 +270,29 @@ def _tensor(name: str, value: Any, limits: Limits) -> TensorSpec:
     chunk = value.get("chunk")
     if "chunk" in value and not (type(chunk) is int and 1 <= chunk <= shape[0]):
         raise fail("chunk must lie between 1 and the first dimension")
-    sha = value.get("sha256")
-    if not isinstance(sha, str) or not re.fullmatch(r"[0-9a-f]{64}", sha):
-        raise fail("sha256 must be 64 hex digits")
+    digests = value.get("digests")
+    if ("digests" in value) != ("chunk" in value):
+        raise fail("chunk and digests go together")
+    if digests is not None:
+        assert chunk is not None
+        count = -(-shape[0] // chunk)
+        if not isinstance(digests, list) or len(digests) != count:
+            raise fail("digests must be a list with one for each chunk")
+        if not all(is_hex(digest, 64) for digest in digests):
+            raise fail("digests must be 64 hex digits each")
     quantiser = value.get("quantiser")
     if "quantiser" in value:
         if dtype != "float32":
             raise fail("only float32 is quantised", "DDS-E020")
         _check_quantiser(quantiser, shape, fail)
-    return TensorSpec(dtype, tuple(shape), quantiser, value["coder"], chunk, sha)
+    return TensorSpec(
+        dtype,
+        tuple(shape),
+        quantiser,
+        value["coder"],
+        chunk,
+        None if digests is None else tuple(digests),
+    )
 
 
 def _check_quantiser(value: Any, shape: list[int], fail: Any) -> None:
@@ -263,6 +308,16 @@ def _check_quantiser(value: Any, shape: list[int], fail: Any) -> None:
         raise fail("offset and scale must be numbers", code)
     if not all(1e-30 < v < 1e30 for v in scale) or not all(abs(v) < 1e30 for v in offset):
         raise fail("scale must be positive and both of a sane size", code)
+
+
+def shown(text: str) -> str:
+    """Return a name from a file as it may stand in a message: short, quoted, without controls."""
+    return ascii(text if len(text) <= 60 else text[:60] + "...")
+
+
+def is_hex(value: Any, length: int) -> bool:
+    """Say whether a JSON value is ``length`` lower-case hex digits."""
+    return isinstance(value, str) and bool(re.fullmatch(rf"[0-9a-f]{{{length}}}", value))
 
 
 def _is_int(value: Any) -> bool:

@@ -70,8 +70,8 @@ def dequantise(symbols: NDArray[np.uint8], spec: dict[str, Any]) -> NDArray[np.f
     return values
 
 
-def encode_tensor(array: Array, storage: Storage) -> tuple[TensorSpec, list[Array]]:
-    """Return the tensor's spec and its stored pieces (plain arrays, or uint8 payloads)."""
+def encode_tensor(array: Array, storage: Storage) -> tuple[TensorSpec, list[Array], bytes]:
+    """Return a tensor's spec, its stored pieces (plain arrays, or uint8 payloads), its digest."""
     array = np.ascontiguousarray(array)
     if array.dtype.name not in DTYPES:
         raise UsageError(f"dtype {array.dtype} cannot be stored; use one of {', '.join(DTYPES)}")
@@ -87,10 +87,13 @@ def encode_tensor(array: Array, storage: Storage) -> tuple[TensorSpec, list[Arra
         pieces = [
             np.frombuffer(compressor.compress(little_endian(p)), dtype=np.uint8) for p in pieces
         ]
+    digests = None
+    if storage.chunk is not None:
+        digests = tuple(digest(array[i : i + step]).hex() for i in range(0, len(array), step))
     spec = TensorSpec(
-        array.dtype.name, array.shape, quantiser, storage.coder, storage.chunk, digest(array)
+        array.dtype.name, array.shape, quantiser, storage.coder, storage.chunk, digests
     )
-    return spec, pieces
+    return spec, pieces, digest(array)
 
 
 def piece_shapes(spec: TensorSpec) -> list[tuple[int, ...]]:
@@ -100,21 +103,27 @@ def piece_shapes(spec: TensorSpec) -> list[tuple[int, ...]]:
     return [(min(step, spec.shape[0] - i), *spec.shape[1:]) for i in rows]
 
 
-def decode_tensor(
-    name: str, spec: TensorSpec, pieces: list[memoryview], limits: Limits, check: bool
-) -> Array:
+def decode_tensor(name: str, spec: TensorSpec, pieces: list[memoryview], limits: Limits) -> Array:
     """Return the array (native byte order) from its stored pieces.
 
-    Raises InvalidFile for damaged payloads, symbols out of range, values that are not finite and,
-    with ``check``, a digest that does not match.
+    Raises InvalidFile for damaged payloads, symbols out of range and values that are not finite.
     """
+    rows = piece_shapes(spec)
+    parts = [
+        decode_piece(name, spec, piece, shape, limits)
+        for piece, shape in zip(pieces, rows, strict=True)
+    ]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def decode_piece(
+    name: str, spec: TensorSpec, piece: memoryview, shape: tuple[int, ...], limits: Limits
+) -> Array:
+    """Return one piece of a tensor, of the given logical shape, from its stored bytes."""
     stored_dtype = np.dtype("uint8" if spec.quantiser else spec.dtype).newbyteorder("<")
-    parts = []
-    for piece, shape in zip(pieces, piece_shapes(spec), strict=True):
-        size = math.prod(shape) * stored_dtype.itemsize
-        raw = _decompress(name, piece, size, limits) if spec.coder == "zstd" else bytes(piece)
-        parts.append(np.frombuffer(raw, dtype=stored_dtype).reshape(shape))
-    symbols = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    size = math.prod(shape) * stored_dtype.itemsize
+    raw = _decompress(name, piece, size, limits) if spec.coder == "zstd" else bytes(piece)
+    symbols = np.frombuffer(raw, dtype=stored_dtype).reshape(shape)
     if spec.quantiser is None:
         array: Array = symbols.astype(symbols.dtype.newbyteorder("="), copy=False)
     else:
@@ -123,14 +132,12 @@ def decode_tensor(
         array = dequantise(symbols, spec.quantiser)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InvalidFile(f"tensor '{name}': a value is not finite", "DDS-E023")
-    if check and digest(array) != spec.sha256:
-        raise InvalidFile(f"tensor '{name}': its digest does not match", "DDS-E031")
     return array
 
 
-def digest(array: Array) -> str:
+def digest(array: Array) -> bytes:
     """Return the SHA-256 of the values: little-endian, C order."""
-    return hashlib.sha256(little_endian(array)).hexdigest()
+    return hashlib.sha256(little_endian(array)).digest()
 
 
 def little_endian(array: Array) -> bytes:

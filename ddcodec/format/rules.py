@@ -8,13 +8,18 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidFile, LimitExceeded
 from ..limits import Limits
-from .manifest import Manifest
+from .fields import check_fields, is_number, is_text
+from .manifest import Manifest, shown
 
 MAX_SIDE = 1 << 20
+ORDER_RULES = ("clip", "image", "paper", "given", "file")
 
 
 def check_manifest(manifest: Manifest, limits: Limits) -> None:
     """Check everything that needs no tensor data; raises InvalidFile or LimitExceeded."""
+    check_fields(manifest)
+    for name in manifest.classes:
+        need(is_text(name), f"classes: the name {shown(name)} is not allowed", "DDS-E011")
     _check_image(manifest)
     _check_preprocessing(manifest)
     if manifest.codec["name"] == "podd":
@@ -52,12 +57,13 @@ def _check_preprocessing(manifest: Manifest) -> None:
         numbers = value[name]
         need(isinstance(numbers, list) and len(numbers) == channels, f"preprocessing: {name}", code)
         for v in numbers:
-            need(type(v) in (int, float) and abs(v) < 1e6, f"preprocessing: {name}", code)
+            need(is_number(v, -1e6, 1e6), f"preprocessing: {name}", code)
     need(all(v > 1e-6 for v in value["std"]), "preprocessing: std must be positive", code)
 
 
 def _check_podd(manifest: Manifest, limits: Limits) -> None:
     image, n = manifest.image, len(manifest.classes)
+    need(manifest.codec == {"name": "podd", "version": 1, "params": {}}, "codec: unknown field")
     poster = manifest.tensors.get("poster")
     if poster is None or poster.dtype != "float32" or len(poster.shape) != 3:
         raise InvalidFile("tensor 'poster': must be float32 (C, H, W)", "DDS-E013")
@@ -81,6 +87,8 @@ def _check_podd(manifest: Manifest, limits: Limits) -> None:
         "DDS-E011",
     )
     need(is_pair(order["grid"]), "order: grid is a pair", "DDS-E011")
+    need(order["rule"] in ORDER_RULES, "order: unknown rule", "DDS-E011")
+    need(is_number(order.get("score", 0), -1e30, 1e30), "order: score must be a number", "DDS-E011")
     cells = order["cells"]
     need(isinstance(cells, list), "order: cells must be a list", "DDS-E011")
     need(len(cells) == order["grid"][0] * order["grid"][1], "order: too few cells", "DDS-E011")

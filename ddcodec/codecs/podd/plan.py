@@ -115,7 +115,7 @@ def make_plan(
     def command(done: int) -> str:
         given = [(k, v) for k, v in options.items() if v not in ("auto", "high")]
         words = ["ddcodec", "encode", source.name, "--ipc", f"{ipc:g}", "--steps", str(done)]
-        words += ["--seed", str(seed)]
+        words += ["--seed", str(seed)] if seed else []
         # A path says where a file lay on one machine; its name is enough to recognise it.
         words += [w for k, v in given for w in (k, Path(v).name)]
         return shlex.join(words)
