@@ -1,0 +1,98 @@
+"""Small valid files of every kind, made by the writer, and a way to forge others."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ddcodec.format import Manifest, Storage, to_bytes
+
+DIGEST = "0" * 32
+
+
+def manifest(**changes: Any) -> Manifest:
+    """A PoDD manifest of three classes on a grey poster of 6 x 10 with 4 x 2 patches of 4 x 4."""
+    fields: dict[str, Any] = {
+        "codec": {"name": "podd", "version": 1, "params": {}},
+        "classes": ("ant", "bee", "zebra"),
+        "image": {
+            "channels": 1,
+            "height": 4,
+            "width": 4,
+            "colour": "grey",
+            "preprocessing": {"kind": "standardise", "mean": [0.5], "std": [0.25]},
+        },
+        "tensors": {},
+        "labels": {"kind": "learned", "pooling": "cell", "grid": [4, 2]},
+        "order": {"grid": [3, 1], "cells": [2, 0, 1], "rule": "given"},
+        "patches": {"grid": [4, 2], "size": [4, 4], "origins": "linspace-half-even"},
+        "recipe": {
+            "network": {"name": "convnet", "norm": "instance", "depth": 1, "width": 8},
+            "optimizer": {"name": "adam", "lr": 0.01},
+            "steps": 10,
+            "batch_size": 8,
+            "augment": "none",
+            "loss": "soft_cross_entropy",
+        },
+        "source": {"name": "zoo", "split": "train", "count": 30, "digest": DIGEST},
+        "provenance": {"tool": "test", "command": "ddcodec encode zoo", "seed": 0},
+    }
+    return Manifest(**{**fields, **changes})
+
+
+def arrays() -> dict[str, np.ndarray]:
+    random = np.random.default_rng(1)
+    labels = random.random((2, 4, 3)).astype(np.float32)
+    return {"poster": random.normal(size=(1, 6, 10)).astype(np.float32), "labels": labels}
+
+
+STORAGE = {"poster": Storage(bits=8, per_channel=True), "labels": Storage(bits=8)}
+
+
+@pytest.fixture
+def small() -> bytes:
+    """A valid file of about a kilobyte."""
+    return to_bytes(manifest(), arrays(), STORAGE)[0]
+
+
+@dataclass
+class Forgery:
+    """A file taken apart: change any part, put it together again, right or wrong."""
+
+    manifest: dict[str, Any]
+    header: dict[str, Any]
+    body: bytes
+    text: str | None = None  # instead of the manifest as JSON
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, data: bytes) -> Forgery:
+        length = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8 : 8 + length])
+        text = header.pop("__metadata__")["ddset"]
+        return cls(json.loads(text), header, data[8 + length :])
+
+    def raw_header(self) -> bytes:
+        text = self.text if self.text is not None else canonical(self.manifest)
+        whole = {"__metadata__": {"ddset": text, **self.metadata}, **self.header}
+        raw = canonical(whole).encode("utf-8", "surrogatepass")
+        return raw + b" " * (-len(raw) % 8)
+
+    def build(self) -> bytes:
+        raw = self.raw_header()
+        return len(raw).to_bytes(8, "little") + raw + self.body
+
+
+def canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+@pytest.fixture
+def forge(small: bytes) -> Callable[[], Forgery]:
+    return lambda: copy.deepcopy(Forgery.of(small))

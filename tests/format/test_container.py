@@ -1,0 +1,351 @@
+"""Writing and reading a file: what comes back, what is refused, and that nothing else escapes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors
+import safetensors.numpy
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddcodec.errors import DDSetError, InvalidFile, SourceError, Unsupported
+from ddcodec.format import Storage, read, read_manifest, to_bytes, verify, write
+from ddcodec.format.codes import CODES
+from ddcodec.limits import Limits
+from tests.format.conftest import STORAGE, Forgery, arrays, manifest
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.ddset"
+    lossless = {name: Storage(coder="raw") for name in arrays()}
+    complete = write(path, manifest(), arrays(), lossless)
+    file = read(path)
+    assert file.manifest == complete
+    for name, array in arrays().items():
+        assert np.array_equal(file.arrays[name], array)
+        assert file.arrays[name].dtype == array.dtype
+    assert file.sizes.total == path.stat().st_size
+    assert file.sizes.total == file.sizes.header + sum(file.sizes.tensors.values())
+    only, sizes = read_manifest(path)
+    assert (only, sizes) == (file.manifest, file.sizes)
+
+
+def test_equal_input_gives_equal_bytes() -> None:
+    first, _ = to_bytes(manifest(), arrays(), STORAGE)
+    reordered = dict(reversed(arrays().items()))
+    assert to_bytes(manifest(), reordered, STORAGE)[0] == first
+
+
+@pytest.mark.parametrize(
+    "storage",
+    [
+        {},
+        {"poster": Storage(coder="raw"), "labels": Storage(coder="raw")},
+        {"poster": Storage(bits=3, coder="raw"), "labels": Storage(bits=2)},
+        {"poster": Storage(bits=8), "labels": Storage(chunk=1)},
+    ],
+)
+def test_the_official_library_opens_every_file(storage: dict[str, Storage]) -> None:
+    data, complete = to_bytes(manifest(), arrays(), storage)
+    opened = safetensors.numpy.load(data)
+    names = {name.split(".")[0] for name in opened}
+    assert names == set(complete.tensors)
+    stored = sum(array.nbytes for array in opened.values())
+    assert stored == sum(read(data).sizes.tensors.values())
+
+
+def test_the_metadata_is_one_key_with_readable_json(tmp_path: Path, small: bytes) -> None:
+    path = tmp_path / "x.ddset"
+    path.write_bytes(small)
+    with safetensors.safe_open(path, "numpy") as file:
+        assert list(file.metadata()) == ["ddset"]
+        assert '"classes":["ant","bee","zebra"]' in file.metadata()["ddset"]
+
+
+def test_the_content_digest_does_not_depend_on_coding() -> None:
+    digests = {
+        to_bytes(manifest(), arrays(), {name: Storage(coder="raw") for name in arrays()})[
+            1
+        ].content_digest
+    }
+    # The coder is named in the manifest, so it is part of the content; its output is not.
+    first = to_bytes(manifest(), arrays(), {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ddcodec.format.payload.ZSTD_LEVEL", 1)
+        second = to_bytes(manifest(), arrays(), {})
+    assert first[1].content_digest == second[1].content_digest
+    assert first[1].content_digest not in digests
+
+
+def test_chunks_are_put_together_again(tmp_path: Path) -> None:
+    tall = arrays()
+    storage = {"poster": Storage(bits=8), "labels": Storage(bits=8, chunk=1)}
+    data, complete = to_bytes(manifest(), tall, storage)
+    assert complete.tensors["labels"].chunk == 1
+    assert len(complete.tensors["labels"].digests or ()) == 2
+    whole = to_bytes(manifest(), tall, {"poster": Storage(bits=8), "labels": Storage(bits=8)})[0]
+    assert np.array_equal(read(data).arrays["labels"], read(whole).arrays["labels"])
+
+
+def refused(data: bytes) -> str:
+    """Read ``data``; return the code of the error, and fail on any other exception or none."""
+    with pytest.raises((InvalidFile, Unsupported)) as caught:
+        read(data)
+    assert "\n" not in str(caught.value)
+    if isinstance(caught.value, InvalidFile):
+        assert caught.value.code in CODES
+        return caught.value.code
+    return "unsupported"
+
+
+def test_every_truncation_is_refused(small: bytes) -> None:
+    for length in range(len(small)):
+        refused(small[:length])
+
+
+def test_every_flipped_bit_is_refused(small: bytes) -> None:
+    for position in range(len(small)):
+        for bit in range(8):
+            changed = bytearray(small)
+            changed[position] ^= 1 << bit
+            refused(bytes(changed))
+
+
+def test_flipped_bits_need_little_time_and_memory(small: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.ddset"
+    path.write_bytes(small)
+    code = f"""
+import resource, time
+from ddcodec.errors import DDSetError
+from ddcodec.format import read
+data = open({str(path)!r}, "rb").read()
+read(data)
+before, worst = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, 0
+for position in range(len(data)):
+    changed = bytearray(data)
+    changed[position] ^= 0x81
+    start = time.process_time()
+    try:
+        read(bytes(changed))
+    except DDSetError:
+        pass
+    worst = max(worst, time.process_time() - start)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, worst)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    kilobytes, seconds = done.stdout.split()
+    assert int(kilobytes) < 50_000
+    assert float(seconds) < 1
+
+
+def test_bytes_after_the_end_are_refused(small: bytes) -> None:
+    assert refused(small + b"\0") == "DDS-E007"
+
+
+Change = Callable[[Forgery], None]
+
+
+def set_path(path: str, value: Any) -> Change:
+    def change(f: Forgery) -> None:
+        *parents, last = path.split("/")
+        place: Any = f.manifest
+        for parent in parents:
+            place = place[parent]
+        place[last] = value
+
+    return change
+
+
+def set_header(name: str, **fields: Any) -> Change:
+    return lambda f: f.header[name].update(fields)
+
+
+HOSTILE: list[tuple[str, Change, str]] = [
+    ("second metadata key", lambda f: f.metadata.update(more="x"), "DDS-E005"),
+    ("manifest is a list", lambda f: setattr(f, "text", "[]"), "DDS-E010"),
+    ("manifest is a number", lambda f: setattr(f, "text", "1"), "DDS-E010"),
+    ("manifest with NaN", lambda f: setattr(f, "text", '{"a":NaN}'), "DDS-E003"),
+    ("manifest with 1e999", lambda f: setattr(f, "text", '{"a":1e999}'), "DDS-E003"),
+    ("duplicate key", lambda f: setattr(f, "text", '{"a":1,"a":1}'), "DDS-E003"),
+    ("deep nesting", lambda f: setattr(f, "text", "[" * 40 + "]" * 40), "DDS-E003"),
+    ("huge integer", lambda f: setattr(f, "text", '{"a":9007199254740993}'), "DDS-E003"),
+    ("million digits", lambda f: setattr(f, "text", '{"a":' + "9" * 10**6 + "}"), "DDS-E003"),
+    ("lone surrogate", lambda f: setattr(f, "text", '{"a":"\\ud800"}'), "DDS-E003"),
+    ("white space", lambda f: setattr(f, "text", "{ }"), "DDS-E010"),
+    ("unknown field", set_path("pickle", "gASV"), "DDS-E010"),
+    ("spelled-out default", set_path("codec/version", 1), "DDS-E004"),
+    ("float for an integer", set_path("recipe/steps", 10.0), "DDS-E010"),
+    ("bool for an integer", set_path("recipe/steps", True), "DDS-E010"),
+    ("missing recipe", lambda f: f.manifest.pop("recipe"), "DDS-E010"),
+    ("module name in the recipe", set_path("recipe/loss", "os.system"), "DDS-E010"),
+    ("escape sequence in a class", set_path("classes", ["\x1b[2J", "b", "c"]), "DDS-E011"),
+    ("repeated class", set_path("classes", ["a", "a", "c"]), "DDS-E011"),
+    ("no class", set_path("classes", []), "DDS-E011"),
+    ("class index", set_path("order/cells", [0, 1, 3]), "DDS-E011"),
+    ("class without a cell", set_path("order/cells", [0, 1, 1]), "DDS-E011"),
+    ("unknown order rule", set_path("order/rule", "__import__"), "DDS-E011"),
+    ("too few cells", set_path("order/cells", [0, 1]), "DDS-E011"),
+    ("zero channels", set_path("image/channels", 0), "DDS-E010"),
+    ("giant image", set_path("image/height", 2**40), "DDS-E010"),
+    ("zero std", set_path("image/preprocessing/std", [0.0]), "DDS-E014"),
+    ("many patches", set_path("patches/grid", [8000, 8000]), "DDS-E040"),
+    ("negative patches", set_path("patches/grid", [-1, 2]), "DDS-E010"),
+    ("other labels", set_path("labels", {"kind": "soft"}), "DDS-E014"),
+    ("bits 9", set_path("tensors/poster/quantiser/bits", 9), "DDS-E020"),
+    ("scale 0", set_path("tensors/poster/quantiser/scale", [0.0]), "DDS-E020"),
+    ("scale -1", set_path("tensors/poster/quantiser/scale", [-1.0]), "DDS-E020"),
+    ("scales for no channel", set_path("tensors/poster/quantiser/scale", [1, 1]), "DDS-E020"),
+    ("shape with zero", set_path("tensors/poster/shape", [1, 0, 10]), "DDS-E006"),
+    ("shape beyond memory", set_path("tensors/poster/shape", [1, 2**30, 2**30]), "DDS-E040"),
+    ("a thousand dimensions", set_path("tensors/poster/shape", [1] * 1000), "DDS-E040"),
+    ("unknown coder", set_path("tensors/poster/coder", "exec"), "DDS-E006"),
+    ("chunk without digests", set_path("tensors/poster/chunk", 1), "DDS-E006"),
+    ("path as a tensor name", lambda f: f.header.update({"../x": f.header["poster"]}), "DDS-E008"),
+    ("empty tensor name", lambda f: f.header.update({"": f.header["poster"]}), "DDS-E008"),
+    ("tensor that is not listed", lambda f: f.header.pop("labels"), "DDS-E007"),
+    ("extra entry field", set_header("poster", more=1), "DDS-E006"),
+    ("other dtype", set_header("poster", dtype="F64"), "DDS-E006"),
+    ("offsets past the end", set_header("poster", data_offsets=[0, 2**40]), "DDS-E006"),
+    ("negative offsets", set_header("poster", data_offsets=[-8, 8]), "DDS-E006"),
+    ("content digest", set_path("content_digest", "0" * 64), "DDS-E032"),
+    ("data digest", set_path("data_digest", "0" * 16), "DDS-E030"),
+    ("digest in capitals", set_path("data_digest", "A" * 16), "DDS-E010"),
+    ("later major", set_path("format/major", 2), "unsupported"),
+    ("unknown codec", set_path("codec", {"name": "jpeg"}), "unsupported"),
+    ("later codec version", set_path("codec", {"name": "podd", "version": 2}), "unsupported"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "change", "code"), HOSTILE, ids=[row[0] for row in HOSTILE])
+def test_a_hostile_header_is_refused(
+    forge: Callable[[], Forgery], name: str, change: Change, code: str
+) -> None:
+    forgery = forge()
+    change(forgery)
+    assert refused(forgery.build()) == code
+
+
+def test_the_forgery_itself_is_harmless(forge: Callable[[], Forgery], small: bytes) -> None:
+    assert forge().build() == small
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "DDS-E001"),
+        (b"\0" * 7, "DDS-E001"),
+        (b"\0" * 8, "DDS-E002"),
+        ((2**63).to_bytes(8, "little") + b"{}", "DDS-E002"),
+        ((100).to_bytes(8, "little") + b"{}", "DDS-E002"),
+        ((3).to_bytes(8, "little") + b" {}", "DDS-E003"),
+        ((5).to_bytes(8, "little") + b"\xef\xbb\xbf{}", "DDS-E003"),
+        ((4).to_bytes(8, "little") + "{}".encode("utf-16-le"), "DDS-E003"),
+        ((2).to_bytes(8, "little") + b"{}", "DDS-E005"),
+    ],
+)
+def test_bytes_that_are_no_file_are_refused(data: bytes, code: str) -> None:
+    assert refused(data) == code
+
+
+def test_a_later_minor_version_is_read_unless_it_needs_more(forge: Callable[[], Forgery]) -> None:
+    later = forge()
+    later.manifest["format"]["minor"] = 7
+    later.manifest["ignorable"] = {"mood": "good"}
+    file = read(later.build(), check=False)
+    assert file.manifest.minor == 7
+    later.manifest["telepathy"] = True
+    with pytest.raises(Unsupported, match=r"1\.7 and uses the field 'telepathy'"):
+        read(later.build())
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        Limits(file_bytes=100),
+        Limits(header_bytes=100),
+        Limits(tensors=1),
+        Limits(decoded_bytes=100),
+        Limits(classes=2),
+        Limits(patches=7),
+        Limits(dimensions=2),
+        Limits(nesting=2),
+    ],
+)
+def test_every_cap_can_be_lowered(small: bytes, tmp_path: Path, limits: Limits) -> None:
+    path = tmp_path / "x.ddset"
+    path.write_bytes(small)
+    with pytest.raises(InvalidFile):
+        read(path, limits=limits)
+    assert verify(path) == []
+    assert len(verify(path, limits=limits)) == 1
+
+
+def test_without_check_damage_may_pass_but_rules_still_hold(forge: Callable[[], Forgery]) -> None:
+    forgery = forge()
+    forgery.manifest["content_digest"] = "0" * 64
+    assert read(forgery.build(), check=False).manifest.content_digest == "0" * 64
+    forgery.manifest["classes"] = ["a", "a", "a"]
+    with pytest.raises(InvalidFile, match="distinct"):
+        read(forgery.build(), check=False)
+
+
+def test_findings_are_numbered_and_name_the_file(tmp_path: Path, small: bytes) -> None:
+    path = tmp_path / "x.ddset"
+    path.write_bytes(small[:-1])
+    (finding,) = verify(path)
+    assert (finding.code, finding.where) == ("DDS-E007", str(path))
+    assert "cut short" in finding.message
+
+
+def test_a_missing_file_and_a_folder_are_source_errors(tmp_path: Path) -> None:
+    for path in (tmp_path / "absent.ddset", tmp_path):
+        with pytest.raises(SourceError, match=str(path)):
+            read(path)
+
+
+def mutations(data: bytes, draw: st.DrawFn) -> bytes:
+    """Change a valid file as an attacker would: bytes, spans, numbers in the header."""
+    changed = bytearray(data)
+    for _ in range(draw(st.integers(1, 4))):
+        kind = draw(st.sampled_from(["byte", "cut", "copy", "digit", "length"]))
+        at = draw(st.integers(0, max(0, len(changed) - 1)))
+        if kind == "byte" and changed:
+            changed[at] = draw(st.integers(0, 255))
+        elif kind == "cut":
+            del changed[at : at + draw(st.integers(1, 40))]
+        elif kind == "copy":
+            changed[at:at] = changed[at : at + draw(st.integers(1, 40))]
+        elif kind == "digit":
+            digits = [i for i, byte in enumerate(changed) if 0x30 <= byte <= 0x39]
+            if digits:
+                where = digits[at % len(digits)]
+                changed[where : where + 1] = str(draw(st.integers(0, 2**64))).encode()
+        elif kind == "length":
+            changed[:8] = draw(st.integers(0, 2**64 - 1)).to_bytes(8, "little")
+    return bytes(changed)
+
+
+@given(st.data())
+def test_mutated_files_raise_nothing_but_our_errors(data: st.DataObject) -> None:
+    small = to_bytes(manifest(), arrays(), STORAGE)[0]
+    changed = data.draw(st.composite(lambda draw: mutations(small, draw))())
+    start = time.process_time()
+    try:
+        read(changed)
+        problem = None
+    except DDSetError as error:
+        problem = error
+    assert time.process_time() - start < 1
+    if problem is None:
+        assert changed == small
+    else:
+        assert "\n" not in str(problem)
+        assert isinstance(problem, (InvalidFile, Unsupported))

@@ -1,0 +1,160 @@
+"""Quantise, code and decode one tensor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from ddcodec.errors import InvalidFile, LimitExceeded, UsageError
+from ddcodec.format.manifest import TensorSpec
+from ddcodec.format.payload import (
+    Storage,
+    decode_tensor,
+    dequantise,
+    encode_tensor,
+    piece_shapes,
+    quantise,
+)
+from ddcodec.limits import Limits
+
+FLOATS = hnp.arrays(
+    np.float32,
+    hnp.array_shapes(min_dims=1, max_dims=4, max_side=6),
+    elements=st.floats(-1e6, 1e6, width=32),
+)
+
+
+@given(FLOATS, st.integers(2, 8), st.booleans())
+def test_the_error_of_a_quantiser_is_half_a_level(
+    x: np.ndarray, bits: int, per_channel: bool
+) -> None:
+    symbols, spec = quantise(x, bits, per_channel)
+    assert symbols.dtype == np.uint8
+    assert int(symbols.max()) < 2**bits
+    scale = np.asarray(spec["scale"]).reshape((-1,) + (1,) * (x.ndim - 1))
+    # Offset and scale have six digits, and the result is rounded to float32.
+    slack = 2e-6 * (np.abs(x).max() + scale * 2**bits)
+    assert (np.abs(dequantise(symbols, spec) - x) <= 0.501 * scale + slack).all()
+
+
+@given(FLOATS, st.sampled_from([None, 2, 5, 8]), st.sampled_from(["raw", "zstd"]), st.booleans())
+def test_a_tensor_comes_back_as_its_digest_says(
+    x: np.ndarray, bits: int | None, coder: str, chunked: bool
+) -> None:
+    storage = Storage(bits=bits, coder=coder, chunk=1 if chunked else None)
+    spec, pieces, _ = encode_tensor(x, storage)
+    assert len(pieces) == (len(x) if chunked else 1) == len(piece_shapes(spec))
+    found = decode_tensor("x", spec, [memoryview(p.tobytes()) for p in pieces], Limits())
+    assert found.shape == x.shape
+    assert found.dtype == np.float32
+    if bits is None:
+        assert np.array_equal(found, x)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "float16", "float32"])
+def test_every_dtype_is_stored_exactly(dtype: str) -> None:
+    x = np.arange(24).reshape(2, 3, 4).astype(dtype)
+    spec, pieces, _ = encode_tensor(x, Storage())
+    found = decode_tensor("x", spec, [memoryview(p.tobytes()) for p in pieces], Limits())
+    assert found.dtype == x.dtype
+    assert np.array_equal(found, x)
+
+
+@pytest.mark.parametrize(
+    ("array", "storage", "words"),
+    [
+        (np.zeros(3), Storage(), "float64"),
+        (np.array([np.nan], dtype=np.float32), Storage(bits=8), "not finite"),
+        (np.zeros(3, dtype=np.float32), Storage(bits=1), "2 to 8"),
+        (np.zeros(3, dtype=np.float32), Storage(bits=9), "2 to 8"),
+    ],
+)
+def test_the_writer_refuses_what_it_cannot_keep(
+    array: np.ndarray, storage: Storage, words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        encode_tensor(array, storage)
+
+
+def test_a_constant_tensor_is_kept() -> None:
+    x = np.full((2, 3), 0.25, dtype=np.float32)
+    symbols, spec = quantise(x, 4)
+    assert np.array_equal(dequantise(symbols, spec), x)
+
+
+def frame(data: bytes, **settings: Any) -> bytes:
+    return zstandard.ZstdCompressor(**settings).compress(data)
+
+
+DATA = bytes(range(64))
+WIDE = zstandard.ZstdCompressionParameters(window_log=27, write_content_size=True)
+
+
+def no_size() -> bytes:
+    maker = zstandard.ZstdCompressor(write_content_size=False).compressobj()
+    return maker.compress(DATA) + maker.flush()
+
+
+def forged_size() -> bytes:
+    whole = bytearray(frame(bytes(300)))
+    at = whole.index((300 - 256).to_bytes(2, "little"), 4)
+    whole[at : at + 2] = (65_000).to_bytes(2, "little")
+    return bytes(whole)
+
+
+def named_dictionary() -> bytes:
+    whole = frame(DATA)
+    assert whole[4] == 0x20  # one segment, no dictionary, one byte of size
+    return whole[:4] + b"\x21\x07" + whole[5:]
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        (b"", "damaged"),
+        (DATA, "damaged"),
+        (frame(DATA)[:-1], "damaged"),
+        (frame(DATA) + b"\0", "other data"),
+        (frame(DATA) + frame(DATA), "other data"),
+        (b"\x50\x2a\x4d\x18\x00\x00\x00\x00" + frame(DATA), "bytes where 64 belong"),
+        (frame(DATA * 2), "declares 128 bytes where 64 belong"),
+        (frame(bytes(2**28)), "declares 268435456 bytes where 64 belong"),
+        (forged_size(), "belong"),
+        (no_size(), "belong"),
+        (named_dictionary(), "dictionary"),
+    ],
+    ids=lambda value: str(value)[:24],
+)
+def test_a_zstd_trap_is_refused_before_it_springs(payload: bytes, words: str) -> None:
+    spec = TensorSpec("uint8", (64,), None, "zstd")
+    with pytest.raises(InvalidFile, match=words) as caught:
+        decode_tensor("x", spec, [memoryview(payload)], Limits())
+    assert caught.value.code == "DDS-E021"
+
+
+def test_a_large_window_is_beyond_the_limit() -> None:
+    size = 16 << 20
+    data = np.random.default_rng(0).bytes(1 << 20) * 16
+    payload = zstandard.ZstdCompressor(compression_params=WIDE).compress(data)
+    spec = TensorSpec("uint8", (size,), None, "zstd")
+    with pytest.raises(LimitExceeded, match="window"):
+        decode_tensor("x", spec, [memoryview(payload)], Limits())
+
+
+def test_a_symbol_out_of_range_and_a_value_that_is_not_finite_are_refused() -> None:
+    quantiser = {"kind": "uniform", "bits": 2, "offset": [0.0], "scale": [1.0]}
+    spec = TensorSpec("float32", (4,), quantiser, "raw")
+    with pytest.raises(InvalidFile, match="symbol") as caught:
+        decode_tensor("x", spec, [memoryview(b"\0\1\2\4")], Limits())
+    assert caught.value.code == "DDS-E022"
+    spec = TensorSpec("float32", (1,), None, "raw")
+    payload = np.array([np.inf], dtype="<f4").tobytes()
+    with pytest.raises(InvalidFile, match="finite") as caught:
+        decode_tensor("x", spec, [memoryview(payload)], Limits())
+    assert caught.value.code == "DDS-E023"
