@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -268,3 +269,29 @@ def test_rounding_while_distilling_is_the_rounding_of_the_file(bits: int) -> Non
     step = torch.tensor(spec["scale"])[:, None, None]
     # A value in the middle between two levels may fall to either side.
     assert float((near > 0.02 * step).float().mean()) < 0.01
+
+
+def test_a_full_disk_at_the_end_leaves_the_old_file_and_the_work(
+    digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, whole = tmp_path / "x.ddset", tmp_path / "whole.ddset"
+    encode(digits, ipc=0.4, out=out, steps=2)
+    expected = encode(digits, ipc=0.9, out=whole, steps=3)
+    old = out.read_bytes()
+    sync, calls = os.fsync, []
+
+    def full_once(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) == 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full_once)
+        with pytest.raises(OutputError, match="No space left on device"):
+            encode(digits, ipc=0.9, out=out, steps=3, overwrite=True)
+    assert out.read_bytes() == old
+    steps = StopAfter(1)  # it would stop at any further step
+    resumed = encode(digits, ipc=0.9, out=out, steps=3, overwrite=True, resume=True, reporter=steps)
+    assert resumed.content_digest == expected.content_digest
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["whole.ddset", "x.ddset"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from ...distill.rat_bptt import (
 )
 from ...distill.rng import generator
 from ...distill.threads import threads_for
+from ...errors import OutputError
 from .params import PoDDParams, Stage
 from .variables import PosterVariables
 
@@ -119,6 +121,11 @@ class Distiller:
             raise
         done = sum(s.steps for s in self.params.stages[: self.stage_index])
         return done + self.step
+
+    def keep(self) -> None:
+        """Save a checkpoint of the present state, if that is possible."""
+        with contextlib.suppress(OutputError):
+            self._save(self._snapshot())
 
     def seconds_per_step(self, method: str, repeat: int = 3) -> float:
         """Time a step of each method without keeping its effect (the median of ``repeat``)."""

@@ -18,6 +18,7 @@ from torch import Tensor
 from ... import __version__
 from ...distill import checkpoint
 from ...distill.rng import generator
+from ...errors import OutputError
 from ...format import Manifest, Storage, write
 from ...preprocess import Preprocess, fit_standardise
 from ...sources.base import Source
@@ -52,7 +53,15 @@ def encode(source: Source, plan: Plan, run: Run, out: Path, *, seconds: float | 
         params = _fit_steps(params, variables, real, run, fingerprint, seconds)
     distiller = Distiller(params, variables, real, run, fingerprint)
     steps = distiller.distil()
-    manifest = pack(source, plan, params, variables, preprocessing, steps, out)
+    try:
+        manifest = pack(source, plan, params, variables, preprocessing, steps, out)
+    except OutputError as error:
+        distiller.keep()
+        if not run.checkpoint.exists():
+            raise
+        raise OutputError(
+            f"{error}; {run.checkpoint.name} keeps the work, run the same command with --resume"
+        ) from None
     run.checkpoint.unlink(missing_ok=True)
     return manifest
 
