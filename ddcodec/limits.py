@@ -26,7 +26,7 @@ class Limits:
     nesting: int = 16
     tensors: int = 100_000
     dimensions: int = 8
-    decoded_bytes: int = 16 << 30
+    decoded_bytes: int = 4 << 30
     classes: int = 100_000
-    patches: int = 10_000_000
+    patches: int = 1_000_000
     zstd_window: int = 8 << 20

@@ -100,7 +100,11 @@ def _check_podd(manifest: Manifest, limits: Limits) -> None:
 def _check_podd_labels(manifest: Manifest, classes: int, limits: Limits) -> None:
     labels, code = manifest.labels, "DDS-E014"
     names = set(manifest.tensors)
+    assert manifest.patches is not None
+    assert manifest.order is not None
+    across, down = manifest.patches["grid"]
     if labels.get("kind") == "fixed":
+        _check_pooling(across * down, len(manifest.order["cells"]), classes, limits)
         need(labels == {"kind": "fixed", "pooling": "majority"}, "labels: fields", code)
         need(names == {"poster"}, "labels: fixed labels need the poster alone", "DDS-E013")
         return
@@ -113,10 +117,12 @@ def _check_podd_labels(manifest: Manifest, classes: int, limits: Limits) -> None
     grid_x, grid_y = labels["grid"]
     fits = spec.dtype == "float32" and spec.shape == (grid_y, grid_x, classes)
     need(fits, "tensor 'labels': must be float32 (rows, columns, classes)", "DDS-E013")
-    assert manifest.patches is not None
-    across, down = manifest.patches["grid"]
-    # Pooling holds one weight for each patch and cell: bounded like everything that is decoded.
-    if across * down * max(grid_x * grid_y, classes) * 8 > limits.decoded_bytes:
+    _check_pooling(across * down, grid_x * grid_y, classes, limits)
+
+
+def _check_pooling(patches: int, cells: int, classes: int, limits: Limits) -> None:
+    # Pooling holds a number for each patch and cell: bounded like everything that is decoded.
+    if patches * max(cells, classes) * 8 > limits.decoded_bytes:
         raise LimitExceeded("labels: more patches x cells than the limit allows", "DDS-E040")
 
 
