@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pytest
 
 from ddcodec.format import Manifest, Storage, to_bytes
+from tests.format.hostile import Forgery
 
 DIGEST = "0" * 32
 
@@ -59,38 +58,6 @@ STORAGE = {"poster": Storage(bits=8, per_channel=True), "labels": Storage(bits=8
 def small() -> bytes:
     """A valid file of about a kilobyte."""
     return to_bytes(manifest(), arrays(), STORAGE)[0]
-
-
-@dataclass
-class Forgery:
-    """A file taken apart: change any part, put it together again, right or wrong."""
-
-    manifest: dict[str, Any]
-    header: dict[str, Any]
-    body: bytes
-    text: str | None = None  # instead of the manifest as JSON
-    metadata: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, data: bytes) -> Forgery:
-        length = int.from_bytes(data[:8], "little")
-        header = json.loads(data[8 : 8 + length])
-        text = header.pop("__metadata__")["ddset"]
-        return cls(json.loads(text), header, data[8 + length :])
-
-    def raw_header(self) -> bytes:
-        text = self.text if self.text is not None else canonical(self.manifest)
-        whole = {"__metadata__": {"ddset": text, **self.metadata}, **self.header}
-        raw = canonical(whole).encode("utf-8", "surrogatepass")
-        return raw + b" " * (-len(raw) % 8)
-
-    def build(self) -> bytes:
-        raw = self.raw_header()
-        return len(raw).to_bytes(8, "little") + raw + self.body
-
-
-def canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 @pytest.fixture
