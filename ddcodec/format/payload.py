@@ -125,7 +125,8 @@ def decode_piece(
     raw = _decompress(name, piece, size, limits) if spec.coder == "zstd" else bytes(piece)
     symbols = np.frombuffer(raw, dtype=stored_dtype).reshape(shape)
     if spec.quantiser is None:
-        array: Array = symbols.astype(symbols.dtype.newbyteorder("="), copy=False)
+        # A copy of its own: the bytes of a file are read-only, and torch warns of such arrays.
+        array: Array = symbols.astype(symbols.dtype.newbyteorder("="))
     else:
         if int(symbols.max()) >= 2 ** int(spec.quantiser["bits"]):
             raise InvalidFile(f"tensor '{name}': a symbol is out of range", "DDS-E022")

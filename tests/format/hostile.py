@@ -193,6 +193,17 @@ FORGED += [
         chunk=3, digests=["0" * 64]), "DDS-E006"),
 ]  # fmt: skip
 
+
+def chunk_of_another_value(_: bytes) -> bytes:
+    from ddcodec.format import Storage, to_bytes
+    from tests.format.conftest import STORAGE, arrays, manifest
+
+    chunked = STORAGE | {"labels": Storage(bits=8, chunk=1)}
+    forgery = Forgery.of(to_bytes(manifest(), arrays(), chunked)[0])
+    forgery.manifest["tensors"]["labels"]["digests"][1] = "0" * 64
+    return forgery.build()
+
+
 BYTES: list[tuple[str, Callable[[bytes], bytes], str]] = [
     ("empty-file", lambda _: b"", "DDS-E001"),
     ("seven-bytes", lambda _: bytes(7), "DDS-E001"),
@@ -205,6 +216,7 @@ BYTES: list[tuple[str, Callable[[bytes], bytes], str]] = [
     ("no-metadata", lambda _: (2).to_bytes(8, "little") + b"{}", "DDS-E005"),
     ("png-file", lambda _: b"\x89PNG\r\n\x1a\n" + bytes(100), "DDS-E002"),
     ("pickle", lambda _: b"\x80\x04\x95\x10\0\0\0\0\0\0\0cos\nsystem\n", "DDS-E002"),
+    ("chunk-of-another-value", chunk_of_another_value, "DDS-E031"),
     ("last-byte-missing", lambda d: d[:-1], "DDS-E007"),
     ("a-byte-too-many", lambda d: d + b"\0", "DDS-E007"),
     ("last-bit-flipped", lambda d: d[:-1] + bytes([d[-1] ^ 1]), "DDS-E030"),

@@ -158,3 +158,11 @@ def test_a_symbol_out_of_range_and_a_value_that_is_not_finite_are_refused() -> N
     with pytest.raises(InvalidFile, match="finite") as caught:
         decode_tensor("x", spec, [memoryview(payload)], Limits())
     assert caught.value.code == "DDS-E023"
+
+
+@pytest.mark.parametrize("bits", [None, 8])
+@pytest.mark.parametrize("coder", ["raw", "zstd"])
+def test_decoded_arrays_may_be_written_to(bits: int | None, coder: str) -> None:
+    spec, pieces, _ = encode_tensor(np.ones(4, np.float32), Storage(bits=bits, coder=coder))
+    found = decode_tensor("x", spec, [memoryview(pieces[0].tobytes())], Limits())
+    assert found.flags.writeable

@@ -1,0 +1,166 @@
+"""The committed vectors: this version and the second reader must find in them what is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import runpy
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from jsonschema import Draft202012Validator
+
+from ddcodec import load
+from ddcodec.format import read, verify
+from ddcodec.format.codes import CODES
+from ddcodec.format.defaults import FIXED, strip
+from ddcodec.format.noise import SCALE, normal
+from ddcodec.limits import Limits
+from tests.format import vectors
+from tests.format.hostile import CASES, Forgery
+from tests.format.vectors import FIRST, FOLDER, expected, refusal
+
+VALID: dict[str, Any] = json.loads((FOLDER / "valid.json").read_text(encoding="utf-8"))
+INVALID: dict[str, Any] = json.loads((FOLDER / "invalid.json").read_text(encoding="utf-8"))
+SPEC = FOLDER.parent
+SECOND = runpy.run_path(str(SPEC.parent / "examples" / "read_ddset.py"))
+
+
+def content(kind: str, name: str) -> bytes:
+    return (FOLDER / kind / f"{name}.ddset").read_bytes()
+
+
+def test_every_vector_is_listed_and_there() -> None:
+    for kind, listed in (("valid", VALID), ("invalid", INVALID)):
+        assert sorted(path.stem for path in (FOLDER / kind).iterdir()) == sorted(listed)
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_a_valid_vector_holds_what_is_written(name: str) -> None:
+    data = content("valid", name)
+    assert expected(data) == VALID[name]
+    assert verify(FOLDER / "valid" / f"{name}.ddset") == []
+
+
+@pytest.mark.parametrize("name", INVALID)
+def test_an_invalid_vector_is_refused_as_written(name: str) -> None:
+    assert refusal(content("invalid", name)) == INVALID[name]
+
+
+def test_there_is_a_vector_for_every_code() -> None:
+    found = {entry["code"] for entry in INVALID.values()}
+    # What a file of a few kilobytes cannot show is tested in process.
+    assert set(CODES) - found == set()
+    assert len(INVALID) >= 60
+    assert set(INVALID) <= set(CASES)
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_the_official_library_lists_the_same_tensors(name: str) -> None:
+    stored = safetensors.numpy.load(content("valid", name))
+    assert {key.split(".")[0] for key in stored} == set(VALID[name]["tensors"])
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_the_second_reader_finds_the_same_bits(name: str) -> None:
+    data = content("valid", name)
+    manifest, tensors = SECOND["read"](data)
+    for key, digest in VALID[name]["tensors"].items():
+        assert hashlib.sha256(tensors[key].tobytes()).hexdigest() == digest
+    samples = list(SECOND["samples"](manifest, tensors))
+    assert len(samples) == VALID[name]["samples"]
+    patches = np.stack([image for image, _ in samples[:FIRST]])
+    assert hashlib.sha256(patches.tobytes()).hexdigest() == VALID[name]["first_patches"]
+    first = np.stack([label for _, label in samples[:FIRST]])
+    assert hashlib.sha256(first.tobytes()).hexdigest() == VALID[name]["first_labels"]
+    ds = load(FOLDER / "valid" / f"{name}.ddset")
+    assert np.array_equal(ds.soft_labels.numpy(), np.stack([label for _, label in samples]))
+    for (image, _), (other, _) in zip(samples, ds, strict=True):
+        assert np.array_equal(image, other.numpy())
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, e in INVALID.items() if e["code"] in ("DDS-E030", "DDS-E032")]
+)
+def test_the_second_reader_finds_damage(name: str) -> None:
+    with pytest.raises(SystemExit, match="damaged"):
+        SECOND["read"](content("invalid", name))
+
+
+def test_the_writer_still_writes_the_committed_vectors() -> None:
+    """Byte for byte where nothing is compressed; equal content where it is."""
+    for name, data in vectors.valid().items():
+        committed = content("valid", name)
+        assert read(data).manifest.content_digest == VALID[name]["content_digest"]
+        if "zstd" not in json.dumps(VALID[name]["manifest"]["tensors"]):
+            assert data == committed
+
+
+def test_the_script_makes_every_vector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(SPEC / "vectors", tmp_path / "vectors")
+    monkeypatch.setattr(vectors, "FOLDER", tmp_path / "vectors")
+    vectors.main()
+    names = {p.name for p in (tmp_path / "vectors").rglob("*.ddset")}
+    assert names == {p.name for p in FOLDER.rglob("*.ddset")}
+
+
+# JSON Schema takes 10.0 for an integer and cannot compare two fields.
+BEYOND_SCHEMA = ("float-for-an-integer", "scales-for-no-channel")
+
+
+@pytest.fixture(scope="module")
+def schema() -> Draft202012Validator:
+    value = json.loads((SPEC / "manifest.schema.json").read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(value)
+    return Draft202012Validator(value)
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_the_schema_agrees_on_valid_manifests(name: str, schema: Draft202012Validator) -> None:
+    schema.validate(Forgery.of(content("valid", name)).manifest)
+    assert (
+        strip(VALID[name]["manifest"]).items()
+        <= Forgery.of(content("valid", name)).manifest.items()
+    )
+
+
+def test_the_schema_refuses_what_the_reader_refuses_for_a_field(
+    schema: Draft202012Validator,
+) -> None:
+    refused = 0
+    for name, entry in INVALID.items():
+        if entry["code"] not in ("DDS-E010", "DDS-E020") or name in BEYOND_SCHEMA:
+            continue
+        try:
+            manifest = Forgery.of(content("invalid", name)).manifest
+        except ValueError:
+            continue
+        assert not schema.is_valid(manifest), name
+        refused += 1
+    assert refused >= 15
+
+
+def test_the_specification_lists_every_code_limit_and_default() -> None:
+    text = (SPEC / "ddset-1.md").read_text(encoding="utf-8")
+    for code, meaning in CODES.items():
+        assert f"| {code} | {meaning} |" in text
+    listed = re.findall(r"^\| (DDS-E\d+) \|", text, re.MULTILINE)
+    assert listed == list(CODES)
+    for fields in FIXED.values():
+        for name in fields:
+            assert f"{name}`" in text
+    values = asdict(Limits())
+    for words in ("8 GiB", "4 MiB", "100,000", "4 GiB", "1,000,000", "8 MiB"):
+        assert words in text
+    assert (values["file_bytes"], values["header_bytes"]) == (8 << 30, 4 << 20)
+    assert (values["decoded_bytes"], values["patches"]) == (4 << 30, 1_000_000)
+    assert (values["tensors"], values["classes"], values["zstd_window"]) == (10**5, 10**5, 8 << 20)
+    for value in normal((6,), seed=1234, stream=5).tolist():
+        assert repr(value) in text
+    assert SCALE.hex() in text

@@ -1,0 +1,210 @@
+"""Write the test vectors of the specification: ``python -m tests.format.vectors``.
+
+``spec/vectors/valid`` and ``invalid`` hold the files, ``valid.json`` and ``invalid.json`` what a
+reader must find in them. Committed vectors are never changed; a later version adds to them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ddcodec.codecs import decode
+from ddcodec.errors import InvalidFile, Unsupported
+from ddcodec.format import Manifest, Storage, read, to_bytes
+from tests.format.conftest import STORAGE, arrays, manifest
+from tests.format.hostile import CASES, Forgery
+
+FOLDER = Path(__file__).parents[2] / "spec" / "vectors"
+LARGEST = 8192  # bytes of an invalid vector; larger cases are made in the tests alone
+FIRST = 4  # patches and labels that are digested
+
+
+def valid() -> dict[str, bytes]:
+    """Return every valid file by name."""
+    files: dict[str, bytes] = {}
+
+    def add(
+        name: str,
+        changes: dict[str, Any],
+        tensors: dict[str, np.ndarray],
+        storage: dict[str, Storage],
+    ) -> None:
+        files[name] = to_bytes(manifest(**changes), tensors, storage)[0]
+
+    area = {"kind": "learned", "pooling": "area", "grid": [3, 1]}
+    area_arrays = arrays() | {"labels": labels(1, 3, 3, seed=2)}
+    fixed = {"labels": {"kind": "fixed", "pooling": "majority"}}
+    poster = {"poster": arrays()["poster"]}
+    raw = {name: Storage(coder="raw") for name in arrays()}
+
+    add("podd-zstd-8-bits", {}, arrays(), STORAGE)
+    add("podd-raw-float32", {}, arrays(), raw)
+    add("podd-zstd-float32", {}, arrays(), {})
+    add("podd-fixed-labels", fixed, poster, STORAGE)
+    add("podd-area-pooling", {"labels": area}, area_arrays, STORAGE)
+    for bits in range(2, 8):
+        storage = {"poster": Storage(bits=bits), "labels": Storage(bits=bits, coder="raw")}
+        add(f"podd-{bits}-bits", {}, arrays(), storage)
+    add("podd-chunks", {}, arrays(), {"poster": Storage(bits=8), "labels": Storage(chunk=1)})
+    add("podd-colour", *colour(), {"poster": Storage(bits=8, per_channel=True)})
+    add("podd-one-class", *one_class(), STORAGE)
+    add("podd-many-classes", *many_classes(), STORAGE)
+    add("podd-unicode", {"classes": ("Ærø", "日本語", "🐝 \"\\ 'x")}, arrays(), STORAGE)
+    none = {"image": manifest().image | {"preprocessing": {"kind": "none"}}}
+    add("podd-no-preprocessing", none, arrays(), STORAGE)
+    add("podd-everything-stated", everything(), arrays(), STORAGE)
+    add("podd-one-patch", *one_patch(), STORAGE)
+
+    later = Forgery.of(files["podd-raw-float32"])
+    later.manifest["format"]["minor"] = 9
+    later.manifest["ignorable"] = {"since": "1.9", "list": [1, 2.5, None]}
+    files["later-minor-version"] = resealed(later)
+    return files
+
+
+def labels(*shape: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).random(shape).astype(np.float32)
+
+
+def colour() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    image = {
+        "channels": 3,
+        "height": 4,
+        "width": 6,
+        "colour": "rgb",
+        "preprocessing": {"kind": "standardise", "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.3]},
+    }
+    patches = {"grid": [3, 3], "size": [4, 6], "origins": "linspace-half-even"}
+    recipe = manifest().recipe | {"batch_size": 9}
+    random = np.random.default_rng(3).normal(size=(3, 7, 11)).astype(np.float32)
+    fixed = {"kind": "fixed", "pooling": "majority"}
+    changes = {"image": image, "patches": patches, "recipe": recipe, "labels": fixed}
+    return changes, {"poster": random * np.array([1, 2, 3], np.float32)[:, None, None]}
+
+
+def one_class() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    changes = {
+        "classes": ("only",),
+        "order": {"grid": [1, 1], "cells": [0], "rule": "image"},
+    }
+    return changes, arrays() | {"labels": labels(2, 4, 1, seed=4)}
+
+
+def many_classes() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    grid, count = [16, 19], 300
+    cells = [(7 * i) % count for i in range(count)] + [0, 1, 2, 3]
+    changes = {
+        "classes": tuple(f"class {i}" for i in range(count)),
+        "order": {"grid": grid, "cells": cells, "rule": "clip", "score": 0.125},
+        "labels": {"kind": "fixed", "pooling": "majority"},
+        "patches": {"grid": [21, 21], "size": [4, 4], "origins": "linspace-half-even"},
+        "recipe": manifest().recipe | {"batch_size": 50},
+    }
+    random = np.random.default_rng(5).normal(size=(1, 40, 44)).astype(np.float32)
+    return changes, {"poster": random}
+
+
+def one_patch() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    changes = {
+        "patches": {"grid": [1, 1], "size": [4, 4], "origins": "linspace-half-even"},
+        "labels": {"kind": "learned", "pooling": "area", "grid": [3, 1]},
+        "recipe": manifest().recipe | {"batch_size": 1},
+    }
+    random = np.random.default_rng(6).normal(size=(1, 4, 4)).astype(np.float32)
+    return changes, {"poster": random, "labels": labels(1, 3, 3, seed=7)}
+
+
+def everything() -> dict[str, Any]:
+    return {
+        "measured": {
+            "accuracy_mean": 0.5,
+            "accuracy_std": 0.125,
+            "nets": 8,
+            "steps": 100,
+            "test": "zoo",
+            "test_count": 10,
+        },
+        "external": ({"name": "some/model", "revision": "0" * 40, "bytes": 123},),
+        "license": "CC0-1.0",
+        "ignorable": {"note": "anything may stand here"},
+        "provenance": {"tool": "test", "command": "ddcodec encode zoo --seed 5", "seed": 5},
+        "recipe": {
+            "network": {"name": "resnet", "norm": "batch", "depth": 18, "width": 64},
+            "optimizer": {"name": "sgd", "lr": 0.5},
+            "steps": 1000,
+            "batch_size": 3,
+            "augment": "flip",
+            "loss": "mse",
+        },
+    }
+
+
+def resealed(forgery: Forgery) -> bytes:
+    """Return a forged file with the content digest put right."""
+    file = read(forgery.build(), check=False)
+    tensors = {n: hashlib.sha256(a.tobytes()).digest() for n, a in file.arrays.items()}
+    forgery.manifest["content_digest"] = file.manifest.content(tensors)
+    return forgery.build()
+
+
+def expected(data: bytes) -> dict[str, Any]:
+    """Return what a reader must find in a valid file."""
+    file = read(data)
+    samples = decode(file)
+    import torch
+
+    count = min(FIRST, len(samples))
+    patches = samples.gather(torch.arange(count)).numpy()
+    return {
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "content_digest": file.manifest.content_digest,
+        "manifest": full(file.manifest),
+        "tensors": {n: hashlib.sha256(a.tobytes()).hexdigest() for n, a in file.arrays.items()},
+        "samples": len(samples),
+        "first_patches": hashlib.sha256(patches.tobytes()).hexdigest(),
+        "first_labels": hashlib.sha256(samples.labels[:count].tobytes()).hexdigest(),
+    }
+
+
+def full(found: Manifest) -> dict[str, Any]:
+    """Return a manifest as JSON with every default spelled out, without its digests."""
+    body = replace(found, content_digest="", data_digest="").as_json()
+    del body["content_digest"], body["data_digest"]
+    return body
+
+
+def refusal(data: bytes) -> dict[str, Any]:
+    """Return how a reader refuses a file."""
+    try:
+        read(data)
+    except InvalidFile as error:
+        return {"exit": 3, "code": error.code, "message": str(error)}
+    except Unsupported as error:
+        return {"exit": 4, "code": None, "message": str(error)}
+    raise AssertionError("the file is valid")
+
+
+def main() -> None:
+    small = to_bytes(manifest(), arrays(), STORAGE)[0]
+    invalid = {name: make(small) for name, (_, make) in CASES.items()}
+    invalid = {name: data for name, data in invalid.items() if len(data) <= LARGEST}
+    for kind, files in (("valid", valid()), ("invalid", invalid)):
+        folder = FOLDER / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        describe = expected if kind == "valid" else refusal
+        for name, data in files.items():
+            (folder / f"{name}.ddset").write_bytes(data)
+        listing = {name: describe(data) for name, data in sorted(files.items())}
+        text = json.dumps(listing, indent=1, ensure_ascii=False, sort_keys=True)
+        (FOLDER / f"{kind}.json").write_text(text + "\n", encoding="utf-8")
+        print(f"{len(files)} {kind} vectors")
+
+
+if __name__ == "__main__":
+    main()
