@@ -102,7 +102,11 @@ def overlap(start, size, cell, cells, length):
 def samples(m, tensors):
     """Yield (patch float32 (C, h, w), label float32 (classes,)) in the order of the file."""
     poster, kind = tensors["poster"], m["labels"]
-    (_, height, width), (h, w), (p_x, p_y) = poster.shape, m["patches"]["size"], m["patches"]["grid"]
+    (_, height, width), (h, w), (p_x, p_y) = (
+        poster.shape,
+        m["patches"]["size"],
+        m["patches"]["grid"],
+    )
     for ix, x in enumerate(origins(width, w, p_x)):
         for iy, y in enumerate(origins(height, h, p_y)):
             g_x, g_y = m["order"]["grid"] if kind["kind"] == "fixed" else kind["grid"]

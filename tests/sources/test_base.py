@@ -126,3 +126,11 @@ def test_classes_without_names_are_called_by_their_numbers(labels: list[int]) ->
     else:
         expected = tuple(str(i) for i in range(top + 1))
         assert numbered_classes(np.asarray(labels), "here") == expected
+
+
+@pytest.mark.parametrize("name", ["a" * 201, "line\nbreak", "\x1b[2J", "right\u202eto left"])
+def test_a_name_that_no_file_could_hold_is_refused_before_the_work(name: str) -> None:
+    with pytest.raises(SourceError, match="rename it"):
+        Source("zoo", ("a", name), {})
+    with pytest.raises(SourceError, match="rename it"):
+        Source(name, ("a", "b"), {})

@@ -1,0 +1,64 @@
+"""The public names, and what importing them costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ddcodec
+
+NAMES = [
+    "CheckpointMismatch",
+    "DDSetError",
+    "DistilledDataset",
+    "InvalidFile",
+    "LimitExceeded",
+    "Limits",
+    "MissingExtra",
+    "OutputError",
+    "SourceError",
+    "Unsupported",
+    "UsageError",
+    "encode",
+    "info",
+    "load",
+    "verify",
+]
+
+
+def test_the_exported_names_are_pinned() -> None:
+    assert ddcodec.__all__ == NAMES
+    assert dir(ddcodec) == sorted([*NAMES, "__version__"])
+    assert all(getattr(ddcodec, name).__doc__ for name in NAMES)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'decode'"):
+        ddcodec.decode  # noqa: B018
+
+
+HEAVY = {"torch", "PIL", "rich", "sklearn", "pyarrow", "scipy", "open_clip", "torchvision"}
+
+
+def imported(code: str) -> set[str]:
+    """Return which heavy packages a fresh process has after running ``code``."""
+    code += "\nimport sys; print(*{name.split('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return HEAVY & set(done.stdout.splitlines()[-1].split())
+
+
+def test_looking_at_a_file_loads_no_torch(digits_file: Path) -> None:
+    path = repr(str(digits_file))
+    assert imported("import ddcodec") == set()
+    assert imported(f"import ddcodec; ddcodec.info({path})") == set()
+    assert imported(f"import ddcodec; assert ddcodec.verify({path}) == []") == set()
+    assert "torch" in imported(f"import ddcodec; ddcodec.load({path})")
+
+
+def test_the_commands_that_look_load_no_torch(digits_file: Path) -> None:
+    for words in (["info"], ["info", "--json"], ["verify"]):
+        code = f"from ddcodec_cli.app import main; main({[*words, str(digits_file)]!r})"
+        assert "torch" not in imported(code), words

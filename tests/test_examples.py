@@ -1,0 +1,78 @@
+"""Every example runs as it stands, in a process of its own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ddcodec import info
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def run(name: str, *words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", str(EXAMPLES / name), *map(str, words)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def percent(line: str) -> float:
+    found = re.search(r"([\d.]+)(?: ± [\d.]+)? %", line)
+    assert found, line
+    return float(found[1])
+
+
+def test_train_on_ddset(digits_file: Path, tmp_path: Path) -> None:
+    done = run("train_on_ddset.py", digits_file, "digits", "--steps", 60, cwd=tmp_path)
+    assert done.stderr == ""
+    assert "18 distilled images, 60 steps" in done.stdout
+    assert percent(done.stdout) > 60  # chance is 10
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three colours of 8 x 8 images with noise, as an ImageFolder."""
+    random = np.random.default_rng(0)
+    for split, count in (("train", 8), ("test", 4)):
+        for index, name in enumerate(("red", "green", "blue")):
+            place = tmp_path / "photos" / split / name
+            place.mkdir(parents=True)
+            for i in range(count):
+                image = random.integers(0, 120, (8, 8, 3), dtype=np.uint8)
+                image[..., index] += 110
+                Image.fromarray(image).save(place / f"{i}.png")
+    return tmp_path / "photos"
+
+
+def test_encode_your_images(folder: Path, tmp_path: Path) -> None:
+    done = run("encode_your_images.py", "photos", "--time", 1, cwd=tmp_path)
+    assert done.stderr == ""
+    assert "24 images of 3 classes" in done.stdout
+    assert percent(done.stdout.splitlines()[-1]) > 80  # chance is 33
+    assert info(tmp_path / "photos.ddset")["classes"] == 3
+
+
+def test_encode_your_images_names_what_is_wrong(tmp_path: Path) -> None:
+    done = run("encode_your_images.py", "nowhere", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_read_ddset(digits_file: Path, tmp_path: Path) -> None:
+    done = run("read_ddset.py", digits_file, cwd=tmp_path)
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert lines[0] == "10 classes, 570 pixels"
+    assert len(lines) == 19
+
+
+def test_read_ddset_needs_nothing_of_ddcodec(digits_file: Path) -> None:
+    code = (EXAMPLES / "read_ddset.py").read_text(encoding="utf-8")
+    imports = set(re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE))
+    assert imports <= {"hashlib", "json", "math", "sys", "pathlib", "numpy", "zstandard"}
