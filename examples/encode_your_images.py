@@ -24,9 +24,7 @@ out = Path(args.out or f"{Path(args.folder).resolve().name}.ddset")
 try:
     source = sources.load(args.folder)
     images = source.train.images
-    print(
-        f"{len(images)} images of {len(source.classes)} classes, {images.nbytes:,} bytes as pixels"
-    )
+    print(f"{len(images)} images of {len(source.classes)} classes, {images.nbytes:,} bytes")
 
     ddcodec.encode(source, ipc=args.ipc, out=out, time=args.time, overwrite=True)
     facts = ddcodec.info(out)

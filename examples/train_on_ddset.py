@@ -61,10 +61,7 @@ while step < steps:
 test = sources.load(args.test).require_test()
 net.eval()
 with torch.no_grad():
-    guesses = torch.cat(
-        [net(ds.preprocess(x)).argmax(1) for x in torch.tensor(test.images).split(500)]
-    )
-right = (guesses == torch.tensor(test.labels)).float().mean()
-print(
-    f"{len(ds)} distilled images, {steps} steps: {100 * right:.1f} % of {len(test.labels)} test images"
-)
+    parts = torch.tensor(test.images).split(500)
+    guesses = torch.cat([net(ds.preprocess(part)).argmax(1) for part in parts])
+right = 100 * (guesses == torch.tensor(test.labels)).float().mean()
+print(f"{len(ds)} distilled images, {steps} steps: {right:.1f} % of {len(guesses)} test images")

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SourceError
+from ..format.fields import is_text
+from ..format.manifest import shown
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,12 @@ def _check_names(source: str, classes: tuple[str, ...]) -> None:
             name.encode("utf-8")
         except UnicodeEncodeError:
             raise SourceError(f"{source!r}: the name {name!r} is not UTF-8; rename it") from None
+        # A file could not hold it; better said now than after the work.
+        if name and not is_text(name):
+            raise SourceError(
+                f"{source[:60]!r}: the name {shown(name)} has more than 200 characters, or "
+                "characters that do not show; rename it"
+            )
     if "" in classes:
         raise SourceError(f"{source}: class {classes.index('')} has an empty name; give it one")
     if len(set(classes)) != len(classes):
