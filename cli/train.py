@@ -63,6 +63,9 @@ def train(
             "--baselines", help="Train on random real images, class means and all images as well."
         ),
     ] = False,
+    record: Annotated[
+        bool, typer.Option("--record", help="Write the accuracy into F, for others to see.")
+    ] = False,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the networks.")] = 0,
     device: Annotated[str, typer.Option(metavar="D", help="auto, cpu, cuda or cuda:N.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -71,6 +74,8 @@ def train(
     report = measure(
         file, test, nets=nets, steps=steps, baselines=baselines, seed=seed, device=device
     )
+    if record:
+        write_down(file, report)
     if as_json:
         write_json(asdict(report))
     else:
@@ -122,6 +127,24 @@ def measure(
         seconds=result.seconds,
         baselines=others,
     )
+
+
+def write_down(file: Path, report: TrainReport) -> None:
+    """Put the result into the file's manifest; its content digest changes with it."""
+    from ddcodec.format import restate
+
+    with reading(file):
+        restate(
+            file,
+            measured={
+                "accuracy_mean": round(report.accuracy_mean, 4),
+                "accuracy_std": round(report.accuracy_std, 4),
+                "nets": report.nets,
+                "steps": report.steps,
+                "test": report.test,
+                "test_count": report.test_images,
+            },
+        )
 
 
 def find_source(ds: DistilledDataset, spec: str | None) -> Source:

@@ -1,6 +1,6 @@
 """The ``.ddset`` format: bytes to manifest and named arrays, and back. No torch here."""
 
-from .container import DDSetFile, Sizes, read, read_manifest, to_bytes, write
+from .container import DDSetFile, Sizes, read, read_manifest, restate, to_bytes, write
 from .manifest import Manifest, TensorSpec
 from .payload import Storage, dequantise, quantise
 from .verify import Finding, verify
@@ -16,6 +16,7 @@ __all__ = [
     "quantise",
     "read",
     "read_manifest",
+    "restate",
     "to_bytes",
     "verify",
     "write",

@@ -108,6 +108,28 @@ def to_bytes(
     return len(header).to_bytes(8, "little") + header + body, manifest
 
 
+def restate(path: str | os.PathLike[str], **changes: Any) -> Manifest:
+    """Change fields of a file's manifest, atomically, and return the new one.
+
+    The stored data stay as they are; the content digest follows the manifest. Raises whatever
+    ``read`` raises, InvalidFile also for changes that no file may hold.
+    """
+    data = _load(Path(path), Limits())
+    file = read(data)
+    end, entries, manifest = _parse(memoryview(data), Limits())
+    digests = {name: digest(array) for name, array in file.arrays.items()}
+    manifest = replace(manifest, **changes)
+    manifest = manifest.with_digests(manifest.content(digests), manifest.data_digest)
+    header = _header(entries, manifest.to_json())
+
+    def validate(temporary: Path) -> None:
+        read(temporary)
+
+    whole = len(header).to_bytes(8, "little") + header + data[end:]
+    write_atomically(Path(path), whole, validate)
+    return manifest
+
+
 def read(
     source: str | os.PathLike[str] | bytes,
     check: bool = True,

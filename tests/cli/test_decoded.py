@@ -128,3 +128,18 @@ def test_the_commands_that_the_demo_prints_do_the_same(run: Run, tmp_path: Path)
     info = next(line for line in shown.splitlines() if line.startswith("$ ddcodec info"))
     text = run(*info.split()[2:]).out
     assert text in shown
+
+
+def test_record_writes_the_accuracy_into_the_file(
+    run: Run, tmp_path: Path, digits_file: Path
+) -> None:
+    mine = tmp_path / "mine.ddset"
+    mine.write_bytes(digits_file.read_bytes())
+    report = json.loads(run("train", mine, *SHORT, "--record", "--json").out)
+    measured = json.loads(run("info", mine, "--json").out)["measured"]
+    assert measured["accuracy_mean"] == pytest.approx(report["accuracy_mean"], abs=1e-4)
+    assert (measured["nets"], measured["steps"], measured["test"]) == (2, 3, "digits")
+    assert "2 networks" in run("info", mine).out
+    assert run("verify", mine).code == 0
+    again = json.loads(run("train", mine, *SHORT, "--json").out)
+    assert again["accuracy_mean"] == report["accuracy_mean"]

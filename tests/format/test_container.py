@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddcodec.errors import DDSetError, InvalidFile, SourceError, Unsupported
-from ddcodec.format import Storage, read, read_manifest, to_bytes, verify, write
+from ddcodec.format import Storage, read, read_manifest, restate, to_bytes, verify, write
 from ddcodec.format.codes import CODES
 from ddcodec.limits import Limits
 from tests.format.conftest import STORAGE, arrays, manifest
@@ -254,3 +254,21 @@ def test_mutated_files_raise_nothing_but_our_errors(data: st.DataObject) -> None
     else:
         assert "\n" not in str(problem)
         assert isinstance(problem, (InvalidFile, Unsupported))
+
+
+def test_the_manifest_can_be_restated(tmp_path: Path, small: bytes) -> None:
+    path = tmp_path / "x.ddset"
+    path.write_bytes(small)
+    before = read(path)
+    changed = restate(path, license="CC0-1.0")
+    after = read(path)
+    assert after.manifest == changed
+    assert changed.license == "CC0-1.0"
+    assert changed.content_digest != before.manifest.content_digest
+    assert changed.data_digest == before.manifest.data_digest
+    assert np.array_equal(after.arrays["poster"], before.arrays["poster"])
+    restate(path, license=None)
+    assert path.read_bytes() == small
+    with pytest.raises(InvalidFile, match="license"):
+        restate(path, license="a\nb")
+    assert path.read_bytes() == small
