@@ -1,7 +1,7 @@
 """The ``ddcodec`` command: its sub-commands, and the one place where errors become exit codes.
 
 Exit codes: 0 ok, 1 internal, 2 usage, 3 invalid file, 4 unsupported or missing extra, 5 input or
-output, 130 interrupted. Data goes to stdout, everything else to stderr.
+output, 7 different, 130 interrupted. Data goes to stdout, everything else to stderr.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import typer
 from ddcodec import __version__
 from ddcodec.errors import DDSetError
 
-from . import decode, demo, encode, info, preview, train, verify
+from . import decode, demo, diff, encode, info, preview, train, verify
 from .output import EXIT_IO, EXIT_OK, drop_stdout, error, write_line
 
 EXIT_INTERNAL = 1
@@ -59,6 +59,7 @@ app.command("preview", short_help="Draw the picture of a file.")(preview.preview
 app.command("decode", short_help="Write a file's images and soft labels for other tools.")(
     decode.decode
 )
+app.command("diff", short_help="Say in what two files differ.")(diff.diff)
 app.command("demo", short_help="All of it on real handwritten digits.")(demo.demo)
 
 

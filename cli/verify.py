@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +20,9 @@ EXIT_UNSUPPORTED = Unsupported.exit_code
 
 
 def verify(
-    files: Annotated[list[Path], typer.Argument(metavar="F...", help="Files to check.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="F...", help="Files to check; - is stdin.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check files strictly, every digest included, and number what is wrong.
@@ -47,7 +50,7 @@ def check(path: Path) -> tuple[dict[str, Any] | None, int]:
 
     report: dict[str, Any]
     try:
-        findings = find(path)
+        findings = find(path if str(path) != "-" else read_stdin())
     except Unsupported as problem:
         report = {"file": str(path), "valid": None, "unsupported": str(problem), "findings": []}
         return report, EXIT_UNSUPPORTED
@@ -58,14 +61,21 @@ def check(path: Path) -> tuple[dict[str, Any] | None, int]:
         "file": str(path),
         "valid": not findings,
         "unsupported": None,
-        "findings": [as_dict(finding) for finding in findings],
+        "findings": [as_dict(finding, str(path)) for finding in findings],
     }
     return report, EXIT_INVALID if findings else EXIT_OK
 
 
-def as_dict(finding: Finding) -> dict[str, str]:
+def read_stdin() -> bytes:
+    """Return the bytes of stdin, one more than a file may have where there are too many."""
+    from ddcodec.limits import Limits
+
+    return sys.stdin.buffer.read(Limits().file_bytes + 1)
+
+
+def as_dict(finding: Finding, path: str) -> dict[str, str]:
     """Return a finding as plain JSON values."""
-    return {"code": finding.code, "message": finding.message, "where": finding.where}
+    return {"code": finding.code, "message": finding.message, "where": finding.where or path}
 
 
 def describe(report: dict[str, Any]) -> str:

@@ -19,14 +19,17 @@ class Finding:
     where: str
 
 
-def verify(path: str | os.PathLike[str], limits: Limits = Limits()) -> list[Finding]:
+def verify(source: str | os.PathLike[str] | bytes, limits: Limits = Limits()) -> list[Finding]:
     """Check every rule and every digest of a file; return what is wrong with it.
+
+    ``source`` is a path, or the bytes themselves, for which findings name no place.
 
     Raises Unsupported for a version or codec that only a later version knows, SourceError where
     the file cannot be opened.
     """
     try:
-        read(path, check=True, limits=limits)
+        read(source, check=True, limits=limits)
     except InvalidFile as error:
-        return [Finding(error.code, str(error), os.fspath(path))]
+        where = "" if isinstance(source, bytes) else os.fspath(source)
+        return [Finding(error.code, str(error), where)]
     return []

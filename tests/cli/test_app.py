@@ -18,7 +18,7 @@ from ddcodec import errors
 
 Run = Callable[..., Any]
 
-COMMANDS = ["encode", "info", "verify", "train", "preview", "decode", "demo"]
+COMMANDS = ["encode", "info", "verify", "train", "preview", "decode", "diff", "demo"]
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])

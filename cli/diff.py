@@ -1,0 +1,57 @@
+"""``ddcodec diff``: in what do two files differ?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .files import reading
+from .output import printable, write_json, write_line
+
+if TYPE_CHECKING:
+    from ddcodec.format.compare import Difference
+
+EXIT_DIFFERENT = 7
+SHOWN = 60  # characters of a value
+
+
+def diff(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A file.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare manifests and decoded tensors; exit code 7 where they differ.
+
+    How the same values are compressed does not count.
+    """
+    from ddcodec.format import read
+    from ddcodec.format.compare import compare_files
+
+    files = []
+    for path in (a, b):
+        with reading(path):
+            files.append(read(path))
+    found = compare_files(files[0], files[1])
+    if as_json:
+        write_json({"same": not found, "differences": [asdict(one) for one in found]})
+    else:
+        for one in found:
+            write_line(describe(one))
+    if found:
+        raise typer.Exit(EXIT_DIFFERENT)
+
+
+def describe(one: Difference) -> str:
+    """Return a difference in one line."""
+    if one.largest is not None:
+        return printable(f"{one.where}: {one.b}, by {one.largest:.6g} at most")
+    return printable(f"{one.where}: {short(one.a)} | {short(one.b)}")
+
+
+def short(value: Any) -> str:
+    """Return a value as text that fits a line."""
+    text = str(value)
+    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
