@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test lint bench clean
+.PHONY: install demo test lint bench fuzz clean
 
 install: $(STAMP)
 
@@ -28,6 +28,11 @@ lint: install
 
 bench: install
 	$(BIN)/python tests/bench/bench_outer_step.py
+
+# Mutated files into the reader: make fuzz SECONDS=3600
+SECONDS ?= 60
+fuzz: install
+	$(BIN)/python tests/fuzz/fuzz_reader.py --seconds $(SECONDS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -76,3 +76,13 @@ def test_read_ddset_needs_nothing_of_ddcodec(digits_file: Path) -> None:
     code = (EXAMPLES / "read_ddset.py").read_text(encoding="utf-8")
     imports = set(re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE))
     assert imports <= {"hashlib", "json", "math", "sys", "pathlib", "numpy", "zstandard"}
+
+
+def test_attacks_are_refused_with_the_codes_of_their_table(tmp_path: Path) -> None:
+    done = run("attacks/attacks.py", cwd=tmp_path)
+    assert done.stderr == ""
+    shown = re.findall(r"^(\w+): .*\n    .*\n    (DDS-E\d+) ", done.stdout, re.MULTILINE)
+    table = (EXAMPLES / "attacks" / "README.md").read_text(encoding="utf-8")
+    written = re.findall(r"^\| `(\w+)` \|.*\| (DDS-E\d+)", table, re.MULTILINE)
+    assert len(shown) == 10
+    assert shown == written

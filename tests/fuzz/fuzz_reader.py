@@ -1,0 +1,226 @@
+"""Feed mutated files to the reader for as long as you like: ``make fuzz`` or
+
+    python tests/fuzz/fuzz_reader.py --seconds 60 --seed 1
+    python tests/fuzz/fuzz_reader.py --count 1000000
+    python tests/fuzz/fuzz_reader.py --atheris -- -max_total_time=60      # where it is installed
+
+Nothing but the package's own errors may come out, no case may take long, and memory must stay
+flat. A file that breaks this is written to tests/fuzz/corpus, which the test suite reads for ever.
+
+Mutations know the structure: values in manifest and header are replaced and moved about, numbers
+go to their limits, and digests are put right half of the time, so that the damage gets past them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import hashlib
+import json
+import random
+import resource
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from ddcodec.errors import DDSetError, InvalidFile, Unsupported  # noqa: E402
+from ddcodec.format import read  # noqa: E402
+from ddcodec.limits import Limits  # noqa: E402
+from tests.format.hostile import Forgery  # noqa: E402
+
+CORPUS = Path(__file__).parent / "corpus"
+VECTORS = ROOT / "spec" / "vectors"
+LIMITS = Limits(decoded_bytes=64 << 20, file_bytes=1 << 20)
+SLOW = 1.0  # seconds of a case
+NUMBERS = [
+    0,
+    1,
+    -1,
+    2,
+    3,
+    7,
+    8,
+    255,
+    256,
+    2**15,
+    2**31,
+    2**32,
+    2**53,
+    2**63,
+    0.5,
+    -0.0,
+    1e-40,
+    1e300,
+]
+VALUES: list[Any] = [
+    None,
+    True,
+    False,
+    "",
+    "x",
+    "__import__",
+    "../x",
+    "\x1b[0m",
+    [],
+    {},
+    [[]],
+    {"a": 1},
+]
+
+
+def one(data: bytes) -> str:
+    """Read a case; return what happened, or raise what must not come out."""
+    start = time.process_time()
+    try:
+        read(data, limits=LIMITS)
+        outcome = "read"
+    except InvalidFile as error:
+        outcome = error.code
+    except Unsupported:
+        outcome = "unsupported"
+    if time.process_time() - start > SLOW:
+        raise TimeoutError(f"a case took {time.process_time() - start:.1f} s")
+    return outcome
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Return every (container, key) in a JSON value."""
+    found: list[tuple[Any, Any]] = []
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, child in items:
+        found.append((value, key))
+        if isinstance(child, (dict, list)):
+            found += places(child)
+    return found
+
+
+def mutate_json(value: Any, rng: random.Random) -> None:
+    """Change one place of a JSON value."""
+    all_places = places(value)
+    if not all_places:
+        return
+    container, key = rng.choice(all_places)
+    kind = rng.randrange(6)
+    if kind == 0:
+        container[key] = rng.choice(NUMBERS)
+    elif kind == 1:
+        container[key] = copy.deepcopy(rng.choice(VALUES))
+    elif kind == 2:
+        other, name = rng.choice(all_places)
+        container[key] = copy.deepcopy(other[name])
+    elif kind == 3:
+        del container[key]
+    elif kind == 4 and isinstance(container, list):
+        container.append(copy.deepcopy(container[key]))
+    elif kind == 4:
+        container[rng.choice(["a", "chunk", "poster", "labels", "x.0"])] = container[key]
+    elif isinstance(container[key], (int, float)) and not isinstance(container[key], bool):
+        container[key] += rng.choice([-1, 1, 0.5, 10, -container[key]])
+    elif isinstance(container[key], str):
+        container[key] += rng.choice(["", "0", "\0", "é", "a" * 300])
+
+
+def mutate_bytes(data: bytearray, rng: random.Random) -> None:
+    """Change some bytes: flip, overwrite, cut, repeat."""
+    if not data:
+        return
+    at, length = rng.randrange(len(data)), rng.randrange(1, 33)
+    kind = rng.randrange(4)
+    if kind == 0:
+        data[at] ^= 1 << rng.randrange(8)
+    elif kind == 1:
+        data[at : at + length] = rng.randbytes(length)
+    elif kind == 2:
+        del data[at : at + length]
+    else:
+        data[at:at] = data[at : at + length]
+
+
+def mutated(seeds: list[bytes], rng: random.Random) -> bytes:
+    """Return a new case made from one of the seeds."""
+    data = rng.choice(seeds)
+    if rng.random() < 0.4:
+        changed = bytearray(data)
+        for _ in range(rng.randrange(1, 4)):
+            mutate_bytes(changed, rng)
+        return bytes(changed)
+    forgery = Forgery.of(data)
+    for _ in range(rng.randrange(1, 4)):
+        where = rng.random()
+        if where < 0.7:
+            mutate_json(forgery.manifest, rng)
+        elif where < 0.85:
+            mutate_json(forgery.header, rng)
+        else:
+            body = bytearray(forgery.body)
+            mutate_bytes(body, rng)
+            forgery.body = bytes(body)
+    if rng.random() < 0.5 and isinstance(forgery.manifest, dict):
+        forgery.manifest["data_digest"] = hashlib.sha256(forgery.body).hexdigest()[:16]
+    try:
+        return forgery.build()
+    except (UnicodeEncodeError, ValueError):  # a lone surrogate or the like has no bytes
+        return data
+
+
+def memory() -> float:
+    """Return the largest memory so far, MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--count", type=int, default=sys.maxsize)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--atheris", action="store_true", help="guided by coverage")
+    args, rest = parser.parse_known_args()
+    seeds = [path.read_bytes() for path in sorted((VECTORS / "valid").glob("*.ddset"))]
+    if args.atheris:
+        return guided(rest)
+    if args.count != sys.maxsize:
+        args.seconds = float("inf")
+    rng = random.Random(args.seed)
+    outcomes: Counter[str] = Counter()
+    start, done = time.monotonic(), 0
+    while done < args.count and time.monotonic() - start < args.seconds:
+        data = mutated(seeds, rng)
+        try:
+            outcomes[one(data)] += 1
+        except BaseException as problem:
+            if isinstance(problem, KeyboardInterrupt):
+                break
+            CORPUS.mkdir(exist_ok=True)
+            path = CORPUS / f"{hashlib.sha256(data).hexdigest()[:16]}.ddset"
+            path.write_bytes(data)
+            print(f"{type(problem).__name__}: {problem}; kept as {path}")
+            if isinstance(problem, DDSetError):
+                continue
+            return 1
+        done += 1
+        if done in (1000, 10_000) or done % 100_000 == 0:
+            print(f"{done:>9,} files, {memory():.0f} MiB", flush=True)
+    seconds = time.monotonic() - start
+    print(f"{done:,} files in {seconds:.0f} s, {memory():.0f} MiB, nothing but our own errors")
+    print(json.dumps(dict(sorted(outcomes.items()))))
+    return 0
+
+
+def guided(rest: list[str]) -> int:
+    """Run atheris, which follows the reader's branches; it ends the process itself."""
+    import atheris
+
+    with atheris.instrument_imports(include=["ddcodec.format"]):
+        import ddcodec.format.container  # noqa: F401
+    atheris.Setup([sys.argv[0], *[r for r in rest if r != "--"], str(VECTORS / "valid")], one)
+    atheris.Fuzz()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
