@@ -166,7 +166,9 @@ def same_pixels(pixels: int, by_class: ClassImages) -> Budget:
     # floor(sqrt(pixels / classes x height / width)) rows, exactly; columns likewise.
     rows = isqrt(height * pixels // (width * classes))
     columns = isqrt(width * pixels // (height * classes))
-    return Budget(1, (max(1, rows), max(1, columns)))
+    # A side under one pixel is one pixel long; the other one then keeps to the budget by itself.
+    rows = max(1, rows if columns else min(rows, pixels // classes))
+    return Budget(1, (rows, max(1, min(columns, pixels // classes // rows))))
 
 
 def same_bytes(total: int, by_class: ClassImages, draw: Draw, students: int) -> Budget:
