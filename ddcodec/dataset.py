@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -90,7 +91,7 @@ class DistilledDataset(Dataset[Item]):
 
     def __getitem__(self, index: int) -> Item:
         """Return image and label ``index``; negative indices count from the end."""
-        count = len(self)
+        index, count = operator.index(index), len(self)
         if not -count <= index < count:
             raise IndexError(f"index {index} is outside of a data set of {count} images")
         return self.__getitems__([index % count])[0]

@@ -41,6 +41,17 @@ def test_an_index_out_of_range_is_an_index_error(ds: DistilledDataset, index: in
         ds[index]
 
 
+@pytest.mark.parametrize("index", [1.5, slice(1, 3), "1", None])
+def test_what_is_no_integer_is_no_index(ds: DistilledDataset, index: object) -> None:
+    with pytest.raises(TypeError, match="integer"):
+        ds[index]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("index", [np.int64(2), np.uint8(2), torch.tensor(2)])
+def test_integers_of_numpy_and_torch_are_indices(ds: DistilledDataset, index: int) -> None:
+    assert torch.equal(ds[index][0], ds[2][0])
+
+
 def test_several_items_are_the_same_items(ds: DistilledDataset) -> None:
     for (image, label), i in zip(ds.__getitems__([3, 17, 3]), [3, 17, 3], strict=True):
         assert torch.equal(image, ds[i][0])
