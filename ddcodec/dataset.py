@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from .codecs import decode
 from .errors import UsageError
-from .loader import Batches
+from .loader import Augment, Batches, find_augmentation
 from .preprocess import Preprocess
 
 if TYPE_CHECKING:
@@ -117,6 +117,8 @@ class DistilledDataset(Dataset[Item]):
         epoch: int = 0,
         device: Device = "cpu",
         drop_last: bool = False,
+        augment: str | Augment = "none",
+        infinite: bool = False,
     ) -> Batches:
         """Return one epoch of batches, cut on ``device`` at memory speed.
 
@@ -128,6 +130,10 @@ class DistilledDataset(Dataset[Item]):
             seed, epoch: 0 or more.
             device: where the data lives and the batches appear.
             drop_last: leave out a last batch that is not full.
+            augment: changes whole batches: ``none``, ``flip``, ``flip_rotate`` and others of
+                ``distill.augment``, ``recipe`` for what the file's recipe says, or a function of
+                (images float32 (B, C, H, W), torch.Generator) that returns images.
+            infinite: go on with epoch + 1 and so on, without end.
 
         Raises:
             UsageError: an argument is out of range, or a transform is set: those work on single
@@ -147,7 +153,12 @@ class DistilledDataset(Dataset[Item]):
             seed=seed,
             epoch=epoch,
             drop_last=drop_last,
+            augment=find_augmentation(self._recipe_augmentation(augment)),
+            infinite=infinite,
         )
+
+    def _recipe_augmentation(self, augment: str | Augment) -> str | Augment:
+        return str(self.manifest.recipe["augment"]) if augment == "recipe" else augment
 
     def on(self, device: Device) -> tuple[Samples, Tensor]:
         """Return the samples and all labels (N, ...) on ``device``, moved there once."""

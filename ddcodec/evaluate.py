@@ -143,18 +143,18 @@ def test_split(ds: DistilledDataset, source: Source) -> Split:
     theirs = (source.height, source.width, source.channels)
     if ours != theirs:
         raise UsageError(
-            f"{source.name}: images are {'x'.join(map(str, theirs))} (height x width x channels), "
+            f"{source.where}: images are {'x'.join(map(str, theirs))} (height x width x channels), "
             f"the file is made for {'x'.join(map(str, ours))}; test on data of its own kind"
         )
     if len(source.classes) != len(ds.classes):
         raise UsageError(
-            f"{source.name}: has {len(source.classes)} classes, the file {len(ds.classes)}; "
+            f"{source.where}: has {len(source.classes)} classes, the file {len(ds.classes)}; "
             "test on data of its own kind"
         )
     for index, (name, other) in enumerate(zip(ds.classes, source.classes, strict=True)):
         if name != other:
             raise UsageError(
-                f"{source.name}: class {index} is '{other}', in the file it is '{name}'; "
+                f"{source.where}: class {index} is '{other}', in the file it is '{name}'; "
                 "test on data with the same classes in the same order"
             )
     return source.require_test()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count as count_from
 
 import torch
 from torch import Tensor
 
 from .codecs.base import Samples
+from .distill.augment import AUGMENTATIONS, augment
 from .distill.rng import generator
 from .errors import UsageError
+
+Augment = Callable[[Tensor, torch.Generator], Tensor]
 
 
 def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
@@ -20,8 +24,21 @@ def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(count, generator=generator(seed, "order", epoch))
 
 
+def find_augmentation(name: str | Augment) -> Augment | None:
+    """Return what ``augment`` of a loader means: None for ``none``, a function else.
+
+    Raises UsageError for a name that is not in ``distill.augment``.
+    """
+    if callable(name):
+        return name
+    if name not in AUGMENTATIONS:
+        known = ", ".join(AUGMENTATIONS)
+        raise UsageError(f"augment={name!r} is unknown; use one of {known}, or a function")
+    return None if name == "none" else lambda x, random: augment(x, name, random)
+
+
 class Batches:
-    """One epoch of (images, labels) batches, all on one device.
+    """One epoch of (images, labels) batches, or all epochs without end, all on one device.
 
     Iterating again gives the same batches again; another epoch is another object. The index of
     the whole epoch is moved to the device once, so no step waits for the host.
@@ -37,8 +54,12 @@ class Batches:
         seed: int,
         epoch: int,
         drop_last: bool,
+        augment: Augment | None = None,
+        infinite: bool = False,
     ) -> None:
         """Take samples and their labels (N, ...) on the same device.
+
+        ``augment`` maps a batch and a generator, keyed by seed, epoch and batch, to a batch.
 
         Raises UsageError for a batch size under 1, a negative seed or a negative epoch.
         """
@@ -53,19 +74,32 @@ class Batches:
         self._labels = labels
         self._batch_size = batch_size
         self._order = (shuffle, seed, epoch)
+        self._augment = augment
+        self._infinite = infinite
         count = len(samples)
         self._used = count - count % batch_size if drop_last else count
 
     def __len__(self) -> int:
-        """Return the number of batches."""
+        """Return the number of batches; raises TypeError where they have no end."""
+        if self._infinite:
+            raise TypeError("infinite batches have no length")
         return -(-self._used // self._batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Give images float32 (B, C, H, W) and their labels (B, ...); the last B may be less."""
         shuffle, seed, epoch = self._order
+        if self._infinite and self._used == 0:
+            raise UsageError("drop_last leaves no batch; take smaller batches")
+        for number in count_from(epoch) if self._infinite else (epoch,):
+            yield from self._one_epoch(shuffle, seed, number)
+
+    def _one_epoch(self, shuffle: bool, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         count = len(self._samples)
         order = epoch_order(count, seed, epoch) if shuffle else torch.arange(count)
         order = order.to(self._labels.device)
         for start in range(0, self._used, self._batch_size):
             index = order[start : start + self._batch_size]
-            yield self._samples.gather(index), self._labels.index_select(0, index)
+            images = self._samples.gather(index)
+            if self._augment is not None:
+                images = self._augment(images, generator(seed, "augment", epoch, start))
+            yield images, self._labels.index_select(0, index)

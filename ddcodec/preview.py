@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -177,7 +178,8 @@ def draw_examples(
     """Return a row of patches, each over bars of the largest shares of its label."""
     gap = 24
     side = (INNER - gap * (EXAMPLES - 1)) // EXAMPLES
-    images = np.stack([image.numpy() for image, _ in ds.__getitems__(shown)])
+    # The file's own patches: items of the data set may be transformed.
+    images = ds.on("cpu")[0].gather(torch.tensor(shown)).numpy()
     unit = to_unit_range(images, ds.manifest.image["preprocessing"])
     pictures = [enlarge(to_picture(image, low, high), side, side) for image in unit]
     tallest = max(picture.height for picture in pictures)

@@ -17,8 +17,10 @@ parser = argparse.ArgumentParser(description="Distil a folder of images into one
 parser.add_argument("folder", help="images, one folder a class, under train/ and test/")
 parser.add_argument("--ipc", type=float, default=1.0, help="budget in images per class")
 parser.add_argument("--time", type=float, default=60.0, help="seconds of distillation")
+parser.add_argument("--steps", type=int, help="steps of distillation instead, to repeat exactly")
 parser.add_argument("-o", "--out", help="file to write (default: FOLDER.ddset)")
 args = parser.parse_args()
+effort = {"time": args.time} if args.steps is None else {"steps": args.steps}
 out = Path(args.out or f"{Path(args.folder).resolve().name}.ddset")
 
 try:
@@ -26,7 +28,7 @@ try:
     images = source.train.images
     print(f"{len(images)} images of {len(source.classes)} classes, {images.nbytes:,} bytes")
 
-    ddcodec.encode(source, ipc=args.ipc, out=out, time=args.time, overwrite=True)
+    ddcodec.encode(source, ipc=args.ipc, out=out, **effort, overwrite=True)
     facts = ddcodec.info(out)
     print(f"{out}: {facts['pixels']} pixels, {facts['bytes']['total']:,} bytes")
     assert ddcodec.verify(out) == []

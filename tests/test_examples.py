@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_encode_your_images(folder: Path, tmp_path: Path) -> None:
-    done = run("encode_your_images.py", "photos", "--time", 1, cwd=tmp_path)
+    done = run("encode_your_images.py", "photos", "--steps", 4, cwd=tmp_path)
     assert done.stderr == ""
     assert "24 images of 3 classes" in done.stdout
     assert percent(done.stdout.splitlines()[-1]) > 80  # chance is 33

@@ -77,3 +77,38 @@ def test_arguments_out_of_range_are_named(
 ) -> None:
     with pytest.raises(UsageError, match=words):
         ds.batches(**arguments)
+
+
+def test_augmented_batches_are_reproducible_and_keep_labels(ds: DistilledDataset) -> None:
+    plain = list(ds.batches(7, seed=1))
+    flipped = list(ds.batches(7, seed=1, augment="flip_rotate"))
+    again = list(ds.batches(7, seed=1, augment="flip_rotate"))
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(flipped, again, strict=True))
+    assert all(torch.equal(a[1], b[1]) for a, b in zip(plain, flipped, strict=True))
+    assert any(not torch.equal(a[0], b[0]) for a, b in zip(plain, flipped, strict=True))
+    other = next(iter(ds.batches(18, shuffle=False, epoch=1, augment="flip_rotate")))
+    assert not torch.equal(
+        other[0], next(iter(ds.batches(18, shuffle=False, augment="flip_rotate")))[0]
+    )
+
+
+def test_an_augmentation_may_be_a_function_or_that_of_the_recipe(ds: DistilledDataset) -> None:
+    plain = next(iter(ds.batches(5)))[0]
+    negative = next(iter(ds.batches(5, augment=lambda x, random: -x)))[0]
+    assert torch.equal(negative, -plain)
+    assert ds.manifest.recipe["augment"] == "none"
+    assert torch.equal(next(iter(ds.batches(5, augment="recipe")))[0], plain)
+    with pytest.raises(UsageError, match="'sharpen' is unknown"):
+        ds.batches(5, augment="sharpen")
+
+
+def test_infinite_batches_are_the_epochs_one_after_the_other(ds: DistilledDataset) -> None:
+    endless = ds.batches(7, seed=4, epoch=2, infinite=True)
+    with pytest.raises(TypeError, match="no length"):
+        len(endless)
+    expected = [batch for epoch in (2, 3, 4) for batch in ds.batches(7, seed=4, epoch=epoch)]
+    for (x, y), (a, b) in zip(endless, expected, strict=False):
+        assert torch.equal(x, a)
+        assert torch.equal(y, b)
+    with pytest.raises(UsageError, match="leaves no batch"):
+        next(iter(ds.batches(100, drop_last=True, infinite=True)))

@@ -36,15 +36,21 @@ class Source:
         name: as shown to people and recorded in files; never a path with folders.
         classes: names in label order, distinct and not empty.
         splits: how to read ``train`` and, where there is one, ``test``.
+        where: the path that messages name; by default ``name``.
     """
 
     def __init__(
-        self, name: str, classes: tuple[str, ...], splits: Mapping[str, Callable[[], Split]]
+        self,
+        name: str,
+        classes: tuple[str, ...],
+        splits: Mapping[str, Callable[[], Split]],
+        where: str | os.PathLike[str] | None = None,
     ) -> None:
         self.name = name
         self.classes = classes
+        self.where = name if where is None else os.fspath(where)
         self._splits = splits
-        _check_names(name, classes)
+        _check_names(self.where, name, classes)
 
     @cached_property
     def train(self) -> Split:
@@ -53,7 +59,7 @@ class Source:
         counts = np.bincount(split.labels, minlength=len(self.classes))
         if (counts == 0).any():
             empty = self.classes[int(np.argmin(counts))]
-            raise SourceError(f"{self.name}: class '{empty}' has no training image; add some")
+            raise SourceError(f"{self.where}: class '{empty}' has no training image; add some")
         self._check_alike(split, self.__dict__.get("test"))
         return split
 
@@ -71,7 +77,7 @@ class Source:
         test = self.test
         if test is None:
             raise SourceError(
-                f"{self.name}: has no test split; add a test folder, test-*.parquet files, or "
+                f"{self.where}: has no test split; add a test folder, test-*.parquet files, or "
                 "the arrays test_images and test_labels"
             )
         return test
@@ -106,11 +112,13 @@ class Source:
         return h.hexdigest()
 
     def _read(self, name: str) -> Split:
-        where = f"{self.name} ({name})"
+        where = f"{self.where} ({name})"
         try:
             split = self._splits[name]()
         except OSError as error:
-            raise SourceError(f"{where}: cannot be read: {error}") from None
+            raise SourceError(f"{where}: cannot be read: {' '.join(str(error).split())}") from None
+        except MemoryError:
+            raise SourceError(f"{where}: is larger than the memory; use fewer images") from None
         check_split(split, len(self.classes), where)
         return split
 
@@ -120,7 +128,7 @@ class Source:
         ours, theirs = train.images.shape[1:], test.images.shape[1:]
         if ours != theirs:
             raise SourceError(
-                f"{self.name}: test images are {shape_text(theirs)}, training images "
+                f"{self.where}: test images are {shape_text(theirs)}, training images "
                 f"{shape_text(ours)} (height x width x channels); make them alike"
             )
 
@@ -168,6 +176,28 @@ def numbered_classes(labels: NDArray[Any], where: str) -> tuple[str, ...]:
     return tuple(str(i) for i in range(top + 1))
 
 
+def one_line(error: BaseException) -> str:
+    """Return what an error of the system or of a library says, without line breaks."""
+    said = " ".join(str(getattr(error, "strerror", None) or error).split())
+    return said or type(error).__name__
+
+
+def require_memory(size: int, where: str) -> None:
+    """Raise SourceError, beginning with ``where``, if ``size`` bytes exceed the machine's memory.
+
+    An operating system may promise such memory and kill the process when it is used.
+    """
+    try:
+        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return  # a system that does not tell
+    if size > there > 0:
+        raise SourceError(
+            f"{where}: needs {size / 2**30:,.1f} GiB of memory, this machine has "
+            f"{there / 2**30:,.1f}; use fewer or smaller images"
+        )
+
+
 def path_name(path: Path) -> str:
     """Return the last part of a path, also of ``.`` and ``..``; links are not followed."""
     return Path(os.path.abspath(path)).name or "root"  # noqa: PTH100 (resolve follows links)
@@ -178,20 +208,20 @@ def shape_text(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "()"
 
 
-def _check_names(source: str, classes: tuple[str, ...]) -> None:
+def _check_names(where: str, source: str, classes: tuple[str, ...]) -> None:
     for name in (source, *classes):
         try:
             name.encode("utf-8")
         except UnicodeEncodeError:
-            raise SourceError(f"{source!r}: the name {name!r} is not UTF-8; rename it") from None
+            raise SourceError(f"{where!r}: the name {name!r} is not UTF-8; rename it") from None
         # A file could not hold it; better said now than after the work.
         if name and not is_text(name):
             raise SourceError(
-                f"{source[:60]!r}: the name {shown(name)} has more than 200 characters, or "
+                f"{where[:60]!r}: the name {shown(name)} has more than 200 characters, or "
                 "characters that do not show; rename it"
             )
     if "" in classes:
-        raise SourceError(f"{source}: class {classes.index('')} has an empty name; give it one")
+        raise SourceError(f"{where}: class {classes.index('')} has an empty name; give it one")
     if len(set(classes)) != len(classes):
         twice = next(name for i, name in enumerate(classes) if name in classes[:i])
-        raise SourceError(f"{source}: two classes are named '{twice}'; rename one")
+        raise SourceError(f"{where}: two classes are named '{twice}'; rename one")

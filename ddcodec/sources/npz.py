@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SourceError
-from .base import Source, Split, check_split, numbered_classes, path_name, shape_text
+from .base import (
+    Source,
+    Split,
+    check_split,
+    numbered_classes,
+    one_line,
+    path_name,
+    require_memory,
+    shape_text,
+)
+
+# Pixels of real images pack a few times; what unpacks so much further is made to fill a memory.
+BOMB_BYTES, BOMB_RATIO = 1 << 28, 300
 
 # All that numpy and zipfile raise for broken, encrypted or oddly packed members.
 UNREADABLE = (
@@ -31,8 +44,8 @@ UNREADABLE = (
 def load(path: Path) -> Source:
     """Return the source in ``path``: images uint8 (N, H, W) or (N, H, W, C), labels integers (N,).
 
-    Without ``class_names``, strings (n,), the classes are called by their numbers. Pickled arrays
-    are refused.
+    Without ``class_names``, strings (n,), the classes are called by their numbers. The source is
+    called like the file, without ``.npz``. Pickled arrays are refused.
     """
     keys = _keys(path)
     for key in ("train_images", "train_labels"):
@@ -47,7 +60,8 @@ def load(path: Path) -> Source:
         splits.add("test")
     classes = _classes(path, "class_names" in keys)
     readers = {name: partial(_split, path, name, len(classes)) for name in sorted(splits)}
-    return Source(path_name(path), classes, readers)
+    name = path_name(path)
+    return Source(name[: -len(path.suffix)], classes, readers, where=path)
 
 
 def _classes(path: Path, named: bool) -> tuple[str, ...]:
@@ -91,20 +105,35 @@ def _keys(path: Path) -> set[str]:
         raise SourceError(f"{path}: is not an .npz file; write one with numpy.savez")
     try:
         with zipfile.ZipFile(path) as archive:
-            return {name.removesuffix(".npy") for name in archive.namelist()}
+            return {n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy")}
     except UNREADABLE:
         raise SourceError(f"{path}: cannot be read as an .npz file") from None
 
 
 def _array(path: Path, name: str) -> NDArray[Any]:
+    where = f"{path}: array '{name}'"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            array = file[name]
+        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
+            _check_size(archive.getinfo(f"{name}.npy"), member, where)
+            member.seek(0)
+            array: NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
     except UNREADABLE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if "allow_pickle" in reason:
-            reason = "it holds Python objects; save numbers, and strings as numpy.array([...])"
-        raise SourceError(f"{path}: array '{name}' cannot be read: {reason}") from None
-    if not isinstance(array, np.ndarray):
-        raise SourceError(f"{path}: '{name}' is no numpy array; write it with numpy.savez")
+        raise SourceError(f"{where} cannot be read: {one_line(error)}") from None
     return array
+
+
+def _check_size(packed: zipfile.ZipInfo, member: IO[bytes], where: str) -> None:
+    """Refuse an array before anything of its size is allocated."""
+    form = np.lib.format
+    header = form.read_array_header_1_0
+    if form.read_magic(member) != (1, 0):
+        header = form.read_array_header_2_0
+    shape, _, dtype = header(member)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects; save numbers, and strings as numpy.array([...])")
+    size = math.prod(shape) * dtype.itemsize
+    if size != packed.file_size - member.tell():
+        raise ValueError(f"{dtype} {shape_text(shape)} is {size} bytes, it holds another number")
+    if size > BOMB_BYTES and size > BOMB_RATIO * packed.compress_size:
+        raise ValueError(f"{packed.compress_size} bytes unpack to {size}, which no images do")
+    require_memory(size, where)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from ddcodec import sources
 from ddcodec.errors import SourceError
+from ddcodec.sources import npz
 
 IMAGES = np.random.default_rng(5).integers(0, 256, (6, 4, 3), np.uint8)
 LABELS = np.array([0, 1, 2, 0, 1, 2])
@@ -54,7 +56,7 @@ def test_arrays_come_back_as_they_were_saved(
 
 def test_a_source_is_called_by_its_file_and_its_class_names(tmp_path: Path) -> None:
     source = sources.load(save(tmp_path))
-    assert source.name == "toy.npz"
+    assert source.name == "toy"
     assert source.classes == ("ant", "bee", "cat")
     assert source.require_test().labels.tolist() == [0, 1]
 
@@ -122,6 +124,50 @@ def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(SourceError, match=r"toy\.npz: .*npz file"):
         sources.load(path)
+
+
+def write_member(path: Path, header: str, content: bytes) -> Path:
+    """A file whose train_images say ``header`` of ``content``."""
+    raw = header.encode().ljust(117) + b"\n"
+    with zipfile.ZipFile(save(path), "r") as good:
+        rest = {n: good.read(n) for n in good.namelist() if n != "train_images.npy"}
+    with zipfile.ZipFile(path / "toy.npz", "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in rest.items():
+            file.writestr(name, data)
+        start = b"\x93NUMPY\x01\x00" + len(raw).to_bytes(2, "little")
+        file.writestr("train_images.npy", start + raw + content)
+    return path / "toy.npz"
+
+
+def test_an_array_is_refused_for_its_size_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError("read")
+
+    header = "{{'descr': '|u1', 'fortran_order': False, 'shape': {}, }}"
+    huge = write_member(tmp_path, header.format((1 << 20, 1 << 20, 64)), bytes(64))
+    source = sources.load(huge)
+    monkeypatch.setattr(np.lib.format, "read_array", never)
+    with pytest.raises(SourceError, match=r"toy\.npz: array 'train_images' .* is 7\d+ bytes"):
+        _ = source.train
+
+
+def test_what_unpacks_without_measure_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(npz, "BOMB_BYTES", 1 << 20)
+    path = save(tmp_path, train_images=np.zeros((6, 1000, 1000), np.uint8))
+    with pytest.raises(SourceError, match=r"array 'train_images' .*\d+ bytes unpack to 6000000"):
+        _ = sources.load(path).train
+
+
+def test_more_than_the_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sysconf", lambda name: 1 if name == "SC_PHYS_PAGES" else 64)
+    with pytest.raises(SourceError, match=r"'train_images': needs 0\.0 GiB of memory, this"):
+        _ = sources.load(save(tmp_path)).train
 
 
 def test_a_single_array_is_refused(tmp_path: Path) -> None:
