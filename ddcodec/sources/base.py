@@ -217,7 +217,7 @@ def _check_names(where: str, source: str, classes: tuple[str, ...]) -> None:
         # A file could not hold it; better said now than after the work.
         if name and not is_text(name):
             raise SourceError(
-                f"{where[:60]!r}: the name {shown(name)} has more than 200 characters, or "
+                f"{where[:300]!r}: the name {shown(name)} has more than 200 characters, or "
                 "characters that do not show; rename it"
             )
     if "" in classes:

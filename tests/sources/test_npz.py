@@ -162,9 +162,7 @@ def test_what_unpacks_without_measure_is_refused(
         _ = sources.load(path).train
 
 
-def test_more_than_the_memory_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_than_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sysconf", lambda name: 1 if name == "SC_PHYS_PAGES" else 64)
     with pytest.raises(SourceError, match=r"'train_images': needs 0\.0 GiB of memory, this"):
         _ = sources.load(save(tmp_path)).train
