@@ -1,11 +1,14 @@
 """The ``.ddset`` format: bytes to manifest and named arrays, and back. No torch here."""
 
-from .container import DDSetFile, Sizes, read, read_manifest, restate, to_bytes, write
+from .chunks import ChunkReader
+from .container import DDSetFile, read, read_manifest, restate, to_bytes, write
+from .header import Sizes
 from .manifest import Manifest, TensorSpec
 from .payload import Storage, dequantise, quantise
 from .verify import Finding, verify
 
 __all__ = [
+    "ChunkReader",
     "DDSetFile",
     "Finding",
     "Manifest",

@@ -96,11 +96,17 @@ def encode_tensor(array: Array, storage: Storage) -> tuple[TensorSpec, list[Arra
     return spec, pieces, digest(array)
 
 
-def piece_shapes(spec: TensorSpec) -> list[tuple[int, ...]]:
-    """Return the logical shape of each stored piece."""
+def count_pieces(spec: TensorSpec) -> int:
+    """Return in how many pieces a tensor is stored."""
+    return 1 if spec.chunk is None else -(-spec.shape[0] // spec.chunk)
+
+
+def rows_of(spec: TensorSpec, i: int) -> tuple[int, int]:
+    """Return (begin, end), the indices of axis 0 in piece ``i``; raises IndexError."""
+    if not 0 <= i < count_pieces(spec):
+        raise IndexError(f"a tensor of {count_pieces(spec)} pieces has no piece {i}")
     step = spec.chunk or spec.shape[0]
-    rows = range(0, spec.shape[0], step)
-    return [(min(step, spec.shape[0] - i), *spec.shape[1:]) for i in rows]
+    return i * step, min((i + 1) * step, spec.shape[0])
 
 
 def decode_tensor(name: str, spec: TensorSpec, pieces: list[memoryview], limits: Limits) -> Array:
@@ -108,18 +114,18 @@ def decode_tensor(name: str, spec: TensorSpec, pieces: list[memoryview], limits:
 
     Raises InvalidFile for damaged payloads, symbols out of range and values that are not finite.
     """
-    rows = piece_shapes(spec)
     parts = [
-        decode_piece(name, spec, piece, shape, limits)
-        for piece, shape in zip(pieces, rows, strict=True)
+        decode_piece(name, spec, piece, rows_of(spec, i), limits) for i, piece in enumerate(pieces)
     ]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def decode_piece(
-    name: str, spec: TensorSpec, piece: memoryview, shape: tuple[int, ...], limits: Limits
+    name: str, spec: TensorSpec, piece: memoryview, rows: tuple[int, int], limits: Limits
 ) -> Array:
-    """Return one piece of a tensor, of the given logical shape, from its stored bytes."""
+    """Return indices ``rows`` (begin, end) of axis 0 of a tensor from the bytes stored for them."""
+    begin, end = rows
+    shape = (end - begin, *spec.shape[1:])
     stored_dtype = np.dtype("uint8" if spec.quantiser else spec.dtype).newbyteorder("<")
     size = math.prod(shape) * stored_dtype.itemsize
     raw = _decompress(name, piece, size, limits) if spec.coder == "zstd" else bytes(piece)
@@ -130,10 +136,16 @@ def decode_piece(
     else:
         if int(symbols.max()) >= 2 ** int(spec.quantiser["bits"]):
             raise InvalidFile(f"tensor '{name}': a symbol is out of range", "DDS-E022")
-        array = dequantise(symbols, spec.quantiser)
+        array = dequantise(symbols, _quantiser_of(spec.quantiser, begin, end))
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InvalidFile(f"tensor '{name}': a value is not finite", "DDS-E023")
     return array
+
+
+def _quantiser_of(quantiser: dict[str, Any], begin: int, end: int) -> dict[str, Any]:
+    if len(quantiser["scale"]) == 1:
+        return quantiser
+    return {**quantiser, **{key: quantiser[key][begin:end] for key in ("offset", "scale")}}
 
 
 def digest(array: Array) -> bytes:

@@ -15,10 +15,11 @@ from ddcodec.errors import InvalidFile, LimitExceeded, UsageError
 from ddcodec.format.manifest import TensorSpec
 from ddcodec.format.payload import (
     Storage,
+    count_pieces,
     decode_tensor,
     dequantise,
+    digest,
     encode_tensor,
-    piece_shapes,
     quantise,
 )
 from ddcodec.limits import Limits
@@ -43,16 +44,23 @@ def test_the_error_of_a_quantiser_is_half_a_level(
     assert (np.abs(dequantise(symbols, spec) - x) <= 0.501 * scale + slack).all()
 
 
-@given(FLOATS, st.sampled_from([None, 2, 5, 8]), st.sampled_from(["raw", "zstd"]), st.booleans())
+@given(
+    FLOATS,
+    st.sampled_from([None, 2, 5, 8]),
+    st.booleans(),
+    st.sampled_from(["raw", "zstd"]),
+    st.sampled_from([None, 1, 2, 4]),
+)
 def test_a_tensor_comes_back_as_its_digest_says(
-    x: np.ndarray, bits: int | None, coder: str, chunked: bool
+    x: np.ndarray, bits: int | None, per_channel: bool, coder: str, chunk: int | None
 ) -> None:
-    storage = Storage(bits=bits, coder=coder, chunk=1 if chunked else None)
-    spec, pieces, _ = encode_tensor(x, storage)
-    assert len(pieces) == (len(x) if chunked else 1) == len(piece_shapes(spec))
+    chunk = None if chunk is None else min(chunk, len(x))
+    spec, pieces, expected = encode_tensor(x, Storage(bits, per_channel, coder, chunk))
+    assert len(pieces) == count_pieces(spec) == -(-len(x) // (chunk or len(x)))
     found = decode_tensor("x", spec, [memoryview(p.tobytes()) for p in pieces], Limits())
     assert found.shape == x.shape
     assert found.dtype == np.float32
+    assert digest(found) == expected
     if bits is None:
         assert np.array_equal(found, x)
 

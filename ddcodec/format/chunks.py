@@ -1,0 +1,163 @@
+"""Reading a file piece by piece: the header at opening, each piece when it is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+from ..errors import InvalidFile, SourceError
+from ..limits import Limits
+from .header import Header, Sizes, length_of, parse, stored_name
+from .manifest import Manifest
+from .opening import AT_ONCE, is_regular, read_at, reading
+from .payload import Array, decode_piece, digest, little_endian, rows_of
+from .rules import check_values
+
+
+def read_header(file: BinaryIO, limits: Limits, streamed: bool = False) -> Header:
+    """Return the checked header of an open file; nothing else is read (see ``header.parse``)."""
+    total = os.fstat(file.fileno()).st_size
+    length = length_of(read_at(file, 0, min(8, total)), total, limits)
+    return parse(read_at(file, 8, length), total, limits, streamed)
+
+
+class ChunkReader:
+    """Decoded chunks of a file's tensors, one by one; the file may be larger than memory.
+
+    Opening reads the header alone. Every ``read`` takes its bytes from the file again, so memory
+    is bounded by the chunks that callers hold, and threads may read at the same time. With
+    ``check`` each chunk is compared with its digest in the manifest. A tensor stored in one piece
+    has none of its own: its first read passes once over all tensors (``check_content``). Manifest
+    and chunks are covered together by the content digest alone, so call ``check_content`` where
+    the manifest must be beyond doubt and the time of one pass is there.
+
+    A reader can be sent to another process by its path; it cannot be pickled itself.
+
+    Attributes:
+        path: of the file.
+        manifest: with its defaults filled in.
+        sizes: of header, tensors and file, in bytes.
+
+    Raises:
+        InvalidFile, LimitExceeded: a rule is broken; ``limits.decoded_bytes`` bounds one chunk
+            here, and the size of the file is not bounded. Unsupported: a later version.
+        SourceError: the file cannot be opened or read.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, check: bool = True, limits: Limits = Limits()
+    ) -> None:
+        self.path = Path(path)
+        self._check, self._limits = check, limits
+        self._lock = threading.Lock()
+        self._content_checked = False
+        with reading(self.path):
+            self._file = self.path.open("rb")
+            try:
+                if not is_regular(self._file):
+                    raise SourceError(f"{self.path}: chunks are read from regular files alone")
+                self._header = read_header(self._file, limits, streamed=True)
+            except BaseException:
+                self._file.close()
+                raise
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the file says about itself."""
+        return self._header.manifest
+
+    @property
+    def sizes(self) -> Sizes:
+        """Bytes of header, tensors and file."""
+        return self._header.sizes
+
+    def chunks(self, name: str) -> int:
+        """Return the number of chunks of a tensor; 1 where it is stored in one piece."""
+        return len(self.manifest.tensors[name].digests or (None,))
+
+    def rows(self, name: str, i: int) -> tuple[int, int]:
+        """Return (begin, end): the indices of axis 0 that chunk ``i`` holds."""
+        return rows_of(self.manifest.tensors[name], i)
+
+    def read(self, name: str, i: int) -> Array:
+        """Return chunk ``i`` of a tensor, decoded: dtype of the tensor, shape (end - begin, ...).
+
+        Raises KeyError and IndexError for a tensor or chunk that is not there, InvalidFile for
+        damage, SourceError where the file cannot be read or was closed.
+        """
+        if self._check and self.manifest.tensors[name].digests is None:
+            self.check_content()
+        array = self._decode(name, i)
+        check_values(self.manifest, {name: array})
+        return array
+
+    def check_content(self) -> None:
+        """Decode every chunk once and compare all digests of decoded values; raises InvalidFile.
+
+        Holds one chunk at a time. After a first success it returns at once.
+        """
+        with self._lock:
+            if self._content_checked:
+                return
+            digests = {}
+            for name in self.manifest.tensors:
+                whole = hashlib.sha256()
+                for i in range(self.chunks(name)):
+                    array = self._decode(name, i)
+                    check_values(self.manifest, {name: array})
+                    whole.update(little_endian(array))
+                digests[name] = whole.digest()
+            if self.manifest.content(digests) != self.manifest.content_digest:
+                raise InvalidFile(
+                    "the content digest does not match manifest and tensors", "DDS-E032"
+                )
+            self._content_checked = True
+
+    def check_data(self) -> None:
+        """Compare the digest of the stored bytes, 64 MiB at a time; raises InvalidFile."""
+        h, position = hashlib.sha256(), self.sizes.header
+        with reading(self.path):
+            while position < self.sizes.total:
+                size = min(AT_ONCE, self.sizes.total - position)
+                h.update(read_at(self._open(), position, size))
+                position += size
+        if h.hexdigest()[:16] != self.manifest.data_digest:
+            raise InvalidFile("tensor data: the digest does not match", "DDS-E030")
+
+    def close(self) -> None:
+        """Close the file; reading after it raises SourceError."""
+        self._file.close()
+
+    def __enter__(self) -> ChunkReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _decode(self, name: str, i: int) -> Array:
+        spec = self.manifest.tensors[name]
+        rows = rows_of(spec, i)
+        entry = self._header.entries[stored_name(name, spec, i)]
+        with reading(self.path):
+            begin = self.sizes.header + entry.begin
+            stored = memoryview(read_at(self._open(), begin, entry.end - entry.begin))
+        array = decode_piece(name, spec, stored, rows, self._limits)
+        if self._check and spec.digests is not None and digest(array).hex() != spec.digests[i]:
+            raise InvalidFile(
+                f"tensor '{name}': the digest of chunk {i} does not match", "DDS-E031"
+            )
+        return array
+
+    def _open(self) -> BinaryIO:
+        if self._file.closed:
+            raise SourceError(f"{self.path}: was closed")
+        return self._file

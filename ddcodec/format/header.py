@@ -1,0 +1,202 @@
+"""The header of a file: where every stored tensor lies, and the manifest. Read without the data."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import InvalidFile, LimitExceeded
+from ..limits import Limits
+from . import strict_json
+from .manifest import DTYPES, Manifest, TensorSpec, as_unsupported_if_later, shown
+from .payload import count_pieces, rows_of
+from .rules import check_manifest
+
+TAGS = {"uint8": "U8", "int32": "I32", "int64": "I64", "float16": "F16", "float32": "F32"}
+_SIZES = {"U8": 1, "I32": 4, "I64": 8, "F16": 2, "F32": 4}
+_STORED_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}(\.(0|[1-9][0-9]{0,8}))?")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes of a file: ``header`` (length field, safetensors header, padding), each tensor, all."""
+
+    header: int
+    tensors: dict[str, int]
+    total: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One stored tensor: its safetensors dtype, shape, and place in the stored data."""
+
+    tag: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Header:
+    """A header that was checked.
+
+    Attributes:
+        manifest: with its defaults filled in.
+        entries: by stored name; positions count from ``sizes.header``, where the data begin.
+        sizes: of the whole file.
+    """
+
+    manifest: Manifest
+    entries: dict[str, Entry]
+    sizes: Sizes
+
+    def pieces(self, name: str) -> list[Entry]:
+        """Return the stored pieces of a tensor, in order."""
+        spec = self.manifest.tensors[name]
+        return [self.entries[stored_name(name, spec, i)] for i in range(count_pieces(spec))]
+
+
+def length_of(first: bytes | memoryview, total: int, limits: Limits) -> int:
+    """Return the header's length, from the first 8 bytes of a file of ``total`` bytes."""
+    if len(first) < 8:
+        raise InvalidFile(f"{total} bytes cannot be a .ddset file", "DDS-E001")
+    length = int.from_bytes(first[:8], "little")
+    if not 2 <= length <= total - 8:
+        raise InvalidFile("not a .ddset file, or one cut short in its header", "DDS-E002")
+    if length > limits.header_bytes:
+        raise LimitExceeded(
+            f"header of {length} bytes, the limit is {limits.header_bytes}", "DDS-E002"
+        )
+    return length
+
+
+def parse(raw: bytes, total: int, limits: Limits, streamed: bool = False) -> Header:
+    """Parse and check a header.
+
+    Args:
+        raw: the header, without the eight bytes of its length.
+        total: size of the whole file in bytes.
+        limits: caps; ``decoded_bytes`` bounds all tensors together, or, where ``streamed``, each
+            stored piece.
+        streamed: pieces will be decoded one by one.
+
+    Raises:
+        InvalidFile, LimitExceeded: a rule is broken (``code``). Unsupported: a later version.
+    """
+    if not raw.startswith(b"{"):
+        raise InvalidFile("header: does not begin with '{'", "DDS-E003")
+    header = strict_json.loads(raw.rstrip(b" "), limits.nesting)
+    if not isinstance(header, dict):
+        raise InvalidFile("header: not a JSON object", "DDS-E003")
+    metadata = header.pop("__metadata__", None)
+    if not isinstance(metadata, dict) or set(metadata) != {"ddset"}:
+        raise InvalidFile("metadata: must hold the one key 'ddset'", "DDS-E005")
+    if not isinstance(metadata["ddset"], str):
+        raise InvalidFile("metadata: 'ddset' must be a string", "DDS-E005")
+    if len(header) > limits.tensors:
+        raise LimitExceeded(f"{len(header)} tensors, the limit is {limits.tensors}", "DDS-E040")
+    entries = {name: _entry(name, value, limits) for name, value in header.items()}
+    _check_layout(entries, total - 8 - len(raw))
+    text = metadata["ddset"]
+    value = strict_json.loads(text.encode("utf-8"), limits.nesting)
+    manifest = Manifest.from_json(value, limits)
+    if manifest.to_json() != text or build(entries, text) != raw:
+        raise InvalidFile("header: not in canonical form", "DDS-E004")
+    _check_sizes(manifest, limits, streamed)
+    with as_unsupported_if_later(manifest.minor):
+        _check_stored(entries, manifest)
+        check_manifest(manifest, limits)
+    whole = Header(manifest, entries, Sizes(8 + len(raw), {}, total))
+    for name in manifest.tensors:
+        whole.sizes.tensors[name] = sum(e.end - e.begin for e in whole.pieces(name))
+    return whole
+
+
+def build(entries: Mapping[str, Entry], manifest: str) -> bytes:
+    """Return the header's bytes in canonical form, padded so that the data begin aligned."""
+    body: dict[str, Any] = {"__metadata__": {"ddset": manifest}}
+    for name, e in entries.items():
+        body[name] = {"dtype": e.tag, "shape": list(e.shape), "data_offsets": [e.begin, e.end]}
+    text = strict_json.dumps(body).encode("utf-8")
+    return text + b" " * (-len(text) % 8)
+
+
+def stored_name(name: str, spec: TensorSpec, i: int) -> str:
+    """Return the name under which piece ``i`` of a tensor is stored."""
+    return name if spec.chunk is None else f"{name}.{i}"
+
+
+def _entry(name: str, value: Any, limits: Limits) -> Entry:
+    def fail(why: str) -> InvalidFile:
+        return InvalidFile(f"tensor {shown(name)}: {why}", "DDS-E006")
+
+    if not _STORED_NAME.fullmatch(name):
+        raise InvalidFile(f"tensor name {shown(name)} is not allowed", "DDS-E008")
+    if not isinstance(value, dict) or set(value) != {"dtype", "shape", "data_offsets"}:
+        raise fail("needs dtype, shape and data_offsets, and nothing else")
+    tag, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
+    if not isinstance(tag, str) or tag not in _SIZES:
+        raise fail("unknown dtype")
+    if not isinstance(shape, list) or not all(type(s) is int and s > 0 for s in shape):
+        raise fail("shape must be positive integers")
+    if not 1 <= len(shape) <= limits.dimensions:
+        raise LimitExceeded(f"tensor '{name}': {len(shape)} dimensions", "DDS-E040")
+    if (
+        not isinstance(offsets, list)
+        or len(offsets) != 2
+        or not all(type(o) is int and o >= 0 for o in offsets)
+    ):
+        raise fail("data_offsets must be two positions")
+    if offsets[1] - offsets[0] != _SIZES[tag] * math.prod(shape):
+        raise fail("its bytes do not fit its shape")
+    return Entry(tag, tuple(shape), offsets[0], offsets[1])
+
+
+def _check_layout(entries: Mapping[str, Entry], size: int) -> None:
+    position = 0
+    for entry in sorted(entries.values(), key=lambda e: e.begin):
+        if entry.begin != position:
+            raise InvalidFile("tensor data: an overlap or a hole", "DDS-E007")
+        position = entry.end
+    if position != size:
+        what = "cut short" if position > size else "followed by other bytes"
+        raise InvalidFile(f"tensor data: {what}", "DDS-E007")
+
+
+def _check_sizes(manifest: Manifest, limits: Limits, streamed: bool) -> None:
+    total = 0
+    for name, spec in manifest.tensors.items():
+        rows = spec.chunk if streamed and spec.chunk is not None else spec.shape[0]
+        size = DTYPES[spec.dtype] * rows * math.prod(spec.shape[1:])
+        if size > limits.decoded_bytes:
+            raise LimitExceeded(f"tensor '{name}': decodes to {size} bytes", "DDS-E040")
+        if len(spec.digests or ()) > limits.tensors:
+            raise LimitExceeded(f"tensor '{name}': too many chunks", "DDS-E040")
+        total += size
+    if total > limits.decoded_bytes and not streamed:
+        raise LimitExceeded("the tensors decode to more than the limit", "DDS-E040")
+
+
+def _check_stored(entries: Mapping[str, Entry], manifest: Manifest) -> None:
+    expected: dict[str, tuple[str, tuple[int, ...]] | None] = {}
+    for name, spec in manifest.tensors.items():
+        tag = "U8" if spec.quantiser else TAGS[spec.dtype]
+        for i in range(count_pieces(spec)):
+            begin, end = rows_of(spec, i)
+            plain = (tag, (end - begin, *spec.shape[1:]))
+            expected[stored_name(name, spec, i)] = None if spec.coder == "zstd" else plain
+    if set(expected) != set(entries):
+        odd = sorted(set(expected) ^ set(entries))[0]
+        raise InvalidFile(f"tensor {shown(odd)}: stored and listed tensors differ", "DDS-E013")
+    for name, place in expected.items():
+        entry = entries[name]
+        fits = (
+            (entry.tag, entry.shape) == place
+            if place is not None
+            else entry.tag == "U8" and len(entry.shape) == 1
+        )
+        if not fits:
+            raise InvalidFile(f"tensor '{name}': stored with another dtype or shape", "DDS-E013")
