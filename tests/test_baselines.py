@@ -154,6 +154,13 @@ def test_several_means_find_the_clusters() -> None:
     assert found == {((0.0, 1.0), (50.667, 51.0))}
 
 
+def test_means_begin_anew_for_each_student() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (2, 30, 4, 4, 1), dtype=np.uint8)
+    means = [class_means(list(noise), 5, (0, student), CPU).tobytes() for student in (0, 0, 1)]
+    assert means[0] == means[1]
+    assert means[0] != means[2]
+
+
 def test_as_many_means_as_points_are_the_points() -> None:
     points = torch.arange(12.0).reshape(6, 2) ** 2
     centres = k_means(points, 6, generator(0, "test"))

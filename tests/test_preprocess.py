@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ddcodec import Unsupported, UsageError
+from ddcodec import Unsupported, UsageError, preprocess
 from ddcodec.preprocess import Preprocess, fit_standardise, to_unit_range
 
 RGB = {"kind": "standardise", "mean": [0.5, 0.25, 0.125], "std": [0.2, 0.3, 0.4]}
@@ -32,16 +32,48 @@ def test_none_gives_values_from_0_to_1() -> None:
 
 def test_every_layout_gives_the_same_images() -> None:
     x = images()
-    preprocess = Preprocess(RGB, 3, 5, 6)
-    expected = preprocess(x)
+    colour = Preprocess(RGB, 3, 5, 6)
+    expected = colour(x)
     first = torch.from_numpy(x).permute(0, 3, 1, 2)
-    assert torch.equal(preprocess(first), expected)
-    assert torch.equal(preprocess(first.contiguous()), expected)
-    assert torch.equal(preprocess(x[1]), expected[1:2])
-    assert torch.equal(preprocess(Image.fromarray(x[2])), expected[2:3])
-    assert torch.equal(preprocess(x[::-1]), expected.flip(0))
+    assert torch.equal(colour(first), expected)
+    assert torch.equal(colour(first.contiguous()), expected)
+    assert torch.equal(colour(x[1]), expected[1:2])
+    assert torch.equal(colour(Image.fromarray(x[2])), expected[2:3])
+    assert torch.equal(colour(x[::-1]), expected.flip(0))
     grey = Preprocess({"kind": "none"}, 1, 5, 6)
     assert torch.equal(grey(x[..., 0]), grey(x[..., :1]))
+
+
+def test_where_a_shape_reads_both_ways_arrays_are_channel_last() -> None:
+    x = images(2, 3, 3, 3)
+    exact = Preprocess({"kind": "none"}, 3, 3, 3)
+    last = torch.from_numpy(np.float32(x / 255)).permute(0, 3, 1, 2)
+    assert torch.equal(exact(x), last)
+    assert torch.equal(exact(torch.from_numpy(x).permute(0, 3, 1, 2)), last)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_of_any_colour_become_the_file_s(mode: str, channels: int) -> None:
+    grey = Image.fromarray(images()[0, ..., 0]).point(lambda value: 255 * (value > 127))
+    found = Preprocess({"kind": "none"}, channels, 5, 6)(grey.convert(mode))
+    expected = torch.from_numpy(np.array(grey) / np.float32(255))
+    assert torch.equal(found, expected.expand(1, channels, 5, 6))
+
+
+def test_many_images_are_looked_up_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = images(10)
+    whole = Preprocess(RGB, 3, 5, 6)(x)
+    monkeypatch.setattr(preprocess, "CHUNK", 4)
+    assert torch.equal(Preprocess(RGB, 3, 5, 6)(x), whole)
+    assert Preprocess(RGB, 3, 5, 6)(x[:0]).shape == (0, 3, 5, 6)
+
+
+def test_the_images_that_are_given_stay_as_they_are() -> None:
+    x = images()
+    x.flags.writeable = False
+    Preprocess(RGB, 3, 5, 6)(x).fill_(0)
+    assert np.array_equal(x, images())
 
 
 @pytest.mark.parametrize(
