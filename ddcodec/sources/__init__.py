@@ -5,47 +5,49 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..errors import SourceError
-from . import digits, imagefolder, npz, parquet
+from ..errors import SourceError, UsageError
+from . import digits, layouts
 from .base import Source, Split
-from .named import BUNDLED, IN_FOLDERS, find, missing, names
+from .named import BUNDLED, KNOWN, find, missing, names
 
 __all__ = ["Source", "Split", "load", "names"]
 
+SIZE_MAX = 4096
 
-def load(spec: str | os.PathLike[str]) -> Source:
-    """Return the data set called ``spec`` or lying there: ImageFolder, parquet folder or .npz.
 
-    A known name comes before a path; a ``Path``, or ``./cifar10``, is always a path. Images are
-    read later, a split at a time. Raises SourceError, naming every place looked in, where nothing
-    is found, and MissingExtra where a library that reads it is not installed.
+def load(
+    spec: str | os.PathLike[str], *, download: bool = False, size: int | None = None
+) -> Source:
+    """Return the data set called ``spec`` or lying there, in any layout of ``layouts``.
+
+    A known name is never a path: ``cifar10`` is the data set, ``./cifar10`` or a ``Path`` the
+    folder. Images are read later, a split at a time.
+
+    Args:
+        spec: a name of ``names()`` or a path.
+        download: fetch a known data set that is not there from the Hugging Face hub.
+        size: scale the central square of every image to this many pixels a side, 1..4096.
+
+    Raises:
+        UsageError: ``size`` is out of range.
+        SourceError: nothing is found, with every place looked in, or what is there is broken.
+        MissingExtra: a library that reads it is not installed.
     """
+    if size is not None and not 1 <= size <= SIZE_MAX:
+        raise UsageError(f"--size must be from 1 to {SIZE_MAX} pixels, got {size}")
     if spec == BUNDLED:
-        return digits.load()
+        return digits.load(size)
+    known = isinstance(spec, str) and spec in KNOWN
     path = Path(spec)
-    if isinstance(spec, str) and spec in IN_FOLDERS:
-        path = find(spec) or path
-        if not path.is_dir():
+    if isinstance(spec, str) and known:
+        place = find(spec)
+        if place is None:
             raise missing(spec)
+        path = place
+    elif not path.exists():
+        hint = f", and none of: {', '.join(names())}" if len(path.parts) == 1 else ""
+        raise SourceError(f"{path}: no such file or folder{hint}")
     try:
-        return _at(path)
+        return layouts.load(path, str(spec) if known else None, size)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from None
-
-
-def _at(path: Path) -> Source:
-    if path.is_file():
-        if path.suffix == ".npz":
-            return npz.load(path)
-        hint = "give the folder it lies in" if path.suffix == ".parquet" else "unpack it first"
-        raise SourceError(f"{path}: is no data set; use a folder or an .npz file, or {hint}")
-    if not path.is_dir():
-        raise SourceError(f"{path}: no such file or folder, and none of: {', '.join(names())}")
-    if parquet.shards(path, "train"):
-        return parquet.load(path)
-    if (path / "train").is_dir():
-        return imagefolder.load(path)
-    raise SourceError(
-        f"{path}: has neither train-*.parquet files nor a train folder; "
-        f"put images at {path / 'train' / '<class>' / '<image>.png'}"
-    )

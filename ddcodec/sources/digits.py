@@ -13,18 +13,25 @@ import numpy as np
 
 from ..errors import MissingExtra
 from .base import Source, Split
+from .images import resized
 
 TEST_IMAGES = 397
 
 
-def load() -> Source:
-    """Return the source; raises MissingExtra without scikit-learn."""
+def load(size: int | None = None) -> Source:
+    """Return the source, its images scaled to ``size`` where that is given.
+
+    Raises MissingExtra without scikit-learn.
+    """
     if importlib.util.find_spec("sklearn") is None:
         raise MissingExtra("scikit-learn, which holds the digits,", "data")
     return Source(
         "digits",
         tuple("0123456789"),
-        {"train": lambda: _splits()[0], "test": lambda: _splits()[1]},
+        {
+            "train": resized(lambda: _splits()[0], size),
+            "test": resized(lambda: _splits()[1], size),
+        },
     )
 
 

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import SourceError
-from .base import Source, Split, path_name
+from .base import Source, Split
 from .images import decode_all
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
-TEST_FOLDERS = ("test", "val", "validation")
+TEST_FOLDERS = ("test", "val", "validation", "valid")
 
 
-def load(root: Path) -> Source:
+def find(path: Path) -> Path | None:
+    """Return ``path`` where it is laid out like this, else None."""
+    return path if (path / "train").is_dir() else None
+
+
+def load(root: Path, name: str, size: int | None = None) -> Source:
     """Return the source in ``root``; classes are the folders of train/, in sorted order.
 
-    Images may lie deeper in a class folder; names that begin with a dot are passed over. All
-    images are grey, or all are made RGB. A class may be absent from the test folder.
+    Images may lie deeper in a class folder; names that begin with a dot are passed over, and links
+    to folders in a class are not followed. All images are grey, or all are made RGB; ``size`` makes
+    them squares. A class may be absent from the test folder.
     """
     train = root / "train"
     classes = tuple(_class_folders(train))
@@ -27,14 +34,14 @@ def load(root: Path) -> Source:
         raise SourceError(
             f"{train}: has no class folders; put images at {train / '<class>' / '<image>.png'}"
         )
-    splits = {"train": partial(_read, train, classes)}
+    splits = {"train": partial(_read, train, classes, size)}
     test = next((root / name for name in TEST_FOLDERS if (root / name).is_dir()), None)
     if test is not None:
-        splits["test"] = partial(_read, test, classes)
-    return Source(path_name(root), classes, splits)
+        splits["test"] = partial(_read, test, classes, size)
+    return Source(name, classes, splits, where=root)
 
 
-def _read(folder: Path, classes: tuple[str, ...]) -> Split:
+def _read(folder: Path, classes: tuple[str, ...], size: int | None) -> Split:
     files: list[Path] = []
     labels: list[int] = []
     for name in _class_folders(folder):
@@ -53,17 +60,27 @@ def _read(folder: Path, classes: tuple[str, ...]) -> Split:
         raise SourceError(
             f"{folder}: has no class folders; put images at {folder / classes[0] / '<image>.png'}"
         )
-    images = decode_all(((str(file), file) for file in files), len(files))
+    images = decode_all(((str(file), file) for file in files), len(files), size)
     return Split(images, np.asarray(labels, dtype=np.int64))
 
 
 def _class_folders(folder: Path) -> list[str]:
-    return sorted(d.name for d in folder.iterdir() if d.is_dir() and not d.name.startswith("."))
+    names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+    for name in names:
+        if (folder / name).is_symlink() and not (folder / name).exists():
+            raise SourceError(f"{folder / name}: is a link that leads nowhere; repair or remove it")
+    return [name for name in names if (folder / name).is_dir()]
 
 
 def _images(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
+    found = []
+    for where, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            path = Path(where, name)
+            if name.startswith(".") or path.suffix.lower() not in SUFFIXES:
+                continue
+            if not path.is_file():
+                raise SourceError(f"{path}: is a broken link or no regular file; remove it")
+            found.append(path)
+    return sorted(found)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -15,7 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import SourceError
+from .base import Split, one_line, require_memory
 
+DEEP_FORMATS = {"PNG", "PPM"}  # whose mode I, 32 bits for Pillow, holds 16 bits
 DEEP_MODES = {"I", "I;16", "I;16L", "I;16B", "I;16N"}  # Pillow's names for 16-bit grey
 GREY_MODES = {"1", "L", "LA", "La"} | DEEP_MODES
 PIXELS_MAX = 1 << 26  # 8192 x 8192; above it a file is a mistake or an attack
@@ -24,35 +28,67 @@ BATCH = 512  # images decoded at a time, so that a data set is never twice in me
 Encoded = bytes | Path
 
 
-def decode(name: str, data: Encoded) -> NDArray[np.uint8]:
+def decode(name: str, data: Encoded, size: int | None = None) -> NDArray[np.uint8]:
     """Return one image upright, as uint8 (H, W, C): C is 1 where it is stored grey, else 3.
 
-    16-bit grey goes to the nearest of 256 levels; transparency is dropped; of several frames the
-    first counts. Raises SourceError naming ``name`` where Pillow cannot read all of the image.
+    16-bit grey goes to the nearest of 256 levels; transparency is dropped; palettes become RGB; of
+    several frames the first counts. With ``size`` the central square is scaled to that many pixels
+    a side. Raises SourceError naming ``name`` where Pillow cannot read all of the image.
     """
     try:
         with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as opened:
             if opened.width * opened.height > PIXELS_MAX:
                 raise Image.DecompressionBombError
-            return _pixels(ImageOps.exif_transpose(opened))
+            if opened.mode == "I" and opened.format not in DEEP_FORMATS:
+                raise ValueError("32-bit pixels have no fixed range")
+            if size is not None:
+                # A JPEG decodes to 1/2, 1/4 or 1/8 for little; twice the size keeps it sharp.
+                opened.draft(None, (2 * size, 2 * size))
+            pixels = _pixels(ImageOps.exif_transpose(opened))
+            return pixels if size is None else resize(pixels, size)
     except UnidentifiedImageError:
         raise SourceError(f"{name}: is not an image; replace or remove it") from None
     except Image.DecompressionBombError:
         raise SourceError(f"{name}: has more than {PIXELS_MAX:,} pixels; make it smaller") from None
     # Broken files make Pillow's decoders raise nearly anything, not only OSError.
     except Exception as error:
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise SourceError(
-            f"{name}: cannot be read as an image ({reason or type(error).__name__}); "
-            "replace or remove it"
+            f"{name}: cannot be read as an image ({one_line(error)}); replace or remove it"
         ) from None
 
 
-def decode_all(items: Iterable[tuple[str, Encoded]], count: int) -> NDArray[np.uint8]:
+def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Return the central square of an image (H, W, C), scaled to (size, size, C)."""
+    height, width, channels = image.shape
+    side = min(height, width)
+    if height == width == size:
+        return image
+    top, left = (height - side) // 2, (width - side) // 2
+    # Cut first: with Pillow's own box the pixels beside it would bleed in.
+    square = image[top : top + side, left : left + side]
+    picture = Image.fromarray(square if channels == 3 else square[..., 0])
+    scaled = picture.resize((size, size), Image.Resampling.BICUBIC)
+    return np.asarray(scaled).reshape(size, size, channels)
+
+
+def resize_all(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Return images (N, H, W, C) as (N, size, size, C), each as ``resize`` makes it."""
+    if images.ndim != 4 or images.shape[1:3] == (size, size) or 0 in images.shape:
+        return images
+    scaled = _room(len(images), (size, size, images.shape[3]), "resized")
+    for image, place in zip(images, scaled, strict=True):
+        place[:] = resize(image, size)
+    return scaled
+
+
+def decode_all(
+    items: Iterable[tuple[str, Encoded]], count: int, size: int | None = None
+) -> NDArray[np.uint8]:
     """Return ``count`` images, given as (name, encoded), as uint8 (N, H, W, C).
 
     C is 1 if every image is grey; else 3, grey images having three equal channels. Raises
-    SourceError naming the file that cannot be read, or two files whose sizes differ.
+    SourceError naming the file that cannot be read, or two files whose sizes differ; ``size``
+    makes all of them squares of that many pixels a side.
     """
     stack = np.empty((0, 0, 0, 1), np.uint8)
     first, done, rest = "", 0, iter(items)
@@ -60,14 +96,15 @@ def decode_all(items: Iterable[tuple[str, Encoded]], count: int) -> NDArray[np.u
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         warnings.simplefilter("ignore")
         while batch := list(islice(rest, BATCH)):
-            decoded = pool.map(decode, *zip(*batch, strict=True))
+            decoded = pool.map(partial(decode, size=size), *zip(*batch, strict=True))
             for (name, _), image in zip(batch, decoded, strict=True):
                 if done == 0:
                     first, stack = name, _room(count, image.shape, name)
                 elif image.shape[:2] != stack.shape[1:3]:
                     raise SourceError(
                         f"{name}: is {_size(image.shape)}, but {first} is "
-                        f"{_size(stack.shape[1:])} (width x height); resize all images to one size"
+                        f"{_size(stack.shape[1:])} (width x height); "
+                        "resize all images to one size, as --size N does"
                     )
                 if image.shape[2] > stack.shape[3]:
                     stack = np.repeat(stack, 3, axis=3)
@@ -76,6 +113,18 @@ def decode_all(items: Iterable[tuple[str, Encoded]], count: int) -> NDArray[np.u
     if done != count:
         raise ValueError(f"{count} images promised, {done} given")
     return stack
+
+
+def resized(read: Callable[[], Split], size: int | None) -> Callable[[], Split]:
+    """Return a reader of the same split with its images scaled to ``size``, where one is given."""
+    if size is None:
+        return read
+
+    def scaled() -> Split:
+        split = read()
+        return Split(resize_all(split.images, size), split.labels)
+
+    return scaled
 
 
 def _pixels(image: Image.Image) -> NDArray[np.uint8]:
@@ -87,19 +136,21 @@ def _pixels(image: Image.Image) -> NDArray[np.uint8]:
         return ((deep * 255 + 0x7FFF) // 0xFFFF).astype(np.uint8)[..., None]
     if image.mode == "F":
         raise ValueError("floating-point pixels have no fixed range")
+    if image.mode == "La":
+        image = image.convert("LA")
     if image.mode in GREY_MODES:
         return np.asarray(image.convert("L"))[..., None]
     return np.asarray(image.convert("RGB"))
 
 
 def _room(count: int, shape: tuple[int, ...], name: str) -> NDArray[np.uint8]:
+    where = f"{name}: {count:,} images of {_size(shape)}"
+    require_memory(count * math.prod(shape), where)
     try:
         return np.empty((count, *shape), np.uint8)
     except MemoryError:
-        gib = count * int(np.prod(shape)) / 2**30
         raise SourceError(
-            f"{name}: {count:,} images of {_size(shape)} need {gib:.1f} GiB of memory; "
-            "resize the images, or use fewer"
+            f"{where} do not fit in memory; make them smaller, or use fewer"
         ) from None
 
 

@@ -1,32 +1,166 @@
-"""The data sets known by name, and the folders in which they are looked for."""
+"""The data sets known by name: where they are looked for, and where the hub keeps them.
+
+What is said of the hub was read in public pages and code, not from the hub itself: repositories,
+files and columns of all seven; the revisions in code that pins them (for cub200 in the hub's own
+list of commits); the digests where at least two independent projects state the same.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from ..errors import SourceError
 
 BUNDLED = "digits"
-IN_FOLDERS = ("cifar10", "cifar100", "cub200", "imagenet-1k", "tiny-imagenet")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A data set on the Hugging Face hub, as parquet files ``<folder>/<split>-*.parquet``.
+
+    Attributes:
+        repo: repository id.
+        revision: commit, 40 hex digits.
+        folder: folder in the repository.
+        test: the split with labels that is not train.
+        megabytes: about what is fetched.
+        gated: whether the hub asks for an account that has accepted terms.
+        sha256: digests of files, by name in ``folder``, where they are known beforehand.
+        classes: names for layouts that hold none, in label order.
+    """
+
+    repo: str
+    revision: str
+    folder: str
+    test: str = "test"
+    megabytes: int = 0
+    gated: bool = False
+    sha256: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    classes: tuple[str, ...] = ()
+
+
+KNOWN: Mapping[str, Known] = MappingProxyType(
+    {
+        "cifar10": Known(
+            repo="uoft-cs/cifar10",
+            revision="0b2714987fa478483af9968de7c934580d0bb9a2",
+            folder="plain_text",
+            megabytes=144,
+            sha256=MappingProxyType(
+                {
+                    "train-00000-of-00001.parquet": (
+                        "8428b53a88a11ac374111006708df51469e315a22ac6d66470afd9c78d2ae883"
+                    ),
+                    "test-00000-of-00001.parquet": (
+                        "841389e6f2d64f28bf17310e430aebac20ec3ba611a3c5e231dc93c645ce84de"
+                    ),
+                }
+            ),
+        ),
+        "cifar100": Known(
+            repo="uoft-cs/cifar100",
+            revision="aadb3af77e9048adbea6b47c21a81e47dd092ae5",
+            folder="cifar100",
+            megabytes=142,
+            sha256=MappingProxyType(
+                {
+                    "train-00000-of-00001.parquet": (
+                        "694865d6b990e234804f01268586c41e88bcbbb75e20858432c05ad4081aca23"
+                    ),
+                    "test-00000-of-00001.parquet": (
+                        "98776c529bb146a9c791229df74a5cf076be9b43d82dbbd334b6a7788d73dc68"
+                    ),
+                }
+            ),
+        ),
+        "cub200": Known(
+            repo="bentrevett/caltech-ucsd-birds-200-2011",
+            revision="c1492c7cfd03de0c6b57b19f1d89cefd446e41fb",
+            folder="data",
+            megabytes=1145,
+        ),
+        "fashion-mnist": Known(
+            repo="zalando-datasets/fashion_mnist",
+            revision="531be5e2ccc9dba0c201ad3ae567a4f3d16ecdd2",
+            folder="fashion_mnist",
+            megabytes=36,
+            classes=(
+                "T-shirt/top",
+                "Trouser",
+                "Pullover",
+                "Dress",
+                "Coat",
+                "Sandal",
+                "Shirt",
+                "Sneaker",
+                "Bag",
+                "Ankle boot",
+            ),
+        ),
+        "imagenet-1k": Known(
+            repo="ILSVRC/imagenet-1k",
+            revision="49e2ee26f3810fb5a7536bbf732a7b07389a47b5",
+            folder="data",
+            test="validation",
+            megabytes=154_000,
+            gated=True,
+        ),
+        "mnist": Known(
+            repo="ylecun/mnist",
+            revision="77f3279092a1c1579b2250db8eafed0ad422088c",
+            folder="mnist",
+            megabytes=18,
+            sha256=MappingProxyType(
+                {
+                    "train-00000-of-00001.parquet": (
+                        "f2c01285a9f89399335b00ee4e8d499dc4e46db5e39c74903ce5618d895eb3bf"
+                    ),
+                    "test-00000-of-00001.parquet": (
+                        "d49fcf556ce25b002b302e318ce4a11098bbfe5d4499c3f35d7c72297c52374b"
+                    ),
+                }
+            ),
+            classes=tuple("0123456789"),
+        ),
+        "tiny-imagenet": Known(
+            repo="zh-plus/tiny-imagenet",
+            revision="5a77092c28e51558c5586e9c5eb71a7e17a5e43f",
+            folder="data",
+            test="valid",
+            megabytes=161,
+        ),
+    }
+)
 
 
 def names() -> tuple[str, ...]:
     """Return the data sets known by name."""
-    return (BUNDLED, *IN_FOLDERS)
+    return (BUNDLED, *KNOWN)
 
 
 def places(name: str) -> list[Path]:
     """Return the folders in which ``name`` is looked for, first to last.
 
     They are ``$DDCODEC_DATA/<name>``, where that is set, and ``ddcodec/<name>`` in the user's
-    cache: ``$XDG_CACHE_HOME`` if it is an absolute path, else ``~/.cache``.
+    cache: ``$XDG_CACHE_HOME`` if it is an absolute path, else what the platform has for it.
+    A download goes to the first.
     """
     given = os.environ.get("DDCODEC_DATA")
-    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if not cache.is_absolute():
-        cache = Path.home() / ".cache"
-    return [root / name for root in ([Path(given)] if given else []) + [cache / "ddcodec"]]
+    roots = [Path(given).expanduser()] if given else []
+    return [root / name for root in [*roots, cache_folder()]]
+
+
+def cache_folder() -> Path:
+    """Return the folder of this program in the user's cache; it need not exist."""
+    for variable in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+        root = Path(os.environ.get(variable, ""))
+        if root.is_absolute():
+            return root / "ddcodec"
+    return Path.home() / ".cache" / "ddcodec"
 
 
 def find(name: str) -> Path | None:
@@ -37,7 +171,10 @@ def find(name: str) -> Path | None:
 def missing(name: str) -> SourceError:
     """Return the error that says where ``name`` was looked for and what to do."""
     looked = " and ".join(map(str, places(name)))
+    here = f"; for the folder of that name here write ./{name}" if Path(name).is_dir() else ""
+    known = KNOWN[name]
     return SourceError(
-        f"{name}: not found; looked in {looked}. Put its parquet files (train-*.parquet, "
-        "test-*.parquet) or an ImageFolder there, or set DDCODEC_DATA to the folder above it"
+        f"{name}: not found; looked in {looked}. Run the same command with --download to fetch "
+        f"about {known.megabytes:,} MB from the Hugging Face hub ({known.repo}), or put its files "
+        f"there, or set DDCODEC_DATA to the folder above them{here}"
     )

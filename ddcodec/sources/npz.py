@@ -19,10 +19,10 @@ from .base import (
     check_split,
     numbered_classes,
     one_line,
-    path_name,
     require_memory,
     shape_text,
 )
+from .images import resized
 
 # Pixels of real images pack a few times; what unpacks so much further is made to fill a memory.
 BOMB_BYTES, BOMB_RATIO = 1 << 28, 300
@@ -41,7 +41,12 @@ UNREADABLE = (
 )
 
 
-def load(path: Path) -> Source:
+def find(path: Path) -> Path | None:
+    """Return ``path`` where it is a file called ``*.npz``, else None."""
+    return path if path.suffix == ".npz" and path.is_file() else None
+
+
+def load(path: Path, name: str, size: int | None = None) -> Source:
     """Return the source in ``path``: images uint8 (N, H, W) or (N, H, W, C), labels integers (N,).
 
     Without ``class_names``, strings (n,), the classes are called by their numbers. The source is
@@ -59,9 +64,10 @@ def load(path: Path) -> Source:
             raise SourceError(f"{path}: has {present.pop()} alone; test needs images and labels")
         splits.add("test")
     classes = _classes(path, "class_names" in keys)
-    readers = {name: partial(_split, path, name, len(classes)) for name in sorted(splits)}
-    name = path_name(path)
-    return Source(name[: -len(path.suffix)], classes, readers, where=path)
+    readers = {
+        split: resized(partial(_split, path, split, len(classes)), size) for split in sorted(splits)
+    }
+    return Source(name.removesuffix(".npz"), classes, readers, where=path)
 
 
 def _classes(path: Path, named: bool) -> tuple[str, ...]:

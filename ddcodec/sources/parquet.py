@@ -14,42 +14,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MissingExtra, SourceError
-from .base import Source, Split, numbered_classes, path_name
+from .base import Source, Split, numbered_classes
 from .images import BATCH, decode_all
 
 IMAGE_COLUMNS = ("img", "image")
+TESTS = ("test", "validation", "valid", "val")
 LABEL_COLUMNS = ("label", "fine_label", "labels")
 
 
-def shards(root: Path, split: str) -> list[Path]:
-    """Return the parquet files of a split, in order; also looked for in a data/ folder."""
-    for folder in (root, root / "data"):
-        found = sorted(folder.glob(f"{split}-*.parquet")) + sorted(folder.glob(f"{split}.parquet"))
-        if found:
-            return found
-    return []
+def find(path: Path) -> Path | None:
+    """Return the folder that holds train shards: ``path``, its data folder or another in it."""
+    if not path.is_dir():
+        return None
+    # On the hub a data set's files lie in data/ or in a folder called like its configuration.
+    inner = (entry for entry in path.iterdir() if not entry.name.startswith("."))
+    folders = [path, path / "data", *sorted(entry for entry in inner if entry.is_dir())]
+    return next((folder for folder in folders if shards(folder, "train")), None)
 
 
-def load(root: Path) -> Source:
-    """Return the source in ``root``: an image column ``img`` or ``image``, and integer labels.
+def shards(folder: Path, split: str) -> list[Path]:
+    """Return the parquet files of a split, in order."""
+    return sorted(folder.glob(f"{split}-*.parquet")) or sorted(folder.glob(f"{split}.parquet"))
+
+
+def load(folder: Path, name: str, size: int | None = None) -> Source:
+    """Return the source in ``folder``: an image column ``img`` or ``image``, and integer labels.
 
     Class names come from the ClassLabel feature in the schema metadata, else from the numbers.
-    The test split is test, validation or val, the first that is there. Raises MissingExtra
-    without pyarrow.
+    The test split is test, validation, valid or val, the first that is there and has labels:
+    ImageNet's test labels are all -1. Raises MissingExtra without pyarrow.
     """
     if importlib.util.find_spec("pyarrow") is None:
         raise MissingExtra("pyarrow, which reads parquet,", "data")
-    train = shards(root, "train")
-    if not train:
-        raise SourceError(f"{root}: has no train-*.parquet files")
-    test = shards(root, "test") or shards(root, "validation") or shards(root, "val")
+    train = shards(folder, "train")
+    tests = [files for split in TESTS if (files := shards(folder, split))]
     image, label, classes = _columns(train[0])
-    splits = {"train": partial(_read, train, image, label)}
-    if test:
-        splits["test"] = partial(_read, test, image, label)
+    splits = {"train": partial(_read, [train], image, label, size)}
+    if tests:
+        splits["test"] = partial(_read, tests, image, label, size)
     if not classes:
-        classes = numbered_classes(_labels(train, label), f"{root}: column '{label}'")
-    return Source(path_name(root), classes, splits)
+        classes = numbered_classes(_labels(train, label), f"{folder}: column '{label}'")
+    return Source(name, classes, splits, where=folder)
 
 
 def _columns(path: Path) -> tuple[str, str, tuple[str, ...]]:
@@ -71,9 +76,13 @@ def _columns(path: Path) -> tuple[str, str, tuple[str, ...]]:
     return image, label, tuple(map(str, names)) if isinstance(names, list) else ()
 
 
-def _read(files: list[Path], image: str, label: str) -> Split:
-    labels = _labels(files, label)
-    return Split(decode_all(_encoded(files, image), len(labels)), labels)
+def _read(choice: list[list[Path]], image: str, label: str, size: int | None) -> Split:
+    """Read the first of several splits whose labels are not all -1, which means not given."""
+    for files in choice:
+        labels = _labels(files, label)
+        if (labels != -1).any():
+            break
+    return Split(decode_all(_encoded(files, image), len(labels), size), labels)
 
 
 def _labels(files: list[Path], column: str) -> NDArray[np.int64]:

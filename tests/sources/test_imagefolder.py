@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +36,7 @@ def test_grey_images_give_one_channel(write_images: Write) -> None:
     assert source.channels == 1
 
 
-@pytest.mark.parametrize("name", ["test", "val", "validation"])
+@pytest.mark.parametrize("name", ["test", "val", "validation", "valid"])
 def test_the_test_folder_may_be_called_val(write_images: Write, name: str) -> None:
     root = write_images({"train/a/1.png": GREY[0], f"{name}/a/1.png": GREY[1]})
     assert np.array_equal(sources.load(root).require_test().images[0, ..., 0], GREY[1])
@@ -63,9 +64,33 @@ def test_hidden_and_other_files_are_passed_over(write_images: Write) -> None:
     root = write_images({"train/a/1.png": GREY[0], "train/.cache/1.png": GREY[1]})
     (root / "train/a/._1.png").write_bytes(b"finder")
     (root / "train/a/readme.txt").write_text("hello")
+    (root / "train/a/.thumbs").mkdir()
+    (root / "train/a/.thumbs/1.png").write_bytes(b"small")
     source = sources.load(root)
     assert source.classes == ("a",)
     assert len(source.train) == 1
+
+
+def test_links_in_a_circle_end(write_images: Write) -> None:
+    root = write_images({"train/a/1.png": GREY[0]})
+    (root / "train" / "a" / "up").symlink_to(root / "train")
+    assert len(sources.load(root).train) == 1
+
+
+@pytest.mark.parametrize("link", ["train/b", "train/a/2.png"])
+@pytest.mark.parametrize("target", ["itself", "nowhere"])
+def test_a_link_that_leads_nowhere_is_named(write_images: Write, link: str, target: str) -> None:
+    root = write_images({"train/a/1.png": GREY[0]})
+    (root / link).symlink_to(root / link if target == "itself" else root / "gone")
+    with pytest.raises(SourceError, match=f"{link}: is a (broken )?link"):
+        _ = sources.load(root).train
+
+
+def test_a_pipe_is_no_image(write_images: Write) -> None:
+    root = write_images({"train/a/1.png": GREY[0]})
+    os.mkfifo(root / "train" / "a" / "2.png")
+    with pytest.raises(SourceError, match=r"2\.png: is a broken link or no regular file"):
+        _ = sources.load(root).train
 
 
 def test_images_may_lie_deeper_in_their_class(write_images: Write) -> None:

@@ -62,6 +62,57 @@ def test_sixteen_bit_grey_is_scaled_not_clipped(kind: str) -> None:
     assert decode("x", stored(deep, kind))[..., 0].tolist() == [[0, 0, 1, 1], [1, 4, 128, 255]]
 
 
+@pytest.mark.parametrize("mode", ["P", "PA", "RGBA", "LA", "CMYK", "YCbCr", "1", "La", "RGBa"])
+def test_every_mode_gives_grey_or_rgb(mode: str) -> None:
+    pixels = images._pixels(Image.new(mode, (4, 6)))
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == (6, 4, 1 if mode in ("LA", "1", "La") else 3)
+
+
+def test_transparency_is_dropped_and_a_palette_looked_up() -> None:
+    alpha = np.dstack([COLOUR, GREY])
+    assert np.array_equal(decode("x", stored(alpha)), COLOUR)
+    grey = Image.merge("LA", [Image.fromarray(GREY), Image.fromarray(255 - GREY)])
+    assert np.array_equal(decode("x", stored(grey))[..., 0], GREY)
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([9, 8, 7, 200, 100, 0])
+    palette.putdata([1, 0])
+    assert decode("x", stored(palette)).tolist() == [[[200, 100, 0], [9, 8, 7]]]
+
+
+def test_a_size_scales_the_central_square() -> None:
+    wide = np.zeros((4, 12, 3), np.uint8)
+    wide[:, :4], wide[:, 4:8], wide[:, 8:] = 10, 200, 30
+    small = decode("x", stored(wide), size=2)
+    assert small.shape == (2, 2, 3)
+    assert (small == 200).all()
+    assert (decode("x", stored(wide), size=7) == 200).all()
+
+
+def test_a_size_brings_mixed_sizes_together() -> None:
+    data = items(stored(COLOUR), stored(GREY), stored(COLOUR[:5]), stored(COLOUR[:4]))
+    stack = decode_all(data, 4, size=4)
+    assert stack.shape == (4, 4, 4, 3)
+    assert np.array_equal(stack[3], COLOUR[:4])  # already of that size: no pixel changes
+
+
+def test_arrays_are_scaled_as_files_are() -> None:
+    grey = RANDOM.integers(0, 256, (3, 9, 6, 1), np.uint8)
+    expected = np.stack([decode("x", stored(image[..., 0]), size=4) for image in grey])
+    assert np.array_equal(images.resize_all(grey, 4), expected)
+    assert np.array_equal(images.resize_all(grey[:, :6], 6), grey[:, :6])
+
+
+def test_a_large_jpeg_is_scaled_close_to_its_full_decode() -> None:
+    ramp = np.linspace(0, 255, 512).astype(np.uint8)
+    across = np.tile(ramp, (512, 1))
+    picture = np.dstack([across, across.T, 255 - across])
+    data = stored(picture, "JPEG", quality=95)
+    small = decode("x", data, size=32).astype(int)
+    whole = images.resize(decode("x", data), 32).astype(int)
+    assert abs(small - whole).max() <= 4
+
+
 def test_exif_rotation_is_applied() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: rotate by 90 degrees clockwise to view
@@ -87,7 +138,8 @@ def test_two_sizes_are_refused_with_both_files_named() -> None:
     with pytest.raises(SourceError) as refusal:
         decode_all(data, 3)
     assert str(refusal.value) == (
-        "file 2: is 4x5, but file 0 is 4x6 (width x height); resize all images to one size"
+        "file 2: is 4x5, but file 0 is 4x6 (width x height); "
+        "resize all images to one size, as --size N does"
     )
 
 
@@ -99,7 +151,8 @@ def test_two_sizes_are_refused_with_both_files_named() -> None:
         (stored(COLOUR)[:-30], "cannot be read as an image"),
         (stored(COLOUR, "JPEG")[:200], "cannot be read as an image|is not an image"),
         (stored(GREY.astype(np.float32), "TIFF"), "floating-point"),
-        (stored(np.array([[70000]], np.int32), "TIFF"), "16 bits"),
+        (stored(np.array([[200]], np.int32), "TIFF"), "32-bit pixels"),
+        (stored(np.array([[70000]], np.int32), "TIFF"), "32-bit pixels"),
     ],
 )
 def test_what_is_no_readable_image_is_named(data: bytes, words: str) -> None:

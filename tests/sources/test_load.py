@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ddcodec import sources
-from ddcodec.errors import MissingExtra, SourceError
+from ddcodec.errors import MissingExtra, SourceError, UsageError
 
 GREY = np.random.default_rng(7).integers(0, 256, (2, 4, 4), np.uint8)
 Write = Callable[..., Path]
@@ -39,16 +39,30 @@ def test_the_cache_is_in_the_home_folder_unless_told_otherwise(
     assert sources.load("cifar100").classes == ("home",)
 
 
-def test_a_name_comes_before_a_folder_of_that_name(
+def test_a_known_name_is_never_a_folder_of_that_name(
     write_images: Write, no_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_images({"train/here/1.png": GREY[0]}, "cifar10")
-    assert sources.load("cifar10").classes == ("here",)  # as long as the name finds nothing
+    with pytest.raises(SourceError, match=r"for the folder of that name here write \./cifar10"):
+        sources.load("cifar10")
+    assert sources.load("./cifar10").classes == ("here",)
+    assert sources.load(Path("cifar10")).classes == ("here",)
     write_images({"train/known/1.png": GREY[0]}, "data/cifar10")
     monkeypatch.setenv("DDCODEC_DATA", str(no_data / "data"))
     assert sources.load("cifar10").classes == ("known",)
-    assert sources.load("./cifar10").classes == ("here",)
-    assert sources.load(Path("cifar10")).classes == ("here",)
+
+
+@pytest.mark.parametrize("size", [0, -3, 4097])
+def test_a_size_out_of_range_is_an_error_of_use(size: int) -> None:
+    with pytest.raises(UsageError, match=f"--size must be from 1 to 4096 pixels, got {size}"):
+        sources.load("digits", size=size)
+
+
+def test_a_size_scales_a_bundled_and_a_local_source(write_images: Write) -> None:
+    pytest.importorskip("sklearn")
+    assert sources.load("digits", size=5).train.images.shape == (1400, 5, 5, 1)
+    root = write_images({"train/a/1.png": GREY[0], "train/a/2.png": GREY[1][:3]})
+    assert sources.load(root, size=2).train.images.shape == (2, 2, 2, 1)
 
 
 def test_a_name_that_is_not_there_says_where_it_was_looked_for(
@@ -61,6 +75,7 @@ def test_a_name_that_is_not_there_says_where_it_was_looked_for(
     assert str(no_data / "data" / "cifar100") in said
     assert str(no_data / "cache" / "ddcodec" / "cifar100") in said
     assert "DDCODEC_DATA" in said
+    assert "--download to fetch about 142 MB" in said
     assert "\n" not in said
 
 

@@ -57,13 +57,38 @@ def test_batches_join_without_a_seam(
     assert np.array_equal(sources.load(root).train.images, PIXELS)
 
 
-@pytest.mark.parametrize("name", ["test", "validation", "val"])
+@pytest.mark.parametrize("name", ["test", "validation", "valid", "val"])
 def test_the_test_split_may_be_called_validation(
     write_shard: Write, cells: list[bytes], name: str
 ) -> None:
     write_shard("data/train-0.parquet", cells[:2], [0, 1])
     root = write_shard(f"data/{name}-0.parquet", cells[2:], [0] * 6)
     assert len(sources.load(root).require_test()) == 6
+
+
+def test_shards_are_found_in_a_folder_called_like_a_configuration(
+    write_shard: Write, cells: list[bytes]
+) -> None:
+    write_shard("plain_text/train-0.parquet", cells[:2], [0, 1])
+    root = write_shard("plain_text/test-0.parquet", cells[2:3], [0])
+    assert sources.load(root).name == "shards"
+    assert len(sources.load(root).require_test()) == 1
+
+
+def test_a_test_split_without_labels_gives_way_to_validation(
+    write_shard: Write, cells: list[bytes]
+) -> None:
+    write_shard("train-0.parquet", cells[:2], [0, 1])
+    root = write_shard("test-0.parquet", cells[2:5], [-1, -1, -1])
+    with pytest.raises(SourceError, match="label -1 of image 0 lies outside"):
+        _ = sources.load(root).test
+    write_shard("validation-0.parquet", cells[5:], [1, 0, 1])
+    assert sources.load(root).require_test().labels.tolist() == [1, 0, 1]
+
+
+def test_a_size_scales_every_image(write_shard: Write, cells: list[bytes]) -> None:
+    root = write_shard("train-0.parquet", cells, [0] * 8)
+    assert sources.load(root, size=3).train.images.shape == (8, 3, 3, 3)
 
 
 def test_without_test_files_there_is_no_test_split(write_shard: Write, cells: list[bytes]) -> None:
