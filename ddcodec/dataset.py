@@ -19,6 +19,7 @@ from .preprocess import Preprocess
 if TYPE_CHECKING:
     from .codecs.base import Device, Samples
     from .format import DDSetFile, Manifest
+    from .stream import SampleStream
 
 Item = tuple[Any, Any]
 
@@ -156,6 +157,12 @@ class DistilledDataset(Dataset[Item]):
             augment=find_augmentation(self._recipe_augmentation(augment)),
             infinite=infinite,
         )
+
+    def stream(self, seed: int = 0, **settings: Any) -> SampleStream:
+        """Return the data set as a resumable stream; see ``stream.SampleStream`` for settings."""
+        from .stream import SampleStream
+
+        return SampleStream(self, seed=seed, **settings)
 
     def _recipe_augmentation(self, augment: str | Augment) -> str | Augment:
         return str(self.manifest.recipe["augment"]) if augment == "recipe" else augment
