@@ -68,9 +68,10 @@ def check(path: Path) -> tuple[dict[str, Any] | None, int]:
 
 def read_stdin() -> bytes:
     """Return the bytes of stdin, one more than a file may have where there are too many."""
+    from ddcodec.format.opening import read_stream
     from ddcodec.limits import Limits
 
-    return sys.stdin.buffer.read(Limits().file_bytes + 1)
+    return read_stream(sys.stdin.buffer, Limits())
 
 
 def as_dict(finding: Finding, path: str) -> dict[str, str]:

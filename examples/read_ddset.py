@@ -6,10 +6,9 @@ Everything below follows spec/ddset-1.md and imports nothing of ddcodec. It deco
 bits and checks every digest; it does not refuse everything that a strict reader must refuse.
 """
 
-import hashlib
 import json
-import math
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,7 @@ def read(data):
     short, manifest = json.loads(text), fill_defaults(json.loads(text))
     if manifest["format"]["major"] != 1:
         raise SystemExit("a later format")
-    if hashlib.sha256(body).hexdigest()[:16] != manifest["data_digest"]:
+    if sha256(body).hexdigest()[:16] != manifest["data_digest"]:
         raise SystemExit("the stored data are damaged")
     tensors = {}
     for name, spec in sorted(manifest["tensors"].items()):
@@ -34,14 +33,15 @@ def read(data):
         pieces = []
         for i, start in enumerate(range(0, rows, chunk)):
             begin, end = header[f"{name}.{i}" if "chunk" in spec else name]["data_offsets"]
-            shape = [min(chunk, rows - start), *spec["shape"][1:]]
-            pieces.append(decode(body[begin:end], spec, shape))
+            pieces.append(decode(body[begin:end], spec, start, min(start + chunk, rows)))
+            if "digests" in spec and sha256(pieces[-1].tobytes()).hexdigest() != spec["digests"][i]:
+                raise SystemExit(f"chunk {i} of {name} is damaged")
         tensors[name] = np.concatenate(pieces)
     for digest in ("content_digest", "data_digest"):
         del short[digest]
-    content = hashlib.sha256(canonical(short))
+    content = sha256(canonical(short))
     for name in sorted(tensors):
-        content.update(hashlib.sha256(tensors[name].tobytes()).digest())
+        content.update(sha256(tensors[name].tobytes()).digest())
     if content.hexdigest() != manifest["content_digest"]:
         raise SystemExit("manifest or tensors are damaged")
     return manifest, tensors
@@ -51,8 +51,9 @@ def canonical(value):
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def decode(raw, spec, shape):
-    """Return one stored piece as an array: uncode, then dequantise."""
+def decode(raw, spec, first, after):
+    """Return one stored piece, rows first to after - 1 of a tensor: uncode, then dequantise."""
+    shape = [after - first, *spec["shape"][1:]]
     if spec["coder"] == "zstd":
         raw = zstandard.ZstdDecompressor().decompress(raw)
     quantiser = spec.get("quantiser")
@@ -60,20 +61,22 @@ def decode(raw, spec, shape):
     if quantiser is None:
         return stored
     along = (-1,) + (1,) * (len(shape) - 1)
-    offset = np.array(quantiser["offset"], np.float64).reshape(along)
-    scale = np.array(quantiser["scale"], np.float64).reshape(along)
+    offset, scale = (np.array(quantiser[key], np.float64) for key in ("offset", "scale"))
+    if len(scale) > 1:
+        offset, scale = offset[first:after], scale[first:after]
+    offset, scale = offset.reshape(along), scale.reshape(along)
     return (offset + scale * stored.astype(np.float64)).astype("<f4")
 
 
 def fill_defaults(m):
-    """Spell out what the manifest leaves out because it is the default (specification, 5)."""
-    image, labels, patches = m["image"], m["labels"], m["patches"]
+    """Spell out what the manifest leaves out because it is the default (section 4)."""
+    image, labels, patches = m["image"], m["labels"], m.get("patches", {})
     image["preprocessing"].setdefault("kind", "standardise")
     image.setdefault("colour", {1: "grey", 3: "rgb"}[image["channels"]])
     image.setdefault("width", image["height"])
     patches.setdefault("size", [image["height"], image["width"]])
-    labels.setdefault("kind", "learned")
-    labels.setdefault("pooling", {"learned": "cell", "fixed": "majority"}[labels["kind"]])
+    if labels.setdefault("kind", "learned") in ("learned", "fixed"):
+        labels.setdefault("pooling", "cell" if labels["kind"] == "learned" else "majority")
     if labels["kind"] == "learned":
         labels.setdefault("grid", patches["grid"])
     for spec in m["tensors"].values():
@@ -100,7 +103,33 @@ def overlap(start, size, cell, cells, length):
 
 
 def samples(m, tensors):
-    """Yield (patch float32 (C, h, w), label float32 (classes,)) in the order of the file."""
+    """Yield (image float32 (C, h, w), label float32 (classes,)) in the order of the file."""
+    return {"podd": patches_of, "images": images_of}[m["codec"]["name"]](m, tensors)
+
+
+def images_of(m, tensors):
+    p, labels = m["image"]["preprocessing"], tensors["labels"]
+    if m["labels"]["kind"] == "index":
+        labels = np.eye(len(m["classes"]))[labels]
+    for image, label in zip(tensors["images"], labels, strict=True):
+        if image.dtype == np.uint8:
+            image = image / 255  # in float64
+            if p["kind"] == "standardise":
+                mean, std = (np.array(p[key]).reshape(-1, 1, 1) for key in ("mean", "std"))
+                image = (image - mean) / std
+            image = image.astype(np.float32)
+        yield image, shares(label)
+
+
+def shares(label):
+    """Return a label divided by its sum, which is taken in the order of the classes."""
+    mass = 0.0
+    for value in label.astype(np.float64):
+        mass += value
+    return (label.astype(np.float64) / mass).astype(np.float32)
+
+
+def patches_of(m, tensors):
     poster, kind = tensors["poster"], m["labels"]
     (_, height, width), (h, w), (p_x, p_y) = (
         poster.shape,
@@ -124,14 +153,12 @@ def samples(m, tensors):
                     total += weight * tensors["labels"][row, column].astype(np.float64)
             if kind["kind"] == "fixed":
                 total = (total == total.max()).astype(np.float64)
-            mass = 0.0
-            for value in total:
-                mass += value
-            yield poster[:, y : y + h, x : x + w], (total / mass).astype(np.float32)
+            yield poster[:, y : y + h, x : x + w], shares(total)
 
 
 if __name__ == "__main__":
     manifest, tensors = read(Path(sys.argv[1]).read_bytes())
-    print(f"{len(manifest['classes'])} classes, {math.prod(tensors['poster'].shape[1:])} pixels")
+    sizes = ", ".join(f"{name} {array.shape}" for name, array in tensors.items())
+    print(f"{manifest['codec']['name']}: {len(manifest['classes'])} classes, {sizes}")
     for image, label in samples(manifest, tensors):
         print(image.shape, f"mean {image.mean():+.3f}", manifest["classes"][int(label.argmax())])

@@ -13,9 +13,11 @@ from ..errors import InvalidFile, SourceError
 from ..limits import Limits
 from .header import Header, Sizes, length_of, parse, stored_name
 from .manifest import Manifest
-from .opening import AT_ONCE, is_regular, read_at, reading
+from .opening import is_regular, read_at, reading
 from .payload import Array, decode_piece, digest, little_endian, rows_of
 from .rules import check_values
+
+HASHED = 4 << 20  # bytes of a read while hashing
 
 
 def read_header(file: BinaryIO, limits: Limits, streamed: bool = False) -> Header:
@@ -118,11 +120,11 @@ class ChunkReader:
             self._content_checked = True
 
     def check_data(self) -> None:
-        """Compare the digest of the stored bytes, 64 MiB at a time; raises InvalidFile."""
+        """Compare the digest of the stored bytes, 4 MiB at a time; raises InvalidFile."""
         h, position = hashlib.sha256(), self.sizes.header
         with reading(self.path):
             while position < self.sizes.total:
-                size = min(AT_ONCE, self.sizes.total - position)
+                size = min(HASHED, self.sizes.total - position)
                 h.update(read_at(self._open(), position, size))
                 position += size
         if h.hexdigest()[:16] != self.manifest.data_digest:

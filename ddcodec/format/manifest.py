@@ -14,7 +14,7 @@ from ..limits import Limits
 from . import defaults, strict_json
 
 MAJOR, MINOR = 1, 0
-CODECS = ("podd",)
+CODECS = ("podd", "images")
 DTYPES = {"uint8": 1, "int32": 4, "int64": 8, "float16": 2, "float32": 4}
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 

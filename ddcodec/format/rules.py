@@ -22,18 +22,26 @@ def check_manifest(manifest: Manifest, limits: Limits) -> None:
         need(is_text(name), f"classes: the name {shown(name)} is not allowed", "DDS-E011")
     _check_image(manifest)
     _check_preprocessing(manifest)
-    if manifest.codec["name"] == "podd":
+    name = manifest.codec["name"]
+    need(manifest.codec == {"name": name, "version": 1, "params": {}}, "codec: unknown field")
+    if name == "podd":
         _check_podd(manifest, limits)
+    elif name == "images":
+        check_images(manifest, limits)
 
 
 def check_values(manifest: Manifest, arrays: dict[str, NDArray[Any]]) -> None:
-    """Check what depends on decoded values; raises InvalidFile."""
-    if manifest.codec["name"] == "podd" and "labels" in arrays:
-        labels = arrays["labels"]
-        if bool((labels < 0).any()):
-            raise InvalidFile("tensor 'labels': a value is negative", "DDS-E014")
-        if not bool((labels.max(axis=-1) > 0).all()):
-            raise InvalidFile("tensor 'labels': a cell is all zero", "DDS-E014")
+    """Check what depends on the values of decoded tensors or chunks; raises InvalidFile."""
+    labels = arrays.get("labels")
+    if labels is None:
+        return
+    if bool((labels < 0).any()):
+        raise InvalidFile("tensor 'labels': a value is negative", "DDS-E014")
+    if manifest.labels["kind"] == "index":
+        if int(labels.max()) >= len(manifest.classes):
+            raise InvalidFile("tensor 'labels': a class index is out of range", "DDS-E011")
+    elif not bool((labels.max(axis=-1) > 0).all()):
+        raise InvalidFile("tensor 'labels': a cell is all zero", "DDS-E014")
 
 
 def _check_image(manifest: Manifest) -> None:
@@ -63,7 +71,6 @@ def _check_preprocessing(manifest: Manifest) -> None:
 
 def _check_podd(manifest: Manifest, limits: Limits) -> None:
     image, n = manifest.image, len(manifest.classes)
-    need(manifest.codec == {"name": "podd", "version": 1, "params": {}}, "codec: unknown field")
     poster = manifest.tensors.get("poster")
     if poster is None or poster.dtype != "float32" or len(poster.shape) != 3:
         raise InvalidFile("tensor 'poster': must be float32 (C, H, W)", "DDS-E013")
@@ -120,8 +127,32 @@ def _check_podd_labels(manifest: Manifest, classes: int, limits: Limits) -> None
     _check_pooling(across * down, grid_x * grid_y, classes, limits)
 
 
+def check_images(manifest: Manifest, limits: Limits) -> None:
+    """Check the codec ``images``: one stored image a sample, with soft labels or class indices."""
+    image, labels = manifest.image, manifest.labels
+    need(manifest.patches is None, "patches: the codec images has none")
+    need(manifest.order is None, "order: the codec images has none")
+    need(labels.get("kind") in ("soft", "index"), "labels: kind must be soft or index", "DDS-E014")
+    need(set(labels) == {"kind"}, "labels: fields", "DDS-E014")
+    needed = "the codec images needs the tensors images and labels"
+    need(set(manifest.tensors) == {"images", "labels"}, f"tensors: {needed}", "DDS-E013")
+    images, label = manifest.tensors["images"], manifest.tensors["labels"]
+    size = (image["channels"], image["height"], image["width"])
+    fits = images.dtype in ("uint8", "float32") and images.shape[1:] == size
+    need(fits, "tensor 'images': must be uint8 or float32 (N, channels, height, width)", "DDS-E013")
+    count, classes = images.shape[0], len(manifest.classes)
+    soft = labels["kind"] == "soft"
+    dtype, shape = ("float32", (count, classes)) if soft else ("int32", (count,))
+    fits = (label.dtype, label.shape) == (dtype, shape)
+    need(fits, f"tensor 'labels': must be {dtype} {'(N, classes)' if soft else '(N)'}", "DDS-E013")
+    need(images.chunk == label.chunk, "tensors: images and labels differ in 'chunk'", "DDS-E013")
+    if count > limits.patches:
+        raise LimitExceeded(f"{count} images, the limit is {limits.patches}", "DDS-E040")
+    _check_pooling(count, 1, classes, limits)
+
+
 def _check_pooling(patches: int, cells: int, classes: int, limits: Limits) -> None:
-    # Pooling holds a number for each patch and cell: bounded like everything that is decoded.
+    # Decoded labels, and the weights that pool them, are bounded like all that is decoded.
     if patches * max(cells, classes) * 8 > limits.decoded_bytes:
         raise LimitExceeded("labels: more patches x cells than the limit allows", "DDS-E040")
 

@@ -51,6 +51,23 @@ def arrays() -> dict[str, np.ndarray]:
     return {"poster": random.normal(size=(1, 6, 10)).astype(np.float32), "labels": labels}
 
 
+def images_manifest(**changes: Any) -> Manifest:
+    """A manifest of stored images, 4 x 4 grey, with soft labels of three classes."""
+    return manifest(
+        codec={"name": "images", "version": 1, "params": {}},
+        labels={"kind": "soft"},
+        order=None,
+        patches=None,
+        **changes,
+    )
+
+
+def images_arrays(count: int = 5) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(8)
+    labels = random.random((count, 3)).astype(np.float32)
+    return {"images": random.integers(0, 256, (count, 1, 4, 4), np.uint8), "labels": labels}
+
+
 STORAGE = {"poster": Storage(bits=8, per_channel=True), "labels": Storage(bits=8)}
 
 
@@ -58,6 +75,12 @@ STORAGE = {"poster": Storage(bits=8, per_channel=True), "labels": Storage(bits=8
 def small() -> bytes:
     """A valid file of about a kilobyte."""
     return to_bytes(manifest(), arrays(), STORAGE)[0]
+
+
+@pytest.fixture
+def small_images() -> bytes:
+    """A valid file of five images."""
+    return to_bytes(images_manifest(), images_arrays(), {})[0]
 
 
 @pytest.fixture

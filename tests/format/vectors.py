@@ -16,8 +16,9 @@ import numpy as np
 
 from ddcodec.codecs import decode
 from ddcodec.errors import InvalidFile, Unsupported
-from ddcodec.format import Manifest, Storage, read, to_bytes
-from tests.format.conftest import STORAGE, arrays, manifest
+from ddcodec.format import DDSetFile, Manifest, Storage, read, to_bytes
+from ddcodec.preprocess import Preprocess
+from tests.format.conftest import STORAGE, arrays, images_arrays, images_manifest, manifest
 from tests.format.hostile import CASES, Forgery
 
 FOLDER = Path(__file__).parents[2] / "spec" / "vectors"
@@ -61,11 +62,41 @@ def valid() -> dict[str, bytes]:
     add("podd-everything-stated", everything(), arrays(), STORAGE)
     add("podd-one-patch", *one_patch(), STORAGE)
 
+    index = images_manifest()
+    index.labels["kind"] = "index"
+    classes = {"labels": np.array([0, 2, 1, 2, 0], dtype=np.int32)}
+    add_images = {
+        "images-soft-labels": (images_manifest(), images_arrays(), {}),
+        "images-class-indices": (index, images_arrays() | classes, raw),
+        "images-chunks": (images_manifest(), images_arrays(), chunks(2)),
+        "images-float32": (images_manifest(), float_images(), {}),
+        "images-quantised-chunks": (images_manifest(), float_images(), chunks(3, bits=6)),
+        "images-colour": (colour_images(), {"images": RGB, "labels": labels(2, 3, seed=10)}, {}),
+    }
+    files |= {name: to_bytes(*parts)[0] for name, parts in add_images.items()}
+
     later = Forgery.of(files["podd-raw-float32"])
     later.manifest["format"]["minor"] = 9
     later.manifest["ignorable"] = {"since": "1.9", "list": [1, 2.5, None]}
     files["later-minor-version"] = resealed(later)
     return files
+
+
+RGB = np.random.default_rng(9).integers(0, 256, (2, 3, 4, 6), np.uint8)
+
+
+def chunks(rows: int, bits: int | None = None) -> dict[str, Storage]:
+    images = Storage(bits=bits, per_channel=bits is not None, chunk=rows)
+    return {"images": images, "labels": Storage(chunk=rows)}
+
+
+def float_images() -> dict[str, np.ndarray]:
+    arrays = images_arrays()
+    return arrays | {"images": (arrays["images"] / 255).astype(np.float32)}
+
+
+def colour_images() -> Manifest:
+    return images_manifest(image=colour()[0]["image"])
 
 
 def labels(*shape: int, seed: int) -> np.ndarray:
@@ -156,20 +187,34 @@ def resealed(forgery: Forgery) -> bytes:
 def expected(data: bytes) -> dict[str, Any]:
     """Return what a reader must find in a valid file."""
     file = read(data)
-    samples = decode(file)
-    import torch
-
-    count = min(FIRST, len(samples))
-    patches = samples.gather(torch.arange(count)).numpy()
+    images, soft = samples_of(file)
     return {
         "sha256": hashlib.sha256(data).hexdigest(),
         "content_digest": file.manifest.content_digest,
         "manifest": full(file.manifest),
         "tensors": {n: hashlib.sha256(a.tobytes()).hexdigest() for n, a in file.arrays.items()},
-        "samples": len(samples),
-        "first_patches": hashlib.sha256(patches.tobytes()).hexdigest(),
-        "first_labels": hashlib.sha256(samples.labels[:count].tobytes()).hexdigest(),
+        "samples": len(soft),
+        "first_patches": hashlib.sha256(images[:FIRST].tobytes()).hexdigest(),
+        "first_labels": hashlib.sha256(soft[:FIRST].tobytes()).hexdigest(),
     }
+
+
+def samples_of(file: DDSetFile) -> tuple[np.ndarray, np.ndarray]:
+    """Return all images, float32 (N, C, H, W), and labels, float32 (N, classes), of a file."""
+    if file.manifest.codec["name"] == "podd":
+        import torch
+
+        samples = decode(file)
+        return samples.gather(torch.arange(len(samples))).numpy(), samples.labels
+    image, images, soft = file.manifest.image, file.arrays["images"], file.arrays["labels"]
+    if images.dtype == np.uint8:
+        size = image["channels"], image["height"], image["width"]
+        images = Preprocess(image["preprocessing"], *size)(images.transpose(0, 2, 3, 1)).numpy()
+    if file.manifest.labels["kind"] == "index":
+        return images, np.eye(len(file.manifest.classes), dtype=np.float32)[soft]
+    exact = soft.astype(np.float64)
+    mass = np.add.accumulate(exact, axis=1)[:, -1:]  # in the order of the classes
+    return images, (exact / mass).astype(np.float32)
 
 
 def full(found: Manifest) -> dict[str, Any]:
