@@ -21,6 +21,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from .codecs.pack import pack
     from .dataset import DistilledDataset, load
     from .encoder import encode
     from .format.verify import verify
@@ -44,6 +45,7 @@ __all__ = [
     "encode",
     "info",
     "load",
+    "pack",
     "verify",
 ]
 
@@ -52,6 +54,7 @@ _LAZY = {
     "DistilledDataset": "dataset",
     "load": "dataset",
     "encode": "encoder",
+    "pack": "codecs.pack",
     "verify": "format.verify",
     "Limits": "limits",
     "info": "report",

@@ -25,6 +25,7 @@ NAMES = [
     "encode",
     "info",
     "load",
+    "pack",
     "verify",
 ]
 

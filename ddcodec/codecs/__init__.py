@@ -20,4 +20,8 @@ def decode(file: DDSetFile) -> Samples:
         from .podd.decode import decode as decode_podd
 
         return decode_podd(file.manifest, file.arrays)
-    raise Unsupported(f"codec '{name}' cannot be decoded by this version; known: podd")
+    if name == "images":
+        from .images import decode as decode_images
+
+        return decode_images(file.manifest, file.arrays)
+    raise Unsupported(f"codec '{name}' cannot be decoded by this version; known: podd, images")

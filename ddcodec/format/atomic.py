@@ -7,14 +7,19 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import OutputError
 
 
 def write_atomically(
-    path: Path, data: bytes, validate: Callable[[Path], None] | None = None
+    path: Path,
+    data: bytes | Callable[[BinaryIO], None],
+    validate: Callable[[Path], None] | None = None,
 ) -> None:
     """Write ``data`` to ``path`` through a temporary file in the same folder.
+
+    ``data`` may be a function that writes to the open file, for more than fits in memory.
 
     The temporary file is synced and, where ``validate`` is given, read back by it before it takes
     the name. On any failure, a KeyboardInterrupt included, it is removed and an older file at
@@ -28,7 +33,10 @@ def write_atomically(
     try:
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                if isinstance(data, bytes):
+                    file.write(data)
+                else:
+                    data(file)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.chmod(0o666 & ~_umask())

@@ -1,0 +1,88 @@
+"""Codec ``images``: anyone's distilled images with their labels, each stored as it is.
+
+Images of uint8 are stored before preprocessing and preprocessed when they are read; images of
+float32 are stored as networks see them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..preprocess import Preprocess, to_unit_range
+from .base import Device, Samples
+
+if TYPE_CHECKING:
+    from ..format import Manifest
+
+
+class ImageSamples(Samples):
+    """Stored images, preprocessed as they are gathered."""
+
+    def __init__(self, images: Tensor, labels: NDArray[np.float32], ready: Reading) -> None:
+        """Take images uint8 or float32 (N, C, H, W) and soft labels float32 (N, classes)."""
+        self.labels = labels
+        self.image_shape = (int(images.shape[1]), int(images.shape[2]), int(images.shape[3]))
+        self._images = images
+        self._reading = ready
+
+    def gather(self, index: Tensor) -> Tensor:
+        """Return the images at ``index`` (int64 (B,)) as float32 (B, C, H, W)."""
+        return self._reading.ready(self._images.index_select(0, index.to(self._images.device)))
+
+    def gather_raw(self, index: Tensor) -> Tensor:
+        """Return them before preprocessing: uint8 as stored, or float32 with 0 black, 1 white."""
+        return self._reading.raw(self._images.index_select(0, index.to(self._images.device)))
+
+    def to(self, device: Device) -> ImageSamples:
+        """Return the same samples with the images on ``device``."""
+        return ImageSamples(self._images.to(device), self.labels, self._reading)
+
+
+class Reading:
+    """How the stored images and labels of one file turn into training samples."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        image = manifest.image
+        self._spec: dict[str, Any] = image["preprocessing"]
+        self._classes = len(manifest.classes)
+        self._preprocess = Preprocess(
+            self._spec, image["channels"], image["height"], image["width"]
+        )
+
+    def ready(self, images: Tensor) -> Tensor:
+        """Return stored images (B, C, H, W) as float32 in the space of the preprocessing."""
+        return self._preprocess(images) if images.dtype == torch.uint8 else images
+
+    def raw(self, images: Tensor) -> Tensor:
+        """Return stored images before the preprocessing: uint8, or float32 where 0..1 is usual."""
+        if images.dtype == torch.uint8:
+            return images
+        return torch.from_numpy(to_unit_range(images.cpu().numpy(), self._spec)).to(images.device)
+
+    def soft(self, stored: NDArray[Any]) -> NDArray[np.float32]:
+        """Return stored labels as float32 (N, classes), rows summing to 1.
+
+        Indices become one-hot rows; a soft row is divided by its sum (specification, 8.2).
+        """
+        if stored.ndim == 1:
+            one_hot = np.zeros((len(stored), self._classes), np.float32)
+            one_hot[np.arange(len(stored)), stored] = 1
+            return one_hot
+        # A loop over columns: no library may then choose the order of the additions.
+        mass = np.zeros(len(stored), np.float64)
+        for column in stored.T:
+            mass += column
+        rows: NDArray[np.float32] = (stored.astype(np.float64) / mass[:, None]).astype(np.float32)
+        return rows
+
+
+def decode(manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> ImageSamples:
+    """Turn the arrays of an ``images`` file into samples; exact on every machine."""
+    reading = Reading(manifest)
+    return ImageSamples(torch.from_numpy(arrays["images"]), reading.soft(arrays["labels"]), reading)

@@ -1,0 +1,170 @@
+"""Writing a file piece by piece: chunks go to disk as they come, the header in front at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+import zstandard
+
+from ..errors import OutputError, UsageError
+from ..limits import Limits
+from .atomic import write_atomically
+from .chunks import ChunkReader
+from .header import Entry, build
+from .manifest import DTYPES, Manifest, TensorSpec
+from .payload import Array, dequantise, digest, little_endian
+
+
+@dataclass
+class _Tensor:
+    """What is known of a tensor whose chunks are still coming."""
+
+    chunk: int
+    quantiser: dict[str, Any] | None
+    dtype: str = ""
+    row: tuple[int, ...] = ()
+    rows: int = 0
+    digests: list[str] = field(default_factory=list)
+    whole: Any = field(default_factory=hashlib.sha256)
+
+
+class ChunkWriter:
+    """Collects the chunks of a file in a temporary one beside it; holds one chunk at a time.
+
+    Every chunk but the last of a tensor has the number of rows that ``tensor`` announced. As a
+    context manager it leaves nothing behind where ``finish`` was not reached.
+
+    Raises OutputError wherever the folder cannot be written to.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], level: int = 9) -> None:
+        self.path = Path(path)
+        self._compressor = zstandard.ZstdCompressor(level=level, write_content_size=True)
+        self._tensors: dict[str, _Tensor] = {}
+        self._entries: dict[str, Entry] = {}
+        self._size = 0
+        self._data = hashlib.sha256()
+        with self._writing():
+            self._body = tempfile.TemporaryFile(dir=self.path.absolute().parent)  # noqa: SIM115
+
+    def tensor(self, name: str, chunk: int, quantiser: dict[str, Any] | None = None) -> None:
+        """Announce a tensor in chunks of ``chunk`` rows; a quantiser means ``add`` gets symbols."""
+        if chunk < 1:
+            raise UsageError(f"a chunk has at least one row, not {chunk}")
+        self._tensors[name] = _Tensor(chunk, quantiser)
+
+    def add(self, name: str, rows: Array) -> None:
+        """Append the next chunk of a tensor: its values, or the symbols (uint8) of its quantiser.
+
+        Raises UsageError for another shape, dtype or number of rows than the chunks before.
+        """
+        tensor = self._tensors[name]
+        values = rows if tensor.quantiser is None else dequantise(rows, tensor.quantiser)
+        if values.dtype.name not in DTYPES:
+            raise UsageError(f"dtype {values.dtype} cannot be stored; use {', '.join(DTYPES)}")
+        if not tensor.digests:
+            tensor.dtype, tensor.row = values.dtype.name, values.shape[1:]
+        if (values.dtype.name, values.shape[1:]) != (tensor.dtype, tensor.row):
+            raise UsageError(
+                f"tensor '{name}': a chunk of {values.dtype} {values.shape}, those before hold "
+                f"{tensor.dtype} rows {tensor.row}"
+            )
+        if not 1 <= len(values) <= tensor.chunk or tensor.rows % tensor.chunk:
+            raise UsageError(
+                f"tensor '{name}': every chunk but the last has {tensor.chunk} rows, got "
+                f"{len(values)} after {tensor.rows}"
+            )
+        stored = self._compressor.compress(little_endian(rows))
+        place = Entry("U8", (len(stored),), self._size, self._size + len(stored))
+        self._entries[f"{name}.{len(tensor.digests)}"] = place
+        self._size += len(stored)
+        self._data.update(stored)
+        with self._writing():
+            self._body.write(stored)
+        tensor.rows += len(values)
+        tensor.digests.append(digest(values).hex())
+        tensor.whole.update(little_endian(values))
+
+    def finish(self, manifest: Manifest, limits: Limits = Limits()) -> Manifest:
+        """Write the file, check it chunk by chunk, and return the manifest with its digests.
+
+        Equal chunks and manifests give equal bytes (with one version of zstd). Raises OutputError
+        where it cannot be written, InvalidFile where manifest and tensors break a rule; whatever
+        was there is then unchanged.
+        """
+        specs, digests = {}, {}
+        for name, tensor in sorted(self._tensors.items()):
+            if not tensor.digests:
+                raise UsageError(f"tensor '{name}' has no rows; give at least one")
+            shape = (tensor.rows, *tensor.row)
+            specs[name] = TensorSpec(
+                tensor.dtype,
+                shape,
+                tensor.quantiser,
+                "zstd",
+                min(tensor.chunk, tensor.rows),
+                tuple(tensor.digests),
+            )
+            digests[name] = tensor.whole.digest()
+        manifest = replace(manifest, tensors=specs)
+        content = manifest.content(digests)
+        manifest = manifest.with_digests(content, self._data.hexdigest()[:16])
+        header = build(self._entries, manifest.to_json())
+
+        def write(file: BinaryIO) -> None:
+            file.write(len(header).to_bytes(8, "little") + header)
+            self._body.seek(0)
+            shutil.copyfileobj(self._body, file, 1 << 20)
+
+        def validate(temporary: Path) -> None:
+            with ChunkReader(temporary, limits=limits) as reader:
+                reader.check_content()
+                reader.check_data()
+
+        write_atomically(self.path, write, validate)
+        return manifest
+
+    def close(self) -> None:
+        """Remove what was collected."""
+        with suppress(OSError):
+            self._body.close()
+
+    def __enter__(self) -> ChunkWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(f"{self.path}: cannot write: {error.strerror}") from None
+
+
+def symbols_of(x: Array, quantiser: dict[str, Any]) -> Array:
+    """Return the symbols, uint8 of the shape of ``x``, of a uniform quantiser of the whole tensor.
+
+    Values outside of its range go to the nearest end.
+    """
+    (offset,), (scale,) = quantiser["offset"], quantiser["scale"]
+    levels = 2 ** int(quantiser["bits"]) - 1
+    symbols = np.rint((x.astype(np.float64) - offset) / scale)
+    clipped: Array = np.clip(symbols, 0, levels).astype(np.uint8)
+    return clipped
