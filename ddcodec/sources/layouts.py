@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import SourceError
-from . import imagefolder, npz, parquet
+from . import cifar, idx, imagefolder, npz, parquet
 from .base import Source, path_name
 
 
@@ -21,7 +21,7 @@ class Layout(Protocol):
 
 
 # In this order: an ImageFolder shows by its train folder alone, which others have too.
-LAYOUTS: tuple[Layout, ...] = (npz, parquet, imagefolder)
+LAYOUTS: tuple[Layout, ...] = (npz, parquet, cifar, idx, imagefolder)
 
 
 def load(path: Path, name: str | None = None, size: int | None = None) -> Source:

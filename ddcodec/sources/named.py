@@ -30,7 +30,7 @@ class Known:
         megabytes: about what is fetched.
         gated: whether the hub asks for an account that has accepted terms.
         sha256: digests of files, by name in ``folder``, where they are known beforehand.
-        classes: names for layouts that hold none, in label order.
+        classes: names for layouts that hold none, in label order, spelt as on the hub.
     """
 
     repo: str
@@ -89,7 +89,7 @@ KNOWN: Mapping[str, Known] = MappingProxyType(
             folder="fashion_mnist",
             megabytes=36,
             classes=(
-                "T-shirt/top",
+                "T - shirt / top",
                 "Trouser",
                 "Pullover",
                 "Dress",
@@ -124,7 +124,6 @@ KNOWN: Mapping[str, Known] = MappingProxyType(
                     ),
                 }
             ),
-            classes=tuple("0123456789"),
         ),
         "tiny-imagenet": Known(
             repo="zh-plus/tiny-imagenet",

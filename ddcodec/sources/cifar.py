@@ -1,0 +1,198 @@
+"""CIFAR-10 and CIFAR-100 as their author publishes them: python or binary, packed or unpacked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import SourceError
+from . import pickles
+from .archive import entries, is_archive, read_files
+from .base import Source, Split
+from .images import resized
+
+PIXELS = 3 * 32 * 32  # bytes of an image: a red plane, a green one, a blue one
+
+
+@dataclass(frozen=True)
+class Edition:
+    """One of the four archives.
+
+    Attributes:
+        name: of the data set.
+        folder: in the archive; the archive itself is called ``archive``.
+        train, test, meta: files in the folder; meta holds the class names.
+        labels: key of the labels in python files; their column in a binary record.
+        names: key of the class names in the python meta file.
+    """
+
+    name: str
+    folder: str
+    archive: str
+    train: tuple[str, ...]
+    test: str
+    meta: str
+    labels: str | int
+    names: str = ""
+
+    @property
+    def binary(self) -> bool:
+        """Whether the files are records of bytes, not pickles."""
+        return isinstance(self.labels, int)
+
+
+EDITIONS = (
+    Edition(
+        name="cifar10",
+        folder="cifar-10-batches-py",
+        archive="cifar-10-python.tar.gz",
+        train=tuple(f"data_batch_{i}" for i in range(1, 6)),
+        test="test_batch",
+        meta="batches.meta",
+        labels="labels",
+        names="label_names",
+    ),
+    Edition(
+        name="cifar10",
+        folder="cifar-10-batches-bin",
+        archive="cifar-10-binary.tar.gz",
+        train=tuple(f"data_batch_{i}.bin" for i in range(1, 6)),
+        test="test_batch.bin",
+        meta="batches.meta.txt",
+        labels=0,
+    ),
+    Edition(
+        name="cifar100",
+        folder="cifar-100-python",
+        archive="cifar-100-python.tar.gz",
+        train=("train",),
+        test="test",
+        meta="meta",
+        labels="fine_labels",
+        names="fine_label_names",
+    ),
+    Edition(
+        name="cifar100",
+        folder="cifar-100-binary",
+        archive="cifar-100-binary.tar.gz",
+        train=("train.bin",),
+        test="test.bin",
+        meta="fine_label_names.txt",
+        labels=1,
+    ),
+)
+
+
+def find(path: Path) -> Path | None:
+    """Return the archive or folder of an edition: ``path`` itself or in it; None without one."""
+    if is_archive(path):
+        return path if _edition(path) else None
+    if not path.is_dir():
+        return None
+    inner = [path / name for e in EDITIONS for name in (e.folder, e.archive)]
+    return next((place for place in [path, *inner] if place.exists() and _edition(place)), None)
+
+
+def load(place: Path, name: str, size: int | None = None) -> Source:
+    """Return CIFAR-10 or CIFAR-100, with its fine labels, from an archive or folder.
+
+    It is called by its own name, whatever ``name`` is. Images come in the official order. Pickles
+    are read without running them. Raises SourceError where ``place`` is no edition or broken.
+    """
+    edition = _edition(place)
+    if edition is None:
+        raise SourceError(f"{place}: is no edition of {name or 'CIFAR'}")
+    classes = _classes(edition, place)
+    splits: dict[str, Callable[[], Split]] = {
+        "train": resized(partial(_read, edition, place, edition.train), size),
+        "test": resized(partial(_read, edition, place, (edition.test,)), size),
+    }
+    return Source(edition.name, classes, splits, where=place)
+
+
+def _edition(place: Path) -> Edition | None:
+    if place.is_dir():
+        here = (e for e in EDITIONS if all((place / n).is_file() for n in (e.train[0], e.meta)))
+        return next(here, None)
+    for name, _ in entries(place):  # the first file tells
+        folder = name.removeprefix("./").partition("/")[0]
+        return next((e for e in EDITIONS if e.folder == folder), None)
+    return None
+
+
+def _classes(edition: Edition, place: Path) -> tuple[str, ...]:
+    where = f"{place}: {edition.meta}"
+    content = read_files(place, [edition.meta])[edition.meta]
+    try:
+        if edition.binary:
+            names = content.decode("utf-8").split()
+        else:
+            names = [_text(name) for name in _field(pickles.load(content), edition.names)]
+    except (ValueError, TypeError) as error:
+        raise SourceError(f"{where} {_said(error)}") from None
+    if not names:
+        raise SourceError(f"{where} holds no class names")
+    return tuple(names)
+
+
+def _read(edition: Edition, place: Path, files: tuple[str, ...]) -> Split:
+    contents = read_files(place, files)
+    images, labels = [], []
+    for name in files:
+        parse = _records if edition.binary else _batch
+        try:
+            data, found = parse(contents.pop(name), edition)
+        except (ValueError, TypeError, KeyError) as error:
+            raise SourceError(f"{place}: {name} {_said(error)}") from None
+        images.append(data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+        labels.append(found)
+    return Split(np.concatenate(images), np.concatenate(labels))
+
+
+def _batch(content: bytes, edition: Edition) -> tuple[np.ndarray, np.ndarray]:
+    batch = pickles.load(content)
+    data, labels = _field(batch, "data"), _field(batch, str(edition.labels))
+    if not isinstance(data, np.ndarray) or data.ndim != 2 or data.shape[1] != PIXELS:
+        raise ValueError(f"holds no data of uint8 (N, {PIXELS})")
+    if not isinstance(labels, list) or any(type(n) is not int for n in labels):
+        raise ValueError("holds labels that are no list of integers")
+    if len(labels) != len(data) or any(not 0 <= n < 1000 for n in labels):
+        raise ValueError(f"holds {len(data)} images but {len(labels)} labels, or wild ones")
+    return data, np.asarray(labels, np.int64)
+
+
+def _records(content: bytes, edition: Edition) -> tuple[np.ndarray, np.ndarray]:
+    column = int(edition.labels)
+    record = column + 1 + PIXELS
+    if not content or len(content) % record:
+        raise ValueError(f"has {len(content)} bytes, which are no records of {record}")
+    rows = np.frombuffer(content, np.uint8).reshape(-1, record)
+    return rows[:, column + 1 :], rows[:, column].astype(np.int64)
+
+
+def _field(content: object, key: str) -> Any:
+    """Return an entry of a dict; Python 2 wrote its keys as bytes."""
+    if not isinstance(content, dict):
+        raise ValueError("holds no dict")
+    for form in (key.encode(), key):
+        if form in content:
+            return content[form]
+    raise ValueError(f"has no entry '{key}'")
+
+
+def _text(name: object) -> str:
+    if isinstance(name, bytes):
+        return name.decode("utf-8")
+    if not isinstance(name, str):
+        raise ValueError("holds a class name that is no text")
+    return name
+
+
+def _said(error: Exception) -> str:
+    ours = isinstance(error, ValueError) and not isinstance(error, UnicodeError)
+    return str(error) if ours else "is damaged"
