@@ -27,12 +27,13 @@ FIXED: dict[Path, JSON] = {
     ("recipe", "network"): {"name": "convnet", "norm": "instance"},
     ("recipe", "optimizer"): {"name": "adam"},
 }
+DEPTH = max(len(path) for path in FIXED)
 POOLING = {"learned": "cell", "fixed": "majority"}
 
 
 def fill(manifest: JSON) -> JSON:
     """Return a copy of a parsed manifest with every default spelled out."""
-    full = copy.deepcopy(manifest)
+    full = _spine(manifest)
     for path, fields in _rules(full):
         for place in _at(full, path):
             for name, value in fields.items():
@@ -43,7 +44,7 @@ def fill(manifest: JSON) -> JSON:
 
 def strip(manifest: JSON) -> JSON:
     """Return a copy of a full manifest without the fields that equal their defaults."""
-    short = copy.deepcopy(manifest)
+    short = _spine(manifest)
     # Every rule looks at the full manifest: what it derives from may itself be left out.
     for path, fields in _rules(manifest):
         for place in _at(short, path):
@@ -52,6 +53,14 @@ def strip(manifest: JSON) -> JSON:
                 if name in place and type(place[name]) is type(value) and place[name] == value:
                     del place[name]
     return short
+
+
+def _spine(manifest: JSON, depth: int = DEPTH) -> JSON:
+    # A copy of the objects that rules may change; lists and what lies deeper is shared.
+    return {
+        name: _spine(value, depth - 1) if depth and isinstance(value, dict) else value
+        for name, value in manifest.items()
+    }
 
 
 def _rules(manifest: JSON) -> Iterator[tuple[Path, JSON]]:
@@ -68,7 +77,7 @@ def _rules(manifest: JSON) -> Iterator[tuple[Path, JSON]]:
             yield ("labels",), {"pooling": POOLING[kind]}
     for patches in _at(manifest, ("patches",)):
         grid = patches.get("grid")
-        if not (isinstance(grid, list) and all(type(side) is int for side in grid)):
+        if not (isinstance(grid, list) and len(grid) == 2 and all(type(n) is int for n in grid)):
             continue
         yield ("recipe",), {"batch_size": math.prod(grid)}
         for labels in _at(manifest, ("labels",)):

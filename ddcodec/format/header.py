@@ -11,9 +11,10 @@ from typing import Any
 from ..errors import InvalidFile, LimitExceeded
 from ..limits import Limits
 from . import strict_json
-from .manifest import DTYPES, Manifest, TensorSpec, as_unsupported_if_later, shown
+from .manifest import DTYPES, Manifest, TensorSpec, as_unsupported_if_later
 from .payload import count_pieces, rows_of
 from .rules import check_manifest
+from .strict_json import shown
 
 TAGS = {"uint8": "U8", "int32": "I32", "int64": "I64", "float16": "F16", "float32": "F32"}
 _SIZES = {"U8": 1, "I32": 4, "I64": 8, "F16": 2, "F32": 4}
@@ -105,7 +106,7 @@ def parse(raw: bytes, total: int, limits: Limits, streamed: bool = False) -> Hea
     manifest = Manifest.from_json(value, limits)
     if manifest.to_json() != text or build(entries, text) != raw:
         raise InvalidFile("header: not in canonical form", "DDS-E004")
-    _check_sizes(manifest, limits, streamed)
+    check_sizes(manifest, limits, streamed)
     with as_unsupported_if_later(manifest.minor):
         _check_stored(entries, manifest)
         check_manifest(manifest, limits)
@@ -166,7 +167,8 @@ def _check_layout(entries: Mapping[str, Entry], size: int) -> None:
         raise InvalidFile(f"tensor data: {what}", "DDS-E007")
 
 
-def _check_sizes(manifest: Manifest, limits: Limits, streamed: bool) -> None:
+def check_sizes(manifest: Manifest, limits: Limits, streamed: bool = False) -> None:
+    """Raise LimitExceeded where tensors (or, if ``streamed``, pieces) decode to too many bytes."""
     total = 0
     for name, spec in manifest.tensors.items():
         rows = spec.chunk if streamed and spec.chunk is not None else spec.shape[0]

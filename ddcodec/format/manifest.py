@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import InvalidFile, LimitExceeded, Unsupported
 from ..limits import Limits
 from . import defaults, strict_json
+from .strict_json import shown
 
 MAJOR, MINOR = 1, 0
 CODECS = ("podd", "images")
@@ -328,11 +329,6 @@ def _check_quantiser(value: Any, shape: list[int], fail: Any) -> None:
         raise fail("offset and scale must be numbers", code)
     if not all(1e-30 < v < 1e30 for v in scale) or not all(abs(v) < 1e30 for v in offset):
         raise fail("scale must be positive and both of a sane size", code)
-
-
-def shown(text: str) -> str:
-    """Return a name from a file as it may stand in a message: short, quoted, without controls."""
-    return ascii(text if len(text) <= 60 else text[:60] + "...")
 
 
 def is_hex(value: Any, length: int) -> bool:

@@ -16,6 +16,7 @@ from ..limits import Limits
 from .manifest import DTYPES, TensorSpec
 
 ZSTD_LEVEL = 19
+BLOCK = 1 << 20  # values in float64 at a time
 Array = NDArray[Any]
 
 
@@ -63,10 +64,15 @@ def quantise(
 
 def dequantise(symbols: NDArray[np.uint8], spec: dict[str, Any]) -> NDArray[np.float32]:
     """Return float32(float64(offset) + float64(scale) x symbol): the same bits on any machine."""
-    shape = (-1,) + (1,) * (symbols.ndim - 1)
-    scale = np.asarray(spec["scale"], dtype=np.float64).reshape(shape)
-    offset = np.asarray(spec["offset"], dtype=np.float64).reshape(shape)
-    values: NDArray[np.float32] = (offset + scale * symbols.astype(np.float64)).astype(np.float32)
+    scale = np.asarray(spec["scale"], dtype=np.float64)
+    offset = np.asarray(spec["offset"], dtype=np.float64)
+    values = np.empty(symbols.shape, dtype=np.float32)
+    rows = len(scale)
+    flat, out = symbols.reshape(rows, -1), values.reshape(rows, -1)
+    for row in range(rows):
+        for start in range(0, flat.shape[1], BLOCK):
+            part = flat[row, start : start + BLOCK].astype(np.float64)
+            out[row, start : start + BLOCK] = offset[row] + scale[row] * part
     return values
 
 
@@ -128,7 +134,7 @@ def decode_piece(
     shape = (end - begin, *spec.shape[1:])
     stored_dtype = np.dtype("uint8" if spec.quantiser else spec.dtype).newbyteorder("<")
     size = math.prod(shape) * stored_dtype.itemsize
-    raw = _decompress(name, piece, size, limits) if spec.coder == "zstd" else bytes(piece)
+    raw = _decompress(name, piece, size, limits) if spec.coder == "zstd" else piece
     symbols = np.frombuffer(raw, dtype=stored_dtype).reshape(shape)
     if spec.quantiser is None:
         # A copy of its own: the bytes of a file are read-only, and torch warns of such arrays.

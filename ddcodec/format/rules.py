@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from ..errors import InvalidFile, LimitExceeded
 from ..limits import Limits
 from .fields import check_fields, is_number, is_text
-from .manifest import Manifest, shown
+from .manifest import Manifest
+from .strict_json import shown
 
 MAX_SIDE = 1 << 20
 ORDER_RULES = ("clip", "image", "paper", "given", "file")

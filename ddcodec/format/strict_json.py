@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NoReturn
 
 from ..errors import InvalidFile
 
 MAX_INTEGER = 2**53
+_BRACKET_OR_STRING = re.compile(rb'[\[{}\]]|"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+
+
+def shown(text: str) -> str:
+    """Return a name from a file as it may stand in a message: short, quoted, without controls."""
+    return ascii(text if len(text) <= 60 else text[:60] + "...")
 
 
 def dumps(value: Any) -> str:
@@ -40,32 +47,26 @@ def loads(data: bytes, nesting: int) -> Any:
 
 
 def _check_depth(data: bytes, nesting: int) -> None:
-    # Before json.loads, which recurses. Brackets in strings count too, but quotes are skipped.
-    depth, in_string, escaped = 0, False, False
-    for byte in data:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in b"[{":
+    # Before json.loads, which recurses. A string is matched whole, so its brackets do not count.
+    depth = 0
+    for found in _BRACKET_OR_STRING.finditer(data):
+        first = data[found.start()]
+        if first in b"[{":
             depth += 1
             if depth > nesting:
                 raise _invalid(f"nested deeper than {nesting} levels")
-        elif byte in b"]}":
+        elif first in b"]}":
             depth -= 1
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [k for k, _ in pairs]
-        twice = next(k for k in keys if keys.count(k) > 1)
-        raise ValueError(f"the key {twice!r} stands twice")
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(f"the key {shown(key)} stands twice")
+            seen.add(key)
     return found
 
 

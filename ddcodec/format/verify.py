@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
-from ..errors import InvalidFile
+from ..errors import InvalidFile, LimitExceeded
 from ..limits import Limits
+from .chunks import ChunkReader
 from .container import read
+from .header import check_sizes
 
 
 @dataclass(frozen=True)
@@ -22,14 +25,30 @@ class Finding:
 def verify(source: str | os.PathLike[str] | bytes, limits: Limits = Limits()) -> list[Finding]:
     """Check every rule and every digest of a file; return what is wrong with it.
 
-    ``source`` is a path, or the bytes themselves, for which findings name no place.
+    ``source`` is a path, or the bytes themselves, for which findings name no place. A file is read
+    chunk by chunk; what is too large for ``read`` under ``limits`` is a finding here too.
 
     Raises Unsupported for a version or codec that only a later version knows, SourceError where
     the file cannot be opened.
     """
     try:
-        read(source, check=True, limits=limits)
+        if isinstance(source, bytes) or not Path(source).is_file():
+            read(source, check=True, limits=limits)
+        else:
+            _pass_over(source, limits)
     except InvalidFile as error:
         where = "" if isinstance(source, bytes) else os.fspath(source)
         return [Finding(error.code, str(error), where)]
     return []
+
+
+def _pass_over(path: str | os.PathLike[str], limits: Limits) -> None:
+    with ChunkReader(path, limits=limits) as reader:
+        size = reader.sizes.total
+        if size > limits.file_bytes:
+            raise LimitExceeded(
+                f"{reader.path}: {size} bytes, the limit is {limits.file_bytes}", "DDS-E001"
+            )
+        check_sizes(reader.manifest, limits)
+        reader.check_data()
+        reader.check_content()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import SourceError
 from ..format.fields import is_text
-from ..format.manifest import shown
+from ..format.strict_json import shown
 
 
 @dataclass(frozen=True)

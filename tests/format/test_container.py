@@ -146,6 +146,24 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, worst)
     assert float(seconds) < 1
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda f: setattr(f, "text", "{" + "".join(f'"{i}":1,' for i in range(300_000)) + '"9":1}'),
+        lambda f: f.manifest["patches"].update(grid=[2**53 - 1] * 200_000),
+        lambda f: f.manifest.update(ignorable={"a": [[]] * 1_000_000}),
+        lambda f: setattr(f, "text", "[" * 4_000_000),
+    ],
+)
+def test_a_header_as_large_as_allowed_takes_seconds(
+    forge: Callable[[], Forgery], change: Callable[[Forgery], None]
+) -> None:
+    """Whatever it holds: work that grew with the square of its size would not end for an hour."""
+    forgery = forge()
+    change(forgery)
+    assert refused(forgery.build()) != "unsupported"
+
+
 def test_bytes_after_the_end_are_refused(small: bytes) -> None:
     assert refused(small + b"\0") == "DDS-E007"
 
