@@ -52,7 +52,7 @@ class Shard:
 
     def take(self, count: int | None, patch: pytest.MonkeyPatch) -> list[int]:
         """Give the next ``count`` units, or all that are left."""
-        patch.setattr("ddcodec.stream.get_worker_info", lambda: self.info)
+        patch.setattr("ddcodec.shards.get_worker_info", lambda: self.info)
         found: list[int] = []
         units = iter(self.source)
         while count is None or len(found) < count:
