@@ -43,7 +43,7 @@ def load(
         place = find(spec)
         if place is None:
             raise missing(spec)
-        path = place
+        path, size = place, size or KNOWN[spec].size
     elif not path.exists():
         hint = f", and none of: {', '.join(names())}" if len(path.parts) == 1 else ""
         raise SourceError(f"{path}: no such file or folder{hint}")

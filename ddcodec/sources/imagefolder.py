@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import SourceError
+from .archive import is_archive
 from .base import Source, Split
 from .images import decode_all
 
@@ -18,7 +19,12 @@ TEST_FOLDERS = ("test", "val", "validation", "valid")
 
 def find(path: Path) -> Path | None:
     """Return ``path`` where it is laid out like this, else None."""
-    return path if (path / "train").is_dir() else None
+    if not (path / "train").is_dir():
+        return None
+    inside = list((path / "train").iterdir())
+    # A train folder of archives alone belongs to WebDataset.
+    mine = any(entry.is_dir() for entry in inside) or not any(map(is_archive, inside))
+    return path if mine else None
 
 
 def load(root: Path, name: str, size: int | None = None) -> Source:

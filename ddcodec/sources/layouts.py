@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import SourceError
-from . import cifar, idx, imagefolder, npz, parquet
+from . import cifar, cub200, idx, imagefolder, npz, parquet, tinyimagenet, webdataset
 from .base import Source, path_name
 
 
@@ -20,8 +20,17 @@ class Layout(Protocol):
         """Return the source at ``path``, a result of ``find``."""
 
 
-# In this order: an ImageFolder shows by its train folder alone, which others have too.
-LAYOUTS: tuple[Layout, ...] = (npz, parquet, cifar, idx, imagefolder)
+# In this order: CIFAR's archives are archives, Tiny-ImageNet has a train folder.
+LAYOUTS: tuple[Layout, ...] = (
+    npz,
+    parquet,
+    cifar,
+    idx,
+    tinyimagenet,
+    cub200,
+    imagefolder,
+    webdataset,
+)
 
 
 def load(path: Path, name: str | None = None, size: int | None = None) -> Source:

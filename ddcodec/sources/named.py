@@ -28,6 +28,7 @@ class Known:
         folder: folder in the repository.
         test: the split with labels that is not train.
         megabytes: about what is fetched.
+        size: pixels a side to which images are scaled unless the user says otherwise.
         gated: whether the hub asks for an account that has accepted terms.
         sha256: digests of files, by name in ``folder``, where they are known beforehand.
         classes: names for layouts that hold none, in label order, spelt as on the hub.
@@ -38,6 +39,7 @@ class Known:
     folder: str
     test: str = "test"
     megabytes: int = 0
+    size: int | None = None
     gated: bool = False
     sha256: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     classes: tuple[str, ...] = ()
@@ -82,6 +84,7 @@ KNOWN: Mapping[str, Known] = MappingProxyType(
             revision="c1492c7cfd03de0c6b57b19f1d89cefd446e41fb",
             folder="data",
             megabytes=1145,
+            size=32,  # as in the papers on distillation
         ),
         "fashion-mnist": Known(
             repo="zalando-datasets/fashion_mnist",

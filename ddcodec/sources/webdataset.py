@@ -1,0 +1,124 @@
+"""WebDataset shards: tar archives in which files of one sample follow each other.
+
+A sample is ``<key>.png`` (or another kind of image) and ``<key>.cls``, its class as a decimal
+number, or ``<key>.json`` with that number as "label". Class names, one a line, may stand in a file
+classes.txt beside the shards.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import SourceError
+from .archive import SUFFIXES as ARCHIVES
+from .archive import entries, is_archive
+from .base import Source, Split, numbered_classes
+from .imagefolder import SUFFIXES as IMAGES
+from .images import decode_all
+
+TESTS = ("test", "validation", "valid", "val")
+NAMES = "classes.txt"
+LABELS = (".cls", ".json")
+SAMPLE = re.compile(r"((?:.*/)?[^./]+)([.][^/]+)", re.DOTALL)  # key, and kind from the first dot
+
+
+def find(path: Path) -> Path | None:
+    """Return ``path`` where it is an archive, or a folder with archives to train on."""
+    return path if is_archive(path) or (path.is_dir() and shards(path, "train")) else None
+
+
+def shards(folder: Path, split: str) -> list[Path]:
+    """Return the archives with the word ``split`` in their names, else those in such a folder."""
+    word = re.compile(rf"(?i)(^|[^a-z]){split}([^a-z]|$)")
+    found = sorted(p for p in folder.iterdir() if is_archive(p) and word.search(p.name))
+    inner = folder / split
+    return found or (sorted(p for p in inner.iterdir() if is_archive(p)) if inner.is_dir() else [])
+
+
+def load(place: Path, name: str, size: int | None = None) -> Source:
+    """Return the source in the shards of a folder, or in one archive, which is all to train on.
+
+    Samples keep their order. The test split is test, validation, valid or val, the first there is.
+    """
+    if place.is_dir():
+        train = Samples(tuple(shards(place, "train")), size)
+        test = next((files for split in TESTS if (files := shards(place, split))), None)
+        names = place / NAMES
+    else:
+        train, test, names = Samples((place,), size), None, place.with_name(NAMES)
+        suffix = next(s for s in ARCHIVES if place.name.lower().endswith(s))
+        name = name[: -len(suffix)] if name.lower().endswith(suffix) else name
+    splits = {"train": train.read}
+    if test is not None:
+        splits["test"] = Samples(tuple(test), size).read
+    if names.is_file():
+        classes = tuple(names.read_text("utf-8", "replace").splitlines())
+    else:
+        classes = numbered_classes(train.labels, str(place))
+    return Source(name, classes, splits, where=place)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The samples in some shards, in order; images are scaled to ``size`` where it is given."""
+
+    shards: tuple[Path, ...]
+    size: int | None
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """One class number for each sample."""
+        return np.asarray([_label(*sample) for sample in self._samples(LABELS)], np.int64)
+
+    def read(self) -> Split:
+        """Return the split; images are decoded as they come."""
+        return Split(decode_all(self._images(), len(self.labels), self.size), self.labels)
+
+    def _images(self) -> Iterator[tuple[str, bytes]]:
+        for name, parts in self._samples(IMAGES):
+            if len(parts) != 1:
+                raise SourceError(f"{name}: has {len(parts) or 'no'} images; a sample needs one")
+            yield name, next(iter(parts.values()))
+
+    def _samples(self, wanted: Collection[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
+        """Yield (shard and key, content of the files of the wanted kinds) of each sample."""
+        for shard in self.shards:
+            current, parts = "", dict[str, bytes]()
+            for name, read in entries(shard):
+                split = SAMPLE.fullmatch(name)
+                if split is None:
+                    continue  # hidden files, and what a packer leaves behind
+                key, kind = split[1], split[2].lower()
+                if key != current:
+                    if current:
+                        yield f"{shard} sample {current[:80]}", parts
+                    current, parts = key, {}
+                if kind in parts:
+                    raise SourceError(f"{shard} sample {key[:80]}: holds {kind[:20]} twice")
+                if kind in wanted:
+                    parts[kind] = read()
+            if current:
+                yield f"{shard} sample {current[:80]}", parts
+
+
+def _label(name: str, parts: dict[str, bytes]) -> int:
+    if ".cls" in parts:
+        text = parts[".cls"].strip()
+        if text.isdigit() and len(text) < 10:
+            return int(text)
+        raise SourceError(f"{name}: its .cls is no class number but {text[:20]!r}")
+    try:
+        label = json.loads(parts[".json"])["label"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise SourceError(f"{name}: has neither a .cls nor a .json with a label") from None
+    if type(label) is not int or not 0 <= label < 10**9:
+        raise SourceError(f"{name}: the label in its .json is no class number")
+    return label
