@@ -21,6 +21,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from .chunked import ChunkedDataset
     from .codecs.pack import pack
     from .dataset import DistilledDataset, load
     from .encoder import encode
@@ -32,6 +33,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CheckpointMismatch",
+    "ChunkedDataset",
     "DDSetError",
     "DistilledDataset",
     "InvalidFile",
@@ -51,6 +53,7 @@ __all__ = [
 
 # Loaded on first use, so that ``import ddcodec``, ``info`` and ``verify`` never import torch.
 _LAZY = {
+    "ChunkedDataset": "chunked",
     "DistilledDataset": "dataset",
     "load": "dataset",
     "encode": "encoder",

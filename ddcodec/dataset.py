@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .codecs import decode
+from .codecs.raw import raw_samples
 from .errors import UsageError
 from .loader import Augment, Batches, find_augmentation
 from .preprocess import Preprocess
@@ -39,6 +40,8 @@ class DistilledDataset(Dataset[Item]):
         transform, target_transform: called on the image and on the label of ``ds[i]``.
         hard_labels: labels are class indices (int64), the largest share of the soft label; of
             equal shares the first.
+        raw: images are as they were before the preprocessing: uint8 where the file stores bytes,
+            else float32 with 0 black and 1 white.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class DistilledDataset(Dataset[Item]):
         transform: Callable[[Tensor], Any] | None = None,
         target_transform: Callable[[Tensor], Any] | None = None,
         hard_labels: bool = False,
+        raw: bool = False,
     ) -> None:
         self.file = file
         self.transform = transform
@@ -57,7 +61,10 @@ class DistilledDataset(Dataset[Item]):
         self.preprocess = Preprocess(
             image["preprocessing"], image["channels"], image["height"], image["width"]
         )
+        self.raw = raw
         self._samples = decode(file)
+        if raw:
+            self._samples = raw_samples(self._samples, image["preprocessing"])
         self._soft = torch.from_numpy(self._samples.labels)
         self._labels = self._soft.argmax(1) if hard_labels else self._soft
         self._resident: tuple[torch.device, Samples, Tensor] | None = None
@@ -185,13 +192,16 @@ def load(
     transform: Callable[[Tensor], Any] | None = None,
     target_transform: Callable[[Tensor], Any] | None = None,
     hard_labels: bool = False,
+    raw: bool = False,
 ) -> DistilledDataset:
     """Open a ``.ddset`` file as a data set. The whole file is read; nothing stays open.
+
+    A file larger than memory is for ``ChunkedDataset``.
 
     Args:
         path: the file.
         check: compare every digest; False saves time on a file that was verified before.
-        transform, target_transform, hard_labels: see ``DistilledDataset``.
+        transform, target_transform, hard_labels, raw: see ``DistilledDataset``.
 
     Raises:
         InvalidFile: the file breaks the format. Unsupported: it needs a newer version.
@@ -203,4 +213,5 @@ def load(
         transform=transform,
         target_transform=target_transform,
         hard_labels=hard_labels,
+        raw=raw,
     )

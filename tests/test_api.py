@@ -12,6 +12,7 @@ import ddcodec
 
 NAMES = [
     "CheckpointMismatch",
+    "ChunkedDataset",
     "DDSetError",
     "DistilledDataset",
     "InvalidFile",

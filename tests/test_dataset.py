@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from ddcodec import DistilledDataset, InvalidFile, UsageError, load
+from ddcodec import DistilledDataset, InvalidFile, UsageError, load, pack
 from ddcodec.format import read
+from ddcodec.preprocess import to_unit_range
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +119,21 @@ def test_damage_is_refused_unless_checks_are_waived(digits_file: Path, tmp_path:
 def test_the_data_set_is_the_decoded_file(ds: DistilledDataset, digits_file: Path) -> None:
     assert ds.manifest == read(digits_file).manifest
     assert np.array_equal(ds.file.arrays["poster"], read(digits_file).arrays["poster"])
+
+
+def test_raw_images_are_those_before_preprocessing(digits_file: Path, ds: DistilledDataset) -> None:
+    raw = load(digits_file, raw=True)
+    spec = ds.manifest.image["preprocessing"]
+    expected = to_unit_range(ds[3][0].numpy(), spec)
+    assert np.array_equal(raw[3][0].numpy(), expected)
+    images, labels = next(iter(raw.batches(len(ds), shuffle=False)))
+    assert np.array_equal(images[3].numpy(), expected)
+    assert torch.equal(labels, ds.soft_labels)
+
+
+def test_raw_images_of_stored_bytes_are_those_bytes(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (5, 3, 4, 4), dtype=np.uint8)
+    pack(x, np.arange(5) % 2, ("a", "b"), tmp_path / "a.ddset")
+    raw = load(tmp_path / "a.ddset", raw=True)
+    assert raw[0][0].dtype == torch.uint8
+    assert np.array_equal(np.stack([image.numpy() for image, _ in raw]), x)

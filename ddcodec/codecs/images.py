@@ -24,24 +24,32 @@ if TYPE_CHECKING:
 class ImageSamples(Samples):
     """Stored images, preprocessed as they are gathered."""
 
-    def __init__(self, images: Tensor, labels: NDArray[np.float32], ready: Reading) -> None:
-        """Take images uint8 or float32 (N, C, H, W) and soft labels float32 (N, classes)."""
+    def __init__(
+        self, images: Tensor, labels: NDArray[np.float32], reading: Reading, raw: bool = False
+    ) -> None:
+        """Take images uint8 or float32 (N, C, H, W) and soft labels float32 (N, classes).
+
+        With ``raw`` they are gathered as they are stored.
+        """
         self.labels = labels
         self.image_shape = (int(images.shape[1]), int(images.shape[2]), int(images.shape[3]))
-        self._images = images
-        self._reading = ready
+        self._images, self._reading, self._raw = images, reading, raw
+
+    @property
+    def bytes(self) -> ImageSamples | None:
+        """The same samples as stored, where they are uint8; None where they are float32."""
+        if self._images.dtype != torch.uint8:
+            return None
+        return ImageSamples(self._images, self.labels, self._reading, raw=True)
 
     def gather(self, index: Tensor) -> Tensor:
-        """Return the images at ``index`` (int64 (B,)) as float32 (B, C, H, W)."""
-        return self._reading.ready(self._images.index_select(0, index.to(self._images.device)))
-
-    def gather_raw(self, index: Tensor) -> Tensor:
-        """Return them before preprocessing: uint8 as stored, or float32 with 0 black, 1 white."""
-        return self._reading.raw(self._images.index_select(0, index.to(self._images.device)))
+        """Return the images at ``index`` (int64 (B,)): float32 (B, C, H, W), or as stored."""
+        stored = self._images.index_select(0, index.to(self._images.device))
+        return stored if self._raw else self._reading.ready(stored)
 
     def to(self, device: Device) -> ImageSamples:
         """Return the same samples with the images on ``device``."""
-        return ImageSamples(self._images.to(device), self.labels, self._reading)
+        return ImageSamples(self._images.to(device), self.labels, self._reading, self._raw)
 
 
 class Reading:
