@@ -17,7 +17,6 @@ import numpy as np
 from ddcodec.codecs import decode
 from ddcodec.errors import InvalidFile, Unsupported
 from ddcodec.format import DDSetFile, Manifest, Storage, read, to_bytes
-from ddcodec.preprocess import Preprocess
 from tests.format.conftest import STORAGE, arrays, images_arrays, images_manifest, manifest
 from tests.format.hostile import CASES, Forgery
 
@@ -201,20 +200,10 @@ def expected(data: bytes) -> dict[str, Any]:
 
 def samples_of(file: DDSetFile) -> tuple[np.ndarray, np.ndarray]:
     """Return all images, float32 (N, C, H, W), and labels, float32 (N, classes), of a file."""
-    if file.manifest.codec["name"] == "podd":
-        import torch
+    import torch
 
-        samples = decode(file)
-        return samples.gather(torch.arange(len(samples))).numpy(), samples.labels
-    image, images, soft = file.manifest.image, file.arrays["images"], file.arrays["labels"]
-    if images.dtype == np.uint8:
-        size = image["channels"], image["height"], image["width"]
-        images = Preprocess(image["preprocessing"], *size)(images.transpose(0, 2, 3, 1)).numpy()
-    if file.manifest.labels["kind"] == "index":
-        return images, np.eye(len(file.manifest.classes), dtype=np.float32)[soft]
-    exact = soft.astype(np.float64)
-    mass = np.add.accumulate(exact, axis=1)[:, -1:]  # in the order of the classes
-    return images, (exact / mass).astype(np.float32)
+    samples = decode(file)
+    return samples.gather(torch.arange(len(samples))).numpy(), samples.labels
 
 
 def full(found: Manifest) -> dict[str, Any]:
