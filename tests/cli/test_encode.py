@@ -96,8 +96,9 @@ def test_resuming_without_a_checkpoint_says_so_and_starts(run: Run) -> None:
 
 # A real SIGINT to the process itself, at a step that does not depend on the machine's speed.
 INTERRUPT_AFTER_30_STEPS = f"""
-import os, sys
+import os, signal, sys
 from ddcodec.distill import progress
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in background
 count = 0
 def step(self, done, loss):
     global count

@@ -182,7 +182,7 @@ def test_time_fixes_a_number_of_steps_that_makes_the_same_file_again(
     timed = encode(digits, ipc=0.4, out=tmp_path / "a.ddset", time=2.0)
     words = timed.provenance["command"].split()
     steps = int(words[words.index("--steps") + 1])
-    assert steps > 3
+    assert steps >= 2
     again = encode(digits, ipc=0.4, out=tmp_path / "b.ddset", steps=steps)
     assert again.content_digest == timed.content_digest
 
