@@ -1,0 +1,265 @@
+"""The decoded training set as ordinary files: npz, ImageFolder, parquet, WebDataset shards.
+
+Every layout holds all soft labels, and is a source that ``sources.load`` reads back. One batch is
+in memory at a time.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import json
+import os
+import re
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .chunked import ChunkedDataset
+from .dataset import load
+from .errors import MissingExtra
+from .format import read_manifest
+
+BATCH_BYTES = 32 << 20  # of float32 images decoded at a time
+SHARD = 5000  # samples of a WebDataset shard
+
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+
+
+class Decoded:
+    """The samples of a file, in its order, batch by batch.
+
+    Attributes:
+        manifest: of the file.
+        count: samples.
+        rounded: ``pictures`` changes values: the file holds no bytes.
+        clipped, values: after ``pictures``, how many of all values lay outside of 0 to 1.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Read what the file says; its samples are read by the methods."""
+        self._path = path
+        self.manifest, _ = read_manifest(path)
+        image = self.manifest.image
+        size = image["channels"] * image["height"] * image["width"] * 4
+        self._batch = min(1024, max(1, BATCH_BYTES // size))
+        self._streams = self.manifest.codec["name"] == "images"
+        if self._streams:
+            self.count = self.manifest.tensors["images"].shape[0]
+        else:
+            assert self.manifest.patches is not None  # every other codec has them
+            across, down = self.manifest.patches["grid"]
+            self.count = across * down
+        stored = self.manifest.tensors.get("images")
+        self.rounded = stored is None or stored.dtype != "uint8"
+        self.clipped = self.values = 0
+
+    def samples(self) -> Iterator[tuple[Floats, Floats]]:
+        """Give (images float32 (B, C, H, W) as networks see them, soft labels (B, classes))."""
+        yield from self._batches(raw=False)
+
+    def pictures(self) -> Iterator[tuple[Bytes, Floats]]:
+        """Give (images uint8 (B, H, W, C), soft labels (B, classes)): rounded, and clipped."""
+        self.clipped = self.values = 0
+        for images, labels in self._batches(raw=True):
+            self.values += images.size
+            if images.dtype != np.uint8:
+                self.clipped += int(np.count_nonzero((images < 0) | (images > 1)))
+                images = np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
+            yield images.transpose(0, 2, 3, 1), labels
+
+    def _batches(self, raw: bool) -> Iterator[tuple[NDArray[Any], Floats]]:
+        batches: Any
+        if self._streams:
+            batches = ChunkedDataset(
+                self._path, self._batch, shuffle=False, buffer=1, raw=raw, rank=0, world_size=1
+            )
+        else:
+            batches = load(self._path, raw=raw).batches(self._batch, shuffle=False)
+        for images, labels in batches:
+            yield images.numpy(), labels.numpy()
+
+
+def write_npz(decoded: Decoded, folder: Path) -> None:
+    """Write ``data.npz``: ``images`` float32 (N, C, H, W) and ``labels`` (N, classes), exact.
+
+    ``train_images`` uint8 (N, H, W, C) and ``train_labels`` int64 (N,) make it a source;
+    ``class_names`` are text (classes,), ``manifest`` is the manifest as JSON text.
+    """
+    image, names = decoded.manifest.image, decoded.manifest.classes
+    count, (c, h, w) = decoded.count, (image["channels"], image["height"], image["width"])
+    with zipfile.ZipFile(folder / "data.npz", "w") as archive:
+        parts: dict[str, tuple[tuple[int, ...], str, Callable[[], Iterator[NDArray[Any]]]]] = {
+            "images": ((count, c, h, w), "<f4", lambda: (x for x, _ in decoded.samples())),
+            "labels": ((count, len(names)), "<f4", lambda: (y for _, y in decoded.samples())),
+            "train_images": ((count, h, w, c), "|u1", lambda: (x for x, _ in decoded.pictures())),
+            "train_labels": (
+                (count,),
+                "<i8",
+                lambda: (y.argmax(1) for _, y in decoded.samples()),
+            ),
+        }
+        for name, (shape, dtype, rows) in parts.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
+                header = {"descr": dtype, "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+                for part in rows():
+                    file.write(np.ascontiguousarray(part, dtype=dtype).data)
+        for name, text in (
+            ("class_names", np.array(names, dtype=np.str_)),
+            ("manifest", np.array(decoded.manifest.to_json(), dtype=np.str_)),
+        ):
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w") as file:
+                np.lib.format.write_array(file, text, allow_pickle=False)
+
+
+def write_image_folder(decoded: Decoded, folder: Path) -> None:
+    """Write ``train/CLASS/INDEX.png`` by the strongest label, and ``labels.csv`` with all."""
+    classes = decoded.manifest.classes
+    names = folder_names(classes)
+    for name in names:
+        (folder / "train" / name).mkdir(parents=True)
+    digits = len(str(decoded.count - 1))
+    index = 0
+    with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as text:
+        rows = csv.writer(text)
+        rows.writerow(["file", *classes])
+        for images, labels in decoded.pictures():
+            for picture, label in zip(images, labels, strict=True):
+                path = Path("train", names[int(label.argmax())], f"{index:0{digits}d}.png")
+                (folder / path).write_bytes(png(picture))
+                rows.writerow([path.as_posix(), *(str(value) for value in label)])
+                index += 1
+    for name in names:
+        place = folder / "train" / name
+        if not any(place.iterdir()):
+            place.rmdir()  # a source may have no class without images
+    _write_manifest(decoded, folder)
+
+
+def write_parquet(decoded: Decoded, folder: Path) -> None:
+    """Write ``train-00000-of-00001.parquet`` in the Hugging Face image layout.
+
+    Columns: ``image`` {bytes (PNG), path}, ``label`` the strongest class, ``soft_label`` float32
+    (classes,). Raises MissingExtra without pyarrow.
+    """
+    if importlib.util.find_spec("pyarrow") is None:
+        raise MissingExtra("pyarrow, which writes parquet,", "data")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    classes = decoded.manifest.classes
+    features = {
+        "image": {"_type": "Image"},
+        "label": {"_type": "ClassLabel", "names": list(classes)},
+        "soft_label": {
+            "_type": "Sequence",
+            "feature": {"_type": "Value", "dtype": "float32"},
+            "length": len(classes),
+        },
+    }
+    schema = pa.schema(
+        [
+            ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+            ("label", pa.int64()),
+            ("soft_label", pa.list_(pa.float32(), len(classes))),
+        ],
+        metadata={"huggingface": json.dumps({"info": {"features": features}})},
+    )
+    digits, index = len(str(decoded.count - 1)), 0
+    with pq.ParquetWriter(folder / "train-00000-of-00001.parquet", schema) as file:
+        for images, labels in decoded.pictures():
+            cells = [
+                {"bytes": png(picture), "path": f"{index + i:0{digits}d}.png"}
+                for i, picture in enumerate(images)
+            ]
+            index += len(cells)
+            columns = [cells, labels.argmax(1).tolist(), labels.tolist()]
+            arrays = [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)]
+            file.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+    _write_manifest(decoded, folder)
+
+
+def write_webdataset(decoded: Decoded, folder: Path) -> None:
+    """Write ``train-NNNNNN.tar`` shards: KEY.png, KEY.cls and the soft label KEY.soft.npy.
+
+    Class names stand in ``classes.txt``, one a line.
+    """
+    digits, index = len(str(decoded.count - 1)), 0
+    shard: tarfile.TarFile | None = None
+    try:
+        for images, labels in decoded.pictures():
+            for picture, label in zip(images, labels, strict=True):
+                if index % SHARD == 0:
+                    if shard is not None:
+                        shard.close()
+                    name = folder / f"train-{index // SHARD:06d}.tar"
+                    shard = tarfile.open(name, "w")  # noqa: SIM115 (closed at the next, or below)
+                assert shard is not None  # opened with sample 0
+                soft = io.BytesIO()
+                np.save(soft, label.astype("<f4"), allow_pickle=False)
+                for kind, data in (
+                    ("png", png(picture)),
+                    ("cls", str(int(label.argmax())).encode()),
+                    ("soft.npy", soft.getvalue()),
+                ):
+                    entry = tarfile.TarInfo(f"{index:0{digits}d}.{kind}")
+                    entry.size = len(data)
+                    shard.addfile(entry, io.BytesIO(data))
+                index += 1
+    finally:
+        if shard is not None:
+            shard.close()
+    (folder / "classes.txt").write_text(
+        "".join(f"{name}\n" for name in decoded.manifest.classes), encoding="utf-8"
+    )
+    _write_manifest(decoded, folder)
+
+
+LAYOUTS: dict[str, Callable[[Decoded, Path], None]] = {
+    "npz": write_npz,
+    "imagefolder": write_image_folder,
+    "parquet": write_parquet,
+    "webdataset": write_webdataset,
+}
+
+
+def png(picture: Bytes) -> bytes:
+    """Return an image uint8 (H, W, C), C 1 or 3, as PNG."""
+    data = io.BytesIO()
+    Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(data, "PNG")
+    return data.getvalue()
+
+
+def folder_names(classes: Sequence[str]) -> list[str]:
+    """Return a safe folder name for each class: its own name where that is one, no two alike.
+
+    A class name may hold anything; a folder name must not leave its parent on any system.
+    """
+    names: list[str] = []
+    taken: set[str] = set()
+    for index, title in enumerate(classes):
+        name = re.sub(r"[^\w .+,()&'-]", "_", title)[:60].strip(" .")
+        reserved = re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)", name.split(".")[0])
+        # Some systems do not tell upper from lower case.
+        if not name or reserved:
+            name = f"class_{index}"
+        elif name.casefold() in taken:
+            name = f"{name}_{index}"
+        while name.casefold() in taken:
+            name += "_"
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def _write_manifest(decoded: Decoded, folder: Path) -> None:
+    (folder / "manifest.json").write_text(decoded.manifest.to_json(), encoding="utf-8")
