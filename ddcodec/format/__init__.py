@@ -3,8 +3,9 @@
 from .chunks import ChunkReader
 from .container import DDSetFile, read, read_manifest, restate, to_bytes, write
 from .header import Sizes
-from .manifest import Manifest, TensorSpec
+from .manifest import Manifest
 from .payload import Storage, dequantise, quantise
+from .tensors import TensorSpec
 from .verify import Finding, verify
 
 __all__ = [

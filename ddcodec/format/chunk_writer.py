@@ -21,8 +21,9 @@ from ..limits import Limits
 from .atomic import write_atomically
 from .chunks import ChunkReader
 from .header import Entry, build
-from .manifest import DTYPES, Manifest, TensorSpec
+from .manifest import Manifest
 from .payload import Array, dequantise, digest, little_endian
+from .tensors import DTYPES, TensorSpec
 
 
 @dataclass

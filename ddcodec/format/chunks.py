@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +14,7 @@ from ..errors import InvalidFile, SourceError
 from ..limits import Limits
 from .header import Header, Sizes, length_of, parse, stored_name
 from .manifest import Manifest
-from .opening import is_regular, read_at, reading
+from .opening import read_at, reading
 from .payload import Array, decode_piece, digest, little_endian, rows_of
 from .rules import check_values
 
@@ -58,10 +59,10 @@ class ChunkReader:
         self._lock = threading.Lock()
         self._content_checked = False
         with reading(self.path):
+            if not stat.S_ISREG(self.path.stat().st_mode):
+                raise SourceError(f"{self.path}: not a regular file, whose chunks could be read")
             self._file = self.path.open("rb")
             try:
-                if not is_regular(self._file):
-                    raise SourceError(f"{self.path}: chunks are read from regular files alone")
                 self._header = read_header(self._file, limits, streamed=True)
             except BaseException:
                 self._file.close()

@@ -16,10 +16,11 @@ from ..limits import Limits
 from .atomic import write_atomically
 from .chunks import read_header
 from .header import TAGS, Entry, Header, Sizes, build, length_of, parse
-from .manifest import Manifest, TensorSpec
+from .manifest import Manifest
 from .opening import is_regular, load, read_stream, reading
 from .payload import Array, Storage, decode_tensor, digest, encode_tensor, little_endian
 from .rules import check_values
+from .tensors import TensorSpec
 
 
 @dataclass(frozen=True)

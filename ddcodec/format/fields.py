@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import InvalidFile
-from .manifest import Manifest, is_hex
-from .strict_json import shown
+from .manifest import Manifest
+from .strict_json import is_hex, shown
 
 TEXT = 200  # characters of a name
 COMMAND = 2000  # characters of a command line

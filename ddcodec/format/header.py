@@ -11,10 +11,11 @@ from typing import Any
 from ..errors import InvalidFile, LimitExceeded
 from ..limits import Limits
 from . import strict_json
-from .manifest import DTYPES, Manifest, TensorSpec, as_unsupported_if_later
+from .manifest import Manifest, as_unsupported_if_later
 from .payload import count_pieces, rows_of
 from .rules import check_manifest
 from .strict_json import shown
+from .tensors import DTYPES, TensorSpec
 
 TAGS = {"uint8": "U8", "int32": "I32", "int64": "I64", "float16": "F16", "float32": "F32"}
 _SIZES = {"U8": 1, "I32": 4, "I64": 8, "F16": 2, "F32": 4}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -12,12 +11,11 @@ from typing import Any
 from ..errors import InvalidFile, LimitExceeded, Unsupported
 from ..limits import Limits
 from . import defaults, strict_json
-from .strict_json import shown
+from .strict_json import is_hex, is_integer, shown
+from .tensors import TensorSpec, parse_tensor
 
 MAJOR, MINOR = 1, 0
 CODECS = ("podd", "images")
-DTYPES = {"uint8": 1, "int32": 4, "int64": 8, "float16": 2, "float32": 4}
-NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 _KINDS: dict[Any, str] = {dict: "an object", list: "a list", str: "a string"}
 # field -> (required, JSON type)
@@ -40,42 +38,6 @@ _FIELDS: dict[str, tuple[bool, type]] = {
     "content_digest": (True, str),
     "data_digest": (True, str),
 }
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """What one logical tensor decodes to, and how it is stored.
-
-    Attributes:
-        dtype, shape: of the decoded array.
-        quantiser: None, or {kind: uniform, bits, offset: [..], scale: [..]}.
-        coder: raw or zstd.
-        chunk: rows of axis 0 in a chunk; None stores the tensor in one piece.
-        digests: SHA-256 in hex of the decoded bytes (little-endian, C order) of every chunk, so
-            that chunks can be checked one by one; None for a tensor in one piece.
-    """
-
-    dtype: str
-    shape: tuple[int, ...]
-    quantiser: dict[str, Any] | None
-    coder: str
-    chunk: int | None = None
-    digests: tuple[str, ...] | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the JSON object; absent fields are left out."""
-        out: dict[str, Any] = {
-            "coder": self.coder,
-            "dtype": self.dtype,
-            "shape": list(self.shape),
-        }
-        if self.quantiser is not None:
-            out["quantiser"] = self.quantiser
-        if self.chunk is not None:
-            out["chunk"] = self.chunk
-        if self.digests is not None:
-            out["digests"] = list(self.digests)
-        return out
 
 
 @dataclass(frozen=True)
@@ -188,7 +150,7 @@ class Manifest:
             codec=codec,
             classes=_classes(value["classes"], limits),
             image=value["image"],
-            tensors={n: _tensor(n, t, limits) for n, t in value["tensors"].items()},
+            tensors={n: parse_tensor(n, t, limits) for n, t in value["tensors"].items()},
             labels=value["labels"],
             order=value.get("order"),
             patches=value.get("patches"),
@@ -229,7 +191,7 @@ def _check_version(value: Mapping[str, Any]) -> int:
     if (
         not isinstance(version, dict)
         or set(version) != {"major", "minor"}
-        or not all(_is_int(v) and v >= 0 for v in version.values())
+        or not all(is_integer(v) and v >= 0 for v in version.values())
         or version["major"] < 1
     ):
         raise InvalidFile("manifest: format must be {major, minor}", "DDS-E010")
@@ -246,7 +208,7 @@ def _check_codec(codec: Any) -> None:
     if (
         not isinstance(codec, dict)
         or not isinstance(codec.get("name"), str)
-        or not _is_int(codec.get("version", 1))
+        or not is_integer(codec.get("version", 1))
         or codec.get("version", 1) < 1
     ):
         raise InvalidFile("manifest: codec needs a name and a version", "DDS-E010")
@@ -267,78 +229,3 @@ def _classes(names: list[Any], limits: Limits) -> tuple[str, ...]:
     ):
         raise InvalidFile("manifest: classes must be distinct, non-empty names", "DDS-E011")
     return tuple(names)
-
-
-def _tensor(name: str, value: Any, limits: Limits) -> TensorSpec:
-    def fail(why: str, code: str = "DDS-E006") -> InvalidFile:
-        return InvalidFile(f"tensor '{name}': {why}", code)
-
-    if not NAME.fullmatch(name):
-        raise InvalidFile(f"tensor name {shown(name)} is not allowed", "DDS-E008")
-    if not isinstance(value, dict):
-        raise fail("not an object")
-    if unknown := set(value) - {"dtype", "shape", "quantiser", "coder", "chunk", "digests"}:
-        raise fail(f"unknown field {shown(sorted(unknown)[0])}")
-    dtype, shape = value.get("dtype"), value.get("shape")
-    if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise fail("unknown dtype")
-    if not isinstance(shape, list) or not all(_is_int(s) and s > 0 for s in shape):
-        raise fail("shape must be positive integers")
-    if not 1 <= len(shape) <= limits.dimensions:
-        raise LimitExceeded(f"tensor '{name}': {len(shape)} dimensions", "DDS-E040")
-    if value.get("coder") not in ("raw", "zstd"):
-        raise fail("unknown coder")
-    chunk = value.get("chunk")
-    if "chunk" in value and not (type(chunk) is int and 1 <= chunk <= shape[0]):
-        raise fail("chunk must lie between 1 and the first dimension")
-    digests = value.get("digests")
-    if ("digests" in value) != ("chunk" in value):
-        raise fail("chunk and digests go together")
-    if digests is not None:
-        assert chunk is not None
-        count = -(-shape[0] // chunk)
-        if not isinstance(digests, list) or len(digests) != count:
-            raise fail("digests must be a list with one for each chunk")
-        if not all(is_hex(digest, 64) for digest in digests):
-            raise fail("digests must be 64 hex digits each")
-    quantiser = value.get("quantiser")
-    if "quantiser" in value:
-        if dtype != "float32":
-            raise fail("only float32 is quantised", "DDS-E020")
-        _check_quantiser(quantiser, shape, fail)
-    return TensorSpec(
-        dtype,
-        tuple(shape),
-        quantiser,
-        value["coder"],
-        chunk,
-        None if digests is None else tuple(digests),
-    )
-
-
-def _check_quantiser(value: Any, shape: list[int], fail: Any) -> None:
-    code = "DDS-E020"
-    if not isinstance(value, dict) or set(value) != {"kind", "bits", "offset", "scale"}:
-        raise fail("quantiser must have kind, bits, offset and scale", code)
-    if value["kind"] != "uniform" or not (_is_int(value["bits"]) and 1 <= value["bits"] <= 8):
-        raise fail("quantiser must be uniform with 1 to 8 bits", code)
-    offset, scale = value["offset"], value["scale"]
-    if not all(isinstance(v, list) and len(v) in (1, shape[0]) for v in (offset, scale)):
-        raise fail("offset and scale need one value, or one for each row", code)
-    if len(offset) != len(scale) or not all(_is_number(v) for v in [*offset, *scale]):
-        raise fail("offset and scale must be numbers", code)
-    if not all(1e-30 < v < 1e30 for v in scale) or not all(abs(v) < 1e30 for v in offset):
-        raise fail("scale must be positive and both of a sane size", code)
-
-
-def is_hex(value: Any, length: int) -> bool:
-    """Say whether a JSON value is ``length`` lower-case hex digits."""
-    return isinstance(value, str) and bool(re.fullmatch(rf"[0-9a-f]{{{length}}}", value))
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

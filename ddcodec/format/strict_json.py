@@ -89,3 +89,13 @@ def _refuse_constant(text: str) -> NoReturn:
 
 def _invalid(why: str) -> InvalidFile:
     return InvalidFile(f"header: not strict JSON: {why}", "DDS-E003")
+
+
+def is_hex(value: Any, length: int) -> bool:
+    """Say whether a JSON value is ``length`` lower-case hex digits."""
+    return isinstance(value, str) and bool(re.fullmatch(rf"[0-9a-f]{{{length}}}", value))
+
+
+def is_integer(value: Any) -> bool:
+    """Say whether a JSON value is an integer; true and false are none."""
+    return type(value) is int

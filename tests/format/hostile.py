@@ -56,7 +56,7 @@ def set_path(path: str, value: Any) -> Change:
         place: Any = f.manifest
         for parent in parents:
             place = place[parent]
-        place[last] = value
+        place[int(last) if isinstance(place, list) else last] = value
 
     return change
 
@@ -204,6 +204,59 @@ def chunk_of_another_value(_: bytes) -> bytes:
     return forgery.build()
 
 
+def of_images(change: Change) -> Callable[[bytes], bytes]:
+    """Change a valid file of the codec ``images``, in chunks of two, instead of the usual one."""
+
+    def make(_: bytes) -> bytes:
+        from ddcodec.format import Storage, to_bytes
+        from tests.format.conftest import images_arrays, images_manifest
+
+        chunks = {"images": Storage(chunk=2), "labels": Storage(chunk=2)}
+        forgery = Forgery.of(to_bytes(images_manifest(), images_arrays(), chunks)[0])
+        change(forgery)
+        return forgery.build()
+
+    return make
+
+
+def indices(*labels: int) -> Callable[[bytes], bytes]:
+    """Make a file of images whose class indices are ``labels``."""
+
+    def make(_: bytes) -> bytes:
+        import numpy as np
+
+        from ddcodec.format import to_bytes
+        from tests.format.conftest import images_arrays, images_manifest
+
+        manifest = images_manifest()
+        manifest.labels["kind"] = "index"
+        wrong = images_arrays(len(labels)) | {"labels": np.array(labels, np.int32)}
+        return to_bytes(manifest, wrong, {})[0]
+
+    return make
+
+
+def chunk_of(name: str, chunk: int, count: int) -> Change:
+    return lambda f: f.manifest["tensors"][name].update(chunk=chunk, digests=["0" * 64] * count)
+
+
+LATER = set_path("format/minor", 1)
+PATCHES = {"grid": [1, 1]}
+ORDER = {"grid": [1, 1], "cells": [0], "rule": "given"}
+OF_IMAGES: list[tuple[str, Change, str]] = [
+    ("images-with-patches", set_path("patches", PATCHES), "DDS-E010"),
+    ("images-with-an-order", set_path("order", ORDER), "DDS-E010"),
+    ("images-with-label-grid", set_path("labels/grid", [1, 1]), "DDS-E014"),
+    ("images-with-learned-labels", set_path("labels", {}), "DDS-E014"),
+    ("images-of-another-height", set_path("image/height", 5), "DDS-E013"),
+    ("images-and-labels-cut-differently", chunk_of("labels", 5, 1), "DDS-E013"),
+    ("images-with-a-digest-too-few", chunk_of("images", 2, 2), "DDS-E006"),
+    ("images-with-another-chunk", set_path("tensors/images/digests/2", "0" * 64), "DDS-E031"),
+    ("later-minor-with-another-coder", both(LATER, set_path("tensors/images/coder", "rans")),
+        "unsupported"),
+    ("later-minor-with-another-field", both(LATER, set_path("epochs", 1)), "unsupported"),
+]  # fmt: skip
+
 BYTES: list[tuple[str, Callable[[bytes], bytes], str]] = [
     ("empty-file", lambda _: b"", "DDS-E001"),
     ("seven-bytes", lambda _: bytes(7), "DDS-E001"),
@@ -217,6 +270,9 @@ BYTES: list[tuple[str, Callable[[bytes], bytes], str]] = [
     ("png-file", lambda _: b"\x89PNG\r\n\x1a\n" + bytes(100), "DDS-E002"),
     ("pickle", lambda _: b"\x80\x04\x95\x10\0\0\0\0\0\0\0cos\nsystem\n", "DDS-E002"),
     ("chunk-of-another-value", chunk_of_another_value, "DDS-E031"),
+    *[(name, of_images(change), code) for name, change, code in OF_IMAGES],
+    ("class-index-of-no-class", indices(0, 3), "DDS-E011"),
+    ("class-index-below-zero", indices(0, -1), "DDS-E014"),
     ("last-byte-missing", lambda d: d[:-1], "DDS-E007"),
     ("a-byte-too-many", lambda d: d + b"\0", "DDS-E007"),
     ("last-bit-flipped", lambda d: d[:-1] + bytes([d[-1] ^ 1]), "DDS-E030"),
