@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from ..errors import SourceError, UsageError
-from . import digits, layouts
+from . import digits, hub, layouts
 from .base import Source, Split
-from .named import BUNDLED, KNOWN, find, missing, names
+from .named import BUNDLED, KNOWN, find, missing, names, places
 
 __all__ = ["Source", "Split", "load", "names"]
 
@@ -42,7 +42,10 @@ def load(
     if isinstance(spec, str) and known:
         place = find(spec)
         if place is None:
-            raise missing(spec)
+            if not download:
+                raise missing(spec)
+            place = places(spec)[0]
+            hub.fetch(spec, KNOWN[spec], place)
         path, size = place, size or KNOWN[spec].size
     elif not path.exists():
         hint = f", and none of: {', '.join(names())}" if len(path.parts) == 1 else ""
