@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ddcodec.errors import InvalidFile, SourceError
-from ddcodec.format import ChunkReader, Storage, read, read_manifest, to_bytes
-from tests.format.conftest import arrays, manifest
+from ddcodec.errors import InvalidFile, SourceError, Unsupported
+from ddcodec.format import ChunkReader, Storage, read, read_manifest, to_bytes, verify
+from ddcodec.format.codes import CODES
+from tests.format.conftest import arrays, images_arrays, images_manifest, manifest
 from tests.format.hostile import Forgery
 
 CHUNKED = {"poster": Storage(bits=8, per_channel=True, chunk=1), "labels": Storage(chunk=1)}
@@ -123,3 +124,20 @@ def test_a_file_that_shrinks_is_invalid(chunked: Path) -> None:
         chunked.write_bytes(chunked.read_bytes()[:-1])
         with pytest.raises(InvalidFile, match="cut short"):
             read_all(reader)
+
+
+def test_verify_refuses_every_flipped_bit_of_a_file_in_chunks(tmp_path: Path) -> None:
+    storage = {"images": Storage(chunk=2), "labels": Storage(coder="raw", chunk=2)}
+    whole, _ = to_bytes(images_manifest(), images_arrays(), storage)
+    path = tmp_path / "x.ddset"
+    path.write_bytes(whole)
+    assert verify(path) == []
+    for position in range(len(whole)):
+        changed = bytearray(whole)
+        changed[position] ^= 1 << position % 8
+        path.write_bytes(changed)
+        try:
+            (finding,) = verify(path)
+        except Unsupported:
+            continue
+        assert finding.code in CODES
