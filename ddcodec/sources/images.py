@@ -9,8 +9,9 @@ import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,10 @@ DEEP_FORMATS = {"PNG", "PPM"}  # whose mode I, 32 bits for Pillow, holds 16 bits
 DEEP_MODES = {"I", "I;16", "I;16L", "I;16B", "I;16N"}  # Pillow's names for 16-bit grey
 GREY_MODES = {"1", "L", "LA", "La"} | DEEP_MODES
 PIXELS_MAX = 1 << 26  # 8192 x 8192; above it a file is a mistake or an attack
+TASK = 32  # images a thread takes at a time; one by one, small images cost more to hand over
+# The first bytes of the usual formats. Otherwise Pillow tries them one after the other: half the
+# time of a 32x32 image.
+FORMATS = ((b"\x89PNG", "PNG"), (b"\xff\xd8\xff", "JPEG"), (b"RIFF", "WEBP"), (b"GIF8", "GIF"))
 BATCH = 512  # images decoded at a time, so that a data set is never twice in memory
 
 Encoded = bytes | Path
@@ -36,7 +41,8 @@ def decode(name: str, data: Encoded, size: int | None = None) -> NDArray[np.uint
     a side. Raises SourceError naming ``name`` where Pillow cannot read all of the image.
     """
     try:
-        with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as opened:
+        file = io.BytesIO(data) if isinstance(data, bytes) else data.open("rb")
+        with file, Image.open(file, formats=_formats(file)) as opened:
             if opened.width * opened.height > PIXELS_MAX:
                 raise Image.DecompressionBombError
             if opened.mode == "I" and opened.format not in DEEP_FORMATS:
@@ -55,6 +61,17 @@ def decode(name: str, data: Encoded, size: int | None = None) -> NDArray[np.uint
         raise SourceError(
             f"{name}: cannot be read as an image ({one_line(error)}); replace or remove it"
         ) from None
+
+
+def _decode_each(items: list[tuple[str, Encoded]], size: int | None) -> list[NDArray[np.uint8]]:
+    return [decode(name, data, size) for name, data in items]
+
+
+def _formats(file: IO[bytes]) -> tuple[str, ...] | None:
+    """Return the format that the first bytes announce, for Pillow to try, or None for all."""
+    start = file.read(8)
+    file.seek(0)
+    return next(((name,) for magic, name in FORMATS if start.startswith(magic)), None)
 
 
 def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -96,7 +113,8 @@ def decode_all(
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         warnings.simplefilter("ignore")
         while batch := list(islice(rest, BATCH)):
-            decoded = pool.map(partial(decode, size=size), *zip(*batch, strict=True))
+            tasks = [batch[at : at + TASK] for at in range(0, len(batch), TASK)]
+            decoded = chain.from_iterable(pool.map(partial(_decode_each, size=size), tasks))
             for (name, _), image in zip(batch, decoded, strict=True):
                 if done == 0:
                     first, stack = name, _room(count, image.shape, name)

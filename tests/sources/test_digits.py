@@ -3,11 +3,13 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ddcodec import sources
+from ddcodec.sources import digits as digits_module
 
 datasets = pytest.importorskip("sklearn.datasets")
 
@@ -48,9 +50,16 @@ def test_grey_levels_span_the_whole_range() -> None:
     assert (levels[0], levels[-1]) == (0, 255)
 
 
-def test_reading_digits_imports_no_torch() -> None:
+def test_another_place_of_the_file_gives_the_same_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = digits_module._rows()
+    monkeypatch.setattr(Path, "is_file", lambda _: False)
+    assert np.array_equal(digits_module._rows(), found)
+
+
+def test_reading_digits_imports_neither_torch_nor_scikit_learn() -> None:
     program = (
-        "import sys, ddcodec.sources as s; s.load('digits').test; print('torch' in sys.modules)"
+        "import sys, ddcodec.sources as s; s.load('digits').test; "
+        "print('torch' in sys.modules or 'sklearn' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
