@@ -75,6 +75,13 @@ def encode(
         str,
         typer.Option(metavar="lossless|high|small|bits=N", help="Precision of stored data."),
     ] = "high",
+    size: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Scale the central square of every image to N x N pixels."),
+    ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch a known data set that is not here.")
+    ] = False,
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace F if it exists.")] = False,
 ) -> None:
     """Distil the training images of SOURCE into one .ddset file."""
@@ -110,6 +117,8 @@ def encode(
                 patches=grid,
                 quality=quality,
                 overwrite=force,
+                download=download,
+                size=size,
                 reporter=reporter,
             )
     except KeyboardInterrupt:

@@ -66,13 +66,28 @@ def train(
     record: Annotated[
         bool, typer.Option("--record", help="Write the accuracy into F, for others to see.")
     ] = False,
+    size: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Scale test images to N x N pixels, as encode --size did."),
+    ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch a known data set that is not here.")
+    ] = False,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the networks.")] = 0,
     device: Annotated[str, typer.Option(metavar="D", help="auto, cpu, cuda or cuda:N.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Train fresh networks on F alone and report their accuracy on real test images."""
     report = measure(
-        file, test, nets=nets, steps=steps, baselines=baselines, seed=seed, device=device
+        file,
+        test,
+        nets=nets,
+        steps=steps,
+        baselines=baselines,
+        size=size,
+        download=download,
+        seed=seed,
+        device=device,
     )
     if record:
         write_down(file, report)
@@ -89,6 +104,8 @@ def measure(
     nets: int,
     steps: int | None,
     baselines: bool,
+    size: int | None,
+    download: bool,
     seed: int,
     device: str,
 ) -> TrainReport:
@@ -102,7 +119,7 @@ def measure(
 
     with reading(file):
         ds = dataset.load(file)
-    source = find_source(ds, test)
+    source = find_source(ds, test, size, download)
     split = evaluate.test_split(ds, source)
     facts = report.info(file)
     with progress() as reporter:
@@ -147,7 +164,9 @@ def write_down(file: Path, report: TrainReport) -> None:
         )
 
 
-def find_source(ds: DistilledDataset, spec: str | None) -> Source:
+def find_source(
+    ds: DistilledDataset, spec: str | None, size: int | None = None, download: bool = False
+) -> Source:
     """Return the source called ``spec``, or the one the file was made from if it is known by name.
 
     Raises UsageError where there is nothing to go by, SourceError where the source is not found.
@@ -161,7 +180,7 @@ def find_source(ds: DistilledDataset, spec: str | None) -> Source:
                 f"the file was made from '{spec}', which is no name of a data set here; "
                 "say what to test on with --test SOURCE"
             )
-    return sources.load(spec)
+    return sources.load(spec, size=size, download=download)
 
 
 def describe(report: TrainReport) -> str:

@@ -36,6 +36,8 @@ def encode(
     patches: tuple[int, int] | None = None,
     quality: str = "high",
     overwrite: bool = False,
+    download: bool = False,
+    size: int | None = None,
     reporter: Reporter = SILENT,
 ) -> Manifest:
     """Distil a data set into one file and return the manifest that was written.
@@ -56,6 +58,8 @@ def encode(
         patches: patch grid (x, y); by default the data set's preset.
         quality: ``lossless``, ``high``, ``small`` or ``bits=N`` with N from 2 to 8.
         overwrite: replace an existing file.
+        download: fetch a known data set that is not here; nothing else ever uses the network.
+        size: scale the central square of every image to this many pixels a side.
         reporter: told of stages and steps.
 
     Raises:
@@ -77,7 +81,12 @@ def encode(
     target = Path(out)
     _check_output(target, overwrite)
     where = choose_device(device)
-    data = source if isinstance(source, sources.Source) else sources.load(source)
+    if isinstance(source, sources.Source):
+        if size is not None:
+            raise UsageError("size belongs to sources.load where the source is loaded already")
+        data = source
+    else:
+        data = sources.load(source, download=download, size=size)
 
     from .codecs.podd.distil import Run
     from .codecs.podd.encode import encode as encode_podd
@@ -94,6 +103,7 @@ def encode(
         label_pooling=label_pooling,
         patches=patches,
         quality=quality,
+        size=size,
     )
     run = Run(device=where, reporter=reporter, resume=resume)
     return encode_podd(data, plan, run, target, seconds=time)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 Run = Callable[..., Any]
 QUICK = ("--ipc", "0.9", "--profile", "quick", "--device", "cpu")
 
@@ -109,3 +111,29 @@ type(progress.SILENT).step = step
 from ddcodec_cli.app import main
 sys.exit(main(sys.argv[1:]))
 """
+
+
+def test_images_can_be_scaled_and_the_file_says_so(
+    run: Run, make_source: Callable[..., Path]
+) -> None:
+    make_source("shades.npz", side=20)
+    words = ("--steps", "1", "--size", "8", "--profile", "quick", "--device", "cpu")
+    outcome = run("encode", "shades.npz", "--ipc", "1", *words)
+    assert outcome.code == 0, outcome.err
+    facts = json.loads(run("info", "shades.ddset", "--json").out)
+    assert (facts["image"]["height"], facts["image"]["width"]) == (8, 8)
+    assert "--size 8" in facts["provenance"]["command"]
+    train = ("train", "shades.ddset", "--test", "shades.npz", "--nets", "1", "--steps", "1")
+    assert run(*train).code == 2
+    assert run(*train, "--size", "8").code == 0
+    assert run("encode", "shades.npz", "--ipc", "1", *words[:3], "0", "-f").code == 2
+
+
+def test_a_known_data_set_that_is_not_here_names_place_and_command(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DDCODEC_DATA", str(tmp_path / "data"))
+    outcome = run("encode", "mnist", "--ipc", "1")
+    assert outcome.code == 5
+    assert str(tmp_path / "data") in outcome.error_line
+    assert "--download" in outcome.error_line

@@ -54,6 +54,7 @@ def make_plan(
     label_pooling: str,
     patches: tuple[int, int] | None,
     quality: str,
+    size: int | None = None,
 ) -> Plan:
     """Choose whatever the caller left open; raise UsageError for what cannot work."""
     _check("--profile", profile, PROFILES)
@@ -110,6 +111,7 @@ def make_plan(
         "--label-pooling": label_pooling,
         "--patches": "auto" if patches is None else f"{patches[0]}x{patches[1]}",
         "--quality": quality,
+        "--size": "auto" if size is None else str(size),
     }
 
     def command(done: int) -> str:
