@@ -29,10 +29,10 @@ lint: install
 bench: install
 	$(BIN)/python tests/bench/bench_outer_step.py
 
-# Mutated files into the reader: make fuzz SECONDS=3600
+# Mutated files into the reader, guided by coverage where atheris is installed: make fuzz SECONDS=3600
 SECONDS ?= 60
 fuzz: install
-	$(BIN)/python tests/fuzz/fuzz_reader.py --seconds $(SECONDS)
+	$(BIN)/python tests/fuzz/fuzz.py --seconds $(SECONDS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
