@@ -49,7 +49,7 @@ class ChunkedDataset(ShardedStream):
         *,
         seed: int = 0,
         shuffle: bool = True,
-        buffer: int = 8,
+        buffer: int = 32,
         threads: int = 2,
         drop_last: bool = False,
         raw: bool = False,

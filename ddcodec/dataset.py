@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from .block import Block
 from .codecs import decode
 from .codecs.raw import raw_samples
 from .errors import UsageError
@@ -104,17 +105,21 @@ class DistilledDataset(Dataset[Item]):
             raise IndexError(f"index {index} is outside of a data set of {count} images")
         return self.__getitems__([index % count])[0]
 
-    def __getitems__(self, indices: Sequence[int]) -> list[Item]:
-        """Return several (image, label) pairs with one gather; a DataLoader calls this."""
+    def __getitems__(self, indices: Sequence[int]) -> Sequence[Item]:
+        """Return several (image, label) pairs with one gather; a DataLoader calls this.
+
+        Without transforms its default collation takes the gathered batch as it is.
+        """
         index = torch.as_tensor(indices, dtype=torch.int64)
-        images = self._samples.gather(index).unbind()
-        labels = self._labels[index].unbind()
+        block = Block(self._samples.gather(index), self._labels[index])
+        if self.transform is None and self.target_transform is None:
+            return block
         return [
             (
                 image if self.transform is None else self.transform(image),
                 label if self.target_transform is None else self.target_transform(label),
             )
-            for image, label in zip(images, labels, strict=True)
+            for image, label in block
         ]
 
     def batches(

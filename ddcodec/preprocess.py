@@ -22,7 +22,7 @@ from .errors import Unsupported, UsageError
 Images = NDArray[np.uint8] | Tensor | Image.Image
 Spec = Mapping[str, Any]
 
-CHUNK = 4096  # images looked up at a time, a bound on the memory for indices
+CHUNK = 256  # images looked up at a time, a bound on the memory for indices
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
 
 
@@ -56,12 +56,14 @@ class Preprocess:
         if isinstance(images, Image.Image):
             images = self._from_pillow(images)
         x = self._channel_first(images)
-        table = self._table.to(x.device)
+        # One table for all channels: its rows follow each other, 256 values each.
+        table = self._table.to(x.device).view(-1)
+        rows = torch.arange(0, table.numel(), 256, dtype=torch.int32, device=x.device)
         out = torch.empty(x.shape, dtype=torch.float32, device=x.device)
         for start in range(0, len(x), CHUNK):
-            part = slice(start, start + CHUNK)
-            for channel in range(self.channels):
-                out[part, channel] = table[channel][x[part, channel].int()]
+            part = x[start : start + CHUNK]
+            index = part.int() + rows[:, None, None]
+            out[start : start + CHUNK] = table.index_select(0, index.reshape(-1)).view(part.shape)
         return out
 
     def _from_pillow(self, image: Image.Image) -> NDArray[np.uint8]:

@@ -16,7 +16,7 @@ from ..errors import OutputError, UsageError
 from ..format import Manifest
 from ..format.chunk_writer import ChunkWriter, symbols_of
 
-CHUNK_BYTES = 4 << 20  # of decoded images in a chunk, unless the caller says how many images
+CHUNK_BYTES = 1 << 20  # of decoded images in a chunk, unless the caller says how many images
 Block = tuple[NDArray[Any], NDArray[Any]]
 RECIPE = {
     "network": {"name": "convnet", "norm": "instance", "depth": 3, "width": 128},
@@ -62,7 +62,7 @@ def pack(
             [..], "std": [..]}`` in units of value / 255.
         recipe: fields of the manifest's recipe that differ from ``RECIPE``.
         license: a short text.
-        chunk: images a chunk; by default as many as fill 4 MiB.
+        chunk: images a chunk; by default as many as fill 1 MiB.
         level: of zstd, 1 to 19.
         overwrite: replace an existing file.
 

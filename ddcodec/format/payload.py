@@ -164,7 +164,8 @@ def _quantiser_of(quantiser: dict[str, Any], begin: int, end: int) -> dict[str, 
 
 def digest(array: Array) -> bytes:
     """Return the SHA-256 of the values: little-endian, C order."""
-    return hashlib.sha256(little_endian(array)).digest()
+    ordered = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    return hashlib.sha256(ordered.data).digest()  # hashed where they lie, without a copy
 
 
 def little_endian(array: Array) -> bytes:

@@ -75,6 +75,10 @@ def pool(array: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np
     if not (np.isfinite(cells).all() and (cells >= 0).all()):
         raise InvalidFile("tensor 'labels': values must be finite and at least 0")
     total = np.zeros((len(weights), n), dtype=np.float64)
+    if (np.count_nonzero(weights, axis=1) == 1).all():  # one cell a patch: nothing to add up
+        only = weights.argmax(axis=1)
+        total += weights[np.arange(len(weights)), only, None] * cells[only]
+        cells = cells[:0]
     for cell, row in enumerate(cells):  # a fixed order of additions; BLAS promises none
         patches = np.flatnonzero(weights[:, cell])
         total[patches] += weights[patches, cell, None] * row
