@@ -10,7 +10,7 @@ import gzip
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, cast
 
 from ..errors import SourceError
 from .base import one_line
@@ -51,17 +51,19 @@ def entries(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     archive, where it is damaged or one of its files has more than FILE_MAX bytes.
     """
     try:
-        with path.open("rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            yield from _entries(gzip.GzipFile(fileobj=raw) if packed else raw, path)  # type: ignore[arg-type]
-    except (OSError, EOFError, zlib.error) as error:
-        raise SourceError(f"{path}: cannot be read as an archive: {one_line(error)}") from None
+        raw = path.open("rb")
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {one_line(error)}") from None
+    with raw:
+        packed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        unpacked = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if packed else raw
+        yield from _entries(unpacked, path)
 
 
-def _entries(file: BinaryIO, path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+def _entries(file: IO[bytes], path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     long_name = ""
-    while header := file.read(BLOCK):
+    while header := _read(file, BLOCK, path):
         if header == bytes(BLOCK):
             return
         name, kind, size = _header(header, path)
@@ -117,18 +119,25 @@ def _name(content: bytes, kind: bytes) -> str:
     return ""
 
 
-def _content(file: BinaryIO, size: int, path: Path, name: str) -> bytes:
+def _read(file: IO[bytes], size: int, path: Path) -> bytes:
+    try:
+        return file.read(size)
+    except (OSError, EOFError, zlib.error) as error:
+        raise SourceError(f"{path}: cannot be read as an archive: {one_line(error)}") from None
+
+
+def _content(file: IO[bytes], size: int, path: Path, name: str) -> bytes:
     padded = -(-size // BLOCK) * BLOCK
-    content = file.read(padded)
+    content = _read(file, padded, path)
     if len(content) < padded:
         raise SourceError(f"{path}: ends within '{name[:200]}'; fetch the archive again")
     return content[:size]
 
 
-def _skip(file: BinaryIO, size: int, path: Path, name: str) -> None:
+def _skip(file: IO[bytes], size: int, path: Path, name: str) -> None:
     left = -(-size // BLOCK) * BLOCK
     while left:
-        step = len(file.read(min(left, 1 << 20)))
+        step = len(_read(file, min(left, 1 << 20), path))
         if step == 0:
             raise SourceError(f"{path}: ends within '{name[:200]}'; fetch the archive again")
         left -= step

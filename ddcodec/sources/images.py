@@ -36,9 +36,10 @@ Encoded = bytes | Path
 def decode(name: str, data: Encoded, size: int | None = None) -> NDArray[np.uint8]:
     """Return one image upright, as uint8 (H, W, C): C is 1 where it is stored grey, else 3.
 
-    16-bit grey goes to the nearest of 256 levels; transparency is dropped; palettes become RGB; of
-    several frames the first counts. With ``size`` the central square is scaled to that many pixels
-    a side. Raises SourceError naming ``name`` where Pillow cannot read all of the image.
+    16-bit grey goes to the nearest of 256 levels, of 16-bit colour Pillow keeps the high byte;
+    transparency is dropped; palettes become RGB; of several frames the first counts. With ``size``
+    the central square is scaled to that many pixels a side. Raises SourceError naming ``name``
+    where Pillow cannot read all of the image.
     """
     try:
         file = io.BytesIO(data) if isinstance(data, bytes) else data.open("rb")
@@ -116,6 +117,8 @@ def decode_all(
             tasks = [batch[at : at + TASK] for at in range(0, len(batch), TASK)]
             decoded = chain.from_iterable(pool.map(partial(_decode_each, size=size), tasks))
             for (name, _), image in zip(batch, decoded, strict=True):
+                if done == count:
+                    raise SourceError(f"{name}: is one image more than there are labels")
                 if done == 0:
                     first, stack = name, _room(count, image.shape, name)
                 elif image.shape[:2] != stack.shape[1:3]:
@@ -129,7 +132,7 @@ def decode_all(
                 stack[done] = image
                 done += 1
     if done != count:
-        raise ValueError(f"{count} images promised, {done} given")
+        raise SourceError(f"{first or 'the source'}: {done} images from here on, {count} labels")
     return stack
 
 

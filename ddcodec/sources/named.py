@@ -166,8 +166,8 @@ def cache_folder() -> Path:
 
 
 def find(name: str) -> Path | None:
-    """Return the folder that holds the data set ``name``, or None."""
-    return next((place for place in places(name) if place.is_dir()), None)
+    """Return the folder that holds the data set ``name``, or None; an empty one holds nothing."""
+    return next((p for p in places(name) if p.is_dir() and next(p.iterdir(), None)), None)
 
 
 def missing(name: str) -> SourceError:

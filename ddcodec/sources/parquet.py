@@ -126,7 +126,7 @@ def _open(path: Path, column: str | None = None) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             names = file.schema_arrow.names
             if column is not None and column not in names:
                 raise SourceError(
@@ -134,6 +134,7 @@ def _open(path: Path, column: str | None = None) -> Iterator[Any]:
                     f"it has {', '.join(names)}"
                 )
             yield file
-    except (OSError, pa.ArrowException) as error:
+    # Damaged names are no UTF-8, which pyarrow leaves to Python to find.
+    except (OSError, ValueError, pa.ArrowException) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise SourceError(f"{path}: cannot be read as a parquet file: {reason}") from None

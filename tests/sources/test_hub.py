@@ -163,6 +163,13 @@ def test_a_data_set_is_fetched_once_and_read(server: Hub, no_data: Path) -> None
     assert len(sources.load("fashion-mnist", download=True).train) == 4  # from the disk
 
 
+def test_an_empty_folder_is_no_data_set(server: Hub, no_data: Path) -> None:
+    (no_data / "data" / "fashion-mnist").mkdir(parents=True)
+    with pytest.raises(SourceError, match="fashion-mnist: not found; looked in"):
+        sources.load("fashion-mnist")
+    assert len(sources.load("fashion-mnist", download=True).train) == 4
+
+
 def test_nothing_is_asked_of_the_hub_without_consent(server: Hub, no_data: Path) -> None:
     with pytest.raises(SourceError, match="with --download to fetch about 36 MB") as refusal:
         sources.load("fashion-mnist")

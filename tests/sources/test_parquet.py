@@ -123,6 +123,7 @@ def test_asking_for_test_reads_no_training_shard(write_shard: Write, cells: list
     ("labels", "words"),
     [
         ([0.0, 1.5], "column 'label' is double"),
+        ([False, True], "column 'label' is bool"),
         (["a", "b"], "column 'label' is string"),
         ([0, None], "column 'label' has empty rows"),
         ([[0], [1]], "column 'label' is list"),
@@ -191,6 +192,44 @@ def test_a_broken_shard_is_named(write_shard: Write, cells: list[bytes], file: s
     (root / file).write_bytes(content[: len(content) // 2])
     with pytest.raises(SourceError, match=f"{file}: cannot be read as a parquet file"):
         _ = sources.load(root).train
+
+
+@pytest.mark.parametrize("checksum", [False, True])
+def test_a_damaged_shard_gives_one_line_or_images(
+    tmp_path: Path, cells: list[bytes], checksum: bool
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "train-0.parquet"
+    table = pa.table({"image": cells, "label": [0, 1] * 4})
+    pq.write_table(table, path, write_page_checksum=checksum)
+    whole = path.read_bytes()
+    refused = 0
+    for at in range(0, len(whole), 5):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x5A]) + whole[at + 1 :])
+        line, stack = "", PIXELS
+        try:
+            stack = sources.load(tmp_path).train.images
+        except SourceError as refusal:
+            line = str(refusal)
+        refused += bool(line)
+        assert "\n" not in line
+        # With checksums no pixel changes unseen.
+        assert line or not checksum or np.array_equal(stack, PIXELS)
+    assert refused > len(whole) / 5 / 3
+
+
+@pytest.mark.parametrize(
+    ("images_", "labels", "words"),
+    [(1, 2, "1 images from here on, 2 labels"), (2, 1, "one image more than there are labels")],
+)
+def test_columns_of_different_length_are_refused(
+    cells: list[bytes], images_: int, labels: int, words: str
+) -> None:
+    encoded = [(f"row {i}", cell) for i, cell in enumerate(cells[:images_])]
+    with pytest.raises(SourceError, match=words):
+        images.decode_all(iter(encoded), labels)
 
 
 def test_cifar10_test_images_are_the_real_ones(cifar10: Source) -> None:

@@ -129,3 +129,21 @@ def test_a_broken_sample_is_named(
 
 def read_train(path: Path) -> None:
     _ = sources.load(path).train
+
+
+@pytest.mark.parametrize("name", ["toy.tar", "toy.tar.gz"])
+def test_a_damaged_archive_gives_one_line_or_images(tmp_path: Path, name: str) -> None:
+    path = write_tar(tmp_path / name, samples(0, 3))
+    whole = path.read_bytes()
+    refused = 0
+    for at in range(0, len(whole), 1 + len(whole) // 300):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x5A]) + whole[at + 1 :])
+        line, stack = "", PIXELS
+        try:
+            stack = sources.load(path).train.images
+        except SourceError as refusal:
+            line = str(refusal)
+        refused += bool(line)
+        assert "\n" not in line
+        assert len(stack) > 0
+    assert refused > 50
