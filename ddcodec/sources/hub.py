@@ -52,9 +52,12 @@ def fetch(name: str, known: Known, place: Path) -> None:
         raise SourceError(f"{name}: {error}") from None
     # Network, disk and hub fail in ways that huggingface_hub reports by many exceptions.
     except Exception as error:
+        kept = (
+            f"what has come is kept in {partial}" if partial.exists() else f"{place} is not there"
+        )
         raise SourceError(
             f"{name}: cannot be fetched from {endpoint}/datasets/{known.repo} ({_reason(error)}); "
-            f"what has come is kept in {partial}, run the same command to go on"
+            f"{kept}, run the same command to go on"
         ) from None
 
 

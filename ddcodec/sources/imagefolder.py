@@ -32,7 +32,8 @@ def load(root: Path, name: str, size: int | None = None) -> Source:
 
     Images may lie deeper in a class folder; names that begin with a dot are passed over, and links
     to folders in a class are not followed. All images are grey, or all are made RGB; ``size`` makes
-    them squares. A class may be absent from the test folder.
+    them squares. A class may be absent from the test folder, which is test, val, validation or
+    valid, the first that has class folders.
     """
     train = root / "train"
     classes = tuple(_class_folders(train))
@@ -41,9 +42,11 @@ def load(root: Path, name: str, size: int | None = None) -> Source:
             f"{train}: has no class folders; put images at {train / '<class>' / '<image>.png'}"
         )
     splits = {"train": partial(_read, train, classes, size)}
-    test = next((root / name for name in TEST_FOLDERS if (root / name).is_dir()), None)
-    if test is not None:
-        splits["test"] = partial(_read, test, classes, size)
+    tests = [root / name for name in TEST_FOLDERS if (root / name).is_dir()]
+    if tests:
+        # A test folder without classes holds images without labels, as in many competitions.
+        labelled = (folder for folder in tests if set(classes) & set(_class_folders(folder)))
+        splits["test"] = partial(_read, next(labelled, tests[0]), classes, size)
     return Source(name, classes, splits, where=root)
 
 

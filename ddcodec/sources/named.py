@@ -8,6 +8,7 @@ list of commits); the digests where at least two independent projects state the 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -162,7 +163,8 @@ def cache_folder() -> Path:
         root = Path(os.environ.get(variable, ""))
         if root.is_absolute():
             return root / "ddcodec"
-    return Path.home() / ".cache" / "ddcodec"
+    home = Path.home()
+    return (home / "Library/Caches" if sys.platform == "darwin" else home / ".cache") / "ddcodec"
 
 
 def find(name: str) -> Path | None:

@@ -253,6 +253,22 @@ def test_a_refusal_of_the_hub_is_one_line(server: Hub, status: int, words: str) 
     assert f"/datasets/{REPO}" in str(refusal.value)
 
 
+def test_offline_says_so_and_where_the_files_would_be(
+    server: Hub, no_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = str(no_data / "data" / "fashion-mnist")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(SourceError, match="HF_HUB_OFFLINE is set") as offline:
+        sources.load("fashion-mnist", download=True)
+    assert f"{place} is not there" in str(offline.value)
+    assert server.asked == []
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+    with pytest.raises(SourceError, match=r"cannot be fetched from http://127\.0\.0\.1:1/") as dead:
+        sources.load("fashion-mnist", download=True)
+    assert "\n" not in str(dead.value)
+
+
 def test_a_full_disk_is_seen_before_the_download(
     server: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,12 @@ def test_test_comes_before_val(write_images: Write) -> None:
     assert np.array_equal(sources.load(root).require_test().images[0, ..., 0], GREY[1])
 
 
+def test_a_test_folder_without_labels_gives_way_to_val(write_images: Write) -> None:
+    files = ["train/a/1.png", "val/a/1.png", "test/1.png", "test/images/2.png"]
+    root = write_images(dict(zip(files, GREY, strict=False)))
+    assert np.array_equal(sources.load(root).require_test().images[0, ..., 0], GREY[1])
+
+
 def test_without_a_test_folder_there_is_no_test_split(write_images: Write) -> None:
     assert sources.load(write_images({"train/a/1.png": GREY[0]})).test is None
 
