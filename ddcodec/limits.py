@@ -10,14 +10,14 @@ class Limits:
     """Caps on what a file may ask for. Pass an object with other values to ``load`` or ``verify``.
 
     Attributes:
-        file_bytes: size of the file.
+        file_bytes: size of the file; a ChunkReader, which never holds it, does not ask.
         header_bytes: size of the safetensors header, manifest included.
         nesting: depth of the manifest's JSON.
         tensors: stored tensors, chunks counted one by one.
         dimensions: of one tensor.
-        decoded_bytes: of all tensors together after decoding.
+        decoded_bytes: of all tensors together after decoding; of one chunk for a ChunkReader.
         classes: class names.
-        patches: training samples that a file may define.
+        patches: training samples that a file may define, patches or stored images.
         zstd_window: bytes of zstd's decompression window.
     """
 
