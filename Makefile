@@ -28,6 +28,7 @@ lint: install
 
 bench: install
 	$(BIN)/python tests/bench/bench_outer_step.py
+	$(BIN)/python tests/bench/bench_decode.py
 
 # Mutated files into the reader, guided by coverage where atheris is installed: make fuzz SECONDS=3600
 SECONDS ?= 60

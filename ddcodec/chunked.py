@@ -49,7 +49,7 @@ class ChunkedDataset(ShardedStream):
         *,
         seed: int = 0,
         shuffle: bool = True,
-        buffer: int = 32,
+        buffer: int = 8,
         threads: int = 2,
         drop_last: bool = False,
         raw: bool = False,
@@ -137,6 +137,7 @@ class ChunkedDataset(ShardedStream):
                 given += 1
                 self._now = (shards, shard, given)
                 yield self._batch(images, labels, index)
+            del images, labels  # before the next window is made
         self._over = True
 
     def _batch(

@@ -22,7 +22,7 @@ from .errors import Unsupported, UsageError
 Images = NDArray[np.uint8] | Tensor | Image.Image
 Spec = Mapping[str, Any]
 
-CHUNK = 256  # images looked up at a time, a bound on the memory for indices
+AT_ONCE = 1 << 18  # values looked up at a time: their indices stay in the cache
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
 
 
@@ -60,10 +60,11 @@ class Preprocess:
         table = self._table.to(x.device).view(-1)
         rows = torch.arange(0, table.numel(), 256, dtype=torch.int32, device=x.device)
         out = torch.empty(x.shape, dtype=torch.float32, device=x.device)
-        for start in range(0, len(x), CHUNK):
-            part = x[start : start + CHUNK]
+        step = max(1, AT_ONCE // max(1, x[:1].numel()))
+        for start in range(0, len(x), step):
+            part = x[start : start + step]
             index = part.int() + rows[:, None, None]
-            out[start : start + CHUNK] = table.index_select(0, index.reshape(-1)).view(part.shape)
+            out[start : start + step] = table.index_select(0, index.reshape(-1)).view(part.shape)
         return out
 
     def _from_pillow(self, image: Image.Image) -> NDArray[np.uint8]:

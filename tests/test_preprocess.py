@@ -64,7 +64,7 @@ def test_pictures_of_any_colour_become_the_file_s(mode: str, channels: int) -> N
 def test_many_images_are_looked_up_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     x = images(10)
     whole = Preprocess(RGB, 3, 5, 6)(x)
-    monkeypatch.setattr(preprocess, "CHUNK", 4)
+    monkeypatch.setattr(preprocess, "AT_ONCE", 400)
     assert torch.equal(Preprocess(RGB, 3, 5, 6)(x), whole)
     assert Preprocess(RGB, 3, 5, 6)(x[:0]).shape == (0, 3, 5, 6)
 

@@ -15,6 +15,8 @@ import multiprocessing
 import os
 import platform
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 import warnings
@@ -38,6 +40,15 @@ from ddcodec.torchvision_ops import make_importable
 BATCH = 256
 CLASSES = tuple(f"class {i:02d}" for i in range(100))
 ROUNDS = 3
+READ = """
+import sys
+from ddcodec.format import ChunkReader
+with ChunkReader(sys.argv[1]) as reader:
+    for i in range(reader.chunks("images")):
+        reader.read("images", i)
+lines = open("/proc/self/status").read().splitlines()
+print(next(int(line.split()[1]) * 1024 // 10**6 for line in lines if "VmHWM" in line))
+"""
 
 
 def main() -> None:
@@ -78,18 +89,17 @@ def batches(ds: DistilledDataset, folder: Path, seconds: float) -> None:
     target = torch.empty_like(images[:BATCH])
     tensors = TensorDataset(images, labels)
 
-    def index_select() -> Iterator[int]:
+    def index_select() -> Iterator[Any]:
         order = torch.randperm(count)
         for start in range(0, count, BATCH):
             index = order[start : start + BATCH]
-            labels.index_select(0, index)
-            yield len(images.index_select(0, index))
+            yield images.index_select(0, index), labels.index_select(0, index)
 
-    def slicing() -> Iterator[int]:
+    def slicing() -> Iterator[Any]:
         order = torch.randperm(count)
-        shuffled, _ = saved[order], saved_labels[order]
+        shuffled, targets = saved[order], saved_labels[order]
         for start in range(0, count, BATCH):
-            yield len(shuffled[start : start + BATCH])
+            yield shuffled[start : start + BATCH], targets[start : start + BATCH]
 
     def memcpy() -> Iterator[int]:
         for start in range(0, count, BATCH):
@@ -222,7 +232,7 @@ def chunks(folder: Path, count: int) -> None:
         f"\n{count:,} images of 64x64: {path.stat().st_size / 1e6:,.0f} MB, packed in "
         f"{time.perf_counter() - start:.0f} s"
     )
-    with ChunkReader(path) as reader:
+    with ChunkReader(path) as reader, ChunkReader(path, check=False) as trusting:
         total = reader.chunks("images")
         megabytes = count * 3 * 64 * 64 / 1e6
         rows = {
@@ -230,6 +240,10 @@ def chunks(folder: Path, count: int) -> None:
             "zstandard, 2 threads": lambda: list(frames(path, 2)),
             "ChunkReader, 1 thread": lambda: [len(reader.read("images", i)) for i in range(total)],
             "ChunkReader, 2 threads": lambda: threaded(reader, total),
+            "  without digests, 1 thread": lambda: [
+                len(trusting.read("images", i)) for i in range(total)
+            ],
+            "  without digests, 2 threads": lambda: threaded(trusting, total),
         }
         times = {name: min(timed(work) for _ in range(ROUNDS)) for name, work in rows.items()}
     for raw in (True, False):
@@ -247,11 +261,18 @@ def chunks(folder: Path, count: int) -> None:
             f"{name:34} {megabytes / value:8,.0f} MB/s {base[threads] / value:6.2f} of zstandard "
             f"{times['PNG by Pillow'] / value:7.1f} x PNG"
         )
-    for name, work in (("nothing", idle), ("uint8", stream_raw), ("float32", stream_ready)):
+    for name, work in (
+        ("import torch and ddcodec, no more", idle),
+        ("ChunkedDataset, uint8 batches", stream_raw),
+        ("ChunkedDataset, float32 batches", stream_ready),
+    ):
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            print(
-                f"peak memory of a process that reads {name}: {pool.apply(work, (path,)):,.0f} MB"
-            )
+            print(f"peak memory, {name}: {pool.apply(work, (path,)):,.0f} MB")
+    # In a process of its own that never imports torch.
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(path)], check=True, capture_output=True, text=True
+    )
+    print(f"peak memory, ChunkReader alone: {done.stdout.strip()} MB")
 
 
 def blocks(count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
