@@ -56,6 +56,17 @@ def test_black_and_white_images_use_the_whole_range() -> None:
     assert np.array_equal(stack, (bits * 255).astype(np.uint8)[..., None])
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM", "BMP", "GIF"])
+def test_lossless_formats_give_the_pixels_that_were_stored(kind: str) -> None:
+    assert np.array_equal(decode("x", stored(GREY, kind))[..., 0], GREY)
+
+
+@pytest.mark.parametrize("kind", ["EPS", "PDF", "ICO", "TGA"])
+def test_formats_that_data_sets_do_not_use_are_refused(kind: str) -> None:
+    with pytest.raises(SourceError, match="x: is not an image"):
+        decode("x", stored(COLOUR, kind))
+
+
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
 def test_sixteen_bit_grey_is_scaled_not_clipped(kind: str) -> None:
     deep = np.array([[0, 128, 129, 256], [257, 1000, 32896, 65535]], np.uint16)
