@@ -64,7 +64,7 @@ def decode(name: str, data: Encoded, size: int | None = None) -> NDArray[np.uint
             return pixels if size is None else resize(pixels, size)
     except UnidentifiedImageError:
         raise SourceError(
-            f"{name}: is not an image in PNG, JPEG, WebP, GIF, BMP, TIFF or PPM; replace or remove it"
+            f"{name}: is not an image in PNG, JPEG, WebP, GIF, BMP, TIFF or PPM; replace it"
         ) from None
     except Image.DecompressionBombError:
         raise SourceError(f"{name}: has more than {PIXELS_MAX:,} pixels; make it smaller") from None
