@@ -158,7 +158,7 @@ def patches_of(m, tensors):
 
 if __name__ == "__main__":
     manifest, tensors = read(Path(sys.argv[1]).read_bytes())
-    sizes = ", ".join(f"{name} {array.shape}" for name, array in tensors.items())
-    print(f"{manifest['codec']['name']}: {len(manifest['classes'])} classes, {sizes}")
+    stored = tensors["poster" if "poster" in tensors else "images"]
+    print(f"{len(manifest['classes'])} classes, {stored.size // manifest['image']['channels']} pixels")
     for image, label in samples(manifest, tensors):
         print(image.shape, f"mean {image.mean():+.3f}", manifest["classes"][int(label.argmax())])
