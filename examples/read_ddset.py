@@ -159,6 +159,7 @@ def patches_of(m, tensors):
 if __name__ == "__main__":
     manifest, tensors = read(Path(sys.argv[1]).read_bytes())
     stored = tensors["poster" if "poster" in tensors else "images"]
-    print(f"{len(manifest['classes'])} classes, {stored.size // manifest['image']['channels']} pixels")
+    pixels = stored.size // manifest["image"]["channels"]
+    print(f"{len(manifest['classes'])} classes, {pixels} pixels")
     for image, label in samples(manifest, tensors):
         print(image.shape, f"mean {image.mean():+.3f}", manifest["classes"][int(label.argmax())])
