@@ -16,6 +16,7 @@ from .codecs.podd.order import ClassOrder
 from .codecs.podd.poster import cell_edges
 from .errors import Unsupported
 from .preprocess import to_unit_range
+from .report import stored_pixels
 
 if TYPE_CHECKING:
     from .dataset import DistilledDataset
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 WIDTH = 1600  # pixels of the picture
 MARGIN = 64
 INNER = WIDTH - 2 * MARGIN
-POSTER_HEIGHT = 1100  # at most
-EXAMPLES = 8  # patches shown
+POSTER_HEIGHT = 1472  # at most; a square poster fills the width, and names fit more cells
+EXAMPLES = 8  # patches shown with their labels
+SHEET = 128  # stored images shown
 BARS = 3  # classes shown for each of them
 LEGEND_COLUMNS = 5
 LEGEND_CLASSES = 250  # more classes get no legend
@@ -42,29 +44,63 @@ TITLE, TEXT, SMALL, LEAST = 40, 24, 20, 15  # font sizes, pixels
 def render(ds: DistilledDataset) -> Image.Image:
     """Return the picture of a file, RGB, 1600 pixels wide.
 
-    Poster values are brought back to pixel units and stretched so that the middle 99 percent
-    keep their contrast; patches use the same stretch. Class names stand in their cells, or
-    numbers with a legend where names do not fit.
+    A poster is drawn with the classes of its cells: names, or numbers with a legend where names
+    do not fit. Of stored images a sheet is drawn. Values are brought back to pixel units and
+    stretched so that the middle 99 percent keep their contrast, patches by the same stretch.
 
-    Raises Unsupported for a file without a poster.
+    Raises Unsupported for a file that holds neither.
     """
     manifest = ds.manifest
-    if "poster" not in ds.file.arrays or manifest.order is None:
-        raise Unsupported(f"codec '{manifest.codec['name']}' has no poster to draw")
-    poster = to_unit_range(ds.file.arrays["poster"], manifest.image["preprocessing"])
-    low, high = (float(v) for v in np.percentile(poster, (0.5, 99.5)))
     names = [printable(name, index) for index, name in enumerate(ds.classes)]
-    drawing = enlarge(to_picture(poster, low, high), INNER, POSTER_HEIGHT)
-    numbered = draw_class_grid(drawing, order_of(manifest), names)
-    shown = examples(len(ds))
-    parts = [
-        draw_title(ds),
-        drawing,
-        *([draw_legend(names)] if numbered and len(names) <= LEGEND_CLASSES else []),
-        draw_heading(f"{len(shown)} of {len(ds):,} patches and their labels"),
-        draw_examples(ds, shown, names, low, high),
-    ]
-    return stack(parts)
+    legend: list[Image.Image] = []
+    if "poster" in ds.file.arrays and manifest.order is not None:
+        what = "patches"
+        poster = to_unit_range(ds.file.arrays["poster"], manifest.image["preprocessing"])
+        low, high = (float(v) for v in np.percentile(poster, (0.5, 99.5)))
+        drawing = enlarge(to_picture(poster, low, high), INNER, POSTER_HEIGHT)
+        if draw_class_grid(drawing, order_of(manifest), names) and len(names) <= LEGEND_CLASSES:
+            legend = [draw_legend(names)]
+    elif "images" in ds.file.arrays:
+        what = "images"
+        unit = unit_images(ds, spread(len(ds), SHEET))
+        low, high = (float(v) for v in np.percentile(unit, (0.5, 99.5)))
+        drawing = enlarge(to_picture(sheet_of(unit), low, high), INNER, POSTER_HEIGHT)
+    else:
+        raise Unsupported(f"codec '{manifest.codec['name']}' has no poster to draw")
+    shown = spread(len(ds), EXAMPLES)
+    return stack(
+        [
+            draw_title(ds),
+            drawing,
+            *legend,
+            draw_heading(f"{len(shown)} of {len(ds):,} {what} and their labels"),
+            draw_examples(ds, shown, names, low, high),
+        ]
+    )
+
+
+def unit_images(ds: DistilledDataset, shown: Sequence[int]) -> NDArray[np.float32]:
+    """Return the file's own images at ``shown``, float32 (B, C, H, W), 0 black and 1 white."""
+    # Not items of the data set: those may be transformed.
+    images = ds.on("cpu")[0].gather(torch.tensor(shown)).numpy()
+    if ds.raw:
+        return images.astype(np.float32) / 255 if images.dtype == np.uint8 else images
+    return to_unit_range(images, ds.manifest.image["preprocessing"])
+
+
+def sheet_of(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return images (B, C, H, W) side by side as one (C, rows H, columns W), white where none is.
+
+    A row has 16 images at most, and as many as make the sheet about twice as wide as high.
+    """
+    count, channels, height, width = images.shape
+    columns = min(count, 16, max(1, round((2 * count * height / width) ** 0.5)))
+    rows = -(-count // columns)
+    sheet = np.full((channels, rows * height, columns * width), images.max(), np.float32)
+    for place, image in enumerate(images):
+        y, x = divmod(place, columns)
+        sheet[:, y * height : (y + 1) * height, x * width : (x + 1) * width] = image
+    return sheet
 
 
 def to_picture(image: NDArray[np.float32], low: float, high: float) -> Image.Image:
@@ -132,12 +168,16 @@ def draw_tag(draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, size:
 def draw_title(ds: DistilledDataset) -> Image.Image:
     """Return the head of the picture: what it is made from, then its figures."""
     manifest = ds.manifest
-    _, height, width = ds.file.arrays["poster"].shape
     image = manifest.image
-    ipc = height * width / (len(ds.classes) * image["height"] * image["width"])
+    pixels = stored_pixels(manifest)
+    ipc = pixels / (len(ds.classes) * image["height"] * image["width"])
+    if "poster" in manifest.tensors:
+        _, height, width = manifest.tensors["poster"].shape
+        what = f"{manifest.codec['name']} poster, {width} x {height} pixels"
+    else:
+        what = f"{len(ds):,} images of {image['width']} x {image['height']} pixels"
     facts = (
-        f"{manifest.codec['name']} poster, {width} x {height} pixels   ·   "
-        f"{len(ds.classes)} classes   ·   {ipc:.3g} images per class   ·   "
+        f"{what}   ·   {len(ds.classes)} classes   ·   {ipc:.3g} images per class   ·   "
         f"{ds.file.sizes.total:,} bytes"
     )
     strip = Image.new("RGB", (INNER, TITLE + TEXT + 28), PAPER)
@@ -178,9 +218,7 @@ def draw_examples(
     """Return a row of patches, each over bars of the largest shares of its label."""
     gap = 24
     side = (INNER - gap * (EXAMPLES - 1)) // EXAMPLES
-    # The file's own patches: items of the data set may be transformed.
-    images = ds.on("cpu")[0].gather(torch.tensor(shown)).numpy()
-    unit = to_unit_range(images, ds.manifest.image["preprocessing"])
+    unit = unit_images(ds, shown)
     pictures = [enlarge(to_picture(image, low, high), side, side) for image in unit]
     tallest = max(picture.height for picture in pictures)
     bar = SMALL + 24
@@ -229,9 +267,9 @@ def stack(parts: Sequence[Image.Image]) -> Image.Image:
     return sheet
 
 
-def examples(count: int) -> list[int]:
-    """Return the indices of up to eight patches, spread evenly over ``count``."""
-    shown = min(EXAMPLES, count)
+def spread(count: int, most: int) -> list[int]:
+    """Return up to ``most`` of the indices 0..count - 1, spread evenly."""
+    shown = min(most, count)
     return [index * (count - 1) // max(1, shown - 1) for index in range(shown)]
 
 
