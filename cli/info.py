@@ -111,7 +111,8 @@ def poster_rows(facts: Facts) -> list[tuple[str, str]]:
         size = " x ".join(map(str, patches["size"]))
         rows.append(("patches", f"{number(patches['count'])} ({columns}x{down}) of {size}"))
     if labels:
-        rows.append(("labels", f"{labels['kind']}, {labels['pooling']} pooling"))
+        pooling = f", {labels['pooling']} pooling" if "pooling" in labels else ""
+        rows.append(("labels", f"{labels['kind']}{pooling}"))
     if order:
         columns, down = order["grid"]
         score = f", score {order['score']:.4g}" if "score" in order else ""

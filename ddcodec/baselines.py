@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from . import report
 from .codecs.base import Device, Samples
 from .distill.progress import SILENT, Reporter
 from .distill.rng import generator
@@ -142,8 +143,7 @@ def baselines(
 
 def stored_pixels(ds: DistilledDataset) -> int:
     """Return the pixels that the file stores, channels not counted."""
-    height, width = ds.file.arrays["poster"].shape[-2:]
-    return int(height) * int(width)
+    return report.stored_pixels(ds.manifest)
 
 
 def images_by_class(source: Source) -> ClassImages:

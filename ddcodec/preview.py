@@ -84,22 +84,26 @@ def unit_images(ds: DistilledDataset, shown: Sequence[int]) -> NDArray[np.float3
     # Not items of the data set: those may be transformed.
     images = ds.on("cpu")[0].gather(torch.tensor(shown)).numpy()
     if ds.raw:
-        return images.astype(np.float32) / 255 if images.dtype == np.uint8 else images
+        scale = np.float32(255 if images.dtype == np.uint8 else 1)
+        unit: NDArray[np.float32] = images.astype(np.float32) / scale
+        return unit
     return to_unit_range(images, ds.manifest.image["preprocessing"])
 
 
 def sheet_of(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return images (B, C, H, W) side by side as one (C, rows H, columns W), white where none is.
+    """Return images (B, C, H, W) side by side as one image (C, ..), with white in between.
 
     A row has 16 images at most, and as many as make the sheet about twice as wide as high.
     """
     count, channels, height, width = images.shape
     columns = min(count, 16, max(1, round((2 * count * height / width) ** 0.5)))
-    rows = -(-count // columns)
-    sheet = np.full((channels, rows * height, columns * width), images.max(), np.float32)
+    gap = max(1, min(height, width) // 16)
+    down, across = height + gap, width + gap
+    shape = (channels, -(-count // columns) * down - gap, columns * across - gap)
+    sheet = np.full(shape, np.inf, np.float32)
     for place, image in enumerate(images):
         y, x = divmod(place, columns)
-        sheet[:, y * height : (y + 1) * height, x * width : (x + 1) * width] = image
+        sheet[:, y * down : y * down + height, x * across : x * across + width] = image
     return sheet
 
 
@@ -274,10 +278,7 @@ def spread(count: int, most: int) -> list[int]:
 
 
 def printable(name: str, index: int) -> str:
-    """Return a name in letters that Pillow's own font has: accents dropped, no line breaks.
-
-    A name with nothing left becomes "class INDEX".
-    """
+    """Return a name in letters of Pillow's own font; "class INDEX" where none is left."""
     plain = unicodedata.normalize("NFKD", name[:80]).encode("ascii", "ignore").decode()
     plain = " ".join("".join(c if c.isprintable() else " " for c in plain).split())
     return plain or f"class {index}"

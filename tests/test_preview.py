@@ -14,11 +14,12 @@ from ddcodec.preview import (
     EXAMPLES,
     WIDTH,
     enlarge,
-    examples,
     font,
     printable,
     render,
+    sheet_of,
     shorten,
+    spread,
     to_picture,
 )
 from tests.format import vectors
@@ -106,10 +107,10 @@ def test_enlarged_pixels_stay_hard() -> None:
 
 
 def test_examples_are_spread_from_the_first_to_the_last() -> None:
-    assert examples(1) == [0]
-    assert examples(3) == [0, 1, 2]
+    assert spread(1, EXAMPLES) == [0]
+    assert spread(3, EXAMPLES) == [0, 1, 2]
     for count in (EXAMPLES, 9, 100, 12345):
-        shown = examples(count)
+        shown = spread(count, EXAMPLES)
         assert (len(shown), shown[0], shown[-1]) == (EXAMPLES, 0, count - 1)
         assert shown == sorted(set(shown))
 
@@ -133,3 +134,22 @@ def test_long_names_are_cut_to_their_room() -> None:
     assert cut.endswith("…")
     assert cut[:-1] == "a rather long name of a class"[: len(cut) - 1]
     assert 80 < font(20).getlength(cut) <= 120
+
+
+@pytest.mark.parametrize("kind", ["chunks", "class-indices", "colour", "float32", "soft-labels"])
+def test_files_of_images_have_a_picture_too(kind: str) -> None:
+    path = vectors.FOLDER / "valid" / f"images-{kind}.ddset"
+    picture = np.asarray(render(load(path)))
+    assert picture.shape[1] == WIDTH
+    raw = np.asarray(render(load(path, raw=True))).astype(int)
+    assert np.abs(raw - picture).max() <= 1  # one rounding more
+
+
+def test_a_sheet_holds_every_image_apart() -> None:
+    images = np.random.default_rng(0).random((5, 3, 4, 6), dtype=np.float32)
+    sheet = sheet_of(images)
+    kept = sheet[np.isfinite(sheet)]
+    assert sheet.shape == (3, 9, 20)  # two rows of three, one pixel in between
+    assert sorted(kept.tolist()) == sorted(images.ravel().tolist())
+    assert np.array_equal(sheet[:, 5:9, 7:13], images[4])
+    assert np.isinf(sheet[:, 4]).all()

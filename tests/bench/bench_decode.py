@@ -170,22 +170,22 @@ def others(images: torch.Tensor, labels: torch.Tensor, folder: Path) -> dict[str
 def table(
     title: str, contenders: dict[str, Callable[[], Iterable[Any]]], base: str, seconds: float
 ) -> None:
-    speed = {name: max(rates(epochs, seconds)) for name, epochs in contenders.items()}
+    speed = dict.fromkeys(contenders, 0.0)
+    for _ in range(ROUNDS):  # in turns, so that a busy moment does not fall on one alone
+        for name, epochs in contenders.items():
+            speed[name] = max(speed[name], rate(epochs, seconds))
     print(f"\n{title}\n{'':34} {'images/s':>12} {'of limit':>9} {'x DataLoader':>13}")
     for name, value in speed.items():
         loader = value / speed["DataLoader(TensorDataset)"]
         print(f"{name:34} {value:12,.0f} {value / speed[base]:9.2f} {loader:13.1f}")
 
 
-def rates(epochs: Callable[[], Iterable[Any]], seconds: float) -> list[float]:
-    found = []
-    for _ in range(ROUNDS):
-        seen, start = 0, time.perf_counter()
-        while time.perf_counter() - start < seconds:
-            for batch in epochs():
-                seen += size_of(batch)
-        found.append(seen / (time.perf_counter() - start))
-    return found
+def rate(epochs: Callable[[], Iterable[Any]], seconds: float) -> float:
+    seen, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        for batch in epochs():
+            seen += size_of(batch)
+    return seen / (time.perf_counter() - start)
 
 
 def size_of(batch: Any) -> int:
@@ -235,7 +235,7 @@ def chunks(folder: Path, count: int) -> None:
     with ChunkReader(path) as reader, ChunkReader(path, check=False) as trusting:
         total = reader.chunks("images")
         megabytes = count * 3 * 64 * 64 / 1e6
-        rows = {
+        rows: dict[str, Callable[[], Any]] = {
             "zstandard, 1 thread": lambda: list(frames(path, 1)),
             "zstandard, 2 threads": lambda: list(frames(path, 2)),
             "ChunkReader, 1 thread": lambda: [len(reader.read("images", i)) for i in range(total)],
@@ -245,15 +245,18 @@ def chunks(folder: Path, count: int) -> None:
             ],
             "  without digests, 2 threads": lambda: threaded(trusting, total),
         }
-        times = {name: min(timed(work) for _ in range(ROUNDS)) for name, work in rows.items()}
-    for raw in (True, False):
-        stream = ChunkedDataset(path, BATCH, raw=raw)
-        name = f"ChunkedDataset, {'uint8' if raw else 'float32'} batches"
-        times[name] = min(timed(lambda s=stream: [len(y) for _, y in s]) for _ in range(ROUNDS))
-    sample = min(count, 3000)
-    files = pngs(sample)
-    spent = min(timed(lambda: [decoded(data) for data in files]) for _ in range(ROUNDS))
-    times["PNG by Pillow"] = spent * count / sample
+        for raw in (True, False):
+            stream = ChunkedDataset(path, BATCH, raw=raw)
+            name = f"ChunkedDataset, {'uint8' if raw else 'float32'} batches"
+            rows[name] = lambda s=stream: [len(y) for _, y in s]
+        sample = min(count, 3000)
+        files = pngs(sample)
+        rows["PNG by Pillow"] = lambda: [decoded(data) for data in files]
+        times = dict.fromkeys(rows, float("inf"))
+        for _ in range(ROUNDS):
+            for name, work in rows.items():
+                times[name] = min(times[name], timed(work))
+    times["PNG by Pillow"] *= count / sample
     base = {1: times["zstandard, 1 thread"], 2: times["zstandard, 2 threads"]}
     for name, value in times.items():
         threads = 1 if "1 thread" in name or "PNG" in name else 2

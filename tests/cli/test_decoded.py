@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 
 import ddcodec
+from ddcodec import sources
+from ddcodec.baselines import stored_pixels
 
 Run = Callable[..., Any]
 SHORT = ("--nets", "2", "--steps", "3", "--device", "cpu")
@@ -143,3 +145,23 @@ def test_record_writes_the_accuracy_into_the_file(
     assert run("verify", mine).code == 0
     again = json.loads(run("train", mine, *SHORT, "--json").out)
     assert again["accuracy_mean"] == report["accuracy_mean"]
+
+
+def test_every_command_takes_a_file_of_images(run: Run, tmp_path: Path) -> None:
+    source = sources.load("digits")
+    labels = np.eye(10, dtype=np.float32)[source.train.labels[:40]]
+    images = source.train.images[:40].transpose(0, 3, 1, 2)
+    ddcodec.pack(images, labels, source.classes, tmp_path / "own.ddset", chunk=16)
+    shown = run("info", "own.ddset")
+    assert (shown.code, shown.err) == (0, "")
+    assert "soft" in shown.out
+    facts = json.loads(run("info", "own.ddset", "--json").out)
+    assert (facts["pixels"], facts["ipc"]) == (40 * 64, 4)
+    assert run("verify", "own.ddset").code == 0
+    assert run("preview", "own.ddset").code == 0
+    trained = run("train", "own.ddset", "--test", "digits", *SHORT, "--json")
+    assert trained.code == 0, trained.err
+    assert stored_pixels(ddcodec.load(tmp_path / "own.ddset")) == 40 * 64
+    for layout in ("npz", "imagefolder", "parquet", "webdataset"):
+        outcome = run("decode", "own.ddset", "--to", layout, "-o", layout)
+        assert (outcome.code, outcome.error_line) == (0, f"{layout}: 40 images with soft labels")
