@@ -234,3 +234,22 @@ def test_what_cannot_be_streamed_is_named(path: Path, digits_file: Path) -> None
     state = ChunkedDataset(path, 4, seed=1).state_dict()
     with pytest.raises(UsageError, match="seed"):
         ChunkedDataset(path, 4).load_state_dict(state)
+
+
+def test_a_state_taken_right_after_loading_is_the_one_loaded(path: Path) -> None:
+    first = ChunkedDataset(path, 8, raw=True, seed=1, buffer=1)
+    begun = iter(first)
+    seen = numbers([next(begun) for _ in range(6)])
+    used = ChunkedDataset(path, 8, raw=True, seed=1, buffer=1)
+    next(iter(used))
+    used.load_state_dict([first.state_dict()])
+    again = ChunkedDataset(path, 8, raw=True, seed=1, buffer=1)
+    again.load_state_dict([used.state_dict()])
+    assert sorted(flat(seen + numbers(again))) == list(range(COUNT))
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+def test_more_workers_than_windows_end_the_epoch(path: Path) -> None:
+    stream = ChunkedDataset(path, 50, raw=True, buffer=100)  # one window
+    loader = DataLoader(stream, batch_size=None, num_workers=4)
+    assert sorted(flat(numbers(loader))) == list(range(COUNT))

@@ -112,3 +112,33 @@ def test_infinite_batches_are_the_epochs_one_after_the_other(ds: DistilledDatase
         assert torch.equal(y, b)
     with pytest.raises(UsageError, match="leaves no batch"):
         next(iter(ds.batches(100, drop_last=True, infinite=True)))
+
+
+def test_a_compiled_step_takes_every_full_batch_in_one_graph(ds: DistilledDataset) -> None:
+    graphs = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: object) -> object:
+        del inputs
+        graphs.append(graph)
+        return graph.forward
+
+    step = torch.compile(lambda x, y: x.sum() + y.sum(), backend=backend, fullgraph=True)
+    found = [step(x, y) for x, y in ds.batches(6, drop_last=True)]
+    assert len(found) == 3
+    assert len(graphs) == 1
+    torch.compiler.reset()
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+@pytest.mark.parametrize("workers", [0, 2, 8])
+def test_a_data_loader_gives_the_same_batches_for_any_number_of_workers(
+    ds: DistilledDataset, workers: int
+) -> None:
+    loader = torch.utils.data.DataLoader(
+        ds, batch_size=4, num_workers=workers, persistent_workers=workers > 0
+    )
+    expected = list(ds.batches(4, shuffle=False))
+    for _ in range(2):
+        for (x, y), (images, labels) in zip(loader, expected, strict=True):
+            assert torch.equal(x, images)
+            assert torch.equal(y, labels)
