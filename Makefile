@@ -27,6 +27,7 @@ lint: install
 	$(BIN)/mypy
 
 bench: install
+	$(BIN)/python tests/bench/bench_startup.py
 	$(BIN)/python tests/bench/bench_outer_step.py
 	$(BIN)/python tests/bench/bench_decode.py
 

@@ -13,6 +13,7 @@ import importlib.util
 import sys
 
 import torch
+from torch import library
 
 OPERATORS = ("nms", "qnms")
 SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"  # of both
@@ -35,4 +36,4 @@ def make_importable() -> None:
             del sys.modules[name]
         for operator in OPERATORS:
             if not hasattr(torch.ops.torchvision, operator):
-                torch.library.define(f"torchvision::{operator}", SCHEMA)
+                library.define(f"torchvision::{operator}", SCHEMA)

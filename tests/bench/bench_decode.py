@@ -115,6 +115,7 @@ def batches(ds: DistilledDataset, folder: Path, seconds: float) -> None:
         "torch.load, permuted, sliced": slicing,
         "ddcodec DataLoader(ds)": lambda: DataLoader(ds, batch_size=BATCH, shuffle=True),
         "DataLoader(TensorDataset)": lambda: DataLoader(tensors, batch_size=BATCH, shuffle=True),
+        "the same, its default batch of 1": lambda: DataLoader(tensors, shuffle=True),
         **others(images, labels, folder),
     }
     table(f"{count} patches of {tuple(images.shape[1:])}, batches of {BATCH}: images/s", contenders,
