@@ -15,6 +15,7 @@ from .. import __version__
 from ..errors import OutputError, UsageError
 from ..format import Manifest
 from ..format.chunk_writer import ChunkWriter, symbols_of
+from ..format.payload import short_offset
 
 CHUNK_BYTES = 1 << 20  # of decoded images in a chunk, unless the caller says how many images
 Block = tuple[NDArray[Any], NDArray[Any]]
@@ -206,4 +207,4 @@ def _range_of(images: NDArray[Any] | Iterable[Block], bits: int, at_once: int) -
         raise UsageError("cannot quantise values that are not finite")
     levels = 2**bits - 1
     scale = float(f"{max((high - low) / levels, 1e-12) * 1.00001:.6g}")
-    return {"kind": "uniform", "bits": bits, "offset": [float(f"{low:.6g}")], "scale": [scale]}
+    return {"kind": "uniform", "bits": bits, "offset": [short_offset(low, scale)], "scale": [scale]}

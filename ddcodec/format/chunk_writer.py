@@ -36,7 +36,6 @@ class _Tensor:
     row: tuple[int, ...] = ()
     rows: int = 0
     digests: list[str] = field(default_factory=list)
-    whole: Any = field(default_factory=hashlib.sha256)
 
 
 class ChunkWriter:
@@ -94,7 +93,6 @@ class ChunkWriter:
             self._body.write(stored)
         tensor.rows += len(values)
         tensor.digests.append(digest(values).hex())
-        tensor.whole.update(little_endian(values))
 
     def finish(self, manifest: Manifest, limits: Limits = Limits()) -> Manifest:
         """Write the file, check it chunk by chunk, and return the manifest with its digests.
@@ -103,7 +101,7 @@ class ChunkWriter:
         where it cannot be written, InvalidFile where manifest and tensors break a rule; whatever
         was there is then unchanged.
         """
-        specs, digests = {}, {}
+        specs = {}
         for name, tensor in sorted(self._tensors.items()):
             if not tensor.digests:
                 raise UsageError(f"tensor '{name}' has no rows; give at least one")
@@ -116,10 +114,8 @@ class ChunkWriter:
                 min(tensor.chunk, tensor.rows),
                 tuple(tensor.digests),
             )
-            digests[name] = tensor.whole.digest()
         manifest = replace(manifest, tensors=specs)
-        content = manifest.content(digests)
-        manifest = manifest.with_digests(content, self._data.hexdigest()[:16])
+        manifest = manifest.with_digests(manifest.content({}), self._data.hexdigest()[:16])
         header = build(self._entries, manifest.to_json())
 
         def write(file: BinaryIO) -> None:

@@ -15,7 +15,7 @@ from ..limits import Limits
 from .header import Header, Sizes, length_of, parse, stored_name
 from .manifest import Manifest
 from .opening import read_at, reading
-from .payload import Array, decode_piece, digest, little_endian, rows_of
+from .payload import Array, decode_piece, digest, rows_of
 from .rules import check_values
 
 HASHED = 4 << 20  # bytes of a read while hashing
@@ -33,10 +33,8 @@ class ChunkReader:
 
     Opening reads the header alone. Every ``read`` takes its bytes from the file again, so memory
     is bounded by the chunks that callers hold, and threads may read at the same time. With
-    ``check`` each chunk is compared with its digest in the manifest. A tensor stored in one piece
-    has none of its own: its first read passes once over all tensors (``check_content``). Manifest
-    and chunks are covered together by the content digest alone, so call ``check_content`` where
-    the manifest must be beyond doubt and the time of one pass is there.
+    ``check`` the first read compares the content digest, which covers the manifest and all tensors
+    that are stored in one piece, and every read compares its chunk with the digest in the manifest.
 
     A reader can be sent to another process by its path; it cannot be pickled itself.
 
@@ -57,7 +55,7 @@ class ChunkReader:
         self.path = Path(path)
         self._check, self._limits = check, limits
         self._lock = threading.Lock()
-        self._content_checked = False
+        self._manifest_checked = False
         with reading(self.path):
             if not stat.S_ISREG(self.path.stat().st_mode):
                 raise SourceError(f"{self.path}: not a regular file, whose chunks could be read")
@@ -92,8 +90,8 @@ class ChunkReader:
         Raises KeyError and IndexError for a tensor or chunk that is not there, InvalidFile for
         damage, SourceError where the file cannot be read or was closed.
         """
-        if self._check and self.manifest.tensors[name].digests is None:
-            self.check_content()
+        if self._check:
+            self._check_manifest()
         array = self._decode(name, i)
         check_values(self.manifest, {name: array})
         return array
@@ -101,24 +99,26 @@ class ChunkReader:
     def check_content(self) -> None:
         """Decode every chunk once and compare all digests of decoded values; raises InvalidFile.
 
-        Holds one chunk at a time. After a first success it returns at once.
+        Holds one chunk at a time. ``read`` checks the same for what it returns.
         """
+        self._check_manifest()
+        for name in self.manifest.tensors:
+            for i in range(self.chunks(name)):
+                check_values(self.manifest, {name: self._decode(name, i, check=True)})
+
+    def _check_manifest(self) -> None:
+        """Compare the content digest, once: it covers the manifest, which lists chunk digests."""
         with self._lock:
-            if self._content_checked:
+            if self._manifest_checked:
                 return
-            digests = {}
-            for name in self.manifest.tensors:
-                whole = hashlib.sha256()
-                for i in range(self.chunks(name)):
-                    array = self._decode(name, i)
-                    check_values(self.manifest, {name: array})
-                    whole.update(little_endian(array))
-                digests[name] = whole.digest()
-            if self.manifest.content(digests) != self.manifest.content_digest:
+            tensors = self.manifest.tensors
+            pieces = [name for name, spec in tensors.items() if spec.digests is None]
+            found = self.manifest.content({name: digest(self._decode(name, 0)) for name in pieces})
+            if found != self.manifest.content_digest:
                 raise InvalidFile(
                     "the content digest does not match manifest and tensors", "DDS-E032"
                 )
-            self._content_checked = True
+            self._manifest_checked = True
 
     def check_data(self) -> None:
         """Compare the digest of the stored bytes, 4 MiB at a time; raises InvalidFile."""
@@ -146,7 +146,7 @@ class ChunkReader:
     ) -> None:
         self.close()
 
-    def _decode(self, name: str, i: int) -> Array:
+    def _decode(self, name: str, i: int, check: bool = False) -> Array:
         spec = self.manifest.tensors[name]
         rows = rows_of(spec, i)
         entry = self._header.entries[stored_name(name, spec, i)]
@@ -154,7 +154,9 @@ class ChunkReader:
             begin = self.sizes.header + entry.begin
             stored = memoryview(read_at(self._open(), begin, entry.end - entry.begin))
         array = decode_piece(name, spec, stored, rows, self._limits)
-        if self._check and spec.digests is not None and digest(array).hex() != spec.digests[i]:
+        if not (check or self._check) or spec.digests is None:
+            return array
+        if digest(array).hex() != spec.digests[i]:
             raise InvalidFile(
                 f"tensor '{name}': the digest of chunk {i} does not match", "DDS-E031"
             )

@@ -95,13 +95,15 @@ class Manifest:
         """Return the content digest: what the file says and holds, however it is coded.
 
         SHA-256 over the canonical text without the two digests, followed by the SHA-256 (32
-        bytes) of each decoded tensor in ``digests``, in the order of the names.
+        bytes) of each decoded tensor in ``digests`` that is stored in one piece, in the order of
+        the names. The text has the digests of all chunks already.
         """
         body = defaults.strip(self.as_json())
         del body["content_digest"], body["data_digest"]
         h = hashlib.sha256(strict_json.dumps(body).encode("utf-8"))
         for name in sorted(digests):
-            h.update(digests[name])
+            if self.tensors[name].digests is None:
+                h.update(digests[name])
         return h.hexdigest()
 
     def with_digests(self, content: str, data: str) -> Manifest:

@@ -55,14 +55,14 @@ def quantise(
     # Six digits cost few bytes in the manifest; the scale is rounded up so that all values fit.
     scale = [float(f"{max((h - lo) / levels, 1e-12) * 1.00001:.6g}")
              for lo, h in zip(low, high, strict=True)]  # fmt: skip
-    offset = [_offset(lo, step) for lo, step in zip(low, scale, strict=True)]
+    offset = [short_offset(lo, step) for lo, step in zip(low, scale, strict=True)]
     columns = np.asarray(offset)[:, None], np.asarray(scale)[:, None]
     symbols = np.rint((rows.astype(np.float64) - columns[0]) / columns[1])
     spec = {"kind": "uniform", "bits": bits, "offset": offset, "scale": scale}
     return symbols.clip(0, levels).astype(np.uint8).reshape(x.shape), spec
 
 
-def _offset(low: float, scale: float) -> float:
+def short_offset(low: float, scale: float) -> float:
     """Return ``low`` in as few digits, six or more, as keep it within a twentieth of a level."""
     digits = 6
     while abs(float(f"{low:.{digits}g}") - low) > scale / 20:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from ddcodec import pack
 from ddcodec.errors import InvalidFile, LimitExceeded, UsageError
+from ddcodec.format import read
 from ddcodec.format.payload import (
     Storage,
     count_pieces,
@@ -175,3 +178,10 @@ def test_decoded_arrays_may_be_written_to(bits: int | None, coder: str) -> None:
     spec, pieces, _ = encode_tensor(np.ones(4, np.float32), Storage(bits=bits, coder=coder))
     found = decode_tensor("x", spec, [memoryview(pieces[0].tobytes())], Limits())
     assert found.flags.writeable
+
+
+def test_packed_images_far_from_zero_keep_their_values(tmp_path: Path) -> None:
+    x = np.linspace(100000.5, 100001.5, 2 * 16, dtype=np.float32).reshape(2, 1, 4, 4)
+    pack(x, np.array([0, 1]), ["a", "b"], tmp_path / "x.ddset", bits=8)
+    found = read(tmp_path / "x.ddset").arrays["images"]
+    assert np.abs(found - x).max() < 0.01
