@@ -180,8 +180,16 @@ class DistilledDataset(Dataset[Item]):
         return str(self.manifest.recipe["augment"]) if augment == "recipe" else augment
 
     def on(self, device: Device) -> tuple[Samples, Tensor]:
-        """Return the samples and all labels (N, ...) on ``device``, moved there once."""
-        where = torch.device(device)
+        """Return the samples and all labels (N, ...) on ``device``, moved there once.
+
+        Raises UsageError for a device that is unknown or not there.
+        """
+        try:
+            where = torch.empty(0, device=device).device  # "cuda" becomes "cuda:0"
+        except (RuntimeError, AssertionError):
+            raise UsageError(
+                f"device '{device}' is not there; use cpu, or cuda where torch finds a GPU"
+            ) from None
         if where.type == "cpu":
             return self._samples, self._labels
         # Beside the CPU's, so that ds[i] and forked workers stay off the accelerator.

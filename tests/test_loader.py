@@ -142,3 +142,9 @@ def test_a_data_loader_gives_the_same_batches_for_any_number_of_workers(
         for (x, y), (images, labels) in zip(loader, expected, strict=True):
             assert torch.equal(x, images)
             assert torch.equal(y, labels)
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:99", "the moon"])
+def test_a_device_that_is_not_there_is_named(ds: DistilledDataset, device: str) -> None:
+    with pytest.raises(UsageError, match=f"device '{device}' is not there"):
+        next(iter(ds.batches(4, device=device)))
