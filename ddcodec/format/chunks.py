@@ -92,7 +92,7 @@ class ChunkReader:
         """
         if self._check:
             self._check_manifest()
-        array = self._decode(name, i)
+        array = self._checked(name, i) if self._check else self._decode(name, i)
         check_values(self.manifest, {name: array})
         return array
 
@@ -104,15 +104,14 @@ class ChunkReader:
         self._check_manifest()
         for name in self.manifest.tensors:
             for i in range(self.chunks(name)):
-                check_values(self.manifest, {name: self._decode(name, i, check=True)})
+                check_values(self.manifest, {name: self._checked(name, i)})
 
     def _check_manifest(self) -> None:
         """Compare the content digest, once: it covers the manifest, which lists chunk digests."""
         with self._lock:
             if self._manifest_checked:
                 return
-            tensors = self.manifest.tensors
-            pieces = [name for name, spec in tensors.items() if spec.digests is None]
+            pieces = self.manifest.in_one_piece()
             found = self.manifest.content({name: digest(self._decode(name, 0)) for name in pieces})
             if found != self.manifest.content_digest:
                 raise InvalidFile(
@@ -146,21 +145,23 @@ class ChunkReader:
     ) -> None:
         self.close()
 
-    def _decode(self, name: str, i: int, check: bool = False) -> Array:
+    def _checked(self, name: str, i: int) -> Array:
+        """Return a chunk, compared with its digest where the manifest lists one."""
+        array, digests = self._decode(name, i), self.manifest.tensors[name].digests
+        if digests is not None and digest(array).hex() != digests[i]:
+            raise InvalidFile(
+                f"tensor '{name}': the digest of chunk {i} does not match", "DDS-E031"
+            )
+        return array
+
+    def _decode(self, name: str, i: int) -> Array:
         spec = self.manifest.tensors[name]
         rows = rows_of(spec, i)
         entry = self._header.entries[stored_name(name, spec, i)]
         with reading(self.path):
             begin = self.sizes.header + entry.begin
             stored = memoryview(read_at(self._open(), begin, entry.end - entry.begin))
-        array = decode_piece(name, spec, stored, rows, self._limits)
-        if not (check or self._check) or spec.digests is None:
-            return array
-        if digest(array).hex() != spec.digests[i]:
-            raise InvalidFile(
-                f"tensor '{name}': the digest of chunk {i} does not match", "DDS-E031"
-            )
-        return array
+        return decode_piece(name, spec, stored, rows, self._limits)
 
     def _open(self) -> BinaryIO:
         if self._file.closed:

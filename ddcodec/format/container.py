@@ -60,9 +60,9 @@ def to_bytes(
     stored: dict[str, Array] = {}
     digests: dict[str, bytes] = {}
     for name in sorted(arrays):
-        specs[name], pieces, digests[name] = encode_tensor(
-            arrays[name], storage.get(name, Storage())
-        )
+        specs[name], pieces, values = encode_tensor(arrays[name], storage.get(name, Storage()))
+        if specs[name].digests is None:
+            digests[name] = digest(values)
         named = specs[name].chunk is not None
         stored |= {f"{name}.{i}" if named else name: piece for i, piece in enumerate(pieces)}
     # Widest values first keeps every tensor aligned, as the official writer does.
@@ -89,8 +89,8 @@ def restate(path: str | os.PathLike[str], **changes: Any) -> Manifest:
     data = load(Path(path), Limits())
     file = read(data)
     header = _header_of(memoryview(data), Limits())
-    digests = {name: digest(array) for name, array in file.arrays.items()}
     manifest = replace(header.manifest, **changes)
+    digests = {name: digest(file.arrays[name]) for name in manifest.in_one_piece()}
     manifest = manifest.with_digests(manifest.content(digests), manifest.data_digest)
     head = build(header.entries, manifest.to_json())
 
@@ -161,8 +161,7 @@ def _check_digests(manifest: Manifest, arrays: Mapping[str, Array]) -> None:
                     raise InvalidFile(
                         f"tensor '{name}': the digest of chunk {i} does not match", "DDS-E031"
                     )
-    pieces = [name for name, spec in manifest.tensors.items() if spec.digests is None]
-    found = manifest.content({name: digest(arrays[name]) for name in pieces})
+    found = manifest.content({name: digest(arrays[name]) for name in manifest.in_one_piece()})
     if found != manifest.content_digest:
         raise InvalidFile("the content digest does not match manifest and tensors", "DDS-E032")
 

@@ -101,10 +101,13 @@ class Manifest:
         body = defaults.strip(self.as_json())
         del body["content_digest"], body["data_digest"]
         h = hashlib.sha256(strict_json.dumps(body).encode("utf-8"))
-        for name in sorted(digests):
-            if self.tensors[name].digests is None:
-                h.update(digests[name])
+        for name in sorted(self.in_one_piece()):
+            h.update(digests[name])
         return h.hexdigest()
+
+    def in_one_piece(self) -> list[str]:
+        """Return the tensors without chunks, whose digests the content digest takes in itself."""
+        return [name for name, spec in self.tensors.items() if spec.digests is None]
 
     def with_digests(self, content: str, data: str) -> Manifest:
         """Return the manifest with its digests filled in."""

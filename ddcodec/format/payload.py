@@ -84,8 +84,8 @@ def dequantise(symbols: NDArray[np.uint8], spec: dict[str, Any]) -> NDArray[np.f
     return values
 
 
-def encode_tensor(array: Array, storage: Storage) -> tuple[TensorSpec, list[Array], bytes]:
-    """Return a tensor's spec, its stored pieces (plain arrays, or uint8 payloads), its digest."""
+def encode_tensor(array: Array, storage: Storage) -> tuple[TensorSpec, list[Array], Array]:
+    """Return a tensor's spec, its stored pieces (plain, or uint8 payloads), its decoded values."""
     array = np.ascontiguousarray(array)
     if array.dtype.name not in DTYPES:
         raise UsageError(f"dtype {array.dtype} cannot be stored; use one of {', '.join(DTYPES)}")
@@ -107,7 +107,7 @@ def encode_tensor(array: Array, storage: Storage) -> tuple[TensorSpec, list[Arra
     spec = TensorSpec(
         array.dtype.name, array.shape, quantiser, storage.coder, storage.chunk, digests
     )
-    return spec, pieces, digest(array)
+    return spec, pieces, array
 
 
 def count_pieces(spec: TensorSpec) -> int:

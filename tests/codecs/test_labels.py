@@ -189,9 +189,8 @@ def test_classes_that_own_no_patch_are_reported() -> None:
 
 
 def test_label_cells_of_the_class_grid_begin_with_its_classes() -> None:
-    geometry = PosterGeometry(10, 25, 8, 8, 9, 2)
     order = ClassOrder((5, 2), (3, 1, 4, 0, 5, 9, 2, 6, 8, 7), "image")
-    owners = cell_owners(geometry, order, (5, 2))
+    owners = cell_owners(order, (5, 2))
     assert tuple(owners) == order.cells
     array = initial_labels(owners, 10)
     assert array.dtype == np.float32
@@ -206,7 +205,7 @@ def test_a_finer_label_array_has_a_cell_of_every_class(
     n = grid[0] * grid[1]
     order = ClassOrder(grid, tuple(range(n)), "given")
     finer = (grid[0] + more[0] - 1, grid[1] + more[1] - 1)
-    owners = cell_owners(PosterGeometry(50, 50, 5, 5, *finer), order, finer)
+    owners = cell_owners(order, finer)
     assert len(owners) == finer[0] * finer[1]
     assert set(owners.tolist()) == set(range(n))
 
@@ -215,7 +214,7 @@ def test_a_label_array_without_a_cell_of_some_class_is_refused() -> None:
     # The published code does this silently: 1x6 cells for 10 classes.
     order = ClassOrder((5, 2), tuple(range(10)), "given")
     with pytest.raises(UsageError, match=r"1x6 cells leaves 8 classes .* at least 5x2 patches"):
-        cell_owners(PosterGeometry(50, 50, 5, 5, 1, 6), order, (1, 6))
+        cell_owners(order, (1, 6))
 
 
 updates = arrays(np.float32, (6, 5), elements=st.floats(-2, 2, width=32))

@@ -57,6 +57,21 @@ class Run:
     deadline: float | None = None
 
 
+@dataclass(frozen=True)
+class _Step:
+    """What one outer step works on: its settings and randomness, the distilled and the real data.
+
+    patches float32 (P, C, h, w), labels float32 (P, n), x float32 (B, C, h, w), y int64 (B,).
+    """
+
+    stage: Stage
+    g: torch.Generator
+    patches: Tensor
+    labels: Tensor
+    x: Tensor
+    y: Tensor
+
+
 class Distiller:
     """One encode in progress. Everything random is keyed by (seed, stage, step)."""
 
@@ -174,14 +189,13 @@ class Distiller:
         real_x, real_y = self._real_batch(stage, g)
         bits = self.params.poster_bits if stage.quantise else None
         patches, labels = self.variables.expand(bits)
-        methods: dict[str, Callable[..., tuple[float, Tensor, Tensor | None]]] = {
+        methods: dict[str, Callable[[_Step], tuple[float, Tensor, Tensor | None]]] = {
             "kernel": self._kernel_step,
             "pool": self._pool_step,
             "rat": self._rat_step,
         }
-        loss, grad_patches, grad_labels = methods[stage.method](
-            stage, g, patches, labels, real_x, real_y
-        )
+        at = _Step(stage, g, patches, labels, real_x, real_y)
+        loss, grad_patches, grad_labels = methods[stage.method](at)
         gradients = self.variables.pull_back(grad_patches, grad_labels)
         scale = cosine(self.step, stage.steps) if stage.cosine else 1.0
         poster_gradient = self.clip(gradients.poster)  # the paper's code clips the poster only
@@ -193,92 +207,51 @@ class Distiller:
         self.variables.project()
         return loss
 
-    def _kernel_step(
-        self,
-        stage: Stage,
-        g: torch.Generator,
-        patches: Tensor,
-        labels: Tensor,
-        x: Tensor,
-        y: Tensor,
-    ) -> tuple[float, Tensor, Tensor]:
+    def _kernel_step(self, at: _Step) -> tuple[float, Tensor, Tensor]:
         pool = self._pool()
-        slot = int(torch.randint(len(pool), (1,), generator=g))
+        slot = int(torch.randint(len(pool), (1,), generator=at.g))
         state = pool[slot]
-        result = kernel_gradient(self.net, state.flat, patches, labels, x, y)
-        pool.replace(slot, self._advance(stage, g, state, patches, labels, steps=1))
+        result = kernel_gradient(self.net, state.flat, at.patches, at.labels, at.x, at.y)
+        pool.replace(slot, self._advance(at, state, steps=1))
         return float(result.loss), result.grad_patches, result.grad_labels
 
-    def _pool_step(
-        self,
-        stage: Stage,
-        g: torch.Generator,
-        patches: Tensor,
-        labels: Tensor,
-        x: Tensor,
-        y: Tensor,
-    ) -> tuple[float, Tensor, Tensor | None]:
+    def _pool_step(self, at: _Step) -> tuple[float, Tensor, Tensor | None]:
         pool = self._pool()
-        slot = int(torch.randint(len(pool), (1,), generator=g))
-        result = self._meta(stage, g, pool[slot], patches, labels, x, y)
+        slot = int(torch.randint(len(pool), (1,), generator=at.g))
+        result = self._meta(at, pool[slot])
         pool.replace(slot, result.end_state)
         return float(result.loss), result.grad_patches, result.grad_labels
 
-    def _rat_step(
-        self,
-        stage: Stage,
-        g: torch.Generator,
-        patches: Tensor,
-        labels: Tensor,
-        x: Tensor,
-        y: Tensor,
-    ) -> tuple[float, Tensor, Tensor | None]:
-        before = sample_truncation(g, stage.window, stage.total_steps)
-        state = AdamState.fresh(self.net.init(g, self.run.device))
-        state = self._advance(stage, g, state, patches, labels, before)
-        result = self._meta(stage, g, state, patches, labels, x, y)
+    def _rat_step(self, at: _Step) -> tuple[float, Tensor, Tensor | None]:
+        before = sample_truncation(at.g, at.stage.window, at.stage.total_steps)
+        state = AdamState.fresh(self.net.init(at.g, self.run.device))
+        state = self._advance(at, state, before)
+        result = self._meta(at, state)
         return float(result.loss), result.grad_patches, result.grad_labels
 
-    def _meta(
-        self,
-        stage: Stage,
-        g: torch.Generator,
-        state: AdamState,
-        patches: Tensor,
-        labels: Tensor,
-        x: Tensor,
-        y: Tensor,
-    ) -> MetaGradient:
-        batches = self._batches(stage, g, len(patches), stage.window)
-        return meta_gradient(self.net, state, patches, labels, batches, x, y, self._inner(stage, g))
-
-    def _advance(
-        self,
-        stage: Stage,
-        g: torch.Generator,
-        state: AdamState,
-        patches: Tensor,
-        labels: Tensor,
-        steps: int,
-    ) -> AdamState:
-        batches = self._batches(stage, g, len(patches), steps)
-        return inner_steps(self.net, state, patches, labels, batches, self._inner(stage, g))
-
-    def _inner(self, stage: Stage, g: torch.Generator) -> InnerLoop:
-        return InnerLoop(
-            lr=stage.inner_lr,
-            augment_synthetic=stage.augment_synthetic,
-            augment_real=stage.augment_real,
-            seed=int(torch.randint(2**31, (1,), generator=g)),
+    def _meta(self, at: _Step, state: AdamState) -> MetaGradient:
+        batches = self._batches(at, at.stage.window)
+        return meta_gradient(
+            self.net, state, at.patches, at.labels, batches, at.x, at.y, self._inner(at)
         )
 
-    def _batches(
-        self, stage: Stage, g: torch.Generator, patches: int, steps: int
-    ) -> list[Tensor | None]:
-        size = stage.distilled_batch
+    def _advance(self, at: _Step, state: AdamState, steps: int) -> AdamState:
+        batches = self._batches(at, steps)
+        return inner_steps(self.net, state, at.patches, at.labels, batches, self._inner(at))
+
+    def _inner(self, at: _Step) -> InnerLoop:
+        return InnerLoop(
+            lr=at.stage.inner_lr,
+            augment_synthetic=at.stage.augment_synthetic,
+            augment_real=at.stage.augment_real,
+            seed=int(torch.randint(2**31, (1,), generator=at.g)),
+        )
+
+    def _batches(self, at: _Step, steps: int) -> list[Tensor | None]:
+        size, patches = at.stage.distilled_batch, len(at.patches)
         if size == 0 or size >= patches:
             return [None] * steps
-        draws = [torch.randperm(patches, generator=g)[:size] for _ in range(steps)]
+        draws = [torch.randperm(patches, generator=at.g)[:size] for _ in range(steps)]
         return [draw.to(self.run.device) for draw in draws]
 
     def _real_batch(self, stage: Stage, g: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -90,7 +90,7 @@ def initial_variables(
     n = len(plan.classes)
     if params.label_kind == "fixed":
         return PosterVariables(geometry, poster.to(device), fixed=fixed_labels(geometry, order, n))
-    owners = cell_owners(geometry, order, params.label_grid)
+    owners = cell_owners(order, params.label_grid)
     return PosterVariables(
         geometry,
         poster.to(device),

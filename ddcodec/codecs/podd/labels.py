@@ -102,15 +102,12 @@ def fixed_labels(geometry: PosterGeometry, order: ClassOrder, classes: int) -> N
     return shares.astype(np.float32)
 
 
-def cell_owners(
-    geometry: PosterGeometry, order: ClassOrder, grid: tuple[int, int]
-) -> NDArray[np.int64]:
+def cell_owners(order: ClassOrder, grid: tuple[int, int]) -> NDArray[np.int64]:
     """Return the class that each cell of a label array (x, y) begins with, int64 (cells,).
 
     On the class grid that is the class order itself; on another grid it is the class whose cell
     lies at the same place of the poster. Raises UsageError where a class would own none.
     """
-    del geometry  # both grids divide the whole poster, so its size does not matter
     if grid == order.grid:
         return np.asarray(order.cells, dtype=np.int64)
     owners = np.asarray(order.cells, dtype=np.int64)[_places(order.grid, grid).reshape(-1)]
