@@ -58,11 +58,18 @@ def encode(
     order: Annotated[
         str,
         typer.Option(
-            metavar="auto|clip|image|paper|given|FILE",
-            help="Where each class lies on the poster: neighbours by CLIP text, by mean image, as "
-            "printed in the paper, as given, or from a file with a class name a line.",
+            metavar="auto|clip|image|colour|paper|given|FILE",
+            help="Where each class lies on the poster: neighbours by CLIP text, by mean image or "
+            "colour, as printed in the paper, as given, or from a file with a class name a line.",
         ),
     ] = "auto",
+    order_search: Annotated[
+        str,
+        typer.Option(
+            metavar="none|auto|N",
+            help="Improve the order by N moves of a search; auto takes seconds.",
+        ),
+    ] = "none",
     labels: Annotated[LabelKind, typer.Option(help="Soft labels of the patches.")] = "auto",
     label_pooling: Annotated[
         Pooling,
@@ -112,6 +119,7 @@ def encode(
                 device=device,
                 resume=resume,
                 order=order,
+                order_search=order_search,
                 labels=labels,
                 label_pooling=label_pooling,
                 patches=grid,

@@ -1,4 +1,4 @@
-"""Progress for people: a bar with loss, rate and time left on a terminal, silence elsewhere."""
+"""Progress for people: a bar with loss, rate and time left on a terminal, only notes elsewhere."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from .output import message
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -17,9 +19,7 @@ if TYPE_CHECKING:
 def progress() -> Iterator[Reporter]:
     """Give a reporter for one piece of work; its bar is gone when the block ends."""
     if not sys.stderr.isatty():
-        from ddcodec.distill.progress import SILENT
-
-        yield SILENT
+        yield NoteReporter()
         return
     from rich.console import Console
     from rich.progress import (
@@ -44,6 +44,20 @@ def progress() -> Iterator[Reporter]:
         yield BarReporter(bar)
 
 
+class NoteReporter:
+    """Writes notes to stderr and nothing else."""
+
+    def stage(self, name: str, steps: int) -> None:
+        """Keep silent."""
+
+    def step(self, done: int, loss: float) -> None:
+        """Keep silent."""
+
+    def note(self, text: str) -> None:
+        """Write a line."""
+        message(text)
+
+
 class BarReporter:
     """Draws the stage that is under way; a new stage takes the place of the last one."""
 
@@ -64,6 +78,10 @@ class BarReporter:
         self._bar.update(self._task, completed=done)
         speed = next(task.speed for task in self._bar.tasks if task.id == self._task)
         self._bar.update(self._task, rate=rate_text(speed), loss=f"loss {loss:.4f}")
+
+    def note(self, text: str) -> None:
+        """Write a line above the bar, where it stays."""
+        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def rate_text(speed: float | None) -> str:

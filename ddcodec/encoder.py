@@ -31,6 +31,7 @@ def encode(
     device: str = "auto",
     resume: bool = False,
     order: str = "auto",
+    order_search: str = "none",
     labels: str = "auto",
     label_pooling: str = "auto",
     patches: tuple[int, int] | None = None,
@@ -53,7 +54,8 @@ def encode(
         seed: >= 0; the same source, settings and seed give the same content digest on a machine.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         resume: go on from ``<out>.checkpoint`` if it exists.
-        order: class order: ``auto``, ``clip``, ``image``, ``paper``, ``given`` or a text file.
+        order: class order: ``auto``, ``clip``, ``image``, ``colour``, ``paper``, ``given`` or a
+            text file; order_search: ``none``, ``auto`` or a number of moves to improve it by.
         labels: ``auto``, ``fixed`` or ``learned``; label_pooling: ``auto``, ``area`` or ``cell``.
         patches: patch grid (x, y); by default the data set's preset.
         quality: ``lossless``, ``high``, ``small`` or ``bits=N`` with N from 2 to 8.
@@ -99,12 +101,18 @@ def encode(
         steps=steps,
         seed=seed,
         order=order,
+        order_search=order_search,
         labels=labels,
         label_pooling=label_pooling,
         patches=patches,
         quality=quality,
         size=size,
     )
+    if plan.order.greedy_score is not None and plan.order.score is not None:
+        reporter.note(
+            f"class order: score {plan.order.greedy_score:.5g} before the search, "
+            f"{plan.order.score:.5g} after it"
+        )
     run = Run(device=where, reporter=reporter, resume=resume)
     return encode_podd(data, plan, run, target, seconds=time)
 

@@ -14,12 +14,18 @@ class Reporter(Protocol):
     def step(self, done: int, loss: float) -> None:
         """``done`` steps of the stage are finished; ``loss`` is that of the last one."""
 
+    def note(self, text: str) -> None:
+        """Something that is worth a line; it has no line break."""
+
 
 class _Silent:
     def stage(self, name: str, steps: int) -> None:
         pass
 
     def step(self, done: int, loss: float) -> None:
+        pass
+
+    def note(self, text: str) -> None:
         pass
 
 

@@ -13,7 +13,7 @@ from .manifest import Manifest
 from .strict_json import shown
 
 MAX_SIDE = 1 << 20
-ORDER_RULES = ("clip", "image", "paper", "given", "file")
+ORDER_RULES = ("clip", "image", "colour", "paper", "given", "file")
 
 
 def check_manifest(manifest: Manifest, limits: Limits) -> None:

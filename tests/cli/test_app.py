@@ -189,7 +189,9 @@ def test_progress_is_silent_where_stderr_is_no_terminal(capsys: pytest.CaptureFi
     with progress.progress() as reporter:
         reporter.stage("kernel", 3)
         reporter.step(1, 0.5)
-    assert capsys.readouterr() == ("", "")
+        assert capsys.readouterr() == ("", "")
+        reporter.note("a class has moved")
+    assert capsys.readouterr() == ("", "a class has moved\n")
 
 
 def test_a_terminal_is_shown_stage_loss_and_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,12 +202,14 @@ def test_a_terminal_is_shown_stage_loss_and_count(monkeypatch: pytest.MonkeyPatc
     with progress.progress() as reporter:
         reporter.stage("kernel warm start", 3)
         reporter.step(2, 0.5)
+        reporter.note("score [1] before, 2 after")
         reporter.stage("unrolling", 7)
         reporter.step(1, 0.25)
     shown = screen.getvalue()
     assert "unrolling" in shown
     assert "1/7" in shown
     assert "loss 0.2500" in shown
+    assert "score [1] before, 2 after" in shown
 
 
 class Terminal(io.StringIO):

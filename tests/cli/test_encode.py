@@ -99,7 +99,7 @@ def test_resuming_without_a_checkpoint_says_so_and_starts(run: Run) -> None:
 # A real SIGINT to the process itself, at a step that does not depend on the machine's speed.
 INTERRUPT_AFTER_30_STEPS = f"""
 import os, signal, sys
-from ddcodec.distill import progress
+from ddcodec_cli.progress import NoteReporter
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in background
 count = 0
 def step(self, done, loss):
@@ -107,7 +107,7 @@ def step(self, done, loss):
     count += 1
     if count == 30:
         os.kill(os.getpid(), {int(signal.SIGINT)})
-type(progress.SILENT).step = step
+NoteReporter.step = step
 from ddcodec_cli.app import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -137,3 +137,13 @@ def test_a_known_data_set_that_is_not_here_names_place_and_command(
     assert outcome.code == 5
     assert str(tmp_path / "data") in outcome.error_line
     assert "--download" in outcome.error_line
+
+
+def test_a_searched_order_says_its_score_before_and_after(run: Run) -> None:
+    words = ("--steps", "2", "--order", "image", "--order-search", "20000", "-o", "s.ddset")
+    outcome = run("encode", "digits", *QUICK, *words)
+    assert outcome.code == 0
+    assert "class order: score 0." in outcome.err
+    assert " before the search, 0." in outcome.err
+    facts = json.loads(run("info", "s.ddset", "--json").out)
+    assert "--order image --order-search 20000" in facts["provenance"]["command"]

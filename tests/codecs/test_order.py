@@ -17,11 +17,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ddcodec.codecs.podd import clip_text
+from ddcodec.codecs.podd.distances import cosine_distances, image_distances
 from ddcodec.codecs.podd.order import (
     class_grid,
-    cosine_distances,
     fill,
-    image_distances,
     neighbour_sum,
     order_classes,
     place,
@@ -361,7 +360,9 @@ def test_a_wrong_order_file_is_explained(tmp_path: Path, text: str, message: str
 
 
 def test_an_order_that_is_neither_rule_nor_file_lists_the_rules(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"neither a rule \(auto, clip, image, paper, given\)"):
+    with pytest.raises(
+        UsageError, match=r"neither a rule \(auto, clip, image, colour, paper, given\)"
+    ):
         order_classes(str(tmp_path / "clap"), shades([1, 2]), (2, 1))
 
 

@@ -35,6 +35,9 @@ class StopAfter:
     def stage(self, name: str, steps: int) -> None:
         pass
 
+    def note(self, text: str) -> None:
+        pass
+
     def step(self, done: int, loss: float) -> None:
         self.left -= 1
         if self.left == 0:

@@ -33,7 +33,7 @@ def is_local() -> bool:
 
 def text_distances(names: Sequence[str], allow_download: bool = False) -> NDArray[np.float64]:
     """Return 1 - cosine between the embeddings of the class names, float64 (n, n)."""
-    from .order import cosine_distances
+    from .distances import cosine_distances
 
     return cosine_distances(text_embeddings(names, allow_download))
 

@@ -1,7 +1,7 @@
 """PoCO: which class sits where on the poster (paper section 4.2, algorithm 2).
 
 Neighbours share pixels, so classes that resemble each other should be neighbours. Distances come
-from CLIP text embeddings (the paper), or from class-mean images, which needs no weights.
+from CLIP text embeddings (the paper), or from mean images or colours, which needs no weights.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import SourceError, Unsupported, UsageError
+from . import distances as by
+from .order_search import search
 from .orders_paper import printed_order
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 Traversal = Literal["zigzag", "diagonal", "snake", "rows"]
 Neighbourhood = Literal["up-left", "placed"]
 
-RULES = ("auto", "clip", "image", "paper", "given")
+RULES = ("auto", "clip", "image", "colour", "paper", "given")
 UP_LEFT = ((-1, 0), (0, -1))
 RIGHT_DOWN = ((0, 1), (1, 0))
 FILE_BYTES = 1 << 20  # a longer file of class names is taken for a mistake
@@ -37,15 +39,17 @@ class ClassOrder:
     Attributes:
         grid: cells along x and along y.
         cells: class index of every cell, row-major; every class owns at least one.
-        rule: how it was found: clip, image, paper, given or file.
+        rule: how it was found: clip, image, colour, paper, given or file.
         score: 1 / sum of the distances between neighbours (paper section 5.3), or None where no
             distances are known; higher is better, comparable only under one kind of distance.
+        greedy_score: the score before a search improved the order, or None without a search.
     """
 
     grid: tuple[int, int]
     cells: tuple[int, ...]
     rule: str
     score: float | None = None
+    greedy_score: float | None = None
 
 
 def class_grid(classes: int) -> tuple[int, int]:
@@ -69,76 +73,49 @@ def order_classes(
     *,
     traversal: Traversal = "zigzag",
     neighbourhood: Neighbourhood = "up-left",
+    moves: int | None = None,
+    seed: int = 0,
     allow_download: bool = False,
 ) -> ClassOrder:
     """Place the classes of ``source`` on ``grid`` by a rule or as a text file says.
 
     ``rule`` is auto (clip where open_clip and its weights are at hand, else image), clip, image,
-    paper (the printed tables for CIFAR-10 and CIFAR-100, with their own grid), given (the source's
-    own order), or the path of a text file (see ``read_order``). ``traversal`` and
+    colour, paper (the printed tables for CIFAR-10 and CIFAR-100, with their own grid), given (the
+    source's own order), or the path of a text file (see ``read_order``). ``traversal`` and
     ``neighbourhood`` are those of ``place``; ``allow_download`` lets clip fetch its weights.
+    ``moves`` and ``seed`` are those of ``order_search.search``, which improves the order unless
+    ``moves`` is None; it raises UsageError for an order that somebody has written.
 
-    The score is in the rule's own distances for clip and image, in image distances for the others.
+    The score is in the rule's own distances for clip, image and colour, in image distances for
+    the others.
     """
     names = source.classes
     if rule == "auto":
         from .clip_text import is_local
 
         rule = "clip" if is_local() else "image"
-    if rule == "clip":
-        from .clip_text import text_distances
-
-        distances = text_distances(names, allow_download=allow_download)
+    if rule in by.RULES:
+        distances = by.class_distances(rule, source, allow_download=allow_download)
         cells = place(distances, grid, traversal=traversal, neighbourhood=neighbourhood)
+        if moves is not None:
+            greedy = score(cells, distances, grid)
+            cells = search(cells, distances, grid, moves=moves, seed=seed)
+            return ClassOrder(grid, tuple(cells), rule, score(cells, distances, grid), greedy)
+        return ClassOrder(grid, tuple(cells), rule, score(cells, distances, grid))
+    if moves is not None:
+        raise UsageError(
+            f"--order-search improves an order by distances, not --order {rule}; use it with "
+            f"--order {', '.join(by.RULES[:-1])} or {by.RULES[-1]}"
+        )
+    distances = by.image_distances(source)
+    if rule == "paper":
+        cells, grid = _from_paper(names)
+    elif rule == "given":
+        cells = fill(range(len(names)), distances, grid)
     else:
-        distances = image_distances(source)
-        if rule == "image":
-            cells = place(distances, grid, traversal=traversal, neighbourhood=neighbourhood)
-        elif rule == "paper":
-            cells, grid = _from_paper(names)
-        elif rule == "given":
-            cells = fill(range(len(names)), distances, grid)
-        else:
-            cells = fill(read_order(Path(rule), names, grid), distances, grid)
-            rule = "file"
+        cells = fill(read_order(Path(rule), names, grid), distances, grid)
+        rule = "file"
     return ClassOrder(grid, tuple(cells), rule, score(cells, distances, grid))
-
-
-def image_distances(source: Source) -> NDArray[np.float64]:
-    """Return distances between class-mean images, float64 (n, n), mean off-diagonal value 1.
-
-    Euclidean distance of the mean images after each channel was standardised. On CIFAR-10 its
-    ranks agree with those of CLIP's distances (Spearman .64); a cosine's agree less (.38 to .48).
-    """
-    images, labels = source.train.images, source.train.labels
-    n = len(source.classes)
-    counts = np.bincount(labels, minlength=n)
-    if (counts == 0).any():
-        name = source.classes[int(np.argmin(counts))]
-        raise SourceError(f"{source.name}: class '{name}' has no training image")
-    means = np.stack([images[labels == c].mean(axis=0, dtype=np.float64) for c in range(n)])
-    means -= means.mean(axis=(0, 1, 2))
-    spread = means.std(axis=(0, 1, 2))
-    means /= np.where(spread > 0, spread, 1)
-    flat = means.reshape(n, -1)
-    squares = (flat * flat).sum(axis=1)
-    gap: NDArray[np.float64] = np.sqrt(
-        np.maximum(squares[:, None] + squares[None, :] - 2 * flat @ flat.T, 0)
-    )
-    gap = (gap + gap.T) / 2
-    np.fill_diagonal(gap, 0)
-    mean = gap.sum() / max(1, n * (n - 1))
-    return gap / mean if mean > 0 else gap
-
-
-def cosine_distances(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return 1 - cosine between the rows of (n, d): float64 (n, n), symmetric, diagonal 0."""
-    v = vectors.astype(np.float64)
-    v /= np.linalg.norm(v, axis=1, keepdims=True)
-    cosine = v @ v.T
-    gap = np.clip(1 - (cosine + cosine.T) / 2, 0, 2)
-    np.fill_diagonal(gap, 0)
-    return gap
 
 
 def traverse(grid: tuple[int, int], traversal: Traversal = "zigzag") -> list[tuple[int, int]]:

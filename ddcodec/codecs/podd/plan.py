@@ -12,6 +12,7 @@ from typing import Any, cast
 from ...errors import UsageError
 from ...sources.base import Source
 from .order import ClassOrder, class_grid, order_classes
+from .order_search import parse_moves
 from .params import LabelKind, PoDDParams, Pooling, Stage
 from .poster import PosterGeometry, default_patch_grid, most_patches, poster_size
 from .presets import PoDDPreset, preset_for
@@ -28,6 +29,8 @@ QUICK_FEW_STEPS = 300
 LIFETIME = 49  # inner steps after which a pool network is replaced, at the latest
 AWARE_BITS = 6  # from here down the last stage sees the poster rounded; above it costs nothing
 PROFILES = ("paper", "quick")
+# Values of options that a command line leaves out, where they are not auto.
+DEFAULTS = {"--quality": ("high",), "--order-search": ("none",)}
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ def make_plan(
     patches: tuple[int, int] | None,
     quality: str,
     size: int | None = None,
+    order_search: str = "none",
 ) -> Plan:
     """Choose whatever the caller left open; raise UsageError for what cannot work."""
     _check("--profile", profile, PROFILES)
@@ -74,7 +78,8 @@ def make_plan(
             f"at most {most[0]}x{most[1]} different patches of {width}x{height}"
         )
     geometry = PosterGeometry(*poster, height, width, *patch_grid)
-    class_order = order_classes(order, source, grid)
+    moves = parse_moves(order_search, grid[0] * grid[1])
+    class_order = order_classes(order, source, grid, moves=moves, seed=seed)
     grid = class_order.grid
     kind = _label_kind(labels, profile, preset, ipc)
     pooling = _pooling(label_pooling, profile, kind, grid, patch_grid)
@@ -107,6 +112,7 @@ def make_plan(
     options = {
         "--profile": profile,
         "--order": order,
+        "--order-search": order_search,
         "--labels": labels,
         "--label-pooling": label_pooling,
         "--patches": "auto" if patches is None else f"{patches[0]}x{patches[1]}",
@@ -115,7 +121,7 @@ def make_plan(
     }
 
     def command(done: int) -> str:
-        given = [(k, v) for k, v in options.items() if v not in ("auto", "high")]
+        given = [(k, v) for k, v in options.items() if v not in DEFAULTS.get(k, ("auto",))]
         words = ["ddcodec", "encode", source.name, "--ipc", f"{ipc:g}", "--steps", str(done)]
         words += ["--seed", str(seed)] if seed else []
         # A path says where a file lay on one machine; its name is enough to recognise it.

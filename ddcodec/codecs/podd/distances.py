@@ -1,0 +1,86 @@
+"""How far apart classes are, for the class order: by CLIP text, mean images or mean colours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import SourceError
+
+if TYPE_CHECKING:
+    from ...sources.base import Source
+
+RULES = ("clip", "image", "colour")  # the rules of ``--order`` that are distances
+
+
+def class_distances(
+    rule: str, source: Source, *, allow_download: bool = False
+) -> NDArray[np.float64]:
+    """Return the distances between the classes of ``source`` by a rule of ``RULES``.
+
+    float64 (n, n), symmetric, diagonal 0. ``allow_download`` lets clip fetch its weights.
+    """
+    if rule == "clip":
+        from .clip_text import text_distances
+
+        return text_distances(source.classes, allow_download=allow_download)
+    return colour_distances(source) if rule == "colour" else image_distances(source)
+
+
+def image_distances(source: Source) -> NDArray[np.float64]:
+    """Return distances between class-mean images, float64 (n, n), mean off-diagonal value 1.
+
+    Euclidean distance of the mean images after each channel was standardised. On CIFAR-10 its
+    ranks agree with those of CLIP's distances (Spearman .64); a cosine's agree less (.38 to .48).
+    """
+    means = _class_means(source)
+    means -= means.mean(axis=(0, 1, 2))
+    spread = means.std(axis=(0, 1, 2))
+    means /= np.where(spread > 0, spread, 1)
+    return _euclidean(means.reshape(len(means), -1))
+
+
+def colour_distances(source: Source) -> NDArray[np.float64]:
+    """Return distances between class-mean colours, float64 (n, n), mean off-diagonal value 1.
+
+    Euclidean distance of the mean over all pixels of a class, in the values of the images. Of
+    grey images that is brightness.
+    """
+    return _euclidean(_class_means(source).mean(axis=(1, 2)))
+
+
+def cosine_distances(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return 1 - cosine between the rows of (n, d): float64 (n, n), symmetric, diagonal 0."""
+    v = vectors.astype(np.float64)
+    v /= np.linalg.norm(v, axis=1, keepdims=True)
+    cosine = v @ v.T
+    gap = np.clip(1 - (cosine + cosine.T) / 2, 0, 2)
+    np.fill_diagonal(gap, 0)
+    return gap
+
+
+def _class_means(source: Source) -> NDArray[np.float64]:
+    # (n, H, W, C)
+    images, labels = source.train.images, source.train.labels
+    n = len(source.classes)
+    counts = np.bincount(labels, minlength=n)
+    if (counts == 0).any():
+        name = source.classes[int(np.argmin(counts))]
+        raise SourceError(f"{source.name}: class '{name}' has no training image")
+    return np.stack([images[labels == c].mean(axis=0, dtype=np.float64) for c in range(n)])
+
+
+def _euclidean(flat: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Between the rows of (n, d), scaled to mean 1.
+    n = len(flat)
+    flat = flat - flat.mean(axis=0)  # squares of small numbers keep more digits
+    squares = (flat * flat).sum(axis=1)
+    gap: NDArray[np.float64] = np.sqrt(
+        np.maximum(squares[:, None] + squares[None, :] - 2 * flat @ flat.T, 0)
+    )
+    gap = (gap + gap.T) / 2
+    np.fill_diagonal(gap, 0)
+    mean = gap.sum() / max(1, n * (n - 1))
+    return gap / mean if mean > 0 else gap
