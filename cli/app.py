@@ -16,7 +16,7 @@ import typer
 from ddcodec import __version__
 from ddcodec.errors import DDSetError
 
-from . import decode, demo, diff, encode, info, preview, train, verify
+from . import decode, demo, diff, encode, info, observer, preview, train, verify
 from .output import EXIT_IO, EXIT_OK, drop_stdout, error, write_line
 
 EXIT_INTERNAL = 1
@@ -60,6 +60,9 @@ app.command("decode", short_help="Write a file's images and soft labels for othe
     decode.decode
 )
 app.command("diff", short_help="Say in what two files differ.")(diff.diff)
+app.add_typer(
+    observer.app, name="observer", short_help="Train the network that lic looks at images with."
+)
 app.command("demo", short_help="All of it on real handwritten digits.")(demo.demo)
 
 

@@ -18,7 +18,7 @@ from ddcodec import errors
 
 Run = Callable[..., Any]
 
-COMMANDS = ["encode", "info", "verify", "train", "preview", "decode", "diff", "demo"]
+COMMANDS = ["encode", "info", "verify", "train", "preview", "decode", "diff", "observer", "demo"]
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])

@@ -1,0 +1,259 @@
+"""An observer in a file: safetensors with its description as strict JSON, and a digest.
+
+The description names an architecture of ``networks``, which alone decides names, shapes and types
+of the weights: a file that holds anything else is refused before its weights are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from ..errors import InvalidFile, UsageError
+from ..format import strict_json
+from ..format.atomic import write_atomically
+from ..format.fields import is_number, is_text
+from ..format.opening import read_at, reading
+from ..format.strict_json import is_hex
+from ..preprocess import Preprocess, mean_and_std
+from .networks import ARCHITECTURES, Observer, build
+
+KEY = "observer"  # the one entry of the safetensors metadata
+FORMAT = 1
+HEADER_BYTES = 16 << 20
+FILE_BYTES = 1 << 30
+NESTING = 8
+SIDE = 4096
+CLASSES = 100_000
+COUNT = 2**53
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is known of an observer.
+
+    Attributes:
+        architecture: a key of ``networks.ARCHITECTURES``.
+        classes: names in label order.
+        image: ``channels``, ``height``, ``width`` and ``preprocessing``, as in a manifest.
+        source: ``name``, ``count`` and ``digest`` of the training images.
+        training: ``steps``, ``seed`` and ``tool``.
+        accuracy: on the test split of the source, None where it has none.
+    """
+
+    architecture: str
+    classes: tuple[str, ...]
+    image: dict[str, Any]
+    source: dict[str, Any]
+    training: dict[str, Any]
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An observer ready for use.
+
+    Attributes:
+        network: in evaluation mode, its weights without gradients.
+        description: what is known of it.
+        preprocess: 8-bit images to the network's inputs.
+        digest: SHA-256 of description and weights, 64 hex digits.
+    """
+
+    network: Observer
+    description: Description
+    preprocess: Preprocess
+    digest: str
+
+    def require_fit(self, classes: tuple[str, ...], shape: tuple[int, int, int]) -> None:
+        """Raise UsageError unless it was made for these classes and images (C, H, W)."""
+        image = self.description.image
+        own = (image["channels"], image["height"], image["width"])
+        if own != shape:
+            raise UsageError(
+                f"the observer sees images of {_shape_text(own)} (channels x height x width), the "
+                f"data set has {_shape_text(shape)}; train an observer on this data set"
+            )
+        if self.description.classes != classes:
+            raise UsageError(
+                f"the observer knows {len(self.description.classes)} classes, the data set has "
+                f"{len(classes)}, or their names or order differ; train an observer on it"
+            )
+
+
+def save(path: str | os.PathLike[str], network: Observer, description: Description) -> str:
+    """Write an observer atomically and return its digest; raises OutputError."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in _weights(network)}
+    body = {**asdict(description), "format": FORMAT}
+    digest = _digest(body, weights)
+    text = strict_json.dumps({**body, "digest": digest})
+    write_atomically(Path(path), to_bytes(weights, metadata={KEY: text}), load)
+    return digest
+
+
+def load(path: str | os.PathLike[str]) -> Trained:
+    """Read an observer; nothing in the file is executed, and sizes are checked before memory.
+
+    Raises:
+        SourceError: the file cannot be read. InvalidFile: it is no observer, or damaged.
+    """
+    path = Path(path)
+
+    def invalid(why: str) -> InvalidFile:
+        return InvalidFile(f"{path}: {why}; make one with 'ddcodec observer train'")
+
+    with reading(path), path.open("rb") as file:
+        total = os.fstat(file.fileno()).st_size
+        length = int.from_bytes(read_at(file, 0, min(8, total)), "little")
+        if not 2 <= length <= min(HEADER_BYTES, total - 8) or total > FILE_BYTES:
+            raise invalid("not an observer, or one cut short")
+        try:
+            header = strict_json.loads(read_at(file, 8, length).rstrip(b" "), NESTING)
+            text = header["__metadata__"][KEY].encode()
+            body = strict_json.loads(text, NESTING)
+            description, digest = _described(body)
+        except (InvalidFile, KeyError, TypeError, AttributeError, ValueError):
+            raise invalid("its header is not that of an observer") from None
+        image = description.image
+        network = build(
+            description.architecture,
+            image["channels"],
+            image["height"],
+            image["width"],
+            len(description.classes),
+        )
+        del header["__metadata__"]
+        shapes = {name: list(tensor.shape) for name, tensor in _weights(network)}
+        if not _fits(header, shapes, total - 8 - length):
+            raise invalid(f"its weights are not those of {description.architecture}")
+        data = read_at(file, 8 + length, total - 8 - length)
+    weights: dict[str, Tensor] = {}
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        values = np.frombuffer(data[begin:end], "<f4").astype(np.float32)
+        if not np.isfinite(values).all():
+            raise invalid("a weight is not finite")
+        weights[name] = torch.from_numpy(values.reshape(entry["shape"]))
+    del body["digest"]
+    if _digest(body, weights) != digest:
+        raise invalid("damaged, its digest does not match")
+    return ready(network, weights, description, digest)
+
+
+def ready(
+    network: Observer, weights: dict[str, Tensor], description: Description, digest: str
+) -> Trained:
+    """Return a network from ``build`` with these weights, frozen and in evaluation mode."""
+    counters = {
+        name: torch.zeros((), dtype=torch.int64)
+        for name in network.state_dict()
+        if name.endswith("num_batches_tracked")
+    }
+    network.load_state_dict({**weights, **counters}, assign=True)
+    network.eval().requires_grad_(False)
+    image = description.image
+    preprocess = Preprocess(
+        image["preprocessing"], image["channels"], image["height"], image["width"]
+    )
+    return Trained(network, description, preprocess, digest)
+
+
+def _weights(network: Observer) -> list[tuple[str, Tensor]]:
+    # A norm counts its batches, but with a fixed momentum nothing reads the count.
+    state = network.state_dict()
+    return [(name, state[name]) for name in state if not name.endswith("num_batches_tracked")]
+
+
+def _digest(body: dict[str, Any], weights: dict[str, Tensor]) -> str:
+    h = hashlib.sha256(strict_json.dumps(body).encode())
+    for name in sorted(weights):
+        h.update(name.encode() + b"\0" + weights[name].numpy().astype("<f4").tobytes())
+    return h.hexdigest()
+
+
+def _described(body: Any) -> tuple[Description, str]:
+    """Return the description and the digest of a parsed header; raises ValueError and the like."""
+    digest = body["digest"]
+    fields = {key: value for key, value in body.items() if key not in ("digest", "format")}
+    fields["classes"] = tuple(fields["classes"])
+    description = Description(**fields)
+    image, source, training = description.image, description.source, description.training
+    good = (
+        body["format"] == FORMAT
+        and description.architecture in ARCHITECTURES
+        and 1 <= len(description.classes) <= CLASSES
+        and len(set(description.classes)) == len(description.classes)
+        and all(is_text(name) for name in description.classes)
+        and set(image) == {"channels", "height", "width", "preprocessing"}
+        and image["channels"] in (1, 3)
+        and all(_is_count(image[name], SIDE) for name in ("channels", "height", "width"))
+        and set(source) == {"name", "count", "digest"}
+        and is_text(source["name"])
+        and _is_count(source["count"])
+        and is_hex(source["digest"], 32)
+        and set(training) == {"steps", "seed", "tool"}
+        and _is_count(training["steps"])
+        and (training["seed"] == 0 or _is_count(training["seed"]))
+        and is_text(training["tool"])
+        and (description.accuracy is None or is_number(description.accuracy, 0, 1))
+        and is_hex(digest, 64)
+        and _is_standard(image["preprocessing"], image["channels"])
+    )
+    if not good:
+        raise ValueError("a field has a value that is not allowed")
+    return description, digest
+
+
+def _is_standard(spec: Any, channels: int) -> bool:
+    # The other fields and their types; the space itself is read by the preprocessing's own code.
+    if spec != {"kind": "none"}:
+        if set(spec) != {"kind", "mean", "std"} or spec["kind"] != "standardise":
+            return False
+        if not all(is_number(v, -1e6, 1e6) for v in [*spec["mean"], *spec["std"]]):
+            return False
+        if not all(v > 1e-6 for v in spec["std"]):
+            return False
+        if len(spec["mean"]) != channels or len(spec["std"]) != channels:
+            return False
+    mean_and_std(spec, channels)
+    return True
+
+
+def _fits(header: dict[str, Any], shapes: dict[str, list[int]], size: int) -> bool:
+    """Say whether the entries are those weights, float32, without overlap, and nothing else."""
+    if set(header) != set(shapes):
+        return False
+    spans = []
+    for name, entry in header.items():
+        if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+            return False
+        offsets = entry["data_offsets"]
+        if entry["dtype"] != "F32" or entry["shape"] != shapes[name]:
+            return False
+        if not isinstance(offsets, list) or not all(type(o) is int for o in offsets):
+            return False
+        if len(offsets) != 2 or offsets[1] - offsets[0] != 4 * math.prod(shapes[name]):
+            return False
+        spans.append(tuple(offsets))
+    spans.sort()
+    edges = [0, *(end for _, end in spans)]
+    return all(begin == edge for (begin, _), edge in zip(spans, edges, strict=False)) and (
+        edges[-1] == size
+    )
+
+
+def _is_count(value: Any, high: int = COUNT) -> bool:
+    return type(value) is int and 1 <= value <= high
+
+
+def _shape_text(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

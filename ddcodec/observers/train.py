@@ -1,0 +1,328 @@
+"""Training an observer on real images: SGD, one cycle of the learning rate, smoothed labels."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import math
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .. import __version__
+from ..distill import checkpoint
+from ..distill.augment import flip, shift
+from ..distill.progress import SILENT, Reporter
+from ..distill.rng import generator
+from ..distill.threads import threads_for
+from ..errors import UsageError
+from ..loader import epoch_order
+from ..preprocess import Preprocess, fit_standardise
+from ..sources.base import Source, Split
+from .file import Description, save
+from .networks import Observer, build, initialise
+
+SNAPSHOT_SECONDS = 5.0  # at most this much work is lost by an interruption
+SAVE_SECONDS = 60.0
+TIMED_STEPS = 5
+TEST_PIXELS = 1 << 19  # at once, a bound on the memory for activations
+
+Augment = Literal["auto", "none", "crop", "crop_flip"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an observer is trained.
+
+    Attributes:
+        steps: of the optimiser.
+        batch_size: images a step.
+        lr: the peak, reached after a quarter of the steps from zero; then down to zero, linearly.
+        momentum: Nesterov's. weight_decay: of all weights.
+        smoothing: share of each label that is spread evenly over all classes.
+        augment: ``crop`` moves images by up to an eighth of a side, ``crop_flip`` also mirrors.
+        precision: of the convolutions; weights are float32.
+    """
+
+    steps: int
+    batch_size: int = 128
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    smoothing: float = 0.1
+    augment: Augment = "crop_flip"
+    precision: Precision = "float32"
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of a step (0 for the first)."""
+        warm = max(1, self.steps // 4)
+        rise = (step + 1) / warm
+        fall = (self.steps - step) / max(1, self.steps - warm)
+        return self.lr * min(1.0, rise, fall)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What training gave: accuracy on the test split (None without one), steps, digest."""
+
+    accuracy: float | None
+    steps: int
+    digest: str
+    seconds: float
+
+
+def train(
+    source: Source,
+    architecture: str,
+    out: Path,
+    *,
+    epochs: float = 30,
+    seconds: float | None = None,
+    recipe: Recipe = Recipe(steps=1),
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    resume: bool = False,
+    reporter: Reporter = SILENT,
+) -> Result:
+    """Train an observer on the training split and write it to ``out``, whole or not at all.
+
+    The test split is looked at once, at the end, for the accuracy that the file states.
+
+    Args:
+        source: the real data. Its training split is held in memory.
+        architecture: a key of ``networks.ARCHITECTURES``.
+        epochs: passes over the training images; seconds: as many as fit, instead.
+        recipe: everything else; its ``steps`` are set here. ``augment`` ``auto`` mirrors images
+            in colour only (grey ones are often writing), ``precision`` ``auto`` takes bfloat16
+            where the processor has instructions for it.
+        seed: >= 0; equal arguments give an equal digest on a machine.
+        device: where to train.
+        resume: go on from ``<out>.checkpoint`` if it exists.
+        reporter: told of every step.
+
+    Raises:
+        UsageError: an argument is out of range. SourceError, OutputError: as elsewhere.
+        CheckpointMismatch: the checkpoint belongs to another run.
+        KeyboardInterrupt: interrupted; the checkpoint is saved.
+    """
+    if not 0 < epochs < math.inf:
+        raise UsageError(f"--epochs must be more than 0, got {epochs}")
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise UsageError(f"--time must be more than 0 seconds, got {seconds}")
+    if seed < 0:
+        raise UsageError(f"--seed must be 0 or more, got {seed}")
+    if not 0 <= recipe.smoothing < 1:
+        raise UsageError(f"--smoothing must lie in 0..1, 1 excluded, got {recipe.smoothing}")
+    if len(source.train) < 2:
+        raise UsageError(f"{source.where}: an observer needs at least two training images")
+    where = torch.device(device)
+    recipe = _settled(recipe, source, where)
+    shape = (source.channels, source.height, source.width)
+    network = build(architecture, *shape, len(source.classes))
+    spec = fit_standardise(source.train.images)
+    training = Training(source.train, network, Preprocess(spec, *shape), recipe, seed, where)
+    asked = {"epochs": epochs} if seconds is None else {"seconds": seconds}
+    identity = [architecture, asdict(recipe), asked, seed, source.digest(), __version__]
+    fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    saved_at = out.with_name(out.name + ".checkpoint")
+    start = time.monotonic()
+    with threads_for(source.height, source.width):
+        if resume and saved_at.exists():
+            training.restore(saved_at, fingerprint)
+        elif seconds is None:
+            training.plan(max(1, round(epochs * training.steps_per_epoch)))
+        else:
+            cost = training.seconds_per_step()
+            left = seconds - (time.monotonic() - start)
+            training.plan(max(1, int(left / cost)))
+        training.run(saved_at, fingerprint, reporter)
+        training.network.eval()
+        score = None if source.test is None else training.accuracy(source.test)
+    description = Description(
+        architecture,
+        source.classes,
+        {"channels": shape[0], "height": shape[1], "width": shape[2], "preprocessing": spec},
+        {"name": source.name, "count": len(source.train), "digest": source.digest()[:32]},
+        {"steps": training.recipe.steps, "seed": seed, "tool": f"ddcodec {__version__}"},
+        None if score is None else round(score, 4),
+    )
+    digest = save(out, training.network, description)
+    saved_at.unlink(missing_ok=True)
+    return Result(score, training.recipe.steps, digest, time.monotonic() - start)
+
+
+class Training:
+    """One run. All randomness is keyed by the step, so a state of weights is the whole state."""
+
+    def __init__(
+        self,
+        split: Split,
+        network: Observer,
+        preprocess: Preprocess,
+        recipe: Recipe,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.recipe, self.seed, self.device = recipe, seed, device
+        self.network = initialise(network, generator(seed, "observer")).to(device)
+        # The layout in which convolutions are fastest, on processors and accelerators alike.
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._preprocess = preprocess
+        self._images = torch.from_numpy(split.images).to(device)  # uint8 (N, H, W, C)
+        self._labels = torch.from_numpy(split.labels).to(device)
+        self._batch = min(recipe.batch_size, len(split))
+        self._order = (-1, torch.empty(0))
+        self.step = 0
+        self._optimiser = torch.optim.SGD(
+            self.network.parameters(),
+            lr=recipe.lr,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            nesterov=True,
+        )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches of the training images."""
+        return len(self._labels) // self._batch
+
+    def plan(self, steps: int) -> None:
+        """Fix the number of steps, which the learning rate follows."""
+        self.recipe = replace(self.recipe, steps=steps)
+
+    def run(self, path: Path, fingerprint: str, reporter: Reporter) -> None:
+        """Take the steps that are left; raises KeyboardInterrupt after saving a checkpoint."""
+        reporter.stage("observer", self.recipe.steps)
+        snapshot = self._snapshot()
+        taken = saved = time.monotonic()
+        try:
+            while self.step < self.recipe.steps:
+                loss = self._one_step()
+                self.step += 1
+                now = time.monotonic()
+                # Reading a loss makes an accelerator wait.
+                if self.step % 10 == 0 or self.step == self.recipe.steps:
+                    reporter.step(self.step, float(loss))
+                if now - taken >= SNAPSHOT_SECONDS:
+                    snapshot, taken = self._snapshot(), now
+                if now - saved >= SAVE_SECONDS:
+                    checkpoint.save(path, *snapshot, fingerprint)
+                    saved = now
+        except KeyboardInterrupt:
+            checkpoint.save(path, *snapshot, fingerprint)
+            raise
+
+    def seconds_per_step(self) -> float:
+        """Return how long a step takes, without keeping its effect (a median)."""
+        before = copy.deepcopy((self.network.state_dict(), self._optimiser.state_dict()))
+        times = []
+        for _ in range(TIMED_STEPS):
+            start = time.monotonic()
+            float(self._one_step())
+            times.append(time.monotonic() - start)
+        self.network.load_state_dict(before[0])
+        self._optimiser.load_state_dict(before[1])
+        return statistics.median(times)
+
+    def accuracy(self, test: Split) -> float:
+        """Return the share of test images whose largest logit is their class."""
+        size = max(1, TEST_PIXELS // (test.images.shape[1] * test.images.shape[2]))
+        right = 0
+        with torch.no_grad():
+            for start in range(0, len(test), size):
+                x = self._preprocess(test.images[start : start + size]).to(self.device)
+                found = self.network(x.contiguous(memory_format=torch.channels_last)).argmax(1)
+                right += int((found.cpu().numpy() == test.labels[start : start + size]).sum())
+        return right / len(test)
+
+    def restore(self, path: Path, fingerprint: str) -> None:
+        """Go back to a saved state."""
+        tensors, meta = checkpoint.load(path, fingerprint)
+        self.plan(meta["steps"])
+        self.step = meta["step"]
+        state = {name: value for name, value in tensors.items() if "/" not in name}
+        self.network.load_state_dict(state)
+        for name, weight in self.network.named_parameters():
+            if f"momentum/{name}" in tensors:
+                moved = tensors[f"momentum/{name}"].to(self.device)
+                self._optimiser.state[weight]["momentum_buffer"] = moved.contiguous(
+                    memory_format=_format(moved)
+                )
+
+    def _snapshot(self) -> tuple[dict[str, Tensor], dict[str, int]]:
+        tensors = {
+            name: value.detach().to("cpu", copy=True)
+            for name, value in self.network.state_dict().items()
+        }
+        for name, weight in self.network.named_parameters():
+            buffer = self._optimiser.state[weight].get("momentum_buffer")
+            if buffer is not None:
+                tensors[f"momentum/{name}"] = buffer.detach().to("cpu", copy=True)
+        return tensors, {"step": self.step, "steps": self.recipe.steps}
+
+    def _one_step(self) -> Tensor:
+        """Learn from the next batch; return its loss, still on the device."""
+        self.network.train()
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.recipe.rate(self.step)
+        index = self._index()
+        x = self._preprocess(self._images[index].permute(0, 3, 1, 2))
+        x = self._augmented(x).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"
+        ):
+            logits = self.network(x)
+        loss = F.cross_entropy(
+            logits.float(), self._labels[index], label_smoothing=self.recipe.smoothing
+        )
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+        return loss.detach()
+
+    def _index(self) -> Tensor:
+        epoch, place = divmod(self.step, self.steps_per_epoch)
+        if self._order[0] != epoch:
+            order = epoch_order(len(self._labels), self.seed, epoch).to(self.device)
+            self._order = (epoch, order)
+        return self._order[1][place * self._batch : (place + 1) * self._batch]
+
+    def _augmented(self, x: Tensor) -> Tensor:
+        random = generator(self.seed, "observer augment", self.step)
+        changes: dict[str, list[Callable[[Tensor, torch.Generator], Tensor]]] = {
+            "crop": [shift],
+            "crop_flip": [shift, flip],
+        }
+        for change in changes.get(self.recipe.augment, []):
+            x = change(x, random)
+        return x
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Say whether a device multiplies bfloat16 in hardware, so that it is faster than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    tests = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return any(bool(getattr(torch.cpu, name, bool)()) for name in tests)
+
+
+def _settled(recipe: Recipe, source: Source, device: torch.device) -> Recipe:
+    """Return the recipe with every ``auto`` decided."""
+    if recipe.augment == "auto":
+        recipe = replace(recipe, augment="crop" if source.channels == 1 else "crop_flip")
+    if recipe.precision == "auto":
+        recipe = replace(recipe, precision="bfloat16" if has_bfloat16(device) else "float32")
+    return recipe
+
+
+def _format(x: Tensor) -> torch.memory_format:
+    return torch.channels_last if x.ndim == 4 else torch.contiguous_format

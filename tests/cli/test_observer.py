@@ -1,0 +1,44 @@
+"""``observer train``: a file, a line with the accuracy, and one line for what is wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+WORDS = ("observer", "train", "digits", "--epochs", "0.5", "--device", "cpu")
+
+
+def test_it_writes_the_file_and_prints_the_accuracy(run: Run, tmp_path: Path) -> None:
+    outcome = run(*WORDS, "-o", "o.safetensors")
+    assert outcome.code == 0
+    assert outcome.out.startswith("o.safetensors: convnet3 for digits, ")
+    assert "on the test split, 5 steps in" in outcome.out
+    again = run(*WORDS, "-o", "o.safetensors")
+    assert again.code == 5
+    assert "exists" in again.error_line
+    report = json.loads(run(*WORDS, "-o", "o.safetensors", "-f", "--json").out)
+    assert set(report) == {
+        "file", "architecture", "source", "accuracy", "steps", "seconds", "bytes", "digest",
+    }  # fmt: skip
+    assert report["bytes"] == (tmp_path / "o.safetensors").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("--arch", "vgg"), 2),
+        (("--epochs", "0"), 2),
+        (("--time", "9"), 2),
+        (("--smoothing", "2"), 2),
+        (("-o", "none/o.safetensors"), 5),
+    ],
+)
+def test_what_is_wrong_is_one_line(run: Run, words: tuple[str, ...], code: int) -> None:
+    outcome = run(*WORDS, *words)
+    assert outcome.code == code
+    assert outcome.error_line.startswith("error: ")
