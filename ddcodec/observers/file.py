@@ -96,7 +96,11 @@ def save(path: str | os.PathLike[str], network: Observer, description: Descripti
     body = {**asdict(description), "format": FORMAT}
     digest = _digest(body, weights)
     text = strict_json.dumps({**body, "digest": digest})
-    write_atomically(Path(path), to_bytes(weights, metadata={KEY: text}), load)
+
+    def validate(temporary: Path) -> None:
+        load(temporary)
+
+    write_atomically(Path(path), to_bytes(weights, metadata={KEY: text}), validate)
     return digest
 
 
