@@ -10,9 +10,9 @@ from ..errors import InvalidFile, LimitExceeded
 from ..limits import Limits
 from .fields import check_fields, is_number, is_text
 from .manifest import Manifest
+from .needs import is_count, is_pair, need
 from .strict_json import shown
 
-MAX_SIDE = 1 << 20
 ORDER_RULES = ("clip", "image", "colour", "paper", "given", "file")
 
 
@@ -156,19 +156,3 @@ def _check_pooling(patches: int, cells: int, classes: int, limits: Limits) -> No
     # Decoded labels, and the weights that pool them, are bounded like all that is decoded.
     if patches * max(cells, classes) * 8 > limits.decoded_bytes:
         raise LimitExceeded("labels: more patches x cells than the limit allows", "DDS-E040")
-
-
-def need(condition: bool, message: str, code: str = "DDS-E010") -> None:
-    """Raise InvalidFile with ``code`` unless ``condition`` holds."""
-    if not condition:
-        raise InvalidFile(message, code)
-
-
-def is_count(value: Any) -> bool:
-    """Say whether a JSON value is a positive integer of a sane size."""
-    return type(value) is int and 0 < value <= MAX_SIDE
-
-
-def is_pair(value: Any) -> bool:
-    """Say whether a JSON value is a list of two positive integers."""
-    return isinstance(value, list) and len(value) == 2 and all(is_count(v) for v in value)
