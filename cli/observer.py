@@ -64,7 +64,7 @@ def train(
     ] = "auto",
     smoothing: Annotated[
         float, typer.Option(metavar="X", help="Share of a label spread over all classes.")
-    ] = 0.1,
+    ] = 0.0,
     precision: Annotated[
         Precision, typer.Option(help="auto: bfloat16 where the processor multiplies it.")
     ] = "auto",
