@@ -1,6 +1,6 @@
-"""Augmentation of whole batches, linear in the pixels and driven by an explicit generator.
+"""Augmentation of whole batches, affine in the pixels and driven by an explicit generator.
 
-Every augmentation resamples with weights that do not depend on the images, so gradients of
+Geometry and colour change with weights that do not depend on the images, so gradients of
 gradients flow through it as through a matrix. Random numbers are drawn on the CPU and moved.
 """
 
@@ -76,6 +76,67 @@ def shift_rotate(x: Tensor, generator: torch.Generator) -> Tensor:
     return _resample(x, angles, moves)
 
 
+def cutout(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Put zeros in a square of half a side at a random place, partly outside, in each image."""
+    n, _, height, width = x.shape
+    half_y, half_x = height // 2, width // 2
+    centre_y = torch.randint(height + 1, (n, 1), generator=generator)
+    centre_x = torch.randint(width + 1, (n, 1), generator=generator)
+    rows, columns = torch.arange(height), torch.arange(width)
+    above, left = centre_y - half_y // 2, centre_x - half_x // 2
+    inside_y = (rows >= above) & (rows < above + half_y)
+    inside_x = (columns >= left) & (columns < left + half_x)
+    kept = ~(inside_y[:, None, :, None] & inside_x[:, None, None, :])
+    return x * kept.to(x)
+
+
+def colour(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Change brightness, saturation and contrast of each image, in this order.
+
+    In units of the preprocessed pixels: brightness by up to half a unit, saturation to 0 to 2
+    times, contrast to half to one and a half times.
+    """
+    brightness, saturation, contrast = (
+        v.to(x.device)[:, None, None, None] for v in torch.rand(3, len(x), generator=generator)
+    )
+    x = x + (brightness - 0.5)
+    grey = x.mean(1, keepdim=True)
+    x = (x - grey) * (2 * saturation) + grey
+    level = x.mean((1, 2, 3), keepdim=True)
+    return (x - level) * (contrast + 0.5) + level
+
+
+def scale(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Stretch each image about its centre by 1/1.2 to 1.2, in each direction; zeros outside."""
+    low, high = 1 / 1.2, 1.2
+    across, down = low + torch.rand(2, len(x), generator=generator) * (high - low)
+    none = torch.zeros(len(x))
+    theta = torch.stack([torch.stack([across, none, none], 1), torch.stack([none, down, none], 1)])
+    grid = F.affine_grid(theta.transpose(0, 1).to(x), list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, align_corners=False)
+
+
+def dsa(x: Tensor, generator: torch.Generator) -> Tensor:
+    """One of colour, crop, cutout, flip, scale and rotation a batch, other for each image.
+
+    The strategy of differentiable siamese augmentation (Zhao and Bilen, ICML 2021), with which
+    distilled images are usually learned.
+    """
+    choice = int(torch.randint(6, (1,), generator=generator))
+    return (colour, shift, cutout, flip, scale, rotate)[choice](x, generator)
+
+
+def dsa_upright(x: Tensor, generator: torch.Generator) -> Tensor:
+    """``dsa`` without the flip, for writing."""
+    choice = int(torch.randint(5, (1,), generator=generator))
+    return (colour, shift, cutout, scale, rotate)[choice](x, generator)
+
+
+def crop_cutout_flip(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Crop, cutout and flip, all of them on each image."""
+    return flip(cutout(shift(x, generator), generator), generator)
+
+
 def _angles(n: int, degrees: float, generator: torch.Generator) -> Tensor:
     return (torch.rand(n, generator=generator) * 2 - 1) * math.radians(degrees)
 
@@ -102,4 +163,7 @@ AUGMENTATIONS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "flip_rotate": flip_rotate,
     "shift": shift,
     "shift_rotate": shift_rotate,
+    "crop_cutout_flip": crop_cutout_flip,
+    "dsa": dsa,
+    "dsa_upright": dsa_upright,
 }

@@ -8,7 +8,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from ddcodec.distill.augment import AUGMENTATIONS, augment, flip, rotate, shift, shift_rotate
+from ddcodec.distill.augment import (
+    AUGMENTATIONS,
+    augment,
+    colour,
+    crop_cutout_flip,
+    cutout,
+    dsa,
+    flip,
+    rotate,
+    scale,
+    shift,
+    shift_rotate,
+)
 from ddcodec.distill.rng import generator
 from ddcodec.errors import UsageError
 
@@ -16,8 +28,8 @@ MOVING = [name for name in AUGMENTATIONS if name != "none"]
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
-@pytest.mark.parametrize("key", range(4))  # enough for flip_rotate to choose each of its three
-def test_augmentation_is_linear_repeatable_and_keeps_the_shape(name: str, key: int) -> None:
+@pytest.mark.parametrize("key", range(8))  # enough to choose nearly each of three or six
+def test_augmentation_is_affine_repeatable_and_keeps_the_shape(name: str, key: int) -> None:
     g = generator(0, "images")
     a, b = torch.randn(2, 9, 3, 12, 10, generator=g, dtype=torch.float64)
 
@@ -25,7 +37,7 @@ def test_augmentation_is_linear_repeatable_and_keeps_the_shape(name: str, key: i
         return augment(x, name, generator(key, "key"))
 
     assert run(a).shape == a.shape
-    torch.testing.assert_close(run(a + 2 * b), run(a) + 2 * run(b))
+    torch.testing.assert_close(run(a + 2 * b), run(a) + 2 * (run(b) - run(0 * b)))
     assert torch.equal(run(a), run(a))
 
 
@@ -123,3 +135,61 @@ def test_shift_rotate_never_mirrors_and_moves_a_little() -> None:
 def test_an_unknown_augmentation_is_named_and_the_known_ones_listed() -> None:
     with pytest.raises(UsageError, match=r"unknown augmentation 'blur'.*shift_rotate"):
         augment(torch.zeros(1, 1, 4, 4), "blur", generator(0))
+
+
+def test_cutout_takes_at_most_a_square_of_half_a_side() -> None:
+    x = torch.ones(500, 2, 16, 12)
+    y = cutout(x, generator(6))
+    zeros = (y == 0).flatten(1).sum(1) // 2
+    assert int(zeros.max()) == 8 * 6
+    assert int(zeros.min()) >= 4 * 3  # a corner
+    gone = (y[0, 0] == 0).nonzero()
+    low, high = gone.min(0).values, gone.max(0).values
+    assert len(gone) == int((high - low + 1).prod())
+
+
+def test_colour_keeps_the_shape_of_an_image_and_its_flat_areas() -> None:
+    x = torch.ones(50, 3, 8, 8) * torch.tensor([0.1, 0.5, 0.9])[:, None, None]
+    y = colour(x, generator(7))
+    assert torch.allclose(y, y[:, :, :1, :1].expand_as(y), atol=1e-6)
+    assert y.flatten(1).std(0).min() > 0.1
+    grey = torch.rand(20, 1, 8, 8, generator=generator(8))
+    correlation = torch.stack(
+        [
+            torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1]
+            for a, b in zip(grey, colour(grey, generator(9)), strict=True)
+        ]
+    )
+    assert correlation.min() > 0.999
+
+
+def test_scale_stretches_by_a_fifth_at_most() -> None:
+    x = torch.zeros(300, 1, 41, 41)
+    x[:, :, 16:25, 16:25] = 1  # 9 pixels wide
+    wide = (scale(x, generator(10))[:, 0, 20] > 0.5).sum(1).float()
+    assert 7 <= wide.min() < 8.1
+    assert 9.9 < wide.max() <= 11
+
+
+def test_dsa_makes_one_of_six_choices_for_a_whole_batch() -> None:
+    x = torch.rand(16, 3, 16, 16, generator=generator(11)) + 1
+    choices = {"colour": colour, "crop": shift, "cutout": cutout, "flip": flip, "scale": scale}
+    seen = set()
+    for key in range(60):
+        y = dsa(x, generator(key))
+        # What is left of the generator after the choice is what the choice draws from.
+        names = []
+        for name, change in [*choices.items(), ("rotate", rotate)]:
+            random = generator(key)
+            torch.randint(6, (1,), generator=random)
+            if torch.equal(change(x, random), y):
+                names.append(name)
+        assert len(names) == 1
+        seen.add(names[0])
+    assert seen == {*choices, "rotate"}
+
+
+def test_a_pair_stacked_as_channels_moves_together() -> None:
+    x = torch.rand(12, 3, 16, 16, generator=generator(12))
+    both = crop_cutout_flip(torch.cat([x, 2 * x], 1), generator(13))
+    assert torch.equal(both[:, 3:], 2 * both[:, :3])
