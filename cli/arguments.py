@@ -21,12 +21,12 @@ def parse_duration(text: str) -> float:
     return value
 
 
-def parse_patches(text: str) -> tuple[int, int]:
-    """Return (x, y) from ``16x6``, both at least 1; raises UsageError."""
+def parse_grid(text: str, option: str) -> tuple[int, int]:
+    """Return (x, y) from ``16x6``, both at least 1; raises UsageError that names the option."""
     match = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", text.strip())
     grid = (int(match[1]), int(match[2])) if match else (0, 0)
     if min(grid) < 1:
-        raise UsageError(f"--patches {text}: not a grid; write columns x rows, as in 16x6")
+        raise UsageError(f"{option} {text}: not a grid; write columns x rows, as in 16x6")
     return grid
 
 

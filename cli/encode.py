@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .arguments import default_output, parse_duration, parse_patches
+from .arguments import default_output, parse_duration, parse_grid
 from .output import byte_count, message, number, seconds
 from .progress import progress
 
@@ -70,6 +70,9 @@ def encode(
             help="Improve the order by N moves of a search; auto takes seconds.",
         ),
     ] = "none",
+    class_grid: Annotated[
+        str | None, typer.Option(metavar="5x2", help="Columns x rows of class cells.")
+    ] = None,
     labels: Annotated[LabelKind, typer.Option(help="Soft labels of the patches.")] = "auto",
     label_pooling: Annotated[
         Pooling,
@@ -94,7 +97,8 @@ def encode(
     """Distil the training images of SOURCE into one .ddset file."""
     target = out if out is not None else default_output(source, ".ddset")
     limit = None if time is None else parse_duration(time)
-    grid = None if patches is None else parse_patches(patches)
+    grid = None if patches is None else parse_grid(patches, "--patches")
+    cells = None if class_grid is None else parse_grid(class_grid, "--class-grid")
 
     from ddcodec.distill.memory import keep_large_blocks
     from ddcodec.encoder import encode as run
@@ -120,6 +124,7 @@ def encode(
                 resume=resume,
                 order=order,
                 order_search=order_search,
+                class_grid=cells,
                 labels=labels,
                 label_pooling=label_pooling,
                 patches=grid,

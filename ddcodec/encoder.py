@@ -32,6 +32,7 @@ def encode(
     resume: bool = False,
     order: str = "auto",
     order_search: str = "none",
+    class_grid: tuple[int, int] | None = None,
     labels: str = "auto",
     label_pooling: str = "auto",
     patches: tuple[int, int] | None = None,
@@ -56,6 +57,8 @@ def encode(
         resume: go on from ``<out>.checkpoint`` if it exists.
         order: class order: ``auto``, ``clip``, ``image``, ``colour``, ``paper``, ``given`` or a
             text file; order_search: ``none``, ``auto`` or a number of moves to improve it by.
+        class_grid: class cells along (x, y), at least as many as classes; the poster takes its
+            shape from them.
         labels: ``auto``, ``fixed`` or ``learned``; label_pooling: ``auto``, ``area`` or ``cell``.
         patches: patch grid (x, y); by default the data set's preset.
         quality: ``lossless``, ``high``, ``small`` or ``bits=N`` with N from 2 to 8.
@@ -102,17 +105,15 @@ def encode(
         seed=seed,
         order=order,
         order_search=order_search,
+        class_grid=class_grid,
         labels=labels,
         label_pooling=label_pooling,
         patches=patches,
         quality=quality,
         size=size,
     )
-    if plan.order.greedy_score is not None and plan.order.score is not None:
-        reporter.note(
-            f"class order: score {plan.order.greedy_score:.5g} before the search, "
-            f"{plan.order.score:.5g} after it"
-        )
+    for note in plan.notes:
+        reporter.note(note)
     run = Run(device=where, reporter=reporter, resume=resume)
     return encode_podd(data, plan, run, target, seconds=time)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ddcodec_cli.arguments import default_output, parse_duration, parse_patches
+from ddcodec_cli.arguments import default_output, parse_duration, parse_grid
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,13 +33,13 @@ def test_a_length_of_time_beyond_all_floats_is_refused() -> None:
 
 @given(st.integers(1, 999_999), st.integers(1, 999_999))
 def test_a_patch_grid_is_columns_by_rows(x: int, y: int) -> None:
-    assert parse_patches(f"{x}x{y}") == (x, y)
+    assert parse_grid(f"{x}x{y}", "--patches") == (x, y)
 
 
 @pytest.mark.parametrize("text", ["", "16", "16x", "x6", "0x6", "16x0", "-1x6", "16x6x2", "a x b"])
 def test_what_is_no_patch_grid_is_refused_by_name(text: str) -> None:
     with pytest.raises(UsageError, match=r"--patches .*16x6"):
-        parse_patches(text)
+        parse_grid(text, "--patches")
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,25 @@ def project_labels(
     return y.astype(np.float32)
 
 
+def first_labels(
+    geometry: PosterGeometry,
+    order: ClassOrder,
+    classes: int,
+    kind: str,
+    pooling: str,
+    grid: tuple[int, int],
+) -> NDArray[np.float32]:
+    """Return the label of every patch before any of them is learned, float32 (P, n).
+
+    Fixed labels as they stay; of learned ones (``grid``, ``pooling``) those that learning starts
+    from. A class that has no share of any is in no patch of the file.
+    """
+    if kind == "fixed":
+        return fixed_labels(geometry, order, classes)
+    weights = pooling_weights(geometry, grid, pooling)
+    return pool(initial_labels(cell_owners(order, grid), classes), weights)
+
+
 def label_entropy(labels: NDArray[np.float32]) -> float:
     """Return the mean entropy of label rows (P, n) over ln n: 0 is one-hot, 1 has collapsed."""
     n = labels.shape[1]

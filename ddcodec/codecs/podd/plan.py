@@ -11,7 +11,9 @@ from typing import Any, cast
 
 from ...errors import UsageError
 from ...sources.base import Source
-from .order import ClassOrder, class_grid, order_classes
+from .notes import label_notes, order_notes
+from .order import ClassOrder, order_classes
+from .order import class_grid as default_class_grid
 from .order_search import parse_moves
 from .params import LabelKind, PoDDParams, Pooling, Stage
 from .poster import PosterGeometry, default_patch_grid, most_patches, poster_size
@@ -43,6 +45,7 @@ class Plan:
     classes: tuple[str, ...]
     recipe: dict[str, Any]
     command: Callable[[int], str]
+    notes: tuple[str, ...] = ()  # what is worth knowing before the work begins, one line each
 
 
 def make_plan(
@@ -59,6 +62,7 @@ def make_plan(
     quality: str,
     size: int | None = None,
     order_search: str = "none",
+    class_grid: tuple[int, int] | None = None,
 ) -> Plan:
     """Choose whatever the caller left open; raise UsageError for what cannot work."""
     _check("--profile", profile, PROFILES)
@@ -68,9 +72,14 @@ def make_plan(
     n, height, width = len(source.classes), source.height, source.width
     shape = (n, height, width, source.channels)
     preset = preset_for(source.name, shape)
-    grid = preset.class_grid or class_grid(n)
+    grid = class_grid or preset.class_grid or default_class_grid(n)
     poster = poster_size(ipc, n, height, width, grid, preset.poster_sizes)
     most = most_patches(poster, (height, width))
+    if grid[0] > poster[1] or grid[1] > poster[0]:
+        raise UsageError(
+            f"a poster of {poster[1]}x{poster[0]} pixels has no room for {grid[0]}x{grid[1]} class "
+            "cells; use a larger --ipc"
+        )
     patch_grid = patches or _patch_grid(preset, profile, poster, (height, width), grid)
     if patch_grid[0] > most[0] or patch_grid[1] > most[1]:
         raise UsageError(
@@ -80,6 +89,8 @@ def make_plan(
     geometry = PosterGeometry(*poster, height, width, *patch_grid)
     moves = parse_moves(order_search, grid[0] * grid[1])
     class_order = order_classes(order, source, grid, moves=moves, seed=seed)
+    if class_grid not in (None, class_order.grid):
+        raise UsageError(f"--class-grid {grid[0]}x{grid[1]}: --order paper has a grid of its own")
     grid = class_order.grid
     kind = _label_kind(labels, profile, preset, ipc)
     pooling = _pooling(label_pooling, profile, kind, grid, patch_grid)
@@ -113,6 +124,7 @@ def make_plan(
         "--profile": profile,
         "--order": order,
         "--order-search": order_search,
+        "--class-grid": "auto" if class_grid is None else f"{class_grid[0]}x{class_grid[1]}",
         "--labels": labels,
         "--label-pooling": label_pooling,
         "--patches": "auto" if patches is None else f"{patches[0]}x{patches[1]}",
@@ -129,7 +141,8 @@ def make_plan(
         return shlex.join(words)
 
     recipe = student_recipe(params, preset)
-    return Plan(params, geometry, class_order, source.classes, recipe, command)
+    notes = (*order_notes(class_order), *label_notes(params, geometry, class_order, source.classes))
+    return Plan(params, geometry, class_order, source.classes, recipe, command, notes)
 
 
 def label_floor(classes: int) -> float:

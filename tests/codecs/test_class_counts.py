@@ -1,0 +1,134 @@
+"""Any number of classes: a file comes out that decodes, or a line that says why it cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ddcodec import UsageError, encode, load
+from ddcodec.codecs.podd.labels import classes_without_patch
+from ddcodec.codecs.podd.plan import Plan, make_plan
+from ddcodec.sources import Source, Split
+
+PRIMES = (2, 3, 5, 7, 11, 13, 17, 31, 37, 53, 97, 101)
+
+
+def noise_source(classes: int, height: int = 4, width: int = 4, channels: int = 1) -> Source:
+    """Return a source of one random image a class."""
+    g = np.random.default_rng(classes)
+    images = g.integers(0, 256, (classes, height, width, channels), np.uint8)
+    split = Split(images, np.arange(classes))
+    names = tuple(f"class {i}" for i in range(classes))
+    return Source("noise", names, {"train": lambda: split})
+
+
+def plan(classes: int, side: tuple[int, int] = (4, 4), **changes: Any) -> Plan:
+    request: dict[str, Any] = {
+        "ipc": 1.0,
+        "profile": "quick",
+        "steps": 3,
+        "seed": 0,
+        "order": "given",
+        "labels": "auto",
+        "label_pooling": "auto",
+        "patches": None,
+        "quality": "high",
+    }
+    return make_plan(noise_source(classes, *side), **{**request, **changes})
+
+
+def check_file(path: Path, classes: int) -> None:
+    ds = load(path)
+    order, labels = ds.manifest.order, ds.soft_labels.numpy()
+    assert order is not None
+    assert set(order["cells"]) == set(range(classes))
+    assert len(ds) == len(labels)
+    assert np.allclose(labels.sum(axis=1), 1, atol=1e-5)
+    assert (labels.max(axis=0) > 0).all()  # every class has a share of a patch
+    image, _ = ds[len(ds) - 1]
+    assert image.isfinite().all()
+
+
+@settings(max_examples=30)
+@given(
+    st.one_of(st.integers(1, 60), st.sampled_from(PRIMES)),
+    st.tuples(st.integers(2, 6), st.integers(2, 6)),
+    st.sampled_from([0.1, 0.3, 0.5, 1.0, 2.5]),
+    st.sampled_from(["auto", "fixed", "learned"]),
+    st.sampled_from(["auto", "area", "cell"]),
+    st.sampled_from([1, 3]),
+)
+def test_any_count_of_classes_encodes_and_decodes(
+    tmp_path_factory: pytest.TempPathFactory,
+    classes: int,
+    side: tuple[int, int],
+    ipc: float,
+    labels: str,
+    pooling: str,
+    channels: int,
+) -> None:
+    path = tmp_path_factory.mktemp("counts") / "x.ddset"
+    source = noise_source(classes, *side, channels)
+    wanted = {"labels": labels, "label_pooling": pooling}
+    why = ""
+    try:
+        encode(source, ipc=ipc, out=path, steps=3, profile="quick", order="image", **wanted)  # type: ignore[arg-type]
+    except UsageError as error:
+        why = str(error)
+    if path.exists():
+        check_file(path, classes)
+        return
+    reasons = ("the smallest budget", "in the label of none", "has no room", "leaves")
+    assert any(reason in why for reason in reasons), why
+    assert "--ipc" in why or "patches" in why
+
+
+@pytest.mark.parametrize("classes", [211, 503, pytest.param(1000, marks=pytest.mark.slow)])
+def test_hundreds_of_classes_encode_and_decode(classes: int, tmp_path: Path) -> None:
+    path = tmp_path / "x.ddset"
+    encode(noise_source(classes), ipc=0.5, out=path, steps=3, profile="quick", order="image")
+    check_file(path, classes)
+
+
+def test_at_one_image_per_class_every_class_has_a_patch_of_its_own() -> None:
+    for classes in [*range(1, 130), 499, 751, 1000]:
+        for side in ((4, 4), (8, 8), (5, 9)):
+            assert plan(classes, side).notes == (), (classes, side)
+
+
+def test_a_class_that_no_patch_shows_is_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(UsageError, match=r"classes \('class \d' first\) are in the label of none"):
+        plan(7, ipc=0.2, labels="fixed")
+    with pytest.raises(UsageError, match="of the 2x1 patches; use more --patches, a larger --ipc"):
+        plan(10, patches=(2, 1))
+    with pytest.raises(UsageError, match="poster of 4x4 pixels has no room for 40x25 class cells"):
+        plan(1000, ipc=0.001)
+
+
+def test_fewer_patches_than_classes_are_said() -> None:
+    (note,) = plan(10, (8, 8), ipc=0.1).notes
+    assert note.startswith("labels: 4 of 10 classes ('class ")
+    assert "largest share of none of the 1x1 patches" in note
+
+
+@given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 12))
+def test_a_class_grid_may_have_any_shape_with_room_for_all(
+    classes: int, columns: int, rows: int
+) -> None:
+    if columns * rows < classes:
+        with pytest.raises(UsageError, match="has no room for"):
+            plan(classes, class_grid=(columns, rows), ipc=4.0)
+        return
+    if columns * rows > 9 * classes:
+        return  # more cells than pixels along an axis, perhaps
+    made = plan(classes, class_grid=(columns, rows), ipc=9.0)
+    assert made.order.grid == (columns, rows)
+    assert set(made.order.cells) == set(range(classes))
+    assert classes_without_patch(np.eye(classes, dtype=np.float32)[list(made.order.cells)]) == []
+    grid = f"--class-grid {columns}x{rows}"
+    assert grid in made.command(3)
