@@ -59,6 +59,9 @@ ClassImages = list[NDArray[np.uint8]]  # for each class (n, H, W, C)
 Draw = Callable[
     [int, int], NDArray[np.uint8]
 ]  # (k images a class, student) -> (classes, k, H, W, C)
+CodedBytes = Callable[[NDArray[np.uint8], int], int]  # (images (N, H, W, C), classes) -> bytes
+# (images (N, H, W, C), classes) -> (the images as they come back, bytes)
+Store = Callable[[NDArray[np.uint8], int], tuple[NDArray[np.uint8], int]]
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def baselines(
 
     Names: ``random_images_same_pixels``, ``class_means_same_pixels``,
     ``random_images_same_bytes``, ``class_means_same_bytes``, ``full_data``. Each has
-    ``accuracy_mean``, ``accuracy_std`` (over networks), ``pixels``, ``bytes``,
+    ``accuracy_mean``, ``accuracy_std`` (over networks), ``per_net``, ``pixels``, ``bytes``,
     ``images_per_class`` and ``stored_size`` [height, width]. ``bytes`` are coded as in "same
     bytes", of the largest draw; those of ``full_data`` are its plain pixels and labels.
 
@@ -118,27 +121,50 @@ def baselines(
         UsageError: as ``evaluate.train_students``. SourceError: no test split, or a class without
             training images.
     """
-    recipe = Recipe.of(ds.manifest)
-    if steps is not None:
-        recipe = replace(recipe, steps=steps)
-    where = choose_device(str(device))
-    trial = Trial(recipe, test_tensors(ds, test_split(ds, source), where), nets, seed, reporter)
+    test = test_split(ds, source)
+    trial = protocol(ds, test, nets=nets, steps=steps, seed=seed, device=device, reporter=reporter)
     by_class = images_by_class(source)
-    draws: dict[str, Draw] = {
-        "random_images": lambda k, student: random_images(by_class, k, (seed, student)),
-        "class_means": cache(lambda k, student: class_means(by_class, k, (seed, student), where)),
+    draws = {
+        "random_images": random_draw(by_class, seed),
+        "class_means": mean_draw(by_class, trial),
     }
     results = {}
     for name, draw in draws.items():
         budget = same_pixels(stored_pixels(ds), by_class)
-        results[f"{name}_same_pixels"] = _measure(f"{name}, same pixels", trial, ds, draw, budget)
+        results[f"{name}_same_pixels"] = measure(f"{name}, same pixels", trial, ds, draw, budget)
     for name, draw in draws.items():
         budget = same_bytes(ds.file.sizes.total, by_class, draw, nets)
-        results[f"{name}_same_bytes"] = _measure(f"{name}, same bytes", trial, ds, draw, budget)
-    if full_steps is None:
-        full_steps = min(FULL_STEPS, ceil(FULL_EPOCHS * len(source.train.labels) / FULL_BATCH))
-    results["full_data"] = _full_data(trial, ds, source.train, full_steps)
+        results[f"{name}_same_bytes"] = measure(f"{name}, same bytes", trial, ds, draw, budget)
+    results["full_data"] = full_data(trial, ds, source.train, full_steps)
     return results
+
+
+def protocol(
+    ds: DistilledDataset,
+    test: Split,
+    *,
+    nets: int,
+    steps: int | None,
+    seed: int,
+    device: torch.device | str,
+    reporter: Reporter,
+) -> Trial:
+    """Return the trial that the file's recipe asks for; ``steps`` are instead of the recipe's."""
+    recipe = Recipe.of(ds.manifest)
+    if steps is not None:
+        recipe = replace(recipe, steps=steps)
+    return Trial(recipe, test_tensors(ds, test, choose_device(str(device))), nets, seed, reporter)
+
+
+def random_draw(by_class: ClassImages, seed: int) -> Draw:
+    """Return how each student draws random images."""
+    return lambda k, student: random_images(by_class, k, (seed, student))
+
+
+def mean_draw(by_class: ClassImages, trial: Trial) -> Draw:
+    """Return how each student finds its class means; found ones are kept."""
+    device = trial.test[0].device
+    return cache(lambda k, student: class_means(by_class, k, (trial.seed, student), device))
 
 
 def stored_pixels(ds: DistilledDataset) -> int:
@@ -171,8 +197,19 @@ def same_pixels(pixels: int, by_class: ClassImages) -> Budget:
     return Budget(1, (rows, max(1, min(columns, pixels // classes // rows))))
 
 
-def same_bytes(total: int, by_class: ClassImages, draw: Draw, students: int) -> Budget:
-    """Return the most that fits into ``total`` bytes in the draw of every student."""
+def same_bytes(
+    total: int,
+    by_class: ClassImages,
+    draw: Draw,
+    students: int,
+    coded: CodedBytes | None = None,
+) -> Budget:
+    """Return the most that fits into ``total`` bytes in the draw of every student.
+
+    ``coded`` says how many bytes stored images take; by default that is ``coded_bytes``. The least
+    there is, one pixel a class, is returned without a look at its size.
+    """
+    coded = coded or coded_bytes
     height, width = by_class[0].shape[1:3]
     longest = max(height, width)
     budgets = [
@@ -183,10 +220,7 @@ def same_bytes(total: int, by_class: ClassImages, draw: Draw, students: int) -> 
 
     def fits(place: int, student: int = 0) -> bool:
         budget = budgets[place]
-        return (
-            coded_bytes(shrink(draw(budget.per_class, student), budget.size), len(by_class))
-            <= total
-        )
+        return coded(shrink(draw(budget.per_class, student), budget.size), len(by_class)) <= total
 
     # Doubling first: a bisection of all budgets would begin with half of the training set.
     low, high = 0, 1
@@ -284,10 +318,20 @@ def _resize(images: NDArray[np.uint8], size: Size, method: Image.Resampling) -> 
     return np.stack(resized).reshape(len(images), height, width, images.shape[-1])
 
 
-def _measure(
-    stage: str, trial: Trial, ds: DistilledDataset, draw: Draw, budget: Budget
+def measure(
+    stage: str,
+    trial: Trial,
+    ds: DistilledDataset,
+    draw: Draw,
+    budget: Budget,
+    store: Store | None = None,
 ) -> dict[str, Any]:
-    """Train students on the draws that ``budget`` allows; return the entry of the result."""
+    """Train students on the draws that ``budget`` allows; return the entry of the result.
+
+    ``store`` gives the stored images as they come back and their bytes; by default they come back
+    as they were and take ``coded_bytes``.
+    """
+    store = store or (lambda images, classes: (images, coded_bytes(images, classes)))
     _, height, width = ds.image_shape
     device = trial.test[0].device
     classes = len(ds.classes)
@@ -295,7 +339,8 @@ def _measure(
 
     def training_set(student: int) -> tuple[Samples, Tensor]:
         stored = shrink(draw(budget.per_class, student), budget.size)
-        sizes.append(coded_bytes(stored, classes))
+        stored, size = store(stored, classes)
+        sizes.append(size)
         labels = np.repeat(np.arange(classes), budget.per_class)
         return _training_set(ds, enlarge(stored, (height, width)), labels, device)
 
@@ -304,7 +349,12 @@ def _measure(
     return _entry(result, pixels, max(sizes), budget)
 
 
-def _full_data(trial: Trial, ds: DistilledDataset, train: Split, steps: int) -> dict[str, Any]:
+def full_data(
+    trial: Trial, ds: DistilledDataset, train: Split, steps: int | None = None
+) -> dict[str, Any]:
+    """Train on all images: ``steps`` steps, by default 20 epochs, at most 1500 steps."""
+    if steps is None:
+        steps = min(FULL_STEPS, ceil(FULL_EPOCHS * len(train.labels) / FULL_BATCH))
     recipe = replace(trial.recipe, steps=steps, batch_size=FULL_BATCH)
     whole = _training_set(ds, train.images, train.labels, trial.test[0].device)
     result = replace(trial, recipe=recipe).run("full data", lambda student: whole)
@@ -330,6 +380,7 @@ def _entry(result: Accuracy, pixels: int, size: int, budget: Budget) -> dict[str
     return {
         "accuracy_mean": result.mean,
         "accuracy_std": result.std,
+        "per_net": list(result.per_net),
         "pixels": pixels,
         "bytes": size,
         "images_per_class": budget.per_class,
