@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from ddcodec.errors import UsageError
+
 from .arguments import default_output, parse_duration, parse_grid
 from .output import byte_count, message, number, seconds
 from .progress import progress
@@ -15,8 +17,11 @@ from .progress import progress
 EXIT_INTERRUPTED = 130
 
 Profile = Literal["auto", "quick", "paper"]
-LabelKind = Literal["auto", "fixed", "learned"]
+LabelKind = Literal["auto", "fixed", "learned"]  # of posters
+Selection = Literal["loss", "crops", "random"]
+Precision = Literal["auto", "float32", "bfloat16"]
 Pooling = Literal["auto", "area", "cell"]
+Origins = Literal["even", "balanced", "cyclic"]
 
 
 def encode(
@@ -36,7 +41,9 @@ def encode(
         Path | None,
         typer.Option("-o", "--out", metavar="F", help="File. [default: SOURCE.ddset here]"),
     ] = None,
-    codec: Annotated[str, typer.Option(metavar="podd", help="Method.")] = "podd",
+    codec: Annotated[
+        str, typer.Option(metavar="podd|lic", help="Method: posters, or squeezed images.")
+    ] = "podd",
     profile: Annotated[
         Profile,
         typer.Option(
@@ -45,7 +52,11 @@ def encode(
         ),
     ] = "auto",
     steps: Annotated[
-        int | None, typer.Option(metavar="N", help="Outer steps. [default: the profile's]")
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Outer steps; iterations of lic. [default: the profile's; 200 for lic]",
+        ),
     ] = None,
     time: Annotated[
         str | None, typer.Option(metavar="T", help="Or as many steps as fit in 90s, 9m, 1.5h.")
@@ -73,7 +84,14 @@ def encode(
     class_grid: Annotated[
         str | None, typer.Option(metavar="5x2", help="Columns x rows of class cells.")
     ] = None,
-    labels: Annotated[LabelKind, typer.Option(help="Soft labels of the patches.")] = "auto",
+    labels: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|fixed|learned|logits|top=K|class",
+            help="Soft labels of patches: fixed or learned. Of lic: 8-bit logits of all classes, "
+            "the K most probable, or just the class.",
+        ),
+    ] = "auto",
     label_pooling: Annotated[
         Pooling,
         typer.Option(help="Learned labels of a patch: area, all cells it covers; cell, one."),
@@ -81,6 +99,13 @@ def encode(
     patches: Annotated[
         str | None, typer.Option(metavar="16x6", help="Columns x rows of patches.")
     ] = None,
+    origins: Annotated[
+        Origins,
+        typer.Option(
+            help="Where patches lie: even, from edge to edge; balanced, equally many for every "
+            "class cell; cyclic, going on at the opposite edge."
+        ),
+    ] = "even",
     quality: Annotated[
         str,
         typer.Option(metavar="lossless|high|small|bits=N", help="Precision of stored data."),
@@ -89,6 +114,33 @@ def encode(
         int | None,
         typer.Option(metavar="N", help="Scale the central square of every image to N x N pixels."),
     ] = None,
+    observer: Annotated[
+        Path | None,
+        typer.Option(metavar="F", help="lic: the network of 'observer train' on this SOURCE."),
+    ] = None,
+    select: Annotated[
+        Selection,
+        typer.Option(help="lic: images with the lowest loss, the best crops of images, or any."),
+    ] = "loss",
+    no_select: Annotated[
+        bool, typer.Option("--no-select", help="lic: the same as --select random.")
+    ] = False,
+    squeeze: Annotated[
+        int, typer.Option(metavar="1|4|9|16|25", help="lic: images squeezed into one.")
+    ] = 4,
+    candidates: Annotated[
+        int, typer.Option(metavar="N", help="lic: images of a class to select from.")
+    ] = 300,
+    no_compensate: Annotated[
+        bool, typer.Option("--no-compensate", help="lic: leave the squeezed images as they are.")
+    ] = False,
+    no_relabel: Annotated[
+        bool, typer.Option("--no-relabel", help="lic: the same as --labels class.")
+    ] = False,
+    temperature: Annotated[float, typer.Option(metavar="T", help="lic: of the soft labels.")] = 1.0,
+    precision: Annotated[
+        Precision, typer.Option(help="lic: of the comparison; auto as in 'observer train'.")
+    ] = "auto",
     download: Annotated[
         bool, typer.Option("--download", help="Fetch a known data set that is not here.")
     ] = False,
@@ -100,10 +152,27 @@ def encode(
     grid = None if patches is None else parse_grid(patches, "--patches")
     cells = None if class_grid is None else parse_grid(class_grid, "--class-grid")
 
+    if no_relabel:
+        labels = "class"
     from ddcodec.distill.memory import keep_large_blocks
     from ddcodec.encoder import encode as run
     from ddcodec.report import info
 
+    lic = None
+    if observer is not None:
+        from ddcodec.codecs.lic.params import LICOptions
+
+        lic = LICOptions(
+            observer,
+            select="random" if no_select else select,
+            squeeze=squeeze,
+            candidates=candidates,
+            compensate=not no_compensate,
+            temperature=temperature,
+            precision=precision,
+        )
+    elif (squeeze, select, candidates) != (4, "loss", 300) or no_select or no_compensate:
+        raise UsageError("--squeeze, --select and the like belong to --codec lic with --observer F")
     checkpoint = target.with_name(target.name + ".checkpoint")
     if resume and not checkpoint.exists():
         message(f"{checkpoint}: not there; starting from the beginning")
@@ -125,6 +194,7 @@ def encode(
                 order=order,
                 order_search=order_search,
                 class_grid=cells,
+                origins=origins,
                 labels=labels,
                 label_pooling=label_pooling,
                 patches=grid,
@@ -132,6 +202,7 @@ def encode(
                 overwrite=force,
                 download=download,
                 size=size,
+                lic=lic,
                 reporter=reporter,
             )
     except KeyboardInterrupt:

@@ -22,6 +22,7 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .chunked import ChunkedDataset
+    from .codecs.lic.params import LICOptions
     from .codecs.pack import pack
     from .dataset import DistilledDataset, load
     from .encoder import encode
@@ -37,6 +38,7 @@ __all__ = [
     "DDSetError",
     "DistilledDataset",
     "InvalidFile",
+    "LICOptions",
     "LimitExceeded",
     "Limits",
     "MissingExtra",
@@ -55,6 +57,7 @@ __all__ = [
 _LAZY = {
     "ChunkedDataset": "chunked",
     "DistilledDataset": "dataset",
+    "LICOptions": "codecs.lic.params",
     "load": "dataset",
     "encode": "encoder",
     "pack": "codecs.pack",

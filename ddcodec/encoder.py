@@ -14,6 +14,7 @@ from .distill.progress import SILENT, Reporter
 from .errors import OutputError, Unsupported, UsageError
 
 if TYPE_CHECKING:
+    from .codecs.lic.params import LICOptions
     from .format import Manifest
     from .sources.base import Source
 
@@ -33,6 +34,7 @@ def encode(
     order: str = "auto",
     order_search: str = "none",
     class_grid: tuple[int, int] | None = None,
+    origins: str = "even",
     labels: str = "auto",
     label_pooling: str = "auto",
     patches: tuple[int, int] | None = None,
@@ -40,13 +42,14 @@ def encode(
     overwrite: bool = False,
     download: bool = False,
     size: int | None = None,
+    lic: LICOptions | None = None,
     reporter: Reporter = SILENT,
 ) -> Manifest:
     """Distil a data set into one file and return the manifest that was written.
 
     Args:
         source: a known name, a path, or a ``Source``.
-        codec: ``podd``.
+        codec: ``podd`` or ``lic``.
         ipc: budget in images per class, > 0; pixels <= ipc x classes x height x width.
         out: the file to write. It appears whole or not at all.
         profile: ``paper`` (as published), ``quick`` (made for a CPU and a minute), ``auto``
@@ -59,12 +62,17 @@ def encode(
             text file; order_search: ``none``, ``auto`` or a number of moves to improve it by.
         class_grid: class cells along (x, y), at least as many as classes; the poster takes its
             shape from them.
+        origins: where patches lie: ``even``, ``balanced`` (as many centres in the class cells at
+            the border as in others) or ``cyclic`` (patches run over the edges of the poster).
         labels: ``auto``, ``fixed`` or ``learned``; label_pooling: ``auto``, ``area`` or ``cell``.
         patches: patch grid (x, y); by default the data set's preset.
         quality: ``lossless``, ``high``, ``small`` or ``bits=N`` with N from 2 to 8.
         overwrite: replace an existing file.
         download: fetch a known data set that is not here; nothing else ever uses the network.
         size: scale the central square of every image to this many pixels a side.
+        lic: settings of the codec ``lic``, which takes no profile, time, quality or poster. There
+            ``steps`` are iterations of compensation, and ``labels`` are ``auto``, ``logits``,
+            ``top=K`` (the K most probable classes) or ``class`` (no soft labels).
         reporter: told of stages and steps.
 
     Raises:
@@ -93,6 +101,30 @@ def encode(
     else:
         data = sources.load(source, download=download, size=size)
 
+    if codec == "lic":
+        given = {
+            "--profile": profile != "auto",
+            "--time": time is not None,
+            "--order": order != "auto",
+            "--order-search": order_search != "none",
+            "--class-grid": class_grid is not None,
+            "--label-pooling": label_pooling != "auto",
+            "--patches": patches is not None,
+            "--quality": quality != "high",
+        }
+        for option, there in given.items():
+            if there:
+                raise UsageError(f"{option} belongs to posters; the codec lic has none")
+        if lic is None:
+            raise UsageError(
+                "the codec lic needs --observer F, made by 'ddcodec observer train' on this source"
+            )
+        return _encode_lic(
+            data, lic, where, target, ipc, steps, labels, seed, size, resume, reporter
+        )
+    if lic is not None:
+        raise UsageError("--observer and the options with it belong to the codec lic")
+
     from .codecs.podd.distil import Run
     from .codecs.podd.encode import encode as encode_podd
     from .codecs.podd.plan import make_plan
@@ -106,6 +138,7 @@ def encode(
         order=order,
         order_search=order_search,
         class_grid=class_grid,
+        origins=origins,
         labels=labels,
         label_pooling=label_pooling,
         patches=patches,
@@ -116,6 +149,45 @@ def encode(
         reporter.note(note)
     run = Run(device=where, reporter=reporter, resume=resume)
     return encode_podd(data, plan, run, target, seconds=time)
+
+
+def _encode_lic(
+    data: Source,
+    options: LICOptions,
+    device: torch.device,
+    target: Path,
+    ipc: float,
+    steps: int | None,
+    labels: str,
+    seed: int,
+    size: int | None,
+    resume: bool,
+    reporter: Reporter,
+) -> Manifest:
+    from .codecs.lic.encode import Run, command_line
+    from .codecs.lic.encode import encode as encode_lic
+    from .codecs.lic.params import make_params
+    from .observers.file import load as load_observer
+    from .observers.train import has_bfloat16
+
+    observer = load_observer(options.observer)
+    observer.require_fit(data.classes, (data.channels, data.height, data.width))
+    precision = options.precision
+    if precision == "auto":
+        precision = "bfloat16" if has_bfloat16(device) else "float32"
+    params = make_params(
+        options,
+        ipc=ipc,
+        height=data.height,
+        width=data.width,
+        classes=len(data.classes),
+        iterations=steps,
+        labels=labels,
+        precision=precision,
+        seed=seed,
+    )
+    command = command_line(data.name, Path(options.observer).name, params, size)
+    return encode_lic(data, observer, params, Run(device, resume, reporter), target, command)
 
 
 def choose_device(name: str) -> torch.device:

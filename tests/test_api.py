@@ -16,6 +16,7 @@ NAMES = [
     "DDSetError",
     "DistilledDataset",
     "InvalidFile",
+    "LICOptions",
     "LimitExceeded",
     "Limits",
     "MissingExtra",

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ..format import DDSetFile
     from .base import Samples
 
-ENCODERS = ("podd",)
+ENCODERS = ("podd", "lic")
 
 
 def decode(file: DDSetFile) -> Samples:
@@ -24,4 +24,8 @@ def decode(file: DDSetFile) -> Samples:
         from .images import decode as decode_images
 
         return decode_images(file.manifest, file.arrays)
-    raise Unsupported(f"codec '{name}' cannot be decoded by this version; known: podd, images")
+    if name == "lic":
+        from .lic.decode import decode as decode_lic
+
+        return decode_lic(file.manifest, file.arrays)
+    raise Unsupported(f"codec '{name}' cannot be decoded by this version; known: podd, images, lic")

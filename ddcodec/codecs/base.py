@@ -28,6 +28,11 @@ class Samples(ABC):
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def bytes(self) -> Samples | None:
+        """The same samples before the preprocessing, uint8, where that is exact; else None."""
+        return None
+
     @abstractmethod
     def gather(self, index: Tensor) -> Tensor:
         """Return the images at ``index`` (int64 (B,), 0 <= i < N) as float32 (B, C, H, W)."""

@@ -38,8 +38,5 @@ class UnitSamples(Samples):
 
 def raw_samples(samples: Samples, spec: Mapping[str, Any]) -> Samples:
     """Return samples before preprocessing: stored bytes (uint8) as they are, else 0 to 1."""
-    from .images import ImageSamples
-
-    if isinstance(samples, ImageSamples) and samples.bytes is not None:
-        return samples.bytes
-    return UnitSamples(samples, spec)
+    stored = samples.bytes
+    return UnitSamples(samples, spec) if stored is None else stored

@@ -38,7 +38,7 @@ def _word(value: Any) -> bool:
     return isinstance(value, str) and bool(_WORD.fullmatch(value))
 
 
-# field -> what it must be. Every one is required, and no other is allowed.
+# field -> what it must be. Every one is required, and no other is allowed but those of OPTIONAL.
 NETWORK: dict[str, Check] = {
     "name": _word,
     "norm": _word,
@@ -46,6 +46,13 @@ NETWORK: dict[str, Check] = {
     "width": _count(1 << 16),
 }
 OPTIMIZER: dict[str, Check] = {"name": _word, "lr": lambda v: is_number(v, 1e-12, 1e3)}
+# What an entry may have beside the fields that it must have.
+OPTIONAL: dict[str, dict[str, Check]] = {
+    "recipe": {"schedule": _word},
+    "recipe.optimizer": {"weight_decay": lambda v: is_number(v, 0, 1)},
+    "provenance": {"observer": lambda v: isinstance(v, dict)},
+}
+OBSERVER: dict[str, Check] = {"architecture": _word, "digest": lambda v: is_hex(v, 32)}
 RECIPE: dict[str, Check] = {
     "network": lambda v: isinstance(v, dict),
     "optimizer": lambda v: isinstance(v, dict),
@@ -83,6 +90,8 @@ def check_fields(manifest: Manifest) -> None:
     _check("recipe.optimizer", manifest.recipe["optimizer"], OPTIMIZER)
     _check("source", manifest.source, SOURCE)
     _check("provenance", manifest.provenance, PROVENANCE)
+    if "observer" in manifest.provenance:
+        _check("provenance.observer", manifest.provenance["observer"], OBSERVER)
     if manifest.measured is not None:
         _check("measured", manifest.measured, MEASURED)
     for item in manifest.external:
@@ -92,11 +101,14 @@ def check_fields(manifest: Manifest) -> None:
 
 
 def _check(where: str, value: Mapping[str, Any], fields: Mapping[str, Check]) -> None:
+    optional = OPTIONAL.get(where, {})
     for name in value:
-        if name not in fields:
+        if name not in fields and name not in optional:
             raise InvalidFile(f"manifest: {where}: unknown field {shown(name)}", "DDS-E010")
-    for name, good in fields.items():
+    for name, good in {**fields, **optional}.items():
         if name not in value:
+            if name in optional:
+                continue
             raise InvalidFile(f"manifest: {where}: field '{name}' is missing", "DDS-E010")
         if not good(value[name]):
             raise InvalidFile(

@@ -11,9 +11,11 @@ from ..limits import Limits
 from .fields import check_fields, is_number, is_text
 from .manifest import Manifest
 from .needs import is_count, is_pair, need
+from .rules_lic import check_lic, check_lic_values
 from .strict_json import shown
 
 ORDER_RULES = ("clip", "image", "colour", "paper", "given", "file")
+ORIGINS = ("linspace-half-even", "balanced", "cyclic")
 
 
 def check_manifest(manifest: Manifest, limits: Limits) -> None:
@@ -24,15 +26,21 @@ def check_manifest(manifest: Manifest, limits: Limits) -> None:
     _check_image(manifest)
     _check_preprocessing(manifest)
     name = manifest.codec["name"]
-    need(manifest.codec == {"name": name, "version": 1, "params": {}}, "codec: unknown field")
+    params = manifest.codec["params"] if name == "lic" else {}
+    need(manifest.codec == {"name": name, "version": 1, "params": params}, "codec: unknown field")
     if name == "podd":
         _check_podd(manifest, limits)
     elif name == "images":
         check_images(manifest, limits)
+    elif name == "lic":
+        check_lic(manifest, limits)
 
 
 def check_values(manifest: Manifest, arrays: dict[str, NDArray[Any]]) -> None:
     """Check what depends on the values of decoded tensors or chunks; raises InvalidFile."""
+    if manifest.codec["name"] == "lic":
+        check_lic_values(manifest, arrays)
+        return
     labels = arrays.get("labels")
     if labels is None:
         return
@@ -79,7 +87,7 @@ def _check_podd(manifest: Manifest, limits: Limits) -> None:
     need(channels == image["channels"], "tensor 'poster': another number of channels", "DDS-E012")
     patches = manifest.patches or {}
     need(set(patches) == {"grid", "size", "origins"}, "patches: needs grid, size and origins")
-    need(patches["origins"] == "linspace-half-even", "patches: unknown rule for origins")
+    need(patches["origins"] in ORIGINS, "patches: unknown rule for origins")
     need(is_pair(patches["grid"]) and is_pair(patches["size"]), "patches: grid and size are pairs")
     patch_h, patch_w = patches["size"]
     same = [patch_h, patch_w] == [image["height"], image["width"]]

@@ -1,0 +1,116 @@
+"""Mosaics back to a training set: every cell at full size, and every mosaic as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..base import Device, Samples
+from ..images import Reading
+from .labels import restore
+from .mosaic import Mosaic
+
+if TYPE_CHECKING:
+    from ...format import Manifest
+
+EXPANDED_BYTES = 64 << 20  # of all regions together; below, they are expanded once
+
+
+class MosaicSamples(Samples):
+    """The regions of stored mosaics: sample i is region i mod R of mosaic i div R.
+
+    Regions 0 to N - 1 are the cells, row by row, expanded to full size; the last, where a mosaic
+    has several cells, is the mosaic as it is. Where all regions together are small they are
+    expanded once, at the first batch.
+    """
+
+    def __init__(
+        self,
+        mosaics: Tensor,
+        labels: NDArray[np.float32],
+        geometry: Mosaic,
+        reading: Reading,
+        raw: bool = False,
+    ) -> None:
+        """Take mosaics uint8 (M, C, H, W) and the labels of their regions (M x R, classes).
+
+        With ``raw`` the regions are gathered as bytes, without the preprocessing.
+        """
+        self.labels = labels
+        self.image_shape = (int(mosaics.shape[1]), geometry.height, geometry.width)
+        self._mosaics, self._geometry = mosaics, geometry
+        self._reading, self._raw = reading, raw
+        self._expanded: Tensor | None = None
+
+    @property
+    def bytes(self) -> MosaicSamples:
+        """The same samples before the preprocessing, uint8."""
+        return MosaicSamples(self._mosaics, self.labels, self._geometry, self._reading, raw=True)
+
+    def gather(self, index: Tensor) -> Tensor:
+        """Return the regions at ``index`` (int64 (B,)): float32 (B, C, H, W), or bytes."""
+        index = index.to(self._mosaics.device)
+        if self._expanded is None and len(self) * prod(self.image_shape) <= EXPANDED_BYTES:
+            self._expanded = all_regions(self._mosaics, self._geometry)
+        if self._expanded is not None:
+            found = self._expanded.index_select(0, index)
+        else:
+            found = self._expand(index)
+        return found if self._raw else self._reading.ready(found)
+
+    def _expand(self, index: Tensor) -> Tensor:
+        regions = self._geometry.regions
+        mosaic, region = torch.div(index, regions, rounding_mode="floor"), index % regions
+        out = torch.empty(
+            (len(index), *self.image_shape), dtype=torch.uint8, device=self._mosaics.device
+        )
+        for number in range(regions):
+            places = (region == number).nonzero()[:, 0]
+            if len(places):
+                picked = self._mosaics.index_select(0, mosaic[places])
+                out[places] = self._geometry.region(picked, number)
+        return out
+
+    def to(self, device: Device) -> MosaicSamples:
+        """Return the same samples with the mosaics on ``device``."""
+        return MosaicSamples(
+            self._mosaics.to(device), self.labels, self._geometry, self._reading, self._raw
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state for another process, without regions that it can expand itself."""
+        return {**self.__dict__, "_expanded": None}
+
+
+def all_regions(mosaics: Tensor, geometry: Mosaic) -> Tensor:
+    """Return every region of mosaics uint8 (M, C, H, W): uint8 (M x R, C, H, W)."""
+    out = [geometry.region(mosaics, region) for region in range(geometry.regions)]
+    return torch.stack(out, 1).flatten(0, 1)
+
+
+def geometry_of(manifest: Manifest) -> Mosaic:
+    """Return the geometry that the manifest of a LIC file states."""
+    across, down = manifest.codec["params"]["cells"]
+    return Mosaic(manifest.image["height"], manifest.image["width"], down, across)
+
+
+def region_labels(
+    manifest: Manifest, arrays: dict[str, NDArray[Any]], reading: Reading
+) -> NDArray[np.float32]:
+    """Return soft labels float32 (M x R, classes) of decoded tensors or chunks."""
+    if manifest.labels["kind"] == "index":
+        return np.repeat(reading.soft(arrays["labels"]), geometry_of(manifest).regions, 0)
+    return restore(arrays, manifest.labels["kind"], len(manifest.classes))
+
+
+def decode(manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> MosaicSamples:
+    """Turn the arrays of a LIC file into samples; exact on every machine."""
+    reading = Reading(manifest)
+    labels = region_labels(manifest, dict(arrays), reading)
+    return MosaicSamples(torch.from_numpy(arrays["images"]), labels, geometry_of(manifest), reading)

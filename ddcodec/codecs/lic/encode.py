@@ -1,0 +1,269 @@
+"""LIC, squeezed images with compensation: select, squeeze, compensate, relabel, store (paper,
+algorithm 1).
+
+Classes are made in groups, one after the other, and every finished group is kept beside the output
+until the file is complete: an interrupted encode goes on with the first group that is missing.
+Nothing in a group depends on another one, so memory is bounded by a group.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ... import __version__
+from ...distill import checkpoint
+from ...distill.progress import SILENT, Reporter
+from ...errors import CheckpointMismatch, OutputError
+from ...format import Manifest
+from ...format.chunk_writer import ChunkWriter
+from ...observers.file import Trained
+from ...sources.base import Source
+from ...sources.by_class import ByClass, InMemory
+from .compensate import compensate
+from .labels import store
+from .mosaic import Mosaic
+from .params import LICParams
+from .recipe import student_recipe
+from .relabel import region_logits
+from .select import select
+
+Group = dict[str, NDArray[Any]]
+
+
+@dataclass
+class Run:
+    """How an encode is carried out, without influence on its result on one kind of machine."""
+
+    device: torch.device
+    resume: bool = False
+    reporter: Reporter = SILENT
+
+
+def encode(
+    source: Source, observer: Trained, params: LICParams, run: Run, out: Path, command: str
+) -> Manifest:
+    """Make mosaics and labels of every class and write the file at ``out``; return its manifest.
+
+    Raises KeyboardInterrupt with every finished group kept, CheckpointMismatch where the groups
+    to go on from belong to another encode.
+    """
+    observer.network.to(run.device)
+    parts = Parts(out, fingerprint(source, observer, params))
+    parts.prepare(run.resume)
+    groups = params.groups(len(source.classes))
+    maker = GroupMaker(source, InMemory(source), observer, params, run.device)
+    run.reporter.stage("mosaics", len(groups))
+    for number, group in enumerate(groups):
+        if not parts.has(number):
+            parts.save(number, maker.make(group))
+        run.reporter.step(number + 1, maker.loss)
+    try:
+        manifest = write(out, parts, len(groups), source, observer, params, command)
+    except OutputError as error:
+        raise OutputError(
+            f"{error}; {parts.folder.name} keeps the work, run the same command with --resume"
+        ) from None
+    parts.remove()
+    return manifest
+
+
+def fingerprint(source: Source, observer: Trained, params: LICParams) -> str:
+    """Return what must be equal for groups of two runs to be exchangeable."""
+    identity = [params.as_dict(), source.digest(), observer.digest, __version__]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def command_line(source: str, observer: str, params: LICParams, size: int | None) -> str:
+    """Return the command that makes the same file again, where source and observer are at hand."""
+    words = ["ddcodec", "encode", source, "--codec", "lic", "--ipc", str(params.ipc)]
+    words += ["--observer", observer]
+    labels = {"logits": "logits", "top": f"top={params.labels.top}", "index": "class"}
+    options = {
+        "--select": (params.selection, "loss"),
+        "--squeeze": (str(params.squeeze), "4"),
+        "--candidates": (str(params.candidates), "300"),
+        "--steps": (str(params.iterations), "0"),
+        "--labels": (labels[params.labels.kind], "auto"),
+        "--temperature": (f"{params.labels.temperature:g}", "1"),
+        "--precision": (params.precision, "auto"),
+        "--seed": (str(params.seed), "0"),
+        "--size": (str(size or 0), "0"),
+    }
+    words += [
+        word for k, (value, usual) in options.items() if value != usual for word in (k, value)
+    ]
+    return shlex.join(words if params.iterations else [*words, "--no-compensate"])
+
+
+class GroupMaker:
+    """Makes the mosaics and labels of a few classes at a time."""
+
+    def __init__(
+        self,
+        source: Source,
+        pool: ByClass,
+        observer: Trained,
+        params: LICParams,
+        device: torch.device,
+    ) -> None:
+        self._classes, self._pool = source.classes, pool
+        self._observer, self._params, self._device = observer, params, device
+        self._geometry: Mosaic = params.mosaic(source.height, source.width)
+        self.loss = 0.0  # of the observer on the regions of the last group
+
+    def make(self, group: range) -> Group:
+        """Return ``images`` and the tensors of the labels of these classes, in their order."""
+        params, observer, geometry = self._params, self._observer, self._geometry
+        chosen = [
+            select(self._pool, label, self._classes[label], observer, params, self._device)
+            for label in group
+        ]
+        originals = torch.cat(chosen)
+        mosaics = geometry.squeeze(originals)
+        done: list[Tensor] = []
+        for start in range(0, len(mosaics), params.batch):
+            part = slice(start, start + params.batch)
+            inner = slice(start * geometry.cells, (start + params.batch) * geometry.cells)
+            key = (group.start, start)
+            done.append(
+                compensate(mosaics[part], originals[inner], geometry, observer, params, key)
+            )
+        mosaics = torch.cat(done)
+        out: Group = {"images": mosaics.cpu().numpy()}
+        owners = np.repeat(np.arange(group.start, group.stop), params.ipc)
+        if params.labels.kind == "index":
+            return out | {"labels": owners.astype(np.int32)}
+        logits = region_logits(mosaics, geometry, observer)
+        own = torch.from_numpy(owners).to(logits.device)[:, None].expand(logits.shape[:2])
+        cost = torch.nn.functional.cross_entropy(logits.flatten(0, 1), own.flatten())
+        self.loss = float(cost)
+        return out | store(logits, params.labels)
+
+
+class Parts:
+    """The finished groups of an encode, each a file in a folder beside the output."""
+
+    def __init__(self, out: Path, fingerprint: str) -> None:
+        self.folder = out.with_name(out.name + ".checkpoint")
+        self._fingerprint = fingerprint
+
+    def prepare(self, resume: bool) -> None:
+        """Make the folder; without ``resume`` an earlier one is emptied.
+
+        Raises OutputError where that is impossible, CheckpointMismatch for a checkpoint that
+        another codec wrote.
+        """
+        try:
+            if self.folder.is_dir() and not resume:
+                shutil.rmtree(self.folder)
+            self.folder.mkdir(exist_ok=True)
+        except FileExistsError:
+            raise CheckpointMismatch(
+                f"{self.folder}: is not a folder of finished classes; delete it to start again"
+            ) from None
+        except OSError as error:
+            raise OutputError(f"{self.folder}: cannot write: {error.strerror}") from None
+
+    def has(self, number: int) -> bool:
+        """Say whether a group is finished; raises CheckpointMismatch for one of another encode."""
+        if not self._path(number).exists():
+            return False
+        self.load(number)
+        return True
+
+    def save(self, number: int, group: Group) -> None:
+        """Keep a finished group, whole or not at all."""
+        tensors = {name: torch.from_numpy(array) for name, array in group.items()}
+        checkpoint.save(self._path(number), tensors, {"group": number}, self._fingerprint)
+
+    def load(self, number: int) -> Group:
+        """Return a finished group."""
+        tensors, _ = checkpoint.load(self._path(number), self._fingerprint)
+        return {name: tensor.numpy() for name, tensor in tensors.items()}
+
+    def each(self, count: int) -> Iterator[Group]:
+        """Give all groups, one after the other."""
+        for number in range(count):
+            yield self.load(number)
+
+    def remove(self) -> None:
+        """Remove the folder, whose groups the output holds now."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:06d}.safetensors"
+
+
+def write(
+    out: Path,
+    parts: Parts,
+    groups: int,
+    source: Source,
+    observer: Trained,
+    params: LICParams,
+    command: str,
+) -> Manifest:
+    """Write the file from finished groups, a chunk each, and return its manifest."""
+    classes = len(source.classes)
+    rows = params.ipc * min(params.group, classes)  # a group is a chunk
+    names = ["images", "labels"] + (["label_classes"] if params.labels.kind == "top" else [])
+    geometry = params.mosaic(source.height, source.width)
+    with ChunkWriter(out, level=19) as writer:
+        for name in names:
+            writer.tensor(name, rows)
+        for group in parts.each(groups):
+            for name in names:
+                writer.add(name, group[name])
+        manifest = Manifest(
+            codec={
+                "name": "lic",
+                "version": 1,
+                "params": {"cells": [geometry.columns, geometry.rows], "filter": "bilinear"},
+            },
+            classes=source.classes,
+            image={
+                "channels": source.channels,
+                "height": source.height,
+                "width": source.width,
+                "colour": "grey" if source.channels == 1 else "rgb",
+                "preprocessing": observer.description.image["preprocessing"],
+            },
+            tensors={},
+            labels=params.labels.as_json(),
+            recipe=student_recipe(
+                source.channels,
+                source.height,
+                source.width,
+                params.ipc * classes,
+                geometry.regions,
+                classes,
+            ),
+            source={
+                "name": source.name,
+                "split": "train",
+                "count": len(source.train),
+                "digest": source.digest()[:32],
+            },
+            provenance={
+                "tool": f"ddcodec {__version__}",
+                "command": command,
+                "seed": params.seed,
+                "observer": {
+                    "architecture": observer.description.architecture,
+                    "digest": observer.digest[:32],
+                },
+            },
+        )
+        return writer.finish(manifest)

@@ -1,0 +1,111 @@
+"""What must hold for a file of the codec ``lic``: mosaics and the labels of their regions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InvalidFile, LimitExceeded
+from ..limits import Limits
+from .fields import is_number
+from .manifest import Manifest
+from .needs import is_pair, need
+
+NOTHING = 255  # the symbol of a weight of zero
+CELLS = 64  # in a row or a column
+
+
+def check_lic(manifest: Manifest, limits: Limits) -> None:
+    """Check everything that needs no tensor data; raises InvalidFile or LimitExceeded."""
+    params, image = manifest.codec["params"], manifest.image
+    need(isinstance(params, dict) and set(params) == {"cells", "filter"}, "codec: params")
+    need(params["filter"] == "bilinear", "codec: unknown filter", "DDS-E012")
+    cells = params["cells"]
+    need(is_pair(cells), "codec: cells is a pair", "DDS-E012")
+    fits = cells[0] <= min(CELLS, image["width"]) and cells[1] <= min(CELLS, image["height"])
+    need(fits, "codec: more cells than pixels, or more than 64 a side", "DDS-E012")
+    need(manifest.patches is None, "patches: the codec lic has none")
+    need(manifest.order is None, "order: the codec lic has none")
+    images = manifest.tensors.get("images")
+    size = (image["channels"], image["height"], image["width"])
+    if images is None or images.dtype != "uint8" or images.shape[1:] != size:
+        raise InvalidFile("tensor 'images': must be uint8 (N, channels, height, width)", "DDS-E013")
+    count = images.shape[0] * regions_of(manifest)
+    if count > limits.patches:
+        raise LimitExceeded(f"{count} regions, the limit is {limits.patches}", "DDS-E040")
+    # Decoded labels are bounded like all that is decoded.
+    if count * len(manifest.classes) * 8 > limits.decoded_bytes:
+        raise LimitExceeded("labels: more regions x classes than the limit allows", "DDS-E040")
+    _check_labels(manifest, images.shape[0])
+    for spec in manifest.tensors.values():
+        need(spec.chunk == images.chunk, "tensors: they differ in 'chunk'", "DDS-E013")
+
+
+def regions_of(manifest: Manifest) -> int:
+    """Return the training images of a mosaic: its cells, and all of it where it has several."""
+    across, down = manifest.codec["params"]["cells"]
+    cells = int(across * down)
+    return cells + (cells > 1)
+
+
+def _check_labels(manifest: Manifest, count: int) -> None:
+    labels, classes = manifest.labels, len(manifest.classes)
+    kind, names, code = labels.get("kind"), set(manifest.tensors), "DDS-E014"
+    need(kind in ("logits", "top", "index"), "labels: kind must be logits, top or index", code)
+    fields = {"kind"} if kind == "index" else {"kind", "temperature"}
+    need(set(labels) == fields, "labels: fields", code)
+    need(is_number(labels.get("temperature", 1), 0.01, 100), "labels: temperature", code)
+    wanted = {"images", "labels"} | ({"label_classes"} if kind == "top" else set())
+    need(names == wanted, f"tensors: labels of kind {kind} need others", "DDS-E013")
+    found, regions = manifest.tensors["labels"], regions_of(manifest)
+    if kind == "index":
+        fits = (found.dtype, found.shape) == ("int32", (count,))
+        need(fits, "tensor 'labels': must be int32 (N)", "DDS-E013")
+        return
+    fits = found.dtype == "uint8" and found.shape[:-1] == (count, regions)
+    need(fits, "tensor 'labels': must be uint8 (N, regions, symbols)", "DDS-E013")
+    if kind == "logits":
+        need(found.shape[-1] == classes, "tensor 'labels': a symbol a class", "DDS-E013")
+        return
+    top = found.shape[-1] - 1
+    need(1 <= top < classes, "tensor 'labels': must list fewer classes than there are", "DDS-E013")
+    index = manifest.tensors["label_classes"]
+    shape = (count, regions, index_planes(classes), top)
+    fits = index.dtype == "uint8" and index.shape == shape
+    need(fits, "tensor 'label_classes': must be uint8 (N, regions, planes, k)", "DDS-E013")
+
+
+def index_planes(classes: int) -> int:
+    """Return the bytes of a class index."""
+    return 1 if classes <= 1 << 8 else 2 if classes <= 1 << 16 else 3
+
+
+def check_lic_values(manifest: Manifest, arrays: dict[str, NDArray[Any]]) -> None:
+    """Check labels of decoded tensors or chunks; raises InvalidFile."""
+    classes = len(manifest.classes)
+    labels = arrays.get("labels")
+    if labels is not None and manifest.labels["kind"] == "index":
+        low, high = int(labels.min()), int(labels.max())
+        good = low >= 0 and high < classes
+        need(good, "tensor 'labels': a class index is out of range", "DDS-E011")
+    elif labels is not None:
+        # One spelling of every label: its largest weight is the unit.
+        good = bool((labels.min(axis=-1) == 0).all())
+        need(good, "tensor 'labels': a label has no symbol 0", "DDS-E014")
+    if "label_classes" in arrays:
+        index = class_indices(arrays["label_classes"])
+        good = int(index.max()) < classes
+        need(good, "tensor 'label_classes': a class index is out of range", "DDS-E011")
+        index.sort(axis=-1)
+        good = bool((np.diff(index, axis=-1) > 0).all())
+        need(good, "tensor 'label_classes': a class stands twice in a label", "DDS-E011")
+
+
+def class_indices(planes: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return class indices int64 (..., k) of their bytes (..., planes, k), low ones first."""
+    index = np.zeros((*planes.shape[:-2], planes.shape[-1]), np.int64)
+    for plane in range(planes.shape[-2]):
+        index += planes[..., plane, :].astype(np.int64) << (8 * plane)
+    return index
