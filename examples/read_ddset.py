@@ -86,8 +86,20 @@ def fill_defaults(m):
     return m
 
 
-def origins(length, size, count):
-    """Return round_half_even(i (length - size) / (count - 1)) in integers."""
+def origins(length, size, count, rule, cells):
+    """Return where the patches of an axis begin (section 8.1), in integers."""
+    if rule == "cyclic":
+        return [
+            ((2 * i + 1) * length - count * size + count) // (2 * count) % length
+            for i in range(count)
+        ]
+    if rule == "balanced":
+        found = []
+        for u in range(1, 2 * count, 2):
+            inward = min(2 * count, u * cells) - min(2 * count, (2 * count - u) * cells)
+            twice = 2 * u * length - size * (2 * count + inward) + 2 * count
+            found.append(max(0, min(length - size, twice // (4 * count))))
+        return found
     if count == 1:
         return [0]
     found = []
@@ -98,7 +110,7 @@ def origins(length, size, count):
 
 
 def overlap(start, size, cell, cells, length):
-    """Return how many pixels of [start, start + size) lie in a cell of an axis."""
+    """Return how many pixels of [start, start + size) lie in a cell of an axis that is a ring."""
     first, after = -(-cell * length // cells), -(-(cell + 1) * length // cells)
     return max(0, min(after, start + size) - max(first, start))
 
@@ -137,8 +149,10 @@ def patches_of(m, tensors):
         m["patches"]["size"],
         m["patches"]["grid"],
     )
-    for ix, x in enumerate(origins(width, w, p_x)):
-        for iy, y in enumerate(origins(height, h, p_y)):
+    rule, (c_x, c_y) = m["patches"]["origins"], m["order"]["grid"]
+    ring = np.pad(poster, ((0, 0), (0, h - 1), (0, w - 1)), mode="wrap")
+    for ix, x in enumerate(origins(width, w, p_x, rule, c_x)):
+        for iy, y in enumerate(origins(height, h, p_y, rule, c_y)):
             g_x, g_y = m["order"]["grid"] if kind["kind"] == "fixed" else kind["grid"]
             total = np.zeros(len(m["classes"]))
             for cell in range(g_x * g_y):
@@ -154,7 +168,7 @@ def patches_of(m, tensors):
                     total += weight * tensors["labels"][row, column].astype(np.float64)
             if kind["kind"] == "fixed":
                 total = (total == total.max()).astype(np.float64)
-            yield poster[:, y : y + h, x : x + w], shares(total)
+            yield ring[:, y : y + h, x : x + w], shares(total)
 
 
 if __name__ == "__main__":
@@ -164,3 +178,4 @@ if __name__ == "__main__":
     print(f"{len(manifest['classes'])} classes, {pixels} pixels")
     for image, label in samples(manifest, tensors):
         print(image.shape, f"mean {image.mean():+.3f}", manifest["classes"][int(label.argmax())])
+    patches.setdefault("origins", "linspace-half-even")

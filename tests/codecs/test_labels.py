@@ -23,7 +23,14 @@ from ddcodec.codecs.podd.labels import (
     project_labels,
 )
 from ddcodec.codecs.podd.order import ClassOrder, class_grid
-from ddcodec.codecs.podd.poster import PosterGeometry, default_patch_grid, poster_size
+from ddcodec.codecs.podd.poster import (
+    BALANCED,
+    CYCLIC,
+    EVEN,
+    PosterGeometry,
+    default_patch_grid,
+    poster_size,
+)
 from ddcodec.codecs.podd.presets import PRESETS
 from ddcodec.errors import InvalidFile, UsageError
 
@@ -42,6 +49,8 @@ def geometries(draw: st.DrawFn) -> PosterGeometry:
         patch_w,
         draw(small),
         draw(small),
+        draw(st.sampled_from([EVEN, BALANCED, CYCLIC])),
+        draw(grids),
     )
 
 
@@ -53,7 +62,8 @@ def slow_counts(geometry: PosterGeometry, grid: tuple[int, int]) -> list[Counter
         count: Counter[int] = Counter()
         for y in range(top, top + geometry.patch_h):
             for x in range(left, left + geometry.patch_w):
-                row, column = y * grid[1] // geometry.height, x * grid[0] // geometry.width
+                row = y % geometry.height * grid[1] // geometry.height
+                column = x % geometry.width * grid[0] // geometry.width
                 count[row * grid[0] + column] += 1
         counts.append(count)
     return counts

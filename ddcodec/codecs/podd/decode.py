@@ -27,7 +27,8 @@ def geometry_of(manifest: Manifest) -> PosterGeometry:
     _, height, width = manifest.tensors["poster"].shape
     patch_h, patch_w = manifest.patches["size"]
     patches_x, patches_y = manifest.patches["grid"]
-    return PosterGeometry(height, width, patch_h, patch_w, patches_x, patches_y)
+    rule, cells = manifest.patches["origins"], order_of(manifest).grid
+    return PosterGeometry(height, width, patch_h, patch_w, patches_x, patches_y, rule, cells)
 
 
 def order_of(manifest: Manifest) -> ClassOrder:
@@ -49,7 +50,8 @@ class PosterSamples(Samples):
     in a piece is several times faster than one into windows.
 
     Attributes:
-        poster: float32 (C, H, W).
+        poster: float32 (C, H, W), with its first rows and columns again at the end where patches
+            run over the edges.
         top, left: int64 (N,), the origin of each patch, in patch order (x outer).
     """
 
@@ -66,10 +68,11 @@ class PosterSamples(Samples):
     def from_poster(
         cls, poster: Tensor, geometry: PosterGeometry, labels: NDArray[np.float32]
     ) -> PosterSamples:
-        """Prepare the origin of every patch."""
+        """Prepare the origin of every patch of a poster float32 (C, H, W)."""
         top = torch.tensor(geometry.origins_y).repeat(geometry.patches_x)
         left = torch.tensor(geometry.origins_x).repeat_interleave(geometry.patches_y)
         shape = (poster.shape[0], geometry.patch_h, geometry.patch_w)
+        poster = torch.from_numpy(geometry.unrolled(poster.numpy()))
         return cls(poster.contiguous(), top, left, labels, shape).to(poster.device)
 
     def gather(self, index: Tensor) -> Tensor:

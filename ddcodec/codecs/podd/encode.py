@@ -197,7 +197,7 @@ def pack(
         patches={
             "grid": list(params.patch_grid),
             "size": [source.height, source.width],
-            "origins": "linspace-half-even",
+            "origins": params.origins,
         },
         recipe=plan.recipe,
         source={

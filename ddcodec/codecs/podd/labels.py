@@ -20,13 +20,15 @@ def overlap_counts(
 ) -> NDArray[np.int64]:
     """Return how many pixels each window [start, start + size) shares with each cell.
 
-    int64 (windows, cells); rows sum to ``size``.
+    int64 (windows, cells); rows sum to ``size``. A window that runs over ``length`` goes on at 0.
     """
     edges = np.asarray(cell_edges(length, cells), dtype=np.int64)
     begin = np.asarray(starts, dtype=np.int64)[:, None]
-    low = np.maximum(edges[None, :-1], begin)
-    high = np.minimum(edges[None, 1:], begin + size)
-    shared: NDArray[np.int64] = np.maximum(high - low, 0)
+    shared = np.zeros((len(begin), cells), dtype=np.int64)
+    for start in (begin, begin - length):
+        low = np.maximum(edges[None, :-1], start)
+        high = np.minimum(edges[None, 1:], start + size)
+        shared += np.maximum(high - low, 0)
     return shared
 
 

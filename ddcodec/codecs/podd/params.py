@@ -55,6 +55,7 @@ class PoDDParams:
     profile: str
     poster: tuple[int, int]  # height, width
     patch_grid: tuple[int, int]  # x, y
+    origins: str  # a rule of ``poster.origins``
     class_grid: tuple[int, int]  # x, y
     cells: tuple[int, ...]
     label_kind: LabelKind

@@ -16,7 +16,15 @@ from .order import ClassOrder, order_classes
 from .order import class_grid as default_class_grid
 from .order_search import parse_moves
 from .params import LabelKind, PoDDParams, Pooling, Stage
-from .poster import PosterGeometry, default_patch_grid, most_patches, poster_size
+from .poster import (
+    BALANCED,
+    CYCLIC,
+    EVEN,
+    PosterGeometry,
+    default_patch_grid,
+    most_patches,
+    poster_size,
+)
 from .presets import PoDDPreset, preset_for
 
 QUICK_STEPS = 1500  # of 8-pixel digits; a minute or two on one core
@@ -32,7 +40,8 @@ LIFETIME = 49  # inner steps after which a pool network is replaced, at the late
 AWARE_BITS = 6  # from here down the last stage sees the poster rounded; above it costs nothing
 PROFILES = ("paper", "quick")
 # Values of options that a command line leaves out, where they are not auto.
-DEFAULTS = {"--quality": ("high",), "--order-search": ("none",)}
+DEFAULTS = {"--quality": ("high",), "--order-search": ("none",), "--origins": ("even",)}
+ORIGINS = {"even": EVEN, "balanced": BALANCED, "cyclic": CYCLIC}
 
 
 @dataclass(frozen=True)
@@ -63,35 +72,38 @@ def make_plan(
     size: int | None = None,
     order_search: str = "none",
     class_grid: tuple[int, int] | None = None,
+    origins: str = "even",
 ) -> Plan:
     """Choose whatever the caller left open; raise UsageError for what cannot work."""
     _check("--profile", profile, PROFILES)
     _check("--labels", labels, ("auto", "fixed", "learned"))
     _check("--label-pooling", label_pooling, ("auto", "area", "cell"))
+    _check("--origins", origins, tuple(ORIGINS))
+    rule = ORIGINS[origins]
     poster_bits, label_bits = quality_bits(quality)
     n, height, width = len(source.classes), source.height, source.width
     shape = (n, height, width, source.channels)
     preset = preset_for(source.name, shape)
     grid = class_grid or preset.class_grid or default_class_grid(n)
     poster = poster_size(ipc, n, height, width, grid, preset.poster_sizes)
-    most = most_patches(poster, (height, width))
+    most = most_patches(poster, (height, width), rule)
     if grid[0] > poster[1] or grid[1] > poster[0]:
         raise UsageError(
             f"a poster of {poster[1]}x{poster[0]} pixels has no room for {grid[0]}x{grid[1]} class "
             "cells; use a larger --ipc"
         )
-    patch_grid = patches or _patch_grid(preset, profile, poster, (height, width), grid)
+    patch_grid = patches or _patch_grid(preset, profile, poster, (height, width), grid, rule)
     if patch_grid[0] > most[0] or patch_grid[1] > most[1]:
         raise UsageError(
             f"--patches {patch_grid[0]}x{patch_grid[1]}: a poster of {poster[1]}x{poster[0]} has "
             f"at most {most[0]}x{most[1]} different patches of {width}x{height}"
         )
-    geometry = PosterGeometry(*poster, height, width, *patch_grid)
     moves = parse_moves(order_search, grid[0] * grid[1])
     class_order = order_classes(order, source, grid, moves=moves, seed=seed)
     if class_grid not in (None, class_order.grid):
         raise UsageError(f"--class-grid {grid[0]}x{grid[1]}: --order paper has a grid of its own")
     grid = class_order.grid
+    geometry = PosterGeometry(*poster, height, width, *patch_grid, rule, grid)
     kind = _label_kind(labels, profile, preset, ipc)
     pooling = _pooling(label_pooling, profile, kind, grid, patch_grid)
     quick = profile == "quick"
@@ -103,6 +115,7 @@ def make_plan(
         profile=profile,
         poster=poster,
         patch_grid=patch_grid,
+        origins=rule,
         class_grid=grid,
         cells=class_order.cells,
         label_kind=kind,
@@ -127,6 +140,7 @@ def make_plan(
         "--class-grid": "auto" if class_grid is None else f"{class_grid[0]}x{class_grid[1]}",
         "--labels": labels,
         "--label-pooling": label_pooling,
+        "--origins": origins,
         "--patches": "auto" if patches is None else f"{patches[0]}x{patches[1]}",
         "--quality": quality,
         "--size": "auto" if size is None else str(size),
@@ -277,12 +291,14 @@ def _patch_grid(
     poster: tuple[int, int],
     patch: tuple[int, int],
     grid: tuple[int, int],
+    rule: str,
 ) -> tuple[int, int]:
     if preset.patch_grid is not None or profile == "paper":
-        return default_patch_grid(poster, patch, grid, preset.patch_grid)
+        return default_patch_grid(poster, patch, grid, preset.patch_grid, rule)
     # One patch a class and one between neighbours: more did not help within minutes on digits.
-    most = most_patches(poster, patch)
-    return min(2 * grid[0] - 1, most[0]), min(grid[1], most[1])
+    most = most_patches(poster, patch, rule)
+    across = 2 * grid[0] - 1 if rule == EVEN else 2 * grid[0]
+    return min(across, most[0]), min(grid[1], most[1])
 
 
 def _label_kind(labels: str, profile: str, preset: PoDDPreset, ipc: float) -> LabelKind:

@@ -16,16 +16,36 @@ from numpy.typing import NDArray
 
 from ...errors import UsageError
 
+EVEN, BALANCED, CYCLIC = "linspace-half-even", "balanced", "cyclic"  # the rules for origins
 
-def origins(length: int, size: int, count: int) -> tuple[int, ...]:
-    """Return ``count`` patch origins along an axis: round_half_even(i (length-size)/(count-1)).
 
-    The first patch begins at 0 and the last ends at ``length``; a single patch lies at 0. Origins
-    are distinct where ``count`` is at most ``length - size + 1``.
+def origins(
+    length: int, size: int, count: int, rule: str = EVEN, cells: int = 1
+) -> tuple[int, ...]:
+    """Return ``count`` patch origins along an axis, exact rationals rounded to whole pixels.
+
+    - ``linspace-half-even``, the paper's: i (length - size) / (count - 1), ties to even. The first
+      patch begins at 0 and the last ends at ``length``; a single patch lies at 0.
+    - ``balanced``: every one of ``cells`` class cells has the centres of equally many patches,
+      while the paper's rule gives cells at the border about half as many as others.
+    - ``cyclic``: the centres are spread evenly over an axis whose end meets its beginning; a patch
+      may run over the end.
+
+    Ties of the last two go up, so that even spacing stays even. Origins are distinct where
+    ``count`` is at most ``length - size + 1`` (the paper's) or ``length`` (cyclic).
     """
-    if count == 1:
-        return (0,)
-    return tuple(_half_even(i * (length - size), count - 1) for i in range(count))
+    d, s, p = length, size, count
+    if rule == EVEN:
+        return tuple(_half_even(i * (d - s), p - 1) for i in range(p)) if p > 1 else (0,)
+    odd = range(1, 2 * p, 2)  # patch centres lie at odd / 2p of all cells together
+    if rule == CYCLIC:
+        return tuple((u * d - p * s + p) // (2 * p) % d for u in odd)
+    # A border cell holds its centres between half a patch from the border and its inner edge.
+    inward = (min(2 * p, u * cells) - min(2 * p, (2 * p - u) * cells) for u in odd)
+    places = (
+        (2 * u * d - s * (2 * p + t) + 2 * p) // (4 * p) for u, t in zip(odd, inward, strict=True)
+    )
+    return tuple(min(max(place, 0), d - s) for place in places)
 
 
 def _half_even(numerator: int, denominator: int) -> int:
@@ -42,6 +62,8 @@ class PosterGeometry:
         height, width: of the poster, pixels.
         patch_h, patch_w: of a patch, which is the size of a source image.
         patches_x, patches_y: patches along the width and along the height.
+        rule: of ``origins``.
+        cells: class cells along x and y, which only the ``balanced`` rule looks at.
 
     Patch ``i`` is column ``i // patches_y``, row ``i % patches_y`` (x outer, y inner).
     """
@@ -52,6 +74,8 @@ class PosterGeometry:
     patch_w: int
     patches_x: int
     patches_y: int
+    rule: str = EVEN
+    cells: tuple[int, int] = (1, 1)
 
     def __post_init__(self) -> None:
         if self.patches_x < 1 or self.patches_y < 1:
@@ -68,6 +92,11 @@ class PosterGeometry:
         return self.patches_x * self.patches_y
 
     @property
+    def cyclic(self) -> bool:
+        """Whether patches run over the edges and go on at the opposite ones."""
+        return self.rule == CYCLIC
+
+    @property
     def pixels(self) -> int:
         """Pixels of the poster, channels not counted."""
         return self.height * self.width
@@ -75,12 +104,12 @@ class PosterGeometry:
     @cached_property
     def origins_x(self) -> tuple[int, ...]:
         """Left edge of each patch column."""
-        return origins(self.width, self.patch_w, self.patches_x)
+        return origins(self.width, self.patch_w, self.patches_x, self.rule, self.cells[0])
 
     @cached_property
     def origins_y(self) -> tuple[int, ...]:
         """Top edge of each patch row."""
-        return origins(self.height, self.patch_h, self.patches_y)
+        return origins(self.height, self.patch_h, self.patches_y, self.rule, self.cells[1])
 
     def origin(self, index: int) -> tuple[int, int]:
         """Return (y, x) of the top left pixel of patch ``index`` (0 <= index < num_patches)."""
@@ -97,8 +126,19 @@ class PosterGeometry:
                 f"a poster of shape {tuple(poster.shape)} is not (C, {self.height}, {self.width})"
             )
         h, w = self.patch_h, self.patch_w
+        poster = self.unrolled(poster)
         places = (self.origin(i) for i in range(self.num_patches))
         return np.stack([poster[:, y : y + h, x : x + w] for y, x in places])
+
+    def unrolled(self, poster: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return a poster (C, H, W) of which every patch is one piece.
+
+        That is the poster itself, or a cyclic one with its first rows and columns again at the
+        end: (C, H + h - 1, W + w - 1).
+        """
+        if not self.cyclic:
+            return poster
+        return np.pad(poster, ((0, 0), (0, self.patch_h - 1), (0, self.patch_w - 1)), mode="wrap")
 
 
 def cell_edges(length: int, cells: int) -> tuple[int, ...]:
@@ -162,6 +202,7 @@ def default_patch_grid(
     patch: tuple[int, int],
     grid: tuple[int, int],
     published: tuple[int, int] | None = None,
+    rule: str = EVEN,
 ) -> tuple[int, int]:
     """Return a patch grid (x, y): the published one of a data set, else three patches a class cell.
 
@@ -170,10 +211,14 @@ def default_patch_grid(
     there are fewer, as many as have distinct origins.
     """
     wanted = published or (3 * grid[0], 3 * grid[1])
-    most = most_patches(poster, patch)
+    most = most_patches(poster, patch, rule)
     return min(wanted[0], most[0]), min(wanted[1], most[1])
 
 
-def most_patches(poster: tuple[int, int], patch: tuple[int, int]) -> tuple[int, int]:
+def most_patches(
+    poster: tuple[int, int], patch: tuple[int, int], rule: str = EVEN
+) -> tuple[int, int]:
     """Return how many patches along (x, y) have distinct origins; arguments are (height, width)."""
+    if rule == CYCLIC:
+        return poster[1], poster[0]
     return poster[1] - patch[1] + 1, poster[0] - patch[0] + 1

@@ -55,8 +55,10 @@ class PosterVariables:
             self._weights = torch.from_numpy(weights.astype(np.float32)).to(device)
         y = torch.tensor(geometry.origins_y, device=device)
         x = torch.tensor(geometry.origins_x, device=device)
-        self._rows = (y[:, None] + torch.arange(geometry.patch_h, device=device)).reshape(-1)
-        self._columns = (x[:, None] + torch.arange(geometry.patch_w, device=device)).reshape(-1)
+        down = torch.arange(geometry.patch_h, device=device)
+        across = torch.arange(geometry.patch_w, device=device)
+        self._rows = ((y[:, None] + down) % geometry.height).reshape(-1)
+        self._columns = ((x[:, None] + across) % geometry.width).reshape(-1)
 
     def patches(self, bits: int | None = None) -> Tensor:
         """Return all patches, float32 (P, C, h, w), in patch order (x outer, y inner).

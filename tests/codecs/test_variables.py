@@ -1,0 +1,24 @@
+"""The variables of an encode: patches as the decoder cuts them, gradients by their adjoint."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ddcodec.codecs.podd.poster import BALANCED, CYCLIC, EVEN, PosterGeometry
+from ddcodec.codecs.podd.variables import PosterVariables
+
+
+@pytest.mark.parametrize("rule", [EVEN, BALANCED, CYCLIC])
+def test_patches_are_those_of_the_geometry_and_gradients_their_adjoint(rule: str) -> None:
+    geometry = PosterGeometry(9, 14, 5, 6, 7, 4, rule, (3, 2))
+    g = torch.Generator().manual_seed(0)
+    poster = torch.randn(3, 9, 14, generator=g)
+    labels = np.ones((28, 1), np.float32)
+    variables = PosterVariables(geometry, poster, fixed=labels)
+    patches = variables.patches()
+    assert np.array_equal(patches.numpy(), geometry.extract(poster.numpy()))
+    way = torch.randn(patches.shape, generator=g)
+    back = variables.pull_back(way, None).poster
+    assert float((patches * way).sum()) == pytest.approx(float((poster * back).sum()), rel=1e-4)
