@@ -12,7 +12,7 @@ install: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q -c constraints.txt torch
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[clip,data,dev]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[clip,data,plot,dev]'
 	@touch $(STAMP)
 
 demo: install

@@ -16,7 +16,7 @@ import typer
 from ddcodec import __version__
 from ddcodec.errors import DDSetError
 
-from . import decode, demo, diff, encode, info, observer, preview, train, verify
+from . import decode, demo, diff, encode, info, observer, preview, sweep, train, verify
 from .output import EXIT_IO, EXIT_OK, drop_stdout, error, write_line
 
 EXIT_INTERNAL = 1
@@ -59,6 +59,11 @@ app.command("preview", short_help="Draw the picture of a file.")(preview.preview
 app.command("decode", short_help="Write a file's images and soft labels for other tools.")(
     decode.decode
 )
+app.command(
+    "sweep",
+    cls=sweep.ListCommand,
+    short_help="Draw accuracy against bits per class over a grid of encodes.",
+)(sweep.sweep)
 app.command("diff", short_help="Say in what two files differ.")(diff.diff)
 app.add_typer(
     observer.app, name="observer", short_help="Train the network that lic looks at images with."

@@ -18,7 +18,10 @@ from ddcodec import errors
 
 Run = Callable[..., Any]
 
-COMMANDS = ["encode", "info", "verify", "train", "preview", "decode", "diff", "observer", "demo"]
+COMMANDS = [
+    *("encode", "info", "verify", "train", "preview", "decode", "sweep", "diff", "observer"),
+    "demo",
+]
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])

@@ -1,0 +1,245 @@
+"""``ddcodec sweep``: a grid of encodes, and the picture of accuracy against bits per class."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+from typer.core import TyperCommand
+
+from ddcodec.errors import UsageError
+
+from .arguments import parse_duration, parse_grid
+from .encode import EXIT_INTERRUPTED, LabelKind, Pooling, Profile
+from .output import accuracy, byte_count, message, number, seconds, table, write_json, write_line
+from .progress import progress
+
+if TYPE_CHECKING:
+    from ddcodec.sweep_record import Entry, SweepRecord
+
+T = TypeVar("T")
+
+# Options that take several values, and what a value looks like.
+LISTS = {
+    "--ipc": r"\d*\.?\d+(,\d*\.?\d+)*",
+    "--bits": r"\d+(,\d+)*",
+    "--seed": r"\d+(,\d+)*",
+    "--quality": r"(lossless|high|small|bits=\d+)(,(lossless|high|small|bits=\d+))*",
+}
+
+
+class ListCommand(TyperCommand):
+    """A command whose list options take several words: ``--ipc 0.4 0.9 --bits 4 8``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read ``--ipc 0.4 0.9`` as ``--ipc 0.4 --ipc 0.9``."""
+        words: list[str] = []
+        option = None
+        for word in args:
+            if option and words[-1] != option and re.fullmatch(LISTS[option], word):
+                words.append(option)
+            elif word in LISTS:
+                option = word
+            elif not (option and words[-1] == option):
+                option = None
+            words.append(word)
+        return list(super().parse_args(ctx, words))
+
+
+def sweep(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A name or a path, as for encode.")
+    ],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for files and results.")
+    ],
+    ipc: Annotated[
+        list[str], typer.Option(metavar="X...", help="Budgets in images per class: 0.3 0.6 0.9.")
+    ],
+    bits: Annotated[
+        list[str] | None,
+        typer.Option(metavar="N...", help="Bits of a stored value, 2 to 8: 8 4. [default: 8]"),
+    ] = None,
+    quality: Annotated[
+        list[str] | None,
+        typer.Option(metavar="Q...", help="More precisions: lossless, high, small or bits=N."),
+    ] = None,
+    seed: Annotated[
+        list[str] | None,
+        typer.Option(metavar="N...", help="Seeds; each is a file of its own. [default: 0]"),
+    ] = None,
+    codec: Annotated[str, typer.Option(metavar="podd", help="Method.")] = "podd",
+    profile: Annotated[Profile, typer.Option(help="As for encode.")] = "auto",
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", help="Outer steps. [default: the profile's]")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(metavar="T", help="Or as many steps as fit in 90s, 9m, a file.")
+    ] = None,
+    order: Annotated[str, typer.Option(metavar="O", help="Class order, as for encode.")] = "auto",
+    labels: Annotated[LabelKind, typer.Option(help="Soft labels of the patches.")] = "auto",
+    label_pooling: Annotated[Pooling, typer.Option(help="As for encode.")] = "auto",
+    patches: Annotated[
+        str | None, typer.Option(metavar="16x6", help="Columns x rows of patches.")
+    ] = None,
+    nets: Annotated[int, typer.Option(metavar="N", help="Networks that learn each file.")] = 8,
+    train_steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Their steps. [default: the file's recipe]"),
+    ] = None,
+    test: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="Test on this. [default: SOURCE's test split]"),
+    ] = None,
+    baselines: Annotated[
+        bool,
+        typer.Option(
+            help="Random real images as JPEG, WebP and AVIF and k-means centroids in the bytes of "
+            "each file, and all training images."
+        ),
+    ] = True,
+    plot: Annotated[bool, typer.Option(help="Draw DIR/sweep.png (extra plot).")] = True,
+    size: Annotated[
+        int | None, typer.Option(metavar="N", help="Scale images to N x N pixels.")
+    ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch a known data set that is not here.")
+    ] = False,
+    device: Annotated[str, typer.Option(metavar="D", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: all of sweep.json.")] = False,
+) -> None:
+    """Encode SOURCE at every budget, precision and seed, and measure each file.
+
+    Finished points are kept: the same command goes on after an interruption, and more budgets,
+    precisions or seeds may be added to DIR. Results: DIR/sweep.json, .csv, .md and .png.
+    """
+    budgets = numbers("--ipc", ipc, float)
+    qualities = [f"bits={value}" for value in numbers("--bits", bits or [], int)]
+    qualities += words(quality or [])
+    seeds = numbers("--seed", seed or ["0"], int)
+    options: dict[str, Any] = {
+        "codec": (codec, "podd"),
+        "profile": (profile, "auto"),
+        "steps": (steps, None),
+        "time": (None if time is None else parse_duration(time), None),
+        "order": (order, "auto"),
+        "labels": (labels, "auto"),
+        "label_pooling": (label_pooling, "auto"),
+        "patches": (None if patches is None else parse_grid(patches, "--patches"), None),
+    }
+
+    from ddcodec.distill.memory import keep_large_blocks
+    from ddcodec.sweep import sweep as run
+    from ddcodec.sweep_grid import Grid, Settings
+    from ddcodec.sweep_plot import draw, require_matplotlib
+
+    if plot:
+        require_matplotlib()  # found before the work, not after a day of it
+    grid = Grid(tuple(budgets), tuple(qualities) or ("high",), tuple(seeds))
+    settings = Settings(
+        encode={name: given for name, (given, usual) in options.items() if given != usual},
+        nets=nets,
+        train_steps=train_steps,
+        test=test,
+        baselines=baselines,
+        device=device,
+        size=size,
+        download=download,
+    )
+    keep_large_blocks()
+    lines = Lines()
+    try:
+        with progress() as reporter:
+            record = run(source, out, grid, settings, reporter=reporter, watcher=lines)
+    except KeyboardInterrupt:
+        message(f"interrupted after {lines.done} of {lines.of}; run the same command to go on")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    if plot:
+        draw(record, out / "sweep.png")
+    for note in record.notes:
+        message(f"left out: {note}")
+    if as_json:
+        write_json(record.as_json())
+    else:
+        write_line(describe(record))
+    message(f"{out}: sweep.json, sweep.csv, sweep.md{', sweep.png' if plot else ''}")
+
+
+class Lines:
+    """Says on stderr what begins and what was found, with the commands that find it again."""
+
+    def __init__(self) -> None:
+        self.done = self.of = 0
+
+    def begins(self, what: str, number: int, of: int) -> None:
+        """Say that a piece of work begins."""
+        self.of = of
+        message(f"[{number}/{of}] {what} ...")
+
+    def ends(self, what: str, number: int, of: int, entry: Entry, new: bool) -> None:
+        """Say what came out of it."""
+        self.done, self.of = number, of
+        message(f"[{number}/{of}] {what}: {found(entry)}{'' if new else ' (was there)'}")
+        for command in entry.get("commands", []):
+            message(f"  {command}")
+
+
+def found(entry: Entry) -> str:
+    """Return accuracy, size and effort of one entry in a line."""
+    if entry["accuracy_mean"] is None:
+        return f"does not fit into {byte_count(entry['bytes'])}"
+    parts = [
+        accuracy(entry["accuracy_mean"], entry["accuracy_std"]),
+        byte_count(entry["bytes"]),
+        f"{entry['bits_per_class']:,.1f} bits per class",
+    ]
+    if entry.get("encode_seconds"):
+        parts.append(f"encoded in {seconds(entry['encode_seconds'])}")
+    return ", ".join(parts)
+
+
+def describe(record: SweepRecord) -> str:
+    """Return all curves as one table: the files, the baselines, all data."""
+    from ddcodec.sweep_record import curves
+
+    rows = [
+        [curve.name, f"{spot.bits_per_class:,.0f}", accuracy(spot.mean, spot.std)]
+        for curve in curves(record)
+        for spot in curve.spots
+    ]
+    if record.full_data:
+        full = record.full_data
+        rows.append(
+            [
+                "all training images",
+                f"{full['bits_per_class']:,.0f}",
+                accuracy(full["accuracy_mean"], full["accuracy_std"]),
+            ]
+        )
+    what = record.identity
+    head = (
+        f"{what['source']}: accuracy on {number(what['test_images'])} test images of "
+        f"{what['test']}, mean ± std of {what['nets']} networks a file"
+    )
+    return f"{head}\n\n{table(rows, ['trained on', 'bits per class', 'accuracy'])}"
+
+
+def words(given: list[str]) -> list[str]:
+    """Return the values of a list option, each given alone or joined by commas."""
+    return [word for text in given for word in text.split(",")]
+
+
+def numbers(option: str, given: list[str], kind: Callable[[str], T]) -> list[T]:
+    """Return the values of a list option as numbers; raises UsageError for any other word."""
+    out = []
+    for word in words(given):
+        try:
+            out.append(kind(word))
+        except ValueError:
+            raise UsageError(
+                f"{option} {word!r} is not a number; give several as in {option} 1 2 or 1,2"
+            ) from None
+    return out
