@@ -21,6 +21,6 @@ def region_logits(mosaics: Tensor, geometry: Mosaic, observer: Trained) -> Tenso
     with torch.no_grad():
         for region in range(geometry.regions):
             images = geometry.region(mosaics, region)
-            parts = images.split(at_once)
+            parts = torch.split(images, at_once)
             seen.append(torch.cat([observer.network(observer.preprocess(x)) for x in parts]))
     return torch.stack(seen, 1)
