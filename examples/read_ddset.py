@@ -112,7 +112,7 @@ def origins(length, size, count, rule, cells):
 def overlap(start, size, cell, cells, length):
     """Return how many pixels of [start, start + size) lie in a cell of an axis that is a ring."""
     first, after = -(-cell * length // cells), -(-(cell + 1) * length // cells)
-    return max(0, min(after, start + size) - max(first, start))
+    return sum(max(0, min(after, at + size) - max(first, at)) for at in (start, start - length))
 
 
 def samples(m, tensors):
