@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from ddcodec import SourceError, UsageError, encode, load
+from ddcodec import InvalidFile, SourceError, Unsupported, UsageError, encode, load
 from ddcodec.baselines import baselines, coded_bytes, images_by_class, random_images
+from ddcodec.evaluate import Recipe, train_students
 from ddcodec.evaluate import test_split as split_for
-from ddcodec.evaluate import train_students
+from ddcodec.format import restate
 from ddcodec.sources import Source, Split
 
 
@@ -107,3 +109,51 @@ def test_a_draw_is_of_its_class_and_its_size_is_counted() -> None:
     flat = draw.reshape(-1, 8, 8, 1)
     assert coded_bytes(flat, 2) > coded_bytes(flat[:4], 2) > 0
     assert np.array_equal(draw[:, :3], random_images(by_class, 3, (0, 1)))
+
+
+def test_a_recipe_with_decay_and_falling_rate_is_followed(path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.ddset"
+    copy.write_bytes(path.read_bytes())
+    recipe = load(path).manifest.recipe | {
+        "optimizer": {"name": "adamw", "lr": 0.01, "weight_decay": 0.1},
+        "schedule": "multistep",
+        "steps": 12,
+        "augment": "dsa",
+    }
+    restate(copy, recipe=recipe)
+    found = Recipe.of(load(copy).manifest)
+    assert [found.rate(step) for step in (0, 7, 8, 9, 10, 11)] == pytest.approx(
+        [0.01, 0.01, 0.002, 0.002, 0.0004, 0.0004]
+    )
+    assert (found.weight_decay, found.augment) == (0.1, "dsa")
+    constant = Recipe.of(load(path).manifest)
+    assert constant.rate(0) == constant.rate(10**6) == constant.lr
+    result = train_students(load(copy), split_for(load(copy), stripes(seed=1)), nets=1)
+    assert result.steps == 12
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"schedule": "cyclic"}, "schedule cyclic"),
+        ({"augment": "mixup"}, "augmentation mixup"),
+        ({"loss": "mse"}, "loss mse"),
+        ({"optimizer": {"name": "sgd", "lr": 0.1}}, "optimizer sgd"),
+    ],
+)
+def test_a_recipe_of_a_later_version_is_unsupported(
+    path: Path, tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
+    copy = tmp_path / "copy.ddset"
+    copy.write_bytes(path.read_bytes())
+    restate(copy, recipe=load(path).manifest.recipe | change)
+    with pytest.raises(Unsupported, match=f"asks for {words}; this version knows"):
+        Recipe.of(load(copy).manifest)
+
+
+def test_weight_decay_of_plain_adam_is_refused(path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.ddset"
+    copy.write_bytes(path.read_bytes())
+    wrong = {"optimizer": {"name": "adam", "lr": 0.1, "weight_decay": 0.1}}
+    with pytest.raises(InvalidFile, match="adam has no weight_decay"):
+        restate(copy, recipe=load(path).manifest.recipe | wrong)

@@ -87,7 +87,10 @@ def check_fields(manifest: Manifest) -> None:
     """Check the fields that describe but do not decode; raises InvalidFile (DDS-E010)."""
     _check("recipe", manifest.recipe, RECIPE)
     _check("recipe.network", manifest.recipe["network"], NETWORK)
-    _check("recipe.optimizer", manifest.recipe["optimizer"], OPTIMIZER)
+    optimizer = manifest.recipe["optimizer"]
+    _check("recipe.optimizer", optimizer, OPTIMIZER)
+    if optimizer["name"] == "adam" and "weight_decay" in optimizer:
+        raise InvalidFile("manifest: recipe.optimizer: adam has no weight_decay", "DDS-E010")
     _check("source", manifest.source, SOURCE)
     _check("provenance", manifest.provenance, PROVENANCE)
     if "observer" in manifest.provenance:
