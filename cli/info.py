@@ -20,6 +20,13 @@ def info(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON: an object, or a list for several files.")
     ] = False,
+    equivalents: Annotated[
+        bool,
+        typer.Option(
+            "--equivalents",
+            help="Decode too, and say what the same takes as fp32 images, PNG and npz.",
+        ),
+    ] = False,
 ) -> None:
     """Show what is in a file, its pixels and bytes; several files make one table."""
     from ddcodec.report import info as look
@@ -27,7 +34,7 @@ def info(
     facts = []
     for path in files:
         with reading(path):
-            facts.append(look(path))
+            facts.append(look(path, equivalents=equivalents))
     if as_json:
         write_json(facts[0] if len(facts) == 1 else facts)
     elif len(facts) == 1:
@@ -51,6 +58,7 @@ def describe(path: Path, facts: Facts) -> str:
         ("bytes", number(size["total"])),
         *((f"  {name}", share_text(count, size["total"])) for name, count in parts(size)),
         ("bits per class", f"{facts['bits_per_class']:,.1f}"),
+        *equivalent_rows(facts),
         ("external", external_text(facts["external"])),
         ("measured", measured_text(facts["measured"])),
         ("content digest", facts["content_digest"]),
@@ -70,6 +78,12 @@ def compare(paths: list[Path], facts: list[Facts]) -> str:
         "bits/class": lambda fact: f"{fact['bits_per_class']:,.1f}",
         "measured": lambda fact: measured_text(fact["measured"], short=True),
     }
+    if all("equivalents" in fact for fact in facts):
+        columns["fp32 images/class"] = lambda fact: (
+            f"{fact['equivalents']['fp32_images_per_class']:.3g}"
+        )
+        columns["as PNG"] = lambda fact: number(fact["equivalents"]["png"]["total"])
+        columns["as npz"] = lambda fact: number(fact["equivalents"]["npz"]["total"])
     if any(fact["external"] for fact in facts):
         columns["external bytes"] = lambda fact: number(
             sum(item.get("bytes", 0) for item in fact["external"])
@@ -118,6 +132,20 @@ def poster_rows(facts: Facts) -> list[tuple[str, str]]:
         score = f", score {order['score']:.4g}" if "score" in order else ""
         rows.append(("class order", f"{columns}x{down} by rule {order['rule']}{score}"))
     return rows
+
+
+def equivalent_rows(facts: Facts) -> list[tuple[str, str]]:
+    """Return what the same takes in other forms, where that was computed."""
+    if "equivalents" not in facts:
+        return []
+    same, total = facts["equivalents"], facts["bytes"]["total"]
+    return [
+        ("equivalent to", f"{same['fp32_images_per_class']:.3g} fp32 images per class"),
+        *(
+            (f"  as {title}", f"{number(same[key]['total'])} ({same[key]['total'] / total:.3g} x)")
+            for key, title in (("png", "PNG"), ("npz", "npz"))
+        ),
+    ]
 
 
 def parts(size: Facts) -> list[tuple[str, int]]:

@@ -10,12 +10,15 @@ from .format.manifest import Manifest
 from .format.strict_json import dumps
 
 
-def info(path: str | os.PathLike[str]) -> dict[str, Any]:
+def info(path: str | os.PathLike[str], *, equivalents: bool = False) -> dict[str, Any]:
     """Return what ``ddcodec info --json`` prints for one file.
 
     Sizes are bytes in the file. ``bits_per_class`` counts everything: 8 x total / classes.
     ``pixels`` counts stored image pixels as the papers do, and ``ipc`` is pixels / (classes x
     height x width). Digests are not checked; that is ``verify``.
+
+    With ``equivalents`` the file is decoded too, and ``equivalents`` in the result says what the
+    same data set takes as fp32 images, PNG and npz (see ``ddcodec.equivalents``).
     """
     manifest, sizes = read_manifest(path)
     image, classes = manifest.image, len(manifest.classes)
@@ -55,6 +58,10 @@ def info(path: str | os.PathLike[str]) -> dict[str, Any]:
         out["poster"] = {"height": manifest.tensors["poster"].shape[1],
                          "width": manifest.tensors["poster"].shape[2],
                          "bits": _bits(manifest, "poster")}  # fmt: skip
+    if equivalents:
+        from .equivalents import equivalents as decoded_sizes
+
+        out["equivalents"] = decoded_sizes(path)
     return out
 
 

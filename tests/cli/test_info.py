@@ -87,3 +87,18 @@ def test_verify_goes_on_after_a_file_that_cannot_be_read(run: Run, digits_file: 
     assert outcome.code == 5
     assert outcome.out == f"{digits_file}: valid\n"
     assert "absent.ddset" in outcome.error_line
+
+
+def test_equivalents_are_shown_when_asked(run: Run, digits_file: Path) -> None:
+    assert "equivalent" not in run("info", digits_file).out
+    outcome = run("info", digits_file, "--equivalents")
+    assert (outcome.code, outcome.err) == (0, "")
+    same = json.loads(run("info", digits_file, "--equivalents", "--json").out)["equivalents"]
+    size = digits_file.stat().st_size
+    assert f"{same['fp32_images_per_class']:.3g} fp32 images per class" in outcome.out
+    for form in ("png", "npz"):
+        total = same[form]["total"]
+        assert f"{total:,} ({total / size:.3g} x)" in outcome.out
+    table = run("info", digits_file, digits_file, "--equivalents").out.splitlines()
+    assert {"PNG", "npz"} <= set(table[0].split())
+    assert f"{same['npz']['total']:,}" in table[2]
