@@ -19,6 +19,7 @@ class Limits:
         classes: class names.
         patches: training samples that a file may define, patches or stored images.
         zstd_window: bytes of zstd's decompression window.
+        context_symbols: of a tensor in the coder context, which decodes some 300,000 a second.
     """
 
     file_bytes: int = 8 << 30
@@ -30,3 +31,4 @@ class Limits:
     classes: int = 100_000
     patches: int = 1_000_000
     zstd_window: int = 8 << 20
+    context_symbols: int = 4 << 20

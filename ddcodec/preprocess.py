@@ -1,9 +1,9 @@
 """The fixed map from 8-bit pixels to what networks see, and back.
 
 An encoder fits it on the training images and writes it into the file, so real test images are
-treated exactly as the training images were. Every result depends on one byte and one channel
-only: a table of 256 float32 values a channel, each computed in float64 and rounded once, so the
-result is the same on every machine.
+treated exactly as the training images were. ``none`` and ``standardise`` look every value up in a
+table of 256 float32 values a channel, each computed in float64 and rounded once; whitening adds
+integers. So the result is the same on every machine.
 """
 
 from __future__ import annotations
@@ -18,10 +18,14 @@ from PIL import Image
 from torch import Tensor
 
 from .errors import Unsupported, UsageError
+from .whiten import KINDS as WHITENINGS
+from .whiten import Whiten, unwhiten
+from .whiten import fit as fit_whitening
 
 Images = NDArray[np.uint8] | Tensor | Image.Image
 Spec = Mapping[str, Any]
 
+KINDS = ("none", "standardise", *WHITENINGS)
 AT_ONCE = 1 << 18  # values looked up at a time: their indices stay in the cache
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
 
@@ -30,7 +34,8 @@ class Preprocess:
     """Turns 8-bit images of one size into network inputs, as a file's manifest says.
 
     ``none`` gives value / 255; ``standardise`` gives (value / 255 - mean) / std with one mean and
-    std a channel, in float64 with one rounding to float32.
+    std a channel, in float64 with one rounding to float32; ``dct_whiten`` and ``conv_whiten`` are
+    in ``ddcodec.whiten``.
     """
 
     def __init__(self, spec: Spec, channels: int, height: int, width: int) -> None:
@@ -39,6 +44,9 @@ class Preprocess:
         Raises Unsupported for a kind that this version does not know.
         """
         self.channels, self.height, self.width = channels, height, width
+        self._whiten = Whiten(spec, channels, height, width) if is_whitening(spec) else None
+        if self._whiten is not None:
+            return
         mean, std = mean_and_std(spec, channels)
         unit = np.arange(256, dtype=np.float64) / 255
         values = (unit[None, :] - mean[:, None]) / std[:, None]
@@ -56,6 +64,8 @@ class Preprocess:
         if isinstance(images, Image.Image):
             images = self._from_pillow(images)
         x = self._channel_first(images)
+        if self._whiten is not None:
+            return self._whiten(x)
         # One table for all channels: its rows follow each other, 256 values each.
         table = self._table.to(x.device).view(-1)
         rows = torch.arange(0, table.numel(), 256, dtype=torch.int32, device=x.device)
@@ -130,11 +140,36 @@ def fit_standardise(images: NDArray[np.uint8]) -> dict[str, Any]:
     return {"kind": "standardise", "mean": mean, "std": std}
 
 
-def to_unit_range(images: NDArray[np.float32], spec: Spec) -> NDArray[np.float32]:
+def fit(images: NDArray[np.uint8], kind: str) -> Spec:
+    """Return a preprocessing of one of ``KINDS`` for training images uint8 (N, H, W, C).
+
+    Raises UsageError for another kind, no images, or images that the kind does not take.
+    """
+    if kind not in KINDS:
+        raise UsageError(f"--preprocessing {kind} is unknown; use one of: {', '.join(KINDS)}")
+    if kind == "none":
+        return {"kind": "none"}
+    if kind == "standardise":
+        return fit_standardise(images)
+    return fit_whitening(images, kind)
+
+
+def is_whitening(spec: Spec) -> bool:
+    """Say whether a preprocessing mixes pixels; the others treat each by itself."""
+    return spec.get("kind") in WHITENINGS
+
+
+def to_unit_range(
+    images: NDArray[np.float32], spec: Spec, size: tuple[int, int] | None = None
+) -> NDArray[np.float32]:
     """Return preprocessed images (..., C, H, W) in units where 0 is black and 1 is white.
 
-    The inverse of preprocessing. Distilled pixels may lie outside of 0..1; nothing is clipped.
+    The inverse of preprocessing; of a whitening as near as what it keeps allows. Distilled pixels
+    may lie outside of 0..1; nothing is clipped. ``size`` is the height and width of the images
+    that were whitened, where these are larger, as posters are.
     """
+    if is_whitening(spec):
+        return unwhiten(images, spec, *(size or images.shape[-2:]))
     mean, std = mean_and_std(spec, images.shape[-3])
     unit = images * std[:, None, None] + mean[:, None, None]
     return unit.astype(np.float32)
@@ -146,9 +181,7 @@ def mean_and_std(spec: Spec, channels: int) -> tuple[NDArray[np.float64], NDArra
     if kind == "none":
         return np.zeros(channels), np.ones(channels)
     if kind != "standardise":
-        raise Unsupported(
-            f"preprocessing '{kind}' is not known to this version; known: none, standardise"
-        )
+        raise Unsupported(f"preprocessing '{kind}' is not known here; known: none, standardise")
     mean, std = (np.asarray(spec[name], dtype=np.float64) for name in ("mean", "std"))
     if mean.shape != (channels,) or std.shape != (channels,):
         raise UsageError(

@@ -55,7 +55,9 @@ def render(ds: DistilledDataset) -> Image.Image:
     legend: list[Image.Image] = []
     if "poster" in ds.file.arrays and manifest.order is not None:
         what = "patches"
-        poster = to_unit_range(ds.file.arrays["poster"], manifest.image["preprocessing"])
+        image = manifest.image
+        size = (image["height"], image["width"])
+        poster = to_unit_range(ds.file.arrays["poster"], image["preprocessing"], size)
         low, high = (float(v) for v in np.percentile(poster, (0.5, 99.5)))
         drawing = enlarge(to_picture(poster, low, high), INNER, POSTER_HEIGHT)
         if draw_class_grid(drawing, order_of(manifest), names) and len(names) <= LEGEND_CLASSES:

@@ -9,6 +9,7 @@ bits and checks every digest; it does not refuse everything that a strict reader
 import json
 import sys
 from hashlib import sha256
+from math import comb
 from pathlib import Path
 
 import numpy as np
@@ -55,18 +56,123 @@ def canonical(value):
 def decode(raw, spec, first, after):
     """Return one stored piece, rows first to after - 1 of a tensor: uncode, then dequantise."""
     shape = [after - first, *spec["shape"][1:]]
+    quantiser = spec.get("quantiser")
     if spec["coder"] == "zstd":
         raw = zstandard.ZstdDecompressor().decompress(raw)
-    quantiser = spec.get("quantiser")
+    if spec["coder"] == "context":
+        raw = uncode(raw, shape, quantiser["bits"] if quantiser else 8)
     stored = np.frombuffer(raw, "<u1" if quantiser else DTYPES[spec["dtype"]]).reshape(shape)
-    if quantiser is None:
-        return stored
-    along = (-1,) + (1,) * (len(shape) - 1)
+    return stored if quantiser is None else dequantise(stored, quantiser, first)
+
+
+def dequantise(stored, quantiser, first):
+    """Return float32 values of symbols; ``first`` is the row of the tensor that they begin at."""
+    if quantiser["kind"] == "codebook":
+        return np.array(quantiser["values"], np.float64).astype("<f4")[stored]
+    if quantiser["kind"] == "square":
+        return (quantiser["scale"] * stored.astype(np.float64) ** 2).astype("<f4")
     offset, scale = (np.array(quantiser[key], np.float64) for key in ("offset", "scale"))
-    if len(scale) > 1:
-        offset, scale = offset[first:after], scale[first:after]
-    offset, scale = offset.reshape(along), scale.reshape(along)
+    if "tile" in quantiser:
+        *outer, height, width = stored.shape
+        (h, w), shape = quantiser["tile"], [*outer, 1, 1]
+        shape[-2:] = -(-height // h), -(-width // w)
+        offset, scale = (
+            v.reshape(shape).repeat(h, -2).repeat(w, -1)[..., :height, :width]
+            for v in (offset, scale)
+        )
+    elif len(scale) > 1:
+        along = (-1,) + (1,) * (stored.ndim - 1)
+        offset, scale = (v[first : first + len(stored)].reshape(along) for v in (offset, scale))
     return (offset + scale * stored.astype(np.float64)).astype("<f4")
+
+
+class Arithmetic:
+    """The range decoder of section 5.1."""
+
+    def __init__(self, code):
+        self.code, self.at, self.range = code, 4, 2**32 - 1
+        self.value = int.from_bytes(code[:4].ljust(4, b"\0"), "big")
+
+    def symbol(self, edges):
+        """Return the symbol i whose interval, edges(i) up to edges(i + 1), comes next."""
+        cumulative, symbols = edges
+        share = self.range // cumulative(symbols)
+        target = min(self.value // share, cumulative(symbols) - 1)
+        low, high = 0, symbols
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if cumulative(middle) <= target else (low, middle)
+        self.value -= cumulative(low) * share
+        self.range = (cumulative(low + 1) - cumulative(low)) * share
+        while self.range < 2**24:
+            byte = self.code[self.at] if self.at < len(self.code) else 0
+            self.value, self.range = self.value * 256 % 2**32 + byte, self.range * 256
+            self.at += 1
+        return low
+
+
+def uncode(code, shape, bits):
+    """Return the symbols of a piece of the coder ``context`` as bytes."""
+    if code[0] == 0:
+        return bytes(counted(Arithmetic(code[1:]), int(np.prod(shape)), bits))
+    channels, head = shape[-3], 8 * shape[-3]
+    coder, out = Arithmetic(code[1 + head :]), b""
+    for plane in range(int(np.prod(shape[:-2]))):
+        at = 1 + plane % channels * 8
+        out += predicted(coder, code[at : at + 8], shape[-2], shape[-1], bits)
+    return out
+
+
+def counted(coder, count, bits):
+    seen = [[2, 2] for _ in range(2**bits)]
+    for _ in range(count):
+        node = 1
+        for _ in range(bits):
+            zeros, ones = seen[node]
+            bit = coder.symbol((lambda i, z=zeros, o=ones: (0, z, z + o)[i], 2))
+            seen[node][bit] += 5
+            if sum(seen[node]) > 4096:
+                seen[node] = [(n + 1) // 2 for n in seen[node]]
+            node = 2 * node + bit
+        yield node - 2**bits
+
+
+NORMAL = [
+    (2 * sum(comb(1024, j) for j in range(384 + i)) + comb(1024, 384 + i)) * 2**16 >> 1025
+    for i in range(257)
+]
+RECIPROCALS = 67108864, 61538217, 56430137, 51746066, 47450737, 43512005, 39900230, 36588253
+
+
+def predicted(coder, head, height, width, bits):
+    mean, spread, *weights = np.frombuffer(head, np.uint8).astype(int).tolist()
+    weights = [w - 256 if w > 127 else w for w in weights]
+    factor = RECIPROCALS[spread % 8] >> spread // 8
+    x, least, most = np.zeros((height + 2, width + 3), int), -64 * 2**bits, 64 * 2**bits
+
+    def edges(guess):
+        def cumulative(symbol):
+            if symbol in (0, 2**bits):
+                return 0 if symbol == 0 else 2**16 + 2**bits
+            t = ((64 * (symbol - mean) - 32 - guess) * factor >> 16) + 32768
+            step, part = divmod(max(0, min(65535, t)), 256)
+            return symbol + ((NORMAL[step] * (256 - part) + NORMAL[step + 1] * part) >> 8)
+
+        return cumulative, 2**bits
+
+    for i in range(2, height + 2):
+        for j in range(2, width + 2):
+            near = (
+                x[i, j - 1],
+                x[i - 1, j],
+                x[i - 1, j - 1],
+                x[i - 1, j + 1],
+                x[i, j - 2],
+                x[i - 2, j],
+            )
+            guess = int(sum(w * n for w, n in zip(weights, near, strict=True)))
+            x[i, j] = coder.symbol(edges(max(least, min(most, guess)))) - mean
+    return (x[2:, 2:-1] + mean).astype(np.uint8).tobytes()
 
 
 def fill_defaults(m):
@@ -76,13 +182,16 @@ def fill_defaults(m):
     image.setdefault("colour", {1: "grey", 3: "rgb"}[image["channels"]])
     image.setdefault("width", image["height"])
     patches.setdefault("size", [image["height"], image["width"]])
+    patches.setdefault("origins", "linspace-half-even")
     if labels.setdefault("kind", "learned") in ("learned", "fixed"):
         labels.setdefault("pooling", "cell" if labels["kind"] == "learned" else "majority")
     if labels["kind"] == "learned":
         labels.setdefault("grid", patches["grid"])
     for spec in m["tensors"].values():
         spec.setdefault("dtype", "float32")
-        spec.setdefault("coder", "zstd")
+        spec.setdefault("coder", "context" if "quantiser" in spec else "zstd")
+        spec.get("quantiser", {}).setdefault("kind", "uniform")
+        spec.get("quantiser", {}).setdefault("bits", 8)
     return m
 
 
@@ -117,21 +226,108 @@ def overlap(start, size, cell, cells, length):
 
 def samples(m, tensors):
     """Yield (image float32 (C, h, w), label float32 (classes,)) in the order of the file."""
-    return {"podd": patches_of, "images": images_of}[m["codec"]["name"]](m, tensors)
+    by_codec = {"podd": patches_of, "images": images_of, "lic": regions_of}
+    return by_codec[m["codec"]["name"]](m, tensors)
 
 
 def images_of(m, tensors):
-    p, labels = m["image"]["preprocessing"], tensors["labels"]
+    labels = tensors["labels"]
     if m["labels"]["kind"] == "index":
         labels = np.eye(len(m["classes"]))[labels]
     for image, label in zip(tensors["images"], labels, strict=True):
         if image.dtype == np.uint8:
-            image = image / 255  # in float64
-            if p["kind"] == "standardise":
-                mean, std = (np.array(p[key]).reshape(-1, 1, 1) for key in ("mean", "std"))
-                image = (image - mean) / std
-            image = image.astype(np.float32)
+            image = preprocess(image, m["image"]["preprocessing"])
         yield image, shares(label)
+
+
+def preprocess(image, p):
+    """Return what networks see of a real image, uint8 (C, H, W): float32 (section 6)."""
+    if p["kind"] in ("dct_whiten", "conv_whiten"):
+        return whiten(image, p)
+    image = image / 255  # in float64
+    if p["kind"] == "standardise":
+        mean, std = (np.array(p[key]).reshape(-1, 1, 1) for key in ("mean", "std"))
+        image = (image - mean) / std
+    return image.astype(np.float32)
+
+
+def whiten(image, p):
+    count, (channels, height, width) = image.size, image.shape
+    centred = np.rint(16.0 * image - (16 * int(image.sum())) / count)
+    contrast = np.sqrt(np.sum(centred**2) / count) or 1.0
+    if p["kind"] == "dct_whiten":
+        down, across = cosines(height), cosines(width)
+        c = np.rint(down @ centred @ across.T * 2.0**-20)
+        side, upper = max(height, width), np.triu_indices(channels)
+        for i, j in np.ndindex(height, width):
+            band = ((i * side // height) ** 2 + (j * side // width) ** 2).bit_length()
+            matrix = np.zeros((channels, channels))
+            matrix[upper] = matrix.T[upper] = p["bands"][band]
+            c[:, i, j] = matrix @ c[:, i, j]
+        z = down.T @ np.rint(c * 2.0**-10) @ across
+    else:
+        k, z = p["size"], np.zeros(image.shape)
+        padded = np.pad(centred, ((0, 0), (k // 2, k // 2), (k // 2, k // 2)))
+        kernel = np.array(p["kernel"], np.float64).reshape(channels, channels, k, k)
+        for a, b, y, x in np.ndindex(kernel.shape):
+            z[a] += kernel[a, b, y, x] * padded[b, y : y + height, x : x + width]
+    return (z * p["gain"] / contrast).astype(np.float32)
+
+
+def cosines(size):
+    k, i = np.mgrid[:size, :size]
+    scale = np.where(k == 0, np.sqrt(1 / size), np.sqrt(2 / size))
+    return np.rint(4096 * scale * np.cos(np.pi * (2 * i + 1) * k / (2 * size)))
+
+
+FRACTIONS = (
+    *(1099511627776, 1052895941925, 1008256608221, 965509835819, 924575386327, 885376423200),
+    *(847839367509, 811893759832, 777472127994, 744509860419, 712945084849, 682718552210),
+    *(653773525390, 626055672747, 599512966123, 574095583180),
+)
+WEIGHTS = np.array([FRACTIONS[q % 16] / 2 ** (40 + q // 16) for q in range(255)] + [0.0])
+
+
+def regions_of(m, tensors):
+    """Yield every cell of every mosaic at full size, then the mosaic itself (section 8.3)."""
+    (across, down), n = m["codec"]["params"]["cells"], len(m["classes"])
+    _, _, height, width = tensors["images"].shape
+    regions = across * down + (across * down > 1)
+    for i, mosaic in enumerate(tensors["images"]):
+        for region in range(regions):
+            image = mosaic
+            if region < across * down:
+                row, column = divmod(region, across)
+                y, x = cell_edges(height, down, row), cell_edges(width, across, column)
+                image = enlarge(mosaic[:, y[0] : y[1], x[0] : x[1]], height, width)
+            if m["labels"]["kind"] == "index":
+                label = np.eye(n)[tensors["labels"][i]]
+            else:
+                label = WEIGHTS[tensors["labels"][i, region]]
+            if m["labels"]["kind"] == "top":
+                planes, listed, rest = tensors["label_classes"][i, region], label[:-1], label[-1]
+                label = np.full(n, rest / (n - len(listed)))
+                label[sum(p.astype(int) << 8 * b for b, p in enumerate(planes))] = listed
+            yield preprocess(image, m["image"]["preprocessing"]), shares(label)
+
+
+def cell_edges(length, cells, cell):
+    return -(-cell * length // cells), -(-(cell + 1) * length // cells)
+
+
+def enlarge(cell, height, width):
+    x = taps(cell.shape[1], height) @ cell.astype(np.int64) @ taps(cell.shape[2], width).T
+    return ((2 * x + 4 * height * width) // (8 * height * width)).astype(np.uint8)
+
+
+def taps(source, target):
+    """Return the integer weights of ``source`` pixels in ``target`` ones: 2 target in each row."""
+    matrix = np.zeros((target, source), np.int64)
+    for i in range(target):
+        k, f = divmod((2 * i + 1) * source - target, 2 * target)
+        matrix[i, max(k, 0)] += 2 * target - f
+        matrix[i, min(k + 1, source - 1)] += f
+    return matrix
 
 
 def shares(label):
@@ -178,4 +374,3 @@ if __name__ == "__main__":
     print(f"{len(manifest['classes'])} classes, {pixels} pixels")
     for image, label in samples(manifest, tensors):
         print(image.shape, f"mean {image.mean():+.3f}", manifest["classes"][int(label.argmax())])
-    patches.setdefault("origins", "linspace-half-even")

@@ -15,7 +15,7 @@ from .. import __version__
 from ..errors import OutputError, UsageError
 from ..format import Manifest
 from ..format.chunk_writer import ChunkWriter, symbols_of
-from ..format.payload import short_offset
+from ..format.quantise import short_offset
 
 CHUNK_BYTES = 1 << 20  # of decoded images in a chunk, unless the caller says how many images
 Block = tuple[NDArray[Any], NDArray[Any]]
@@ -59,8 +59,8 @@ def pack(
         name: of the data set, as shown to people.
         bits: 2 to 8 to quantise float32 images evenly over their range; None keeps their bits.
             Needs ``images`` as an array, which is read twice.
-        preprocessing: ``{"kind": "none"}`` (the default) or ``{"kind": "standardise", "mean":
-            [..], "std": [..]}`` in units of value / 255.
+        preprocessing: ``{"kind": "none"}`` (the default), ``{"kind": "standardise", "mean": [..],
+            "std": [..]}`` in units of value / 255, or another (``ddcodec.preprocess.fit``).
         recipe: fields of the manifest's recipe that differ from ``RECIPE``.
         license: a short text.
         chunk: images a chunk; by default as many as fill 1 MiB.

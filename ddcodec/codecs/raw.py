@@ -8,20 +8,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..preprocess import mean_and_std
+from ..preprocess import is_whitening, mean_and_std, to_unit_range
 from .base import Device, Samples
 
 
 class UnitSamples(Samples):
     """Other samples in units where 0 is black and 1 is white; nothing is clipped.
 
-    Every value is computed in float64 and rounded once to float32.
+    Every value is computed in float64 and rounded once to float32. Whitening is undone as near as
+    what it keeps allows.
     """
 
     def __init__(self, samples: Samples, spec: Mapping[str, Any]) -> None:
         """Take samples and ``image.preprocessing`` of their manifest."""
         self.labels, self.image_shape = samples.labels, samples.image_shape
+        self.shares = samples.shares
         self._samples, self._spec = samples, spec
+        if is_whitening(spec):
+            return
         self._mean, self._std = (
             torch.from_numpy(v)[:, None, None] for v in mean_and_std(spec, self.image_shape[0])
         )
@@ -29,6 +33,8 @@ class UnitSamples(Samples):
     def gather(self, index: Tensor) -> Tensor:
         """Return the images at ``index`` (int64 (B,)) as float32 (B, C, H, W)."""
         x = self._samples.gather(index)
+        if is_whitening(self._spec):
+            return torch.from_numpy(to_unit_range(x.cpu().numpy(), self._spec)).to(x.device)
         return (x.double() * self._std.to(x.device) + self._mean.to(x.device)).float()
 
     def to(self, device: Device) -> UnitSamples:

@@ -4,7 +4,8 @@ from .chunks import ChunkReader
 from .container import DDSetFile, read, read_manifest, restate, to_bytes, write
 from .header import Sizes
 from .manifest import Manifest
-from .payload import Storage, dequantise, quantise
+from .payload import Storage
+from .quantise import dequantise, quantise
 from .tensors import TensorSpec
 from .verify import Finding, verify
 

@@ -22,7 +22,8 @@ from .atomic import write_atomically
 from .chunks import ChunkReader
 from .header import Entry, build
 from .manifest import Manifest
-from .payload import Array, dequantise, digest, little_endian
+from .payload import Array, digest, little_endian
+from .quantise import dequantise
 from .tensors import DTYPES, TensorSpec
 
 

@@ -21,7 +21,7 @@ FIXED: dict[Path, JSON] = {
     ("source",): {"split": "train"},
     ("provenance",): {"seed": 0},
     ("patches",): {"origins": "linspace-half-even"},
-    ("tensors", "*"): {"dtype": "float32", "coder": "zstd"},
+    ("tensors", "*"): {"dtype": "float32"},
     ("tensors", "*", "quantiser"): {"kind": "uniform", "bits": 8},
     ("recipe",): {"augment": "none", "loss": "soft_cross_entropy"},
     ("recipe", "network"): {"name": "convnet", "norm": "instance"},
@@ -75,6 +75,8 @@ def _rules(manifest: JSON) -> Iterator[tuple[Path, JSON]]:
         kind = labels.get("kind")
         if kind in ("learned", "fixed"):
             yield ("labels",), {"pooling": POOLING[kind]}
+    for name, tensor in _at_names(manifest, ("tensors",)):
+        yield ("tensors", name), {"coder": "context" if "quantiser" in tensor else "zstd"}
     for patches in _at(manifest, ("patches",)):
         grid = patches.get("grid")
         if not (isinstance(grid, list) and len(grid) == 2 and all(type(n) is int for n in grid)):
@@ -83,6 +85,16 @@ def _rules(manifest: JSON) -> Iterator[tuple[Path, JSON]]:
         for labels in _at(manifest, ("labels",)):
             if labels.get("kind") == "learned":
                 yield ("labels",), {"grid": grid}
+
+
+def _at_names(value: JSON, path: Path) -> list[tuple[str, JSON]]:
+    """Return (name, object) for the objects in the object at ``path``."""
+    return [
+        (name, child)
+        for place in _at(value, path)
+        for name, child in place.items()
+        if isinstance(child, dict)
+    ]
 
 
 def _at(value: Any, path: Path) -> list[JSON]:

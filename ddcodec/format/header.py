@@ -190,7 +190,7 @@ def _check_stored(entries: Mapping[str, Entry], manifest: Manifest) -> None:
         for i in range(count_pieces(spec)):
             begin, end = rows_of(spec, i)
             plain = (tag, (end - begin, *spec.shape[1:]))
-            expected[stored_name(name, spec, i)] = None if spec.coder == "zstd" else plain
+            expected[stored_name(name, spec, i)] = plain if spec.coder == "raw" else None
     if set(expected) != set(entries):
         odd = sorted(set(expected) ^ set(entries))[0]
         raise InvalidFile(f"tensor {shown(odd)}: stored and listed tensors differ", "DDS-E013")

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidFile, LimitExceeded, UsageError
 from ..limits import Limits
+from . import context
+from .quantise import Layout, dequantise, largest_symbol, of_rows, quantise
 from .tensors import DTYPES, TensorSpec
 
 ZSTD_LEVEL = 19
-BLOCK = 1 << 20  # values in float64 at a time
+CODED = 1 << 21  # symbols of a tensor; beyond, the coder context would take seconds to decode
 Array = NDArray[Any]
 
 
@@ -25,63 +27,21 @@ class Storage:
     """How to store one tensor.
 
     Attributes:
-        bits: 2 to 8 for a uniform quantiser (float32 only), None to store values as they are.
+        bits: 2 to 8 for a quantiser (float32 only), None to store values as they are.
         per_channel: one offset and scale for each index of axis 0.
-        coder: raw or zstd.
+        coder: raw, zstd, context (symbols of 8 bits and fewer), or None: context where there is
+            a quantiser and the tensor is not too large for it, else zstd.
         chunk: rows of axis 0 in a chunk, None for one piece.
+        kind: uniform, square or codebook (see ``quantise``).
+        tile: (height, width) of tiles with a scale each.
     """
 
     bits: int | None = None
     per_channel: bool = False
-    coder: str = "zstd"
+    coder: str | None = None
     chunk: int | None = None
-
-
-def quantise(
-    x: NDArray[np.float32], bits: int, per_channel: bool = False
-) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-    """Return symbols, uint8 of the shape of ``x``, and the quantiser that gives the values back.
-
-    The range from smallest to largest value is divided evenly into 2^bits levels; the error is at
-    most half a level. Raises UsageError for values that are not finite or bits outside 2..8.
-    """
-    if not 2 <= bits <= 8:
-        raise UsageError(f"a quantiser has 2 to 8 bits, not {bits}")
-    if not np.isfinite(x).all():
-        raise UsageError("cannot quantise values that are not finite")
-    rows = x.reshape(len(x), -1) if per_channel else x.reshape(1, -1)
-    low, high = rows.min(axis=1).astype(np.float64), rows.max(axis=1).astype(np.float64)
-    levels = 2**bits - 1
-    # Six digits cost few bytes in the manifest; the scale is rounded up so that all values fit.
-    scale = [float(f"{max((h - lo) / levels, 1e-12) * 1.00001:.6g}")
-             for lo, h in zip(low, high, strict=True)]  # fmt: skip
-    offset = [short_offset(lo, step) for lo, step in zip(low, scale, strict=True)]
-    columns = np.asarray(offset)[:, None], np.asarray(scale)[:, None]
-    symbols = np.rint((rows.astype(np.float64) - columns[0]) / columns[1])
-    spec = {"kind": "uniform", "bits": bits, "offset": offset, "scale": scale}
-    return symbols.clip(0, levels).astype(np.uint8).reshape(x.shape), spec
-
-
-def short_offset(low: float, scale: float) -> float:
-    """Return ``low`` in as few digits, six or more, as keep it within a twentieth of a level."""
-    digits = 6
-    while abs(float(f"{low:.{digits}g}") - low) > scale / 20:
-        digits += 1
-    return float(f"{low:.{digits}g}")
-
-
-def dequantise(symbols: NDArray[np.uint8], spec: dict[str, Any]) -> NDArray[np.float32]:
-    """Return float32(float64(offset) + float64(scale) x symbol): the same bits on any machine."""
-    scale = np.asarray(spec["scale"], dtype=np.float64)
-    offset = np.asarray(spec["offset"], dtype=np.float64)
-    values = np.empty(symbols.shape, dtype=np.float32)
-    rows = len(scale)
-    flat, out = symbols.reshape(rows, -1), values.reshape(rows, -1)
-    for row in range(rows):
-        for start in range(0, flat.shape[1], BLOCK):
-            part = flat[row, start : start + BLOCK].astype(np.float64)
-            out[row, start : start + BLOCK] = offset[row] + scale[row] * part
-    return values
+    kind: str = "uniform"
+    tile: tuple[int, int] | None = None
 
 
 def encode_tensor(array: Array, storage: Storage) -> tuple[TensorSpec, list[Array], Array]:
@@ -92,11 +52,18 @@ def encode_tensor(array: Array, storage: Storage) -> tuple[TensorSpec, list[Arra
     quantiser = None
     stored = array
     if storage.bits is not None:
-        stored, quantiser = quantise(array, storage.bits, storage.per_channel)
+        layout = Layout(storage.per_channel, storage.tile)
+        stored, quantiser = quantise(array, storage.bits, storage.kind, layout)
         array = dequantise(stored, quantiser)
+    coder = storage.coder or ("context" if quantiser and stored.size <= CODED else "zstd")
     step = storage.chunk or len(stored)
     pieces = [stored[i : i + step] for i in range(0, len(stored), step)]
-    if storage.coder == "zstd":
+    if coder == "context":
+        if stored.dtype != np.uint8:
+            raise UsageError(f"the coder context takes symbols of 8 bits, not {stored.dtype}")
+        bits = storage.bits or 8
+        pieces = [np.frombuffer(context.encode(p, bits), dtype=np.uint8) for p in pieces]
+    elif coder == "zstd":
         compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_content_size=True)
         pieces = [
             np.frombuffer(compressor.compress(little_endian(p)), dtype=np.uint8) for p in pieces
@@ -104,9 +71,7 @@ def encode_tensor(array: Array, storage: Storage) -> tuple[TensorSpec, list[Arra
     digests = None
     if storage.chunk is not None:
         digests = tuple(digest(array[i : i + step]).hex() for i in range(0, len(array), step))
-    spec = TensorSpec(
-        array.dtype.name, array.shape, quantiser, storage.coder, storage.chunk, digests
-    )
+    spec = TensorSpec(array.dtype.name, array.shape, quantiser, coder, storage.chunk, digests)
     return spec, pieces, array
 
 
@@ -142,24 +107,31 @@ def decode_piece(
     shape = (end - begin, *spec.shape[1:])
     stored_dtype = np.dtype("uint8" if spec.quantiser else spec.dtype).newbyteorder("<")
     size = math.prod(shape) * stored_dtype.itemsize
-    raw = _decompress(name, piece, size, limits) if spec.coder == "zstd" else piece
-    symbols = np.frombuffer(raw, dtype=stored_dtype).reshape(shape)
+    if spec.coder == "context":
+        symbols: Array = _decode_context(name, spec, piece, shape)
+    else:
+        raw = _decompress(name, piece, size, limits) if spec.coder == "zstd" else piece
+        symbols = np.frombuffer(raw, dtype=stored_dtype).reshape(shape)
     if spec.quantiser is None:
         # A copy of its own: the bytes of a file are read-only, and torch warns of such arrays.
         array: Array = symbols.astype(symbols.dtype.newbyteorder("="))
     else:
-        if int(symbols.max()) >= 2 ** int(spec.quantiser["bits"]):
+        if int(symbols.max()) > largest_symbol(spec.quantiser):
             raise InvalidFile(f"tensor '{name}': a symbol is out of range", "DDS-E022")
-        array = dequantise(symbols, _quantiser_of(spec.quantiser, begin, end))
+        array = dequantise(symbols, of_rows(spec.quantiser, begin, end))
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InvalidFile(f"tensor '{name}': a value is not finite", "DDS-E023")
     return array
 
 
-def _quantiser_of(quantiser: dict[str, Any], begin: int, end: int) -> dict[str, Any]:
-    if len(quantiser["scale"]) == 1:
-        return quantiser
-    return {**quantiser, **{key: quantiser[key][begin:end] for key in ("offset", "scale")}}
+def _decode_context(
+    name: str, spec: TensorSpec, piece: memoryview, shape: tuple[int, ...]
+) -> NDArray[np.uint8]:
+    bits = int(spec.quantiser["bits"]) if spec.quantiser else 8
+    try:
+        return context.decode(piece, shape, bits)
+    except ValueError as error:
+        raise InvalidFile(f"tensor '{name}': context code: {error}", "DDS-E024") from None
 
 
 def digest(array: Array) -> bytes:

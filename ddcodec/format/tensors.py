@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from ..errors import InvalidFile, LimitExceeded
 from ..limits import Limits
+from .quantise import count_tiles
 from .strict_json import is_hex, is_integer, shown
 
+CODERS = ("raw", "zstd", "context")
 DTYPES = {"uint8": 1, "int32": 4, "int64": 8, "float16": 2, "float32": 4}
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
@@ -20,8 +24,8 @@ class TensorSpec:
 
     Attributes:
         dtype, shape: of the decoded array.
-        quantiser: None, or {kind: uniform, bits, offset: [..], scale: [..]}.
-        coder: raw or zstd.
+        quantiser: None, or {kind, bits, ...} (see ``quantise``).
+        coder: raw, zstd or context.
         chunk: rows of axis 0 in a chunk; None stores the tensor in one piece.
         digests: SHA-256 in hex of the decoded bytes (little-endian, C order) of every chunk, so
             that chunks can be checked one by one; None for a tensor in one piece.
@@ -72,7 +76,7 @@ def parse_tensor(name: str, value: Any, limits: Limits) -> TensorSpec:
         raise fail("shape must be positive integers")
     if not 1 <= len(shape) <= limits.dimensions:
         raise LimitExceeded(f"tensor '{name}': {len(shape)} dimensions", "DDS-E040")
-    if value.get("coder") not in ("raw", "zstd"):
+    if value.get("coder") not in CODERS:
         raise fail("unknown coder")
     chunk = value.get("chunk")
     if "chunk" in value and not (type(chunk) is int and 1 <= chunk <= shape[0]):
@@ -91,7 +95,16 @@ def parse_tensor(name: str, value: Any, limits: Limits) -> TensorSpec:
     if "quantiser" in value:
         if dtype != "float32":
             raise fail("only float32 is quantised", "DDS-E020")
-        _check_quantiser(quantiser, shape, fail)
+        _check_quantiser(quantiser, shape, "chunk" in value, fail)
+    if value["coder"] == "context":
+        if quantiser is None and dtype != "uint8":
+            raise fail("the coder context is for symbols of 8 bits")
+        if math.prod(shape) > limits.context_symbols:
+            raise LimitExceeded(
+                f"tensor '{name}': {math.prod(shape)} symbols in the coder context, the limit is "
+                f"{limits.context_symbols}",
+                "DDS-E040",
+            )
     return TensorSpec(
         dtype,
         tuple(shape),
@@ -102,15 +115,54 @@ def parse_tensor(name: str, value: Any, limits: Limits) -> TensorSpec:
     )
 
 
-def _check_quantiser(value: Any, shape: list[int], fail: Any) -> None:
+def _check_quantiser(value: Any, shape: list[int], chunked: bool, fail: Any) -> None:
     code = "DDS-E020"
-    if not isinstance(value, dict) or set(value) != {"kind", "bits", "offset", "scale"}:
-        raise fail("quantiser must have kind, bits, offset and scale", code)
-    if value["kind"] != "uniform" or not (is_integer(value["bits"]) and 1 <= value["bits"] <= 8):
-        raise fail("quantiser must be uniform with 1 to 8 bits", code)
+    kinds = {
+        "uniform": {"kind", "bits", "offset", "scale"},
+        "square": {"kind", "bits", "scale"},
+        "codebook": {"kind", "bits", "values"},
+    }
+    if not isinstance(value, dict) or value.get("kind") not in kinds:
+        raise fail("quantiser must be uniform, square or codebook", code)
+    kind = value["kind"]
+    if set(value) - ({"tile"} if kind == "uniform" else set()) != kinds[kind]:
+        raise fail(f"quantiser must have {', '.join(sorted(kinds[kind]))}", code)
+    if not (is_integer(value["bits"]) and 1 <= value["bits"] <= 8):
+        raise fail("quantiser must have 1 to 8 bits", code)
+    if kind == "codebook":
+        _check_levels(value["values"], 1 << value["bits"], fail)
+    elif kind == "square":
+        if type(value["scale"]) not in (int, float) or not 1e-30 < value["scale"] < 1e30:
+            raise fail("scale must be positive and of a sane size", code)
+    else:
+        _check_uniform(value, shape, chunked, fail)
+
+
+def _check_levels(levels: Any, most: int, fail: Any) -> None:
+    code = "DDS-E020"
+    if not isinstance(levels, list) or not 2 <= len(levels) <= most:
+        raise fail("values must be a list of two or more, no more than the bits can tell", code)
+    if not all(type(v) in (int, float) and abs(v) < 1e30 for v in levels):
+        raise fail("values must be numbers of a sane size", code)
+    if any(b <= a for a, b in pairwise(levels)):
+        raise fail("values must ascend", code)
+
+
+def _check_uniform(value: Any, shape: list[int], chunked: bool, fail: Any) -> None:
+    code = "DDS-E020"
     offset, scale = value["offset"], value["scale"]
-    if not all(isinstance(v, list) and len(v) in (1, shape[0]) for v in (offset, scale)):
-        raise fail("offset and scale need one value, or one for each row", code)
+    sizes = {1, shape[0]}
+    if "tile" in value:
+        tile = value["tile"]
+        if chunked or len(shape) < 2:
+            raise fail("tiles need a tensor of two or more dimensions in one piece", code)
+        if not isinstance(tile, list) or len(tile) != 2:
+            raise fail("tile must be height and width", code)
+        if not all(is_integer(t) and 1 <= t <= s for t, s in zip(tile, shape[-2:], strict=True)):
+            raise fail("tile must lie between 1 and the size of the tensor", code)
+        sizes = {count_tiles(tuple(shape), tile)}
+    if not all(isinstance(v, list) and len(v) in sizes for v in (offset, scale)):
+        raise fail("offset and scale need one value, or one for each row or tile", code)
     if len(offset) != len(scale) or not all(type(v) in (int, float) for v in [*offset, *scale]):
         raise fail("offset and scale must be numbers", code)
     if not all(1e-30 < v < 1e30 for v in scale) or not all(abs(v) < 1e30 for v in offset):

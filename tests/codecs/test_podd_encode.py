@@ -20,7 +20,7 @@ from ddcodec.codecs.podd.labels import classes_without_patch, label_entropy
 from ddcodec.codecs.podd.variables import PosterVariables, rounded
 from ddcodec.distill.progress import SILENT
 from ddcodec.format import read
-from ddcodec.format.payload import dequantise, quantise
+from ddcodec.format.quantise import Layout, dequantise, quantise
 from ddcodec.sources import Source, Split
 from ddcodec.sources import load as load_source
 from tests.conftest import real_data
@@ -266,7 +266,7 @@ def test_few_bits_are_seen_by_the_distillation(digits: Source, tmp_path: Path) -
 @pytest.mark.parametrize("bits", [2, 5, 8])
 def test_rounding_while_distilling_is_the_rounding_of_the_file(bits: int) -> None:
     poster = torch.randn(3, 9, 11, generator=torch.Generator().manual_seed(bits))
-    symbols, spec = quantise(poster.numpy(), bits, per_channel=True)
+    symbols, spec = quantise(poster.numpy(), bits, layout=Layout(per_channel=True))
     stored = torch.from_numpy(dequantise(symbols, spec))
     near = (rounded(poster, bits) - stored).abs()
     step = torch.tensor(spec["scale"])[:, None, None]

@@ -150,6 +150,11 @@ def both(*changes: Change) -> Change:
     return change
 
 
+def as_zstd(name: str, payload: bytes) -> Change:
+    """Store a quantised tensor as ``payload``, called zstd."""
+    return both(set_path(f"tensors/{name}/coder", "zstd"), rewrite(name, payload))
+
+
 def raw_labels(fill: bytes) -> Change:
     """Store the labels as plain float32 numbers, all the same."""
 
@@ -169,17 +174,17 @@ FORGED += [
     ("poster-is-missing", lambda f: f.manifest["tensors"].pop("poster"), "DDS-E013"),
     ("label-array-of-another-shape", set_path("labels/grid", [2, 4]), "DDS-E013"),
     ("listed-tensor-is-not-stored", set_path("tensors/more", {"shape": [1]}), "DDS-E013"),
-    ("payload-is-no-zstd", rewrite("labels", b"no zstd frame"), "DDS-E021"),
-    ("payload-cut-short", rewrite("labels", SYMBOLS[:-1]), "DDS-E021"),
-    ("payload-followed-by-a-byte", rewrite("labels", SYMBOLS + b"\0"), "DDS-E021"),
-    ("payload-of-two-frames", rewrite("labels", SYMBOLS * 2), "DDS-E021"),
-    ("payload-of-another-size", rewrite("labels", zstd(bytes(23))), "DDS-E021"),
-    ("payload-is-a-bomb", rewrite("labels", zstd(bytes(1 << 26))), "DDS-E021"),
+    ("payload-is-no-zstd", as_zstd("labels", b"no zstd frame"), "DDS-E021"),
+    ("payload-cut-short", as_zstd("labels", SYMBOLS[:-1]), "DDS-E021"),
+    ("payload-followed-by-a-byte", as_zstd("labels", SYMBOLS + b"\0"), "DDS-E021"),
+    ("payload-of-two-frames", as_zstd("labels", SYMBOLS * 2), "DDS-E021"),
+    ("payload-of-another-size", as_zstd("labels", zstd(bytes(23))), "DDS-E021"),
+    ("payload-is-a-bomb", as_zstd("labels", zstd(bytes(1 << 26))), "DDS-E021"),
     ("symbol-out-of-range", both(set_path("tensors/labels/quantiser/bits", 2),
-                                 rewrite("labels", zstd(b"\4" * 24))), "DDS-E022"),
+                                 as_zstd("labels", zstd(b"\4" * 24))), "DDS-E022"),
     ("value-is-infinite", raw_labels(b"\0\0\x80\x7f"), "DDS-E023"),
     ("value-is-nan", raw_labels(b"\0\0\xc0\x7f"), "DDS-E023"),
-    ("tensor-of-another-value", rewrite("labels", zstd(b"\1" * 24)), "DDS-E032"),
+    ("tensor-of-another-value", as_zstd("labels", zstd(b"\1" * 24)), "DDS-E032"),
     ("manifest-with-another-name", set_path("classes", ["ant", "bee", "zebro"]), "DDS-E032"),
     ("score-is-text", set_path("order/score", "high"), "DDS-E011"),
     ("measured-over-one", set_path("measured", {"accuracy_mean": 2}), "DDS-E010"),
@@ -191,6 +196,69 @@ FORGED += [
         chunk=2, digests=["0" * 64]), "DDS-E013"),
     ("chunk-beyond-the-tensor", lambda f: f.manifest["tensors"]["labels"].update(
         chunk=3, digests=["0" * 64]), "DDS-E006"),
+]  # fmt: skip
+
+
+def quantised_as(name: str, payload: bytes, **quantiser: Any) -> Change:
+    """Give a tensor another quantiser, and store ``payload`` as its symbols."""
+
+    def change(f: Forgery) -> None:
+        f.manifest["tensors"][name] |= {"coder": "zstd", "quantiser": quantiser}
+        rewrite(name, zstd(payload))(f)
+
+    return change
+
+
+def white(**preprocessing: Any) -> Change:
+    return set_path("image/preprocessing", preprocessing)
+
+
+TILED = {"offset": [0], "scale": [1]}
+FORGED += [
+    ("context-of-another-model", rewrite("labels", b"\2abc"), "DDS-E024"),
+    ("context-of-a-picture-in-a-table", both(set_path("tensors/labels/shape", [8, 3]),
+                                             rewrite("labels", b"\1" + b"\0" * 9 + b"\1")),
+        "DDS-E013"),
+    ("context-without-parameters", rewrite("poster", b"\1\0\0"), "DDS-E024"),
+    ("context-with-a-spread-too-large", rewrite("poster", b"\1\0\x60" + b"\1" * 7), "DDS-E024"),
+    ("context-that-ends-with-zero", rewrite("poster", b"\0ab\0"), "DDS-E024"),
+    ("context-followed-by-bytes", rewrite("poster", b"\0" + b"\7" * 200), "DDS-E024"),
+    ("context-of-floats", both(raw_labels(b"\0" * 4), set_path("tensors/labels/coder", "context")),
+        "DDS-E006"),
+    ("context-of-too-much", set_path("tensors/poster/shape", [1, 4096, 4096]), "DDS-E040"),
+    ("square-with-an-offset", quantised_as("labels", bytes(24), kind="square", scale=1, offset=0),
+        "DDS-E020"),
+    ("square-of-no-scale", quantised_as("labels", bytes(24), kind="square", scale=0), "DDS-E020"),
+    ("square-of-a-list", quantised_as("labels", bytes(24), kind="square", scale=[1]), "DDS-E020"),
+    ("codebook-of-one-value", quantised_as("labels", bytes(24), kind="codebook", values=[1]),
+        "DDS-E020"),
+    ("codebook-that-descends", quantised_as("labels", bytes(24), kind="codebook", values=[1, 0]),
+        "DDS-E020"),
+    ("codebook-of-too-many", quantised_as("labels", bytes(24), kind="codebook", bits=1,
+                                          values=[0, 1, 2]), "DDS-E020"),
+    ("codebook-of-words", quantised_as("labels", bytes(24), kind="codebook", values=["a", "b"]),
+        "DDS-E020"),
+    ("codebook-symbol-out-of-range", quantised_as("labels", b"\2" * 24, kind="codebook",
+                                                  values=[0, 1]), "DDS-E022"),
+    ("quantiser-of-another-kind", quantised_as("labels", bytes(24), kind="cubic"), "DDS-E020"),
+    ("tile-of-no-size", quantised_as("labels", bytes(24), tile=[0, 1], **TILED), "DDS-E020"),
+    ("tile-larger-than-the-tensor", quantised_as("labels", bytes(24), tile=[9, 9], **TILED),
+        "DDS-E020"),
+    ("tiles-with-too-few-scales", quantised_as("labels", bytes(24), tile=[1, 1], **TILED),
+        "DDS-E020"),
+    ("preprocessing-of-another-kind", white(kind="zca", matrix="whiten.npy"), "DDS-E014"),
+    ("whitening-without-bands", white(kind="dct_whiten", gain=1), "DDS-E014"),
+    ("whitening-with-a-band-too-few", white(kind="dct_whiten", gain=1, bands=[[1]] * 5),
+        "DDS-E014"),
+    ("whitening-of-colours-that-are-not", white(kind="dct_whiten", gain=1, bands=[[1] * 6] * 6),
+        "DDS-E014"),
+    ("whitening-with-large-numbers", white(kind="dct_whiten", gain=1, bands=[[2048]] * 6),
+        "DDS-E014"),
+    ("whitening-without-gain", white(kind="dct_whiten", gain=0, bands=[[1]] * 6), "DDS-E014"),
+    ("kernel-of-even-size", white(kind="conv_whiten", gain=1, size=2, kernel=[1] * 4), "DDS-E014"),
+    ("kernel-too-short", white(kind="conv_whiten", gain=1, size=3, kernel=[1] * 8), "DDS-E014"),
+    ("kernel-too-large", white(kind="conv_whiten", gain=1, size=2**31 + 1, kernel=[1]), "DDS-E014"),
+    ("tile-in-one-number", quantised_as("labels", bytes(24), tile=4, **TILED), "DDS-E020"),
 ]  # fmt: skip
 
 

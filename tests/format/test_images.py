@@ -146,10 +146,10 @@ with ChunkReader({str(path)!r}) as reader:
     [
         set_path("tensors/labels/coder", "rans"),
         set_path("tensors/labels/more", 1),
-        set_path("image/preprocessing", {"kind": "dct_whiten"}),
+        set_path("image/preprocessing", {"kind": "wavelet_whiten"}),
         set_path("labels", {"kind": "logits"}),
-        set_path("recipe/schedule", "cosine"),
-        set_path("tensors/images/quantiser", {"kind": "codebook"}),
+        set_path("recipe/warmup", 5),
+        set_path("tensors/images/quantiser", {"kind": "vector"}),
     ],
 )
 def test_what_a_later_minor_version_adds_is_unsupported(

@@ -19,10 +19,8 @@ from ddcodec.format.payload import (
     Storage,
     count_pieces,
     decode_tensor,
-    dequantise,
     digest,
     encode_tensor,
-    quantise,
 )
 from ddcodec.format.tensors import TensorSpec
 from ddcodec.limits import Limits
@@ -34,28 +32,15 @@ FLOATS = hnp.arrays(
 )
 
 
-@given(FLOATS, st.integers(2, 8), st.booleans())
-def test_the_error_of_a_quantiser_is_half_a_level(
-    x: np.ndarray, bits: int, per_channel: bool
-) -> None:
-    symbols, spec = quantise(x, bits, per_channel)
-    assert symbols.dtype == np.uint8
-    assert int(symbols.max()) < 2**bits
-    scale = np.asarray(spec["scale"]).reshape((-1,) + (1,) * (x.ndim - 1))
-    # The result is rounded to float32.
-    slack = 2.0**-24 * (np.abs(x).max() + scale * 2**bits)
-    assert (np.abs(dequantise(symbols, spec) - x) <= 0.501 * scale + slack).all()
-
-
 @given(
     FLOATS,
     st.sampled_from([None, 2, 5, 8]),
     st.booleans(),
-    st.sampled_from(["raw", "zstd"]),
+    st.sampled_from(["raw", "zstd", None]),
     st.sampled_from([None, 1, 2, 4]),
 )
 def test_a_tensor_comes_back_as_its_digest_says(
-    x: np.ndarray, bits: int | None, per_channel: bool, coder: str, chunk: int | None
+    x: np.ndarray, bits: int | None, per_channel: bool, coder: str | None, chunk: int | None
 ) -> None:
     chunk = None if chunk is None else min(chunk, len(x))
     spec, pieces, values = encode_tensor(x, Storage(bits, per_channel, coder, chunk))
@@ -91,13 +76,6 @@ def test_the_writer_refuses_what_it_cannot_keep(
 ) -> None:
     with pytest.raises(UsageError, match=words):
         encode_tensor(array, storage)
-
-
-@pytest.mark.parametrize("value", [0.25, 100000.5, -1 / 3, 0.0])
-def test_a_constant_tensor_is_kept(value: float) -> None:
-    x = np.full((2, 3), value, dtype=np.float32)
-    symbols, spec = quantise(x, 4)
-    assert np.array_equal(dequantise(symbols, spec), x)
 
 
 def frame(data: bytes, **settings: Any) -> bytes:
@@ -173,7 +151,7 @@ def test_a_symbol_out_of_range_and_a_value_that_is_not_finite_are_refused() -> N
 
 
 @pytest.mark.parametrize("bits", [None, 8])
-@pytest.mark.parametrize("coder", ["raw", "zstd"])
+@pytest.mark.parametrize("coder", ["raw", "zstd", None])
 def test_decoded_arrays_may_be_written_to(bits: int | None, coder: str) -> None:
     spec, pieces, _ = encode_tensor(np.ones(4, np.float32), Storage(bits=bits, coder=coder))
     found = decode_tensor("x", spec, [memoryview(pieces[0].tobytes())], Limits())

@@ -98,7 +98,8 @@ def test_the_writer_still_writes_the_committed_vectors() -> None:
     for name, data in vectors.valid().items():
         committed = content("valid", name)
         assert read(data).manifest.content_digest == VALID[name]["content_digest"]
-        if "zstd" not in json.dumps(VALID[name]["manifest"]["tensors"]):
+        # Other versions of zstd write other bytes, and fitted predictions end in other digits.
+        if not re.search("zstd|context", json.dumps(VALID[name]["manifest"]["tensors"])):
             assert data == committed
 
 
@@ -111,7 +112,14 @@ def test_the_script_makes_every_vector(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 # JSON Schema takes 10.0 for an integer and cannot compare two fields.
-BEYOND_SCHEMA = ("float-for-an-integer", "scales-for-no-channel")
+BEYOND_SCHEMA = (
+    "float-for-an-integer",
+    "scales-for-no-channel",
+    "codebook-of-too-many",
+    "codebook-that-descends",
+    "tile-larger-than-the-tensor",
+    "tiles-with-too-few-scales",
+)
 
 
 @pytest.fixture(scope="module")
@@ -156,8 +164,9 @@ def test_the_specification_lists_every_code_limit_and_default() -> None:
         for name in fields:
             assert f"{name}`" in text
     values = asdict(Limits())
-    for words in ("8 GiB", "4 MiB", "100,000", "4 GiB", "1,000,000", "8 MiB"):
+    for words in ("8 GiB", "4 MiB", "100,000", "4 GiB", "1,000,000", "8 MiB", "4,194,304"):
         assert words in text
+    assert values["context_symbols"] == 4_194_304
     assert (values["file_bytes"], values["header_bytes"]) == (8 << 30, 4 << 20)
     assert (values["decoded_bytes"], values["patches"]) == (4 << 30, 1_000_000)
     assert (values["tensors"], values["classes"], values["zstd_window"]) == (10**5, 10**5, 8 << 20)

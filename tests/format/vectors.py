@@ -43,7 +43,8 @@ def valid() -> dict[str, bytes]:
     poster = {"poster": arrays()["poster"]}
     raw = {name: Storage(coder="raw") for name in arrays()}
 
-    add("podd-zstd-8-bits", {}, arrays(), STORAGE)
+    zstd = {name: replace(how, coder="zstd") for name, how in STORAGE.items()}
+    add("podd-zstd-8-bits", {}, arrays(), zstd)
     add("podd-raw-float32", {}, arrays(), raw)
     add("podd-zstd-float32", {}, arrays(), {})
     add("podd-fixed-labels", fixed, poster, STORAGE)
@@ -60,6 +61,17 @@ def valid() -> dict[str, bytes]:
     add("podd-no-preprocessing", none, arrays(), STORAGE)
     add("podd-everything-stated", everything(), arrays(), STORAGE)
     add("podd-one-patch", *one_patch(), STORAGE)
+    for rule in ("balanced", "cyclic"):
+        add(f"podd-{rule}-origins", *other_origins(rule, area), STORAGE)
+    add("podd-cyclic-fixed-labels", *other_origins("cyclic", fixed["labels"]), STORAGE)
+
+    # Where the coder is not named the writer takes ``context`` for whatever is quantised.
+    add("podd-context-8-bits", {}, arrays(), STORAGE)
+    add("podd-context-smooth", *smooth(), {"poster": Storage(bits=5, per_channel=True)})
+    tiled = Storage(bits=3, tile=(4, 3))
+    add("podd-tiles", {}, arrays(), {"poster": tiled, "labels": Storage(bits=4, kind="square")})
+    codebook = Storage(bits=3, kind="codebook")
+    add("podd-codebook", {}, arrays(), {"poster": codebook, "labels": codebook})
 
     index = images_manifest()
     index.labels["kind"] = "index"
@@ -70,6 +82,21 @@ def valid() -> dict[str, bytes]:
         "images-chunks": (images_manifest(), images_arrays(), chunks(2)),
         "images-float32": (images_manifest(), float_images(), {}),
         "images-quantised-chunks": (images_manifest(), float_images(), chunks(3, bits=6)),
+        "images-dct-whiten": (
+            whitened("dct_whiten"),
+            {"images": RGB, "labels": labels(2, 3, seed=10)},
+            {},
+        ),
+        "images-conv-whiten": (
+            whitened("conv_whiten"),
+            {"images": RGB, "labels": labels(2, 3, seed=10)},
+            {},
+        ),
+        "images-context": (
+            images_manifest(),
+            images_arrays(),
+            {"images": Storage(coder="context")},
+        ),
         "images-colour": (colour_images(), {"images": RGB, "labels": labels(2, 3, seed=10)}, {}),
     }
     files |= {name: to_bytes(*parts)[0] for name, parts in add_images.items()}
@@ -98,6 +125,17 @@ def colour_images() -> Manifest:
     return images_manifest(image=colour()[0]["image"])
 
 
+def whitened(kind: str) -> Manifest:
+    """Colour images of 4 x 6 in another space."""
+    random = np.random.default_rng(12)
+    spec: dict[str, Any] = {"kind": kind, "gain": 0.0625}
+    if kind == "dct_whiten":
+        spec["bands"] = random.integers(-2047, 2048, (7, 6)).tolist()
+    else:
+        spec |= {"size": 3, "kernel": random.integers(-2047, 2048, 81).tolist()}
+    return images_manifest(image=colour()[0]["image"] | {"preprocessing": spec})
+
+
 def labels(*shape: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).random(shape).astype(np.float32)
 
@@ -116,6 +154,26 @@ def colour() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     fixed = {"kind": "fixed", "pooling": "majority"}
     changes = {"image": image, "patches": patches, "recipe": recipe, "labels": fixed}
     return changes, {"poster": random * np.array([1, 2, 3], np.float32)[:, None, None]}
+
+
+def smooth() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """A poster whose neighbours are alike, so that its prediction is worth its parameters."""
+    changes, tensors = colour()
+    changes["patches"] = {"grid": [9, 9], "size": [4, 6], "origins": "linspace-half-even"}
+    changes["recipe"] = changes["recipe"] | {"batch_size": 81}
+    y, x = np.mgrid[:24, :30] / 24
+    waves = [np.sin(6 * x + c) + (c + 1) * np.cos(5 * y + 2 * x) for c in range(3)]
+    noise = np.random.default_rng(11).normal(0, 0.05, (3, 24, 30))
+    return changes, tensors | {"poster": (np.stack(waves) + noise).astype(np.float32)}
+
+
+def other_origins(rule: str, kind: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    patches = {"grid": [5, 3], "size": [4, 4], "origins": rule}
+    recipe = manifest().recipe | {"batch_size": 15}
+    tensors = {"poster": arrays()["poster"]}
+    if kind["kind"] == "learned":
+        tensors["labels"] = labels(1, 3, 3, seed=12)
+    return {"patches": patches, "recipe": recipe, "labels": kind}, tensors
 
 
 def one_class() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
