@@ -230,13 +230,13 @@ class Distiller:
         return float(result.loss), result.grad_patches, result.grad_labels
 
     def _meta(self, at: _Step, state: AdamState) -> MetaGradient:
-        batches = self._batches(at, at.stage.window)
+        batches = self.variables.draw(at.stage.distilled_batch, at.stage.window, at.g)
         return meta_gradient(
             self.net, state, at.patches, at.labels, batches, at.x, at.y, self._inner(at)
         )
 
     def _advance(self, at: _Step, state: AdamState, steps: int) -> AdamState:
-        batches = self._batches(at, steps)
+        batches = self.variables.draw(at.stage.distilled_batch, steps, at.g)
         return inner_steps(self.net, state, at.patches, at.labels, batches, self._inner(at))
 
     def _inner(self, at: _Step) -> InnerLoop:
@@ -246,13 +246,6 @@ class Distiller:
             augment_real=at.stage.augment_real,
             seed=int(torch.randint(2**31, (1,), generator=at.g)),
         )
-
-    def _batches(self, at: _Step, steps: int) -> list[Tensor | None]:
-        size, patches = at.stage.distilled_batch, len(at.patches)
-        if size == 0 or size >= patches:
-            return [None] * steps
-        draws = [torch.randperm(patches, generator=at.g)[:size] for _ in range(steps)]
-        return [draw.to(self.run.device) for draw in draws]
 
     def _real_batch(self, stage: Stage, g: torch.Generator) -> tuple[Tensor, Tensor]:
         count = len(self.real_y)
@@ -275,7 +268,10 @@ class Distiller:
             tensors["clip.mean"] = self.clip.mean.clone()
         if self.pool is not None:
             tensors |= self.pool.tensors()
+        more, values = v.kept()
+        tensors |= more
         meta = {
+            **values,
             "stage": self.stage_index,
             "step": self.step,
             "steps": [stage.steps for stage in self.params.stages],

@@ -50,7 +50,7 @@ def encode(source: Source, plan: Plan, run: Run, out: Path, *, seconds: float | 
     identity = {"params": settings, "source": source.digest(), "version": __version__}
     fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     if seconds is not None:
-        params = _fit_steps(params, variables, real, run, fingerprint, seconds)
+        params = fit_steps(params, variables, real, run, fingerprint, seconds)
     distiller = Distiller(params, variables, real, run, fingerprint)
     steps = distiller.distil()
     try:
@@ -119,7 +119,7 @@ def class_mean_poster(geometry: PosterGeometry, order: ClassOrder, x: Tensor, y:
     return poster
 
 
-def _fit_steps(
+def fit_steps(
     params: PoDDParams,
     variables: PosterVariables,
     real: tuple[Tensor, Tensor],
@@ -165,15 +165,31 @@ def pack(
     out: Path,
 ) -> Manifest:
     """Quantise poster and labels, write the file, return the manifest with its digests."""
+    manifest = describe(source, plan, params, preprocessing, steps)
+    return write(out, manifest, *tensors_of(variables, params))
+
+
+def tensors_of(
+    variables: PosterVariables, params: PoDDParams
+) -> tuple[dict[str, NDArray[np.float32]], dict[str, Storage]]:
+    """Return what a file holds of poster and labels, and how."""
     arrays: dict[str, NDArray[np.float32]] = {"poster": variables.poster.cpu().numpy()}
     storage = {"poster": Storage(bits=params.poster_bits, per_channel=True)}
-    grid_x, grid_y = params.label_grid
-    labels: dict[str, Any] = {"kind": params.label_kind, "pooling": params.label_pooling}
     if variables.label_array is not None:
-        labels["grid"] = [grid_x, grid_y]
+        grid_x, grid_y = params.label_grid
         array = variables.label_array.cpu().numpy()
         arrays["labels"] = array.reshape(grid_y, grid_x, -1)
         storage["labels"] = Storage(bits=params.label_bits)
+    return arrays, storage
+
+
+def describe(
+    source: Source, plan: Plan, params: PoDDParams, preprocessing: dict[str, Any], steps: int
+) -> Manifest:
+    """Return the manifest of a file of ``steps`` outer steps, without tensors and digests."""
+    labels: dict[str, Any] = {"kind": params.label_kind, "pooling": params.label_pooling}
+    if params.label_kind == "learned":
+        labels["grid"] = list(params.label_grid)
     order: dict[str, Any] = {
         "grid": list(plan.order.grid),
         "cells": [int(c) for c in plan.order.cells],
@@ -181,7 +197,7 @@ def pack(
     }
     if plan.order.score is not None:
         order["score"] = float(f"{plan.order.score:.6g}")
-    manifest = Manifest(
+    return Manifest(
         codec={"name": "podd", "version": 1, "params": {}},
         classes=source.classes,
         image={
@@ -212,4 +228,3 @@ def pack(
             "seed": params.seed,
         },
     )
-    return write(out, manifest, arrays, storage)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,6 +90,21 @@ class PosterVariables:
         """
         with torch.no_grad():
             return self.patches(bits), self.labels()
+
+    def draw(self, size: int, steps: int, g: torch.Generator) -> list[Tensor | None]:
+        """Return the patches of ``steps`` inner batches, int64 (size,) each.
+
+        None stands for all patches; so does a ``size`` of 0, or of as many as there are.
+        """
+        patches = self.geometry.num_patches
+        if size == 0 or size >= patches:
+            return [None] * steps
+        draws = [torch.randperm(patches, generator=g)[:size] for _ in range(steps)]
+        return [draw.to(self.poster.device) for draw in draws]
+
+    def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return what a checkpoint must hold beside poster and labels: tensors, JSON values."""
+        return {}, {}
 
     def pull_back(self, grad_patches: Tensor, grad_labels: Tensor | None) -> Gradients:
         """Carry gradients of patches (P, C, h, w) and labels (P, n) back to the variables."""
