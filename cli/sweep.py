@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 from ddcodec.errors import UsageError
 
 from .arguments import parse_duration, parse_grid
-from .encode import EXIT_INTERRUPTED, LabelKind, Pooling, Profile
+from .encode import EXIT_INTERRUPTED, Origins, Pooling, Profile, Selection
 from .output import accuracy, byte_count, message, number, seconds, table, write_json, write_line
 from .progress import progress
 
@@ -71,7 +71,9 @@ def sweep(
         list[str] | None,
         typer.Option(metavar="N...", help="Seeds; each is a file of its own. [default: 0]"),
     ] = None,
-    codec: Annotated[str, typer.Option(metavar="podd", help="Method.")] = "podd",
+    codec: Annotated[
+        str, typer.Option(metavar="podd|lic", help="Method: posters, or squeezed images.")
+    ] = "podd",
     profile: Annotated[Profile, typer.Option(help="As for encode.")] = "auto",
     steps: Annotated[
         int | None, typer.Option(metavar="N", help="Outer steps. [default: the profile's]")
@@ -80,11 +82,23 @@ def sweep(
         str | None, typer.Option(metavar="T", help="Or as many steps as fit in 90s, 9m, a file.")
     ] = None,
     order: Annotated[str, typer.Option(metavar="O", help="Class order, as for encode.")] = "auto",
-    labels: Annotated[LabelKind, typer.Option(help="Soft labels of the patches.")] = "auto",
+    order_search: Annotated[
+        str, typer.Option(metavar="none|auto|N", help="As for encode.")
+    ] = "none",
+    class_grid: Annotated[
+        str | None, typer.Option(metavar="5x2", help="Columns x rows of class cells.")
+    ] = None,
+    labels: Annotated[str, typer.Option(metavar="L", help="Soft labels, as for encode.")] = "auto",
     label_pooling: Annotated[Pooling, typer.Option(help="As for encode.")] = "auto",
     patches: Annotated[
         str | None, typer.Option(metavar="16x6", help="Columns x rows of patches.")
     ] = None,
+    origins: Annotated[Origins, typer.Option(help="Where patches lie, as for encode.")] = "even",
+    observer: Annotated[
+        Path | None, typer.Option(metavar="F", help="lic: the network of 'observer train'.")
+    ] = None,
+    select: Annotated[Selection, typer.Option(help="lic: as for encode.")] = "loss",
+    squeeze: Annotated[int, typer.Option(metavar="N", help="lic: images squeezed into one.")] = 4,
     nets: Annotated[int, typer.Option(metavar="N", help="Networks that learn each file.")] = 8,
     train_steps: Annotated[
         int | None,
@@ -124,11 +138,17 @@ def sweep(
         "codec": (codec, "podd"),
         "profile": (profile, "auto"),
         "steps": (steps, None),
-        "time": (None if time is None else parse_duration(time), None),
+        "time": (time and parse_duration(time), None),
         "order": (order, "auto"),
+        "order_search": (order_search, "none"),
+        "class_grid": (
+            None if class_grid is None else parse_grid(class_grid, "--class-grid"),
+            None,
+        ),
         "labels": (labels, "auto"),
         "label_pooling": (label_pooling, "auto"),
-        "patches": (None if patches is None else parse_grid(patches, "--patches"), None),
+        "patches": (patches and parse_grid(patches, "--patches"), None),
+        "origins": (origins, "even"),
     }
 
     from ddcodec.distill.memory import keep_large_blocks
@@ -136,6 +156,12 @@ def sweep(
     from ddcodec.sweep_grid import Grid, Settings
     from ddcodec.sweep_plot import draw, require_matplotlib
 
+    if observer is not None:
+        from ddcodec.codecs.lic.params import LICOptions
+
+        options["lic"] = (LICOptions(observer, select=select, squeeze=squeeze), None)
+    elif (select, squeeze) != ("loss", 4):
+        raise UsageError("--select and --squeeze belong to --codec lic with --observer F")
     if plot:
         require_matplotlib()  # found before the work, not after a day of it
     grid = Grid(tuple(budgets), tuple(qualities) or ("high",), tuple(seeds))

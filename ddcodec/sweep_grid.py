@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__, sources
 from .codecs.podd.plan import quality_bits
 from .encoder import choose_device
-from .errors import UsageError
+from .errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from .sources.base import Source
@@ -82,9 +85,11 @@ def commands(spec: str, name: str, recorded: str, settings: Settings) -> list[st
     """
     words = shlex.split(recorded)
     words[2] = spec
-    for option, value in (("--order", settings.encode.get("order")),):
-        if value is not None and option in words:
-            words[words.index(option) + 1] = str(value)
+    lic = settings.encode.get("lic")
+    paths = {"--order": settings.encode.get("order"), "--observer": lic and lic.observer}
+    for option, path in paths.items():
+        if path is not None and option in words:
+            words[words.index(option) + 1] = os.fspath(path)
     device = [] if settings.device == "auto" else ["--device", settings.device]
     train = ["ddcodec", "train", name, "--nets", str(settings.nets)]
     if settings.test is not None or spec not in sources.names():
@@ -117,4 +122,16 @@ def identity(source: Source, test: Source, settings: Settings) -> dict[str, Any]
 
 
 def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, os.PathLike):
+        # The name may stay while the file changes.
+        return {"file": Path(value).name, "sha256": _sha256(Path(value))}
     return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from None

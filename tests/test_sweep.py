@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import pytest
 
 from ddcodec import InvalidFile, OutputError, SourceError, UsageError, info, sweep
+from ddcodec.codecs.lic.params import LICOptions
 from ddcodec.errors import CheckpointMismatch
-from ddcodec.sweep_grid import Grid, Settings, commands
+from ddcodec.sources import Source
+from ddcodec.sweep_grid import Grid, Settings, commands, identity
 from ddcodec.sweep_record import NAMES, Entry, SweepRecord
 
 QUICK = {"profile": "quick", "steps": 2}
@@ -224,3 +227,20 @@ def test_commands_put_the_paths_back() -> None:
     assert commands("digits", "a.ddset", "ddcodec encode digits --ipc 1", Settings())[1] == (
         "ddcodec train a.ddset --nets 8"
     )
+
+
+def test_an_observer_is_known_by_its_content_and_put_back(tmp_path: Path, digits: Source) -> None:
+    path = tmp_path / "seen.safetensors"
+    path.write_bytes(b"one")
+    settings = Settings(encode={"codec": "lic", "lic": LICOptions(path)}, device="cpu")
+    recorded = "ddcodec encode digits --codec lic --ipc 1 --observer seen.safetensors"
+    words = commands("digits", "a.ddset", recorded, settings)[0].split()
+    assert words[words.index("--observer") + 1] == str(path)
+    before = identity(digits, digits, settings)
+    assert before["encode"]["lic"]["observer"]["file"] == "seen.safetensors"
+    assert before == json.loads(json.dumps(before))
+    path.write_bytes(b"other")
+    assert identity(digits, digits, settings) != before
+    path.unlink()
+    with pytest.raises(SourceError, match=r"seen\.safetensors: cannot be read"):
+        identity(digits, digits, settings)
