@@ -19,6 +19,7 @@ from ddcodec.errors import InvalidFile, Unsupported
 from ddcodec.format import DDSetFile, Manifest, Storage, read, to_bytes
 from tests.format.conftest import STORAGE, arrays, images_arrays, images_manifest, manifest
 from tests.format.hostile import CASES, Forgery
+from tests.format.lic_files import LIC_CASES, lic_valid
 
 FOLDER = Path(__file__).parents[2] / "spec" / "vectors"
 LARGEST = 8192  # bytes of an invalid vector; larger cases are made in the tests alone
@@ -100,6 +101,8 @@ def valid() -> dict[str, bytes]:
         "images-colour": (colour_images(), {"images": RGB, "labels": labels(2, 3, seed=10)}, {}),
     }
     files |= {name: to_bytes(*parts)[0] for name, parts in add_images.items()}
+
+    files |= lic_valid()
 
     later = Forgery.of(files["podd-raw-float32"])
     later.manifest["format"]["minor"] = 9
@@ -285,6 +288,7 @@ def refusal(data: bytes) -> dict[str, Any]:
 def main() -> None:
     small = to_bytes(manifest(), arrays(), STORAGE)[0]
     invalid = {name: make(small) for name, (_, make) in CASES.items()}
+    invalid |= {name: make(small) for name, make, _ in LIC_CASES}
     invalid = {name: data for name, data in invalid.items() if len(data) <= LARGEST}
     for kind, files in (("valid", valid()), ("invalid", invalid)):
         folder = FOLDER / kind

@@ -1,0 +1,180 @@
+"""Files of the codec lic: the valid ones of the vectors, and hostile ones made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ddcodec.format import Manifest, Storage, to_bytes
+from tests.format.conftest import manifest
+from tests.format.hostile import Change, Forgery, both, set_path
+
+CLASSES = ("ant", "bee", "cat")
+
+
+def lic_manifest(
+    kind: str = "logits",
+    cells: tuple[int, int] = (2, 2),
+    classes: tuple[str, ...] = CLASSES,
+    size: tuple[int, int, int] = (3, 6, 8),
+) -> Manifest:
+    """Return a manifest of mosaics of ``size`` (C, H, W)."""
+    channels, height, width = size
+    grey, rgb = {"mean": [0.5], "std": [0.25]}, {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.3]}
+    recipe = {
+        "network": {"name": "convnet", "norm": "instance", "depth": 2, "width": 16},
+        "optimizer": {"name": "adamw", "lr": 0.001, "weight_decay": 0.0001},
+        "schedule": "multistep",
+        "steps": 100,
+        "batch_size": 10,
+        "augment": "dsa",
+        "loss": "soft_cross_entropy",
+    }
+    observer = {"architecture": "convnet3", "digest": "01" * 16}
+    return manifest(
+        codec={
+            "name": "lic",
+            "version": 1,
+            "params": {"cells": list(cells), "filter": "bilinear"},
+        },
+        classes=classes,
+        image={
+            "channels": channels,
+            "height": height,
+            "width": width,
+            "colour": "rgb" if channels == 3 else "grey",
+            "preprocessing": {"kind": "standardise", **(rgb if channels == 3 else grey)},
+        },
+        labels={"kind": kind} | ({} if kind == "index" else {"temperature": 2.5}),
+        patches=None,
+        order=None,
+        recipe=recipe,
+        provenance={"tool": "test", "command": "ddcodec encode", "seed": 0, "observer": observer},
+    )
+
+
+def lic_arrays(found: Manifest, count: int = 4, top: int = 2, seed: int = 21) -> dict[str, Any]:
+    """Return mosaics and labels that fit a manifest."""
+    random = np.random.default_rng(seed)
+    image, classes = found.image, len(found.classes)
+    shape = (count, image["channels"], image["height"], image["width"])
+    arrays: dict[str, Any] = {"images": random.integers(0, 256, shape, np.uint8)}
+    across, down = found.codec["params"]["cells"]
+    regions = across * down + (across * down > 1)
+    kind = found.labels["kind"]
+    if kind == "index":
+        return arrays | {"labels": (np.arange(count) % classes).astype(np.int32)}
+    symbols = classes if kind == "logits" else top + 1
+    labels = random.integers(0, 256, (count, regions, symbols)).astype(np.uint8)
+    first = random.integers(0, symbols, (count, regions, 1))
+    np.put_along_axis(labels, first, 0, -1)
+    if kind == "top":
+        drawn = random.permuted(np.tile(np.arange(classes), (count, regions, 1)), axis=-1)
+        index = drawn[..., :top]
+        planes = 1 if classes <= 256 else 2
+        listed = np.stack([(index >> 8 * plane) & 255 for plane in range(planes)], -2)
+        arrays["label_classes"] = listed.astype(np.uint8)
+    return arrays | {"labels": labels}
+
+
+def lic_valid() -> dict[str, bytes]:
+    """Return every valid file by name."""
+    many = tuple(f"class {i}" for i in range(300))
+    cases = {
+        "lic-logits": lic_manifest(),
+        "lic-top": lic_manifest("top"),
+        "lic-class-indices": lic_manifest("index"),
+        "lic-uneven-cells": lic_manifest(cells=(3, 4), size=(1, 7, 5)),
+        "lic-one-cell": lic_manifest(cells=(1, 1), size=(1, 5, 4)),
+        "lic-top-of-many": lic_manifest("top", classes=many, size=(1, 4, 4)),
+    }
+    files = {}
+    for name, found in cases.items():
+        arrays = lic_arrays(found)
+        files[name] = to_bytes(found, arrays, {n: Storage(coder="raw") for n in arrays})[0]
+    chunked = lic_arrays(lic_manifest("top"))
+    storage = {name: Storage(chunk=3) for name in chunked}
+    files["lic-chunks"] = to_bytes(lic_manifest("top"), chunked, storage)[0]
+    return files
+
+
+def of_lic(change: Change, kind: str = "top") -> Callable[[bytes], bytes]:
+    """Change a valid file of the codec lic instead of the usual one."""
+
+    def make(_: bytes) -> bytes:
+        found = lic_manifest(kind)
+        arrays = lic_arrays(found)
+        raw = {name: Storage(coder="raw") for name in arrays}
+        forgery = Forgery.of(to_bytes(found, arrays, raw)[0])
+        change(forgery)
+        return forgery.build()
+
+    return make
+
+
+def with_values(name: str, value: int, kind: str = "top") -> Callable[[bytes], bytes]:
+    """Make a file, right but for a tensor that holds one value throughout."""
+
+    def make(_: bytes) -> bytes:
+        found = lic_manifest(kind)
+        arrays = lic_arrays(found)
+        arrays[name] = np.full_like(arrays[name], value)
+        return to_bytes(found, arrays, {n: Storage(coder="raw") for n in arrays})[0]
+
+    return make
+
+
+def drop(name: str) -> Change:
+    def change(f: Forgery) -> None:
+        del f.manifest["tensors"][name]
+
+    return change
+
+
+def called_zstd(f: Forgery) -> None:
+    del f.manifest["tensors"]["images"]["coder"]
+    begin, end = f.header["images"]["data_offsets"]
+    f.header["images"]["shape"] = [end - begin]
+
+
+PARAMS = "codec/params"
+ORDER = {"grid": [1, 1], "cells": [0], "rule": "given"}
+HUGE = [2**18, 3, 6, 8]
+LIC_CASES: list[tuple[str, Callable[[bytes], bytes], str]] = [
+    *[(name, of_lic(change), code) for name, change, code in (
+        ("lic-without-params", lambda f: f.manifest["codec"].pop("params"), "DDS-E010"),
+        ("lic-params-of-text", set_path(PARAMS, "cells"), "DDS-E010"),
+        ("lic-another-param", set_path(f"{PARAMS}/run", "os.system"), "DDS-E010"),
+        ("lic-another-filter", set_path(f"{PARAMS}/filter", "nearest"), "DDS-E012"),
+        ("lic-no-cells", set_path(f"{PARAMS}/cells", [0, 2]), "DDS-E012"),
+        ("lic-cells-of-floats", set_path(f"{PARAMS}/cells", [2.0, 2]), "DDS-E012"),
+        ("lic-more-cells-than-pixels", set_path(f"{PARAMS}/cells", [2, 7]), "DDS-E012"),
+        ("lic-other-cells", set_path(f"{PARAMS}/cells", [2, 3]), "DDS-E013"),
+        ("lic-with-patches", set_path("patches", {"grid": [1, 1]}), "DDS-E010"),
+        ("lic-with-an-order", set_path("order", ORDER), "DDS-E010"),
+        ("lic-learned-labels", set_path("labels", {}), "DDS-E014"),
+        ("lic-labels-without-temperature", set_path("labels", {"kind": "top"}), "DDS-E014"),
+        ("lic-temperature-of-zero", set_path("labels/temperature", 0), "DDS-E014"),
+        ("lic-another-kind-of-label", set_path("labels/kind", "logits"), "DDS-E013"),
+        ("lic-label-classes-are-missing", drop("label_classes"), "DDS-E013"),
+        ("lic-images-are-missing", drop("images"), "DDS-E013"),
+        ("lic-images-of-floats", lambda f: f.manifest["tensors"]["images"].pop("dtype"),
+            "DDS-E013"),
+        ("lic-images-cut-differently", lambda f: f.manifest["tensors"]["images"].update(
+            chunk=4, digests=["0" * 64]), "DDS-E013"),
+        ("lic-more-regions-than-the-limit",
+            both(set_path("tensors/images/shape", HUGE), called_zstd), "DDS-E040"),
+        ("lic-decay-of-adam", set_path("recipe/optimizer", {"lr": 0.1, "weight_decay": 0.1}),
+            "DDS-E010"),
+        ("lic-schedule-of-a-number", set_path("recipe/schedule", 3), "DDS-E010"),
+        ("lic-observer-without-digest", set_path("provenance/observer", {"architecture": "x"}),
+            "DDS-E010"),
+    )],
+    ("lic-label-without-a-unit", with_values("labels", 1), "DDS-E014"),
+    ("lic-a-class-twice-in-a-label", with_values("label_classes", 1), "DDS-E011"),
+    ("lic-a-label-of-no-class", with_values("label_classes", 3), "DDS-E011"),
+    ("lic-index-of-no-class", with_values("labels", 3, "index"), "DDS-E011"),
+    ("lic-index-below-zero", with_values("labels", -1, "index"), "DDS-E011"),
+]  # fmt: skip

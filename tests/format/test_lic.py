@@ -1,0 +1,70 @@
+"""The rules of the codec lic, and the second reader against the first."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddcodec.codecs import decode
+from ddcodec.errors import InvalidFile, LimitExceeded
+from ddcodec.format import read, to_bytes
+from ddcodec.limits import Limits
+from tests.format.lic_files import LIC_CASES, lic_arrays, lic_manifest, lic_valid
+
+SECOND = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "read_ddset.py"))
+VALID = lic_valid()
+
+
+@pytest.mark.parametrize(("name", "make", "code"), LIC_CASES, ids=[case[0] for case in LIC_CASES])
+def test_a_hostile_file_is_refused_with_its_code(
+    name: str, make: Callable[[bytes], bytes], code: str
+) -> None:
+    with pytest.raises(InvalidFile) as caught:
+        read(make(b""))
+    assert caught.value.code == code, caught.value
+
+
+def both_readers(data: bytes) -> None:
+    samples = decode(read(data))
+    images = samples.gather(torch.arange(len(samples))).numpy()
+    found = list(SECOND["samples"](*SECOND["read"](data)))
+    assert len(found) == len(samples)
+    assert np.array_equal(np.stack([image for image, _ in found]), images)
+    assert np.array_equal(np.stack([label for _, label in found]), samples.labels)
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_the_second_reader_finds_the_same_samples(name: str) -> None:
+    both_readers(VALID[name])
+
+
+@given(
+    kind=st.sampled_from(["logits", "top", "index"]),
+    cells=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    size=st.tuples(st.sampled_from([1, 3]), st.integers(5, 12), st.integers(5, 12)),
+    count=st.integers(1, 3),
+    seed=st.integers(0, 99),
+)
+def test_any_geometry_reads_alike_in_both(
+    kind: str, cells: tuple[int, int], size: tuple[int, int, int], count: int, seed: int
+) -> None:
+    found = lic_manifest(kind, cells, size=size)
+    data, _ = to_bytes(found, lic_arrays(found, count, seed=seed), {})
+    both_readers(data)
+
+
+def test_regions_count_against_the_limits() -> None:
+    with pytest.raises(LimitExceeded, match="20 regions, the limit is 19"):
+        read(VALID["lic-logits"], limits=Limits(patches=19))
+    found = lic_manifest("index", classes=tuple(f"class {i}" for i in range(300)))
+    data, _ = to_bytes(found, lic_arrays(found), {})
+    with pytest.raises(LimitExceeded, match="regions x classes"):
+        read(data, limits=Limits(decoded_bytes=20 * 300 * 8 - 1))
+    assert len(read(data, limits=Limits(decoded_bytes=20 * 300 * 8)).arrays["labels"]) == 4
