@@ -124,13 +124,30 @@ def poster_rows(facts: Facts) -> list[tuple[str, str]]:
         columns, down = patches["grid"]
         size = " x ".join(map(str, patches["size"]))
         rows.append(("patches", f"{number(patches['count'])} ({columns}x{down}) of {size}"))
+    if mosaics := facts.get("mosaics"):
+        columns, down = mosaics["cells"]
+        samples = mosaics["count"] * mosaics["regions"]
+        what = f"{number(mosaics['count'])} of {columns}x{down} cells"
+        rows.append(("mosaics", f"{what}, {number(samples)} training images"))
+    rows += stage_rows(facts.get("stages", []))
     if labels:
         pooling = f", {labels['pooling']} pooling" if "pooling" in labels else ""
-        rows.append(("labels", f"{labels['kind']}{pooling}"))
+        heat = f", temperature {labels['temperature']:g}" if "temperature" in labels else ""
+        rows.append(("labels", f"{labels['kind']}{pooling}{heat}"))
     if order:
         columns, down = order["grid"]
         score = f", score {order['score']:.4g}" if "score" in order else ""
         rows.append(("class order", f"{columns}x{down} by rule {order['rule']}{score}"))
+    return rows
+
+
+def stage_rows(stages: list[Facts]) -> list[tuple[str, str]]:
+    """Return how often each stage is sampled and what it takes, a line a stage."""
+    rows = []
+    for index, stage in enumerate(stages, 1):
+        size = number(stage["poster"] + stage["labels"])
+        form = " as differences" if stage["differences"] else ""
+        rows.append((f"  stage {index}", f"{percent(stage['share'])} of samples, {size}{form}"))
     return rows
 
 

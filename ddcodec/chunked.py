@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .codecs.images import Reading
+from .codecs.images import ImageChunks, Reading
 from .distill.rng import generator
 from .errors import Unsupported, UsageError
 from .format import ChunkReader, Manifest
@@ -30,12 +31,15 @@ from .preprocess import Preprocess
 from .shards import ShardedStream
 from .windows import Left, Windows, after, left_over
 
+if TYPE_CHECKING:
+    from .codecs.lic.decode import MosaicChunks
+
 Pair = tuple[NDArray[Any], NDArray[Any]]
 STREAMED = Limits(patches=1 << 40)
 
 
 class ChunkedDataset(ShardedStream):
-    """Batches (images float32 (B, C, H, W), labels float32 (B, classes)) of an ``images`` file.
+    """Batches (images float32 (B, C, H, W), labels float32 (B, classes)) of a file in chunks.
 
     Memory is bounded by ``buffer`` + ``threads`` + 1 decoded chunks. Chunks are decoded ahead by
     threads, so a plain loop is fast; in a ``DataLoader`` use ``batch_size=None``. Every batch but
@@ -61,7 +65,8 @@ class ChunkedDataset(ShardedStream):
         """Open the file's header.
 
         Args:
-            path: a file of the codec ``images``, stored in chunks (as ``pack`` writes them).
+            path: a file of the codec ``images`` or ``lic``, stored in chunks (as ``pack`` and the
+                encoder of ``lic`` write them).
             batch_size: images a batch, at least 1.
             seed, shuffle: of the order; ``buffer``: chunks that are shuffled together.
             threads: that decode ahead.
@@ -85,11 +90,7 @@ class ChunkedDataset(ShardedStream):
                 raise UsageError(f"{name} must be at least {least}, got {value}")
         with ChunkReader(path, check=check, limits=STREAMED) as reader:
             self.manifest: Manifest = reader.manifest
-        if self.manifest.codec["name"] != "images":
-            raise Unsupported(
-                f"{os.fspath(path)}: codec '{self.manifest.codec['name']}' has no chunks of "
-                "images; use ddcodec.load"
-            )
+        self._decoder = chunk_decoder(self.manifest, os.fspath(path))
         settings = {
             "digest": self.manifest.content_digest,
             "seed": seed,
@@ -102,8 +103,10 @@ class ChunkedDataset(ShardedStream):
         self._path, self._check = path, check
         self._threads, self._raw, self._hard = threads, raw, hard_labels
         spec = self.manifest.tensors["images"]
-        self.count = spec.shape[0]
-        self._plan = Windows(self.count, spec.chunk or self.count, batch_size, buffer, drop_last)
+        each = self._decoder.per_row
+        self.count = spec.shape[0] * each
+        chunk = (spec.chunk or spec.shape[0]) * each
+        self._plan = Windows(self.count, chunk, batch_size, buffer, drop_last)
         self._reading = Reading(self.manifest)
         image = self.manifest.image
         self.preprocess = Preprocess(
@@ -144,7 +147,7 @@ class ChunkedDataset(ShardedStream):
         self, images: NDArray[Any], labels: NDArray[Any], index: Tensor
     ) -> tuple[Tensor, Tensor]:
         picked = torch.from_numpy(images).index_select(0, index)
-        soft = torch.from_numpy(self._reading.soft(labels[index.numpy()]))
+        soft = torch.from_numpy(self._decoder.soft(labels[index.numpy()]))
         image = self._reading.raw(picked) if self._raw else self._reading.ready(picked)
         return image, soft.argmax(1) if self._hard else soft
 
@@ -165,7 +168,7 @@ class ChunkedDataset(ShardedStream):
         wanted = [chunk for _, pieces in parts for chunk, _, _ in pieces]
         jobs = [c for i, c in enumerate(wanted) if i == 0 or wanted[i - 1] != c]
         with ChunkReader(self._path, check=self._check, limits=STREAMED) as reader:
-            decoded = _ahead(reader, jobs, self._threads)
+            decoded = _ahead(partial(self._decoder.read, reader), jobs, self._threads)
             try:
                 held, pair = -1, None
                 for left, pieces in parts:
@@ -186,12 +189,22 @@ class ChunkedDataset(ShardedStream):
                 decoded.close()
 
 
-def _ahead(reader: ChunkReader, jobs: Sequence[int], threads: int) -> Generator[Pair, None, None]:
+def chunk_decoder(manifest: Manifest, path: str) -> ImageChunks | MosaicChunks:
+    """Return what decodes the chunks of a file; raises Unsupported where none hold samples."""
+    name = manifest.codec["name"]
+    if name == "images":
+        return ImageChunks(manifest)
+    if name == "lic":
+        from .codecs.lic.decode import MosaicChunks
+
+        return MosaicChunks(manifest)
+    raise Unsupported(f"{path}: codec '{name}' has no chunks of images; use ddcodec.load")
+
+
+def _ahead(
+    decode: Callable[[int], Pair], jobs: Sequence[int], threads: int
+) -> Generator[Pair, None, None]:
     """Give images and labels of each chunk in ``jobs``, decoded ahead by threads."""
-
-    def decode(chunk: int) -> Pair:
-        return reader.read("images", chunk), reader.read("labels", chunk)
-
     pool = ThreadPoolExecutor(threads)
     try:
         waiting: deque[Future[Pair]] = deque()

@@ -51,9 +51,9 @@ class Decoded:
         image = self.manifest.image
         size = image["channels"] * image["height"] * image["width"] * 4
         self._batch = min(1024, max(1, BATCH_BYTES // size))
-        self._streams = self.manifest.codec["name"] == "images"
+        self._streams = self.manifest.codec["name"] in ("images", "lic")
         if self._streams:
-            self.count = self.manifest.tensors["images"].shape[0]
+            self.count = self._chunked(raw=False).count
         else:
             assert self.manifest.patches is not None  # every other codec has them
             across, down = self.manifest.patches["grid"]
@@ -79,13 +79,16 @@ class Decoded:
     def _batches(self, raw: bool) -> Iterator[tuple[NDArray[Any], Floats]]:
         batches: Any
         if self._streams:
-            batches = ChunkedDataset(
-                self._path, self._batch, shuffle=False, buffer=1, raw=raw, rank=0, world_size=1
-            )
+            batches = self._chunked(raw)
         else:
             batches = load(self._path, raw=raw).batches(self._batch, shuffle=False)
         for images, labels in batches:
             yield images.numpy(), labels.numpy()
+
+    def _chunked(self, raw: bool) -> ChunkedDataset:
+        return ChunkedDataset(
+            self._path, self._batch, shuffle=False, buffer=1, raw=raw, rank=0, world_size=1
+        )
 
 
 def write_npz(decoded: Decoded, folder: Path) -> None:

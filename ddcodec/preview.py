@@ -15,8 +15,9 @@ from .codecs.podd.decode import order_of
 from .codecs.podd.order import ClassOrder
 from .codecs.podd.poster import cell_edges
 from .errors import Unsupported
+from .format.stages import stage_arrays
 from .preprocess import to_unit_range
-from .report import stored_pixels
+from .report import poster_names, stored_pixels
 
 if TYPE_CHECKING:
     from .dataset import DistilledDataset
@@ -53,32 +54,45 @@ def render(ds: DistilledDataset) -> Image.Image:
     manifest = ds.manifest
     names = [printable(name, index) for index, name in enumerate(ds.classes)]
     legend: list[Image.Image] = []
-    if "poster" in ds.file.arrays and manifest.order is not None:
+    posters = posters_of(ds)
+    if posters and manifest.order is not None:
         what = "patches"
         image = manifest.image
         size = (image["height"], image["width"])
-        poster = to_unit_range(ds.file.arrays["poster"], image["preprocessing"], size)
-        low, high = (float(v) for v in np.percentile(poster, (0.5, 99.5)))
-        drawing = enlarge(to_picture(poster, low, high), INNER, POSTER_HEIGHT)
-        if draw_class_grid(drawing, order_of(manifest), names) and len(names) <= LEGEND_CLASSES:
+        units = [to_unit_range(poster, image["preprocessing"], size) for poster in posters]
+        low, high = (float(v) for v in np.percentile(np.stack(units), (0.5, 99.5)))
+        height = POSTER_HEIGHT // len(units)
+        drawings = [enlarge(to_picture(unit, low, high), INNER, height) for unit in units]
+        numbered = [draw_class_grid(d, order_of(manifest), names) for d in drawings]
+        if any(numbered) and len(names) <= LEGEND_CLASSES:
             legend = [draw_legend(names)]
     elif "images" in ds.file.arrays:
         what = "images"
-        unit = unit_images(ds, spread(len(ds), SHEET))
+        # Of a mosaic's regions the last is the mosaic itself.
+        each = len(ds) // len(ds.file.arrays["images"])
+        unit = unit_images(ds, [each * i + each - 1 for i in spread(len(ds) // each, SHEET)])
         low, high = (float(v) for v in np.percentile(unit, (0.5, 99.5)))
-        drawing = enlarge(to_picture(sheet_of(unit), low, high), INNER, POSTER_HEIGHT)
+        drawings = [enlarge(to_picture(sheet_of(unit), low, high), INNER, POSTER_HEIGHT)]
     else:
         raise Unsupported(f"codec '{manifest.codec['name']}' has no poster to draw")
     shown = spread(len(ds), EXAMPLES)
     return stack(
         [
             draw_title(ds),
-            drawing,
+            *drawings,
             *legend,
             draw_heading(f"{len(shown)} of {len(ds):,} {what} and their labels"),
             draw_examples(ds, shown, names, low, high),
         ]
     )
+
+
+def posters_of(ds: DistilledDataset) -> list[NDArray[np.float32]]:
+    """Return the posters of a file, float32 (C, H, W), the oldest stage first."""
+    arrays = ds.file.arrays
+    if ds.manifest.codec["name"] == "ppodd":
+        return [stage["poster"] for stage in stage_arrays(ds.manifest, arrays)]
+    return [arrays["poster"]] if "poster" in arrays else []
 
 
 def unit_images(ds: DistilledDataset, shown: Sequence[int]) -> NDArray[np.float32]:
@@ -177,9 +191,10 @@ def draw_title(ds: DistilledDataset) -> Image.Image:
     image = manifest.image
     pixels = stored_pixels(manifest)
     ipc = pixels / (len(ds.classes) * image["height"] * image["width"])
-    if "poster" in manifest.tensors:
-        _, height, width = manifest.tensors["poster"].shape
-        what = f"{manifest.codec['name']} poster, {width} x {height} pixels"
+    if posters := poster_names(manifest):
+        _, height, width = manifest.tensors[posters[0]].shape
+        times = f"{len(posters)} posters, each" if len(posters) > 1 else "poster,"
+        what = f"{manifest.codec['name']} {times} {width} x {height} pixels"
     else:
         what = f"{len(ds):,} images of {image['width']} x {image['height']} pixels"
     facts = (

@@ -7,6 +7,8 @@ from typing import Any
 
 from .format import read_manifest
 from .format.manifest import Manifest
+from .format.rules_lic import regions_of
+from .format.stages import stage_count, stage_shares, tensor_names
 from .format.strict_json import dumps
 
 
@@ -38,7 +40,7 @@ def info(path: str | os.PathLike[str], *, equivalents: bool = False) -> dict[str
             "total": sizes.total,
             "header": sizes.header,
             "tensors": sizes.tensors,
-            "labels": sizes.tensors.get("labels", 0),
+            "labels": sum(n for name, n in sizes.tensors.items() if name.startswith("label")),
             "preprocessing": len(dumps(image["preprocessing"])),
         },
         "bits_per_class": 8 * sizes.total / classes,
@@ -50,14 +52,32 @@ def info(path: str | os.PathLike[str], *, equivalents: bool = False) -> dict[str
         "license": manifest.license,
         "content_digest": manifest.content_digest,
     }
+    if manifest.codec["name"] == "lic":
+        count, cells = manifest.tensors["images"].shape[0], manifest.codec["params"]["cells"]
+        out["mosaics"] = {"count": count, "cells": cells, "regions": regions_of(manifest)}
     if manifest.patches is not None:
         across, down = manifest.patches["grid"]
         size = manifest.patches["size"]
         out["patches"] = {"count": across * down, "grid": [across, down], "size": size}
-    if "poster" in manifest.tensors:
-        out["poster"] = {"height": manifest.tensors["poster"].shape[1],
-                         "width": manifest.tensors["poster"].shape[2],
-                         "bits": _bits(manifest, "poster")}  # fmt: skip
+    if posters := poster_names(manifest):
+        out["poster"] = {"height": manifest.tensors[posters[0]].shape[1],
+                         "width": manifest.tensors[posters[0]].shape[2],
+                         "bits": _bits(manifest, posters[0])}  # fmt: skip
+    if manifest.codec["name"] == "ppodd":
+        out["patches"]["count"] *= len(posters)
+        out["stages"] = [
+            {
+                "share": share,
+                "poster": sizes.tensors[f"poster_{stage}"],
+                "labels": sizes.tensors.get(f"labels_{stage}", 0),
+                "differences": [
+                    name
+                    for name in manifest.codec["params"].get("differences", [])
+                    if name.endswith(f"_{stage}")
+                ],
+            }
+            for stage, share in enumerate(stage_shares(manifest), 1)
+        ]
     if equivalents:
         from .equivalents import equivalents as decoded_sizes
 
@@ -66,14 +86,21 @@ def info(path: str | os.PathLike[str], *, equivalents: bool = False) -> dict[str
 
 
 def stored_pixels(manifest: Manifest) -> int:
-    """Return the pixels of the poster, or of all stored images; channels are not counted."""
-    if "poster" in manifest.tensors:
-        _, height, width = manifest.tensors["poster"].shape
-        return height * width
+    """Return the pixels of all posters, or of all stored images; channels are not counted."""
+    if posters := poster_names(manifest):
+        _, height, width = manifest.tensors[posters[0]].shape
+        return len(posters) * height * width
     if "images" in manifest.tensors:
         count, *_, height, width = manifest.tensors["images"].shape
         return count * height * width
     return 0
+
+
+def poster_names(manifest: Manifest) -> list[str]:
+    """Return the tensors that are posters, the oldest stage first."""
+    if manifest.codec["name"] == "ppodd":
+        return tensor_names(stage_count(manifest), learned=False)
+    return ["poster"] if "poster" in manifest.tensors else []
 
 
 def _bits(manifest: Manifest, name: str) -> int:

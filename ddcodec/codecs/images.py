@@ -18,7 +18,7 @@ from ..preprocess import Preprocess, to_unit_range
 from .base import Device, Samples
 
 if TYPE_CHECKING:
-    from ..format import Manifest
+    from ..format import ChunkReader, Manifest
 
 
 class ImageSamples(Samples):
@@ -88,6 +88,23 @@ class Reading:
             mass += column
         rows: NDArray[np.float32] = (stored.astype(np.float64) / mass[:, None]).astype(np.float32)
         return rows
+
+
+class ImageChunks:
+    """Decodes a file in chunks, a stored image a sample."""
+
+    per_row = 1  # samples of a stored image
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._reading = Reading(manifest)
+
+    def read(self, reader: ChunkReader, chunk: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return images (n, C, H, W) and labels of a chunk, both as they are stored."""
+        return reader.read("images", chunk), reader.read("labels", chunk)
+
+    def soft(self, labels: NDArray[Any]) -> NDArray[np.float32]:
+        """Return labels that ``read`` gave as soft labels float32 (n, classes)."""
+        return self._reading.soft(labels)
 
 
 def decode(manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> ImageSamples:

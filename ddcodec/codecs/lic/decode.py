@@ -17,7 +17,7 @@ from .labels import restore
 from .mosaic import Mosaic
 
 if TYPE_CHECKING:
-    from ...format import Manifest
+    from ...format import ChunkReader, Manifest
 
 EXPANDED_BYTES = 64 << 20  # of all regions together; below, they are expanded once
 
@@ -107,6 +107,25 @@ def region_labels(
     if manifest.labels["kind"] == "index":
         return np.repeat(reading.soft(arrays["labels"]), geometry_of(manifest).regions, 0)
     return restore(arrays, manifest.labels["kind"], len(manifest.classes))
+
+
+class MosaicChunks:
+    """Decodes a file in chunks: the regions of one chunk's mosaics, expanded."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest, self._reading = manifest, Reading(manifest)
+        self._geometry = geometry_of(manifest)
+        self.per_row = self._geometry.regions  # samples of a stored mosaic
+
+    def read(self, reader: ChunkReader, chunk: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the regions uint8 (n, C, H, W) and soft labels (n, classes) of a chunk."""
+        arrays = {name: reader.read(name, chunk) for name in self._manifest.tensors}
+        regions = all_regions(torch.from_numpy(arrays["images"]), self._geometry)
+        return regions.numpy(), region_labels(self._manifest, arrays, self._reading)
+
+    def soft(self, labels: NDArray[Any]) -> NDArray[np.float32]:
+        """Return labels that ``read`` gave; they are soft already."""
+        return labels
 
 
 def decode(manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> MosaicSamples:
