@@ -103,7 +103,8 @@ def colour(x: Tensor, generator: torch.Generator) -> Tensor:
     grey = x.mean(1, keepdim=True)
     x = (x - grey) * (2 * saturation) + grey
     level = x.mean((1, 2, 3), keepdim=True)
-    return (x - level) * (contrast + 0.5) + level
+    changed: Tensor = (x - level) * (contrast + 0.5) + level
+    return changed
 
 
 def scale(x: Tensor, generator: torch.Generator) -> Tensor:
