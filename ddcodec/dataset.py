@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 import os
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from torch.utils.data import Dataset
 
 from .block import Block
 from .codecs import decode
+from .codecs.part import PartOfSamples
 from .codecs.raw import raw_samples
 from .errors import UsageError
 from .loader import Augment, Batches, find_augmentation
@@ -93,6 +95,30 @@ class DistilledDataset(Dataset[Item]):
     def soft_labels(self) -> Tensor:
         """All labels, float32 (N, classes), whatever ``hard_labels`` says; rows sum to 1."""
         return self._soft
+
+    @property
+    def stage_shares(self) -> tuple[float, ...]:
+        """With which probability ``batches``, streams and ``train`` draw from each stage."""
+        return self._samples.shares or (1.0,)
+
+    @property
+    def stages(self) -> tuple[DistilledDataset, ...]:
+        """The stages of a progressive file, oldest first, each a data set of its own.
+
+        Any other file is its own only stage.
+        """
+        count = len(self.stage_shares)
+        if count == 1:
+            return (self,)
+        size = len(self) // count
+        return tuple(self._part(range(i * size, (i + 1) * size)) for i in range(count))
+
+    def _part(self, rows: range) -> DistilledDataset:
+        part = copy.copy(self)
+        part._samples = PartOfSamples(self._samples, rows)
+        part._soft, part._labels = (v[rows.start : rows.stop] for v in (self._soft, self._labels))
+        part._resident = None
+        return part
 
     def __len__(self) -> int:
         """Return the number of images."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .export import Decoded, png
 from .format import read, read_manifest
+from .format.stages import posters
 
 Arrays = Iterator[NDArray[Any]]
 
@@ -57,7 +58,7 @@ def equivalents(path: str | os.PathLike[str]) -> dict[str, Any]:
     ``fp32_images_per_class``
         The file's bytes as plain float32 images of its size: bytes / (classes x 4 C H W).
     ``png``: {``images``, ``labels``, ``total``}
-        The poster as one 8-bit PNG, its values spread over 0 to 255, or every image as a PNG of
+        Every poster as an 8-bit PNG, its values spread over 0 to 255, or every image as a PNG of
         its own; the soft labels of all images as ``npz``.
     ``npz``: {``images``, ``labels``, ``total``}
         All decoded training images and soft labels as ``numpy.savez_compressed`` writes them:
@@ -76,8 +77,9 @@ def equivalents(path: str | os.PathLike[str]) -> dict[str, Any]:
     else:
         rows = (x.transpose(0, 3, 1, 2) for x, _ in decoded.pictures())
         images = npz_bytes("images", shape, "|u1", rows)
-    if "poster" in manifest.tensors:
-        pictures = len(png(eight_bits(read(path).arrays["poster"])))
+    if manifest.patches is not None:
+        found = posters(manifest, read(path).arrays)
+        pictures = sum(len(png(eight_bits(poster))) for poster in found)
     else:
         pictures = sum(len(png(picture)) for batch, _ in decoded.pictures() for picture in batch)
     end = zip_end_bytes()  # of the archive that holds both members

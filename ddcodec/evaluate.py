@@ -285,13 +285,14 @@ def endless_batches(
     """
     count = len(samples)
     device = labels.device
-    if count <= batch_size:
+    if count <= batch_size and samples.shares is None:
         whole = samples.gather(torch.arange(count, device=device)), labels
         while True:
             yield whole
+    batch_size = min(batch_size, count)
     epoch = 0
     while True:
-        order = epoch_order(count, seed, epoch).to(device)
+        order = epoch_order(count, seed, epoch, samples.shares).to(device)
         for start in range(0, count - batch_size + 1, batch_size):
             index = order[start : start + batch_size]
             yield samples.gather(index), labels.index_select(0, index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count as count_from
 
 import torch
@@ -16,12 +16,37 @@ from .errors import UsageError
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 
 
-def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
+def epoch_order(count: int, seed: int, epoch: int, shares: Sequence[float] | None = None) -> Tensor:
     """Return the order of an epoch, a permutation of 0..count - 1 as int64 (count,) on the CPU.
+
+    With ``shares`` (see ``Samples``) it has ``count`` samples too, but each stage gives as many as
+    its share says: some of them none, some several times. A stage gives all its samples before it
+    gives one again.
 
     A pure function of its arguments: no earlier epoch needs to have been drawn.
     """
-    return torch.randperm(count, generator=generator(seed, "order", epoch))
+    random = generator(seed, "order", epoch)
+    if shares is None:
+        return torch.randperm(count, generator=random)
+    size = count // len(shares)
+    draws = []
+    for stage, given in enumerate(apportion(count, shares)):
+        rounds = [torch.randperm(size, generator=random) for _ in range(-(-given // size))]
+        draws.append(torch.cat([*rounds, torch.empty(0, dtype=torch.int64)])[:given] + stage * size)
+    return torch.cat(draws)[torch.randperm(count, generator=random)]
+
+
+def apportion(count: int, shares: Sequence[float]) -> list[int]:
+    """Return whole numbers that sum to ``count``, each as near to its share as can be.
+
+    What is left over goes to the largest remainders, of equal ones to the first.
+    """
+    exact = [count * share / sum(shares) for share in shares]
+    parts = [int(x) for x in exact]
+    left = sorted(range(len(parts)), key=lambda i: parts[i] - exact[i])
+    for i in left[: count - sum(parts)]:
+        parts[i] += 1
+    return parts
 
 
 def find_augmentation(name: str | Augment) -> Augment | None:
@@ -95,7 +120,8 @@ class Batches:
 
     def _one_epoch(self, shuffle: bool, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         count = len(self._samples)
-        order = epoch_order(count, seed, epoch) if shuffle else torch.arange(count)
+        shares = self._samples.shares
+        order = epoch_order(count, seed, epoch, shares) if shuffle else torch.arange(count)
         order = order.to(self._labels.device)
         for start in range(0, self._used, self._batch_size):
             index = order[start : start + self._batch_size]

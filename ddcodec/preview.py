@@ -15,7 +15,7 @@ from .codecs.podd.decode import order_of
 from .codecs.podd.order import ClassOrder
 from .codecs.podd.poster import cell_edges
 from .errors import Unsupported
-from .format.stages import stage_arrays
+from .format.stages import posters
 from .preprocess import to_unit_range
 from .report import poster_names, stored_pixels
 
@@ -54,12 +54,12 @@ def render(ds: DistilledDataset) -> Image.Image:
     manifest = ds.manifest
     names = [printable(name, index) for index, name in enumerate(ds.classes)]
     legend: list[Image.Image] = []
-    posters = posters_of(ds)
-    if posters and manifest.order is not None:
+    found = posters(manifest, ds.file.arrays)
+    if found and manifest.order is not None:
         what = "patches"
         image = manifest.image
         size = (image["height"], image["width"])
-        units = [to_unit_range(poster, image["preprocessing"], size) for poster in posters]
+        units = [to_unit_range(poster, image["preprocessing"], size) for poster in found]
         low, high = (float(v) for v in np.percentile(np.stack(units), (0.5, 99.5)))
         height = POSTER_HEIGHT // len(units)
         drawings = [enlarge(to_picture(unit, low, high), INNER, height) for unit in units]
@@ -85,14 +85,6 @@ def render(ds: DistilledDataset) -> Image.Image:
             draw_examples(ds, shown, names, low, high),
         ]
     )
-
-
-def posters_of(ds: DistilledDataset) -> list[NDArray[np.float32]]:
-    """Return the posters of a file, float32 (C, H, W), the oldest stage first."""
-    arrays = ds.file.arrays
-    if ds.manifest.codec["name"] == "ppodd":
-        return [stage["poster"] for stage in stage_arrays(ds.manifest, arrays)]
-    return [arrays["poster"]] if "poster" in arrays else []
 
 
 def unit_images(ds: DistilledDataset, shown: Sequence[int]) -> NDArray[np.float32]:
@@ -191,9 +183,9 @@ def draw_title(ds: DistilledDataset) -> Image.Image:
     image = manifest.image
     pixels = stored_pixels(manifest)
     ipc = pixels / (len(ds.classes) * image["height"] * image["width"])
-    if posters := poster_names(manifest):
-        _, height, width = manifest.tensors[posters[0]].shape
-        times = f"{len(posters)} posters, each" if len(posters) > 1 else "poster,"
+    if stages := poster_names(manifest):
+        _, height, width = manifest.tensors[stages[0]].shape
+        times = f"{len(stages)} posters, each" if len(stages) > 1 else "poster,"
         what = f"{manifest.codec['name']} {times} {width} x {height} pixels"
     else:
         what = f"{len(ds):,} images of {image['width']} x {image['height']} pixels"

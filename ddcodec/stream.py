@@ -104,7 +104,8 @@ class SampleStream(ShardedStream):
 
     def _order(self) -> Tensor:
         if self._settings["shuffle"]:
-            return epoch_order(len(self._ds), self._settings["seed"], self.epoch)
+            shares = self._ds.on("cpu")[0].shares
+            return epoch_order(len(self._ds), self._settings["seed"], self.epoch, shares)
         return torch.arange(len(self._ds))
 
     def _unit(self, order: Tensor, unit: int) -> tuple[Any, Any]:

@@ -28,4 +28,10 @@ def decode(file: DDSetFile) -> Samples:
         from .lic.decode import decode as decode_lic
 
         return decode_lic(file.manifest, file.arrays)
-    raise Unsupported(f"codec '{name}' cannot be decoded by this version; known: podd, images, lic")
+    if name == "ppodd":
+        from .ppodd.decode import decode as decode_ppodd
+
+        return decode_ppodd(file.manifest, file.arrays)
+    raise Unsupported(
+        f"codec '{name}' cannot be decoded by this version; known: podd, ppodd, images, lic"
+    )

@@ -18,12 +18,15 @@ class Samples(ABC):
     Attributes:
         labels: soft labels, float32 (N, classes), rows sum to 1.
         image_shape: (C, H, W) of one sample.
+        shares: where samples come in stages of equally many, one after the other, the probability
+            with which each stage is drawn; None where all samples are alike.
 
     Images are float32 in the space of the file's preprocessing (that of ``preprocess(x)``).
     """
 
     labels: NDArray[np.float32]
     image_shape: tuple[int, int, int]
+    shares: tuple[float, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -53,6 +53,7 @@ class PosterSamples(Samples):
         poster: float32 (C, H, W), with its first rows and columns again at the end where patches
             run over the edges.
         top, left: int64 (N,), the origin of each patch, in patch order (x outer).
+        shares: see ``Samples``.
     """
 
     poster: Tensor
@@ -60,6 +61,7 @@ class PosterSamples(Samples):
     left: Tensor
     labels: NDArray[np.float32]
     image_shape: tuple[int, int, int]
+    shares: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         self._cut: Tensor | None = None
@@ -98,6 +100,7 @@ class PosterSamples(Samples):
             self.left.to(device),
             self.labels,
             self.image_shape,
+            self.shares,
         )
 
     def __getstate__(self) -> dict[str, Any]:
