@@ -226,8 +226,30 @@ def overlap(start, size, cell, cells, length):
 
 def samples(m, tensors):
     """Yield (image float32 (C, h, w), label float32 (classes,)) in the order of the file."""
-    by_codec = {"podd": patches_of, "images": images_of, "lic": regions_of}
+    by_codec = {
+        "podd": patches_of,
+        "ppodd": stages_of,
+        "images": images_of,
+        "lic": regions_of,
+    }
     return by_codec[m["codec"]["name"]](m, tensors)
+
+
+def stages_of(m, tensors):
+    differences = m["codec"]["params"].get("differences", [])
+    stage = {}
+    for number in range(1, len(m["codec"]["params"]["weights"]) + 1):
+        before, stage = stage, {}
+        for kind in ("poster", "labels"):
+            name = f"{kind}_{number}"
+            if name in tensors:
+                stage[kind] = tensors[name]
+            if name in differences:
+                total = before[kind].astype(np.float64) + tensors[name].astype(np.float64)
+                stage[kind] = total.astype(np.float32)
+                if kind == "labels":
+                    stage[kind] = np.maximum(stage[kind], 0)
+        yield from patches_of(m, stage)
 
 
 def images_of(m, tensors):

@@ -25,6 +25,7 @@ from ddcodec.limits import Limits
 from tests.format import vectors
 from tests.format.hostile import CASES, Forgery
 from tests.format.lic_files import LIC_CASES
+from tests.format.ppodd_files import PPODD_CASES
 from tests.format.vectors import FIRST, FOLDER, expected, refusal
 
 VALID: dict[str, Any] = json.loads((FOLDER / "valid.json").read_text(encoding="utf-8"))
@@ -59,7 +60,7 @@ def test_there_is_a_vector_for_every_code() -> None:
     # What a file of a few kilobytes cannot show is tested in process.
     assert set(CODES) - found == set()
     assert len(INVALID) >= 60
-    assert set(INVALID) <= set(CASES) | {name for name, _, _ in LIC_CASES}
+    assert set(INVALID) <= set(CASES) | {name for name, _, _ in LIC_CASES + PPODD_CASES}
 
 
 @pytest.mark.parametrize("name", VALID)

@@ -20,6 +20,7 @@ from ddcodec.format import DDSetFile, Manifest, Storage, read, to_bytes
 from tests.format.conftest import STORAGE, arrays, images_arrays, images_manifest, manifest
 from tests.format.hostile import CASES, Forgery
 from tests.format.lic_files import LIC_CASES, lic_valid
+from tests.format.ppodd_files import PPODD_CASES, ppodd_valid
 
 FOLDER = Path(__file__).parents[2] / "spec" / "vectors"
 LARGEST = 8192  # bytes of an invalid vector; larger cases are made in the tests alone
@@ -102,7 +103,7 @@ def valid() -> dict[str, bytes]:
     }
     files |= {name: to_bytes(*parts)[0] for name, parts in add_images.items()}
 
-    files |= lic_valid()
+    files |= lic_valid() | ppodd_valid()
 
     later = Forgery.of(files["podd-raw-float32"])
     later.manifest["format"]["minor"] = 9
@@ -288,7 +289,7 @@ def refusal(data: bytes) -> dict[str, Any]:
 def main() -> None:
     small = to_bytes(manifest(), arrays(), STORAGE)[0]
     invalid = {name: make(small) for name, (_, make) in CASES.items()}
-    invalid |= {name: make(small) for name, make, _ in LIC_CASES}
+    invalid |= {name: make(small) for name, make, _ in LIC_CASES + PPODD_CASES}
     invalid = {name: data for name, data in invalid.items() if len(data) <= LARGEST}
     for kind, files in (("valid", valid()), ("invalid", invalid)):
         folder = FOLDER / kind

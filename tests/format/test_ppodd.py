@@ -1,0 +1,83 @@
+"""The rules of the codec ppodd, and the second reader against the first."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddcodec.codecs import decode
+from ddcodec.errors import InvalidFile, LimitExceeded
+from ddcodec.format import Storage, read, to_bytes
+from ddcodec.format.stages import added, stage_arrays, stage_shares
+from ddcodec.limits import Limits
+from tests.format.ppodd_files import FIXED, PPODD_CASES, ppodd_arrays, ppodd_manifest, ppodd_valid
+
+SECOND = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "read_ddset.py"))
+VALID = ppodd_valid()
+NAMES = [case[0] for case in PPODD_CASES]
+
+
+@pytest.mark.parametrize(("name", "make", "code"), PPODD_CASES, ids=NAMES)
+def test_a_hostile_file_is_refused_with_its_code(
+    name: str, make: Callable[[bytes], bytes], code: str
+) -> None:
+    with pytest.raises(InvalidFile) as caught:
+        read(make(b""))
+    assert caught.value.code == code, caught.value
+
+
+def both_readers(data: bytes) -> None:
+    samples = decode(read(data))
+    images = samples.gather(torch.arange(len(samples))).numpy()
+    found = list(SECOND["samples"](*SECOND["read"](data)))
+    assert len(found) == len(samples)
+    assert np.array_equal(np.stack([image for image, _ in found]), images)
+    assert np.array_equal(np.stack([label for _, label in found]), samples.labels)
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_the_second_reader_finds_the_same_samples(name: str) -> None:
+    both_readers(VALID[name])
+
+
+@given(
+    stages=st.integers(1, 4),
+    bits=st.sampled_from([None, 2, 5, 8]),
+    fixed=st.booleans(),
+    chosen=st.sets(st.sampled_from([f"{k}_{i}" for k in ("labels", "poster") for i in (2, 3, 4)])),
+    seed=st.integers(0, 99),
+)
+def test_any_stages_read_alike_in_both(
+    stages: int, bits: int | None, fixed: bool, chosen: set[str], seed: int
+) -> None:
+    names = sorted(n for n in chosen if int(n[-1]) <= stages and not (fixed and n[0] == "l"))
+    found = ppodd_manifest(stages, tuple(names), **({"labels": FIXED} if fixed else {}))
+    arrays = ppodd_arrays(found, seed)
+    data, _ = to_bytes(found, arrays, {name: Storage(bits=bits) for name in arrays})
+    both_readers(data)
+
+
+def test_differences_add_up_from_stage_to_stage() -> None:
+    found = ppodd_manifest(3, ("labels_2", "poster_2", "poster_3"))
+    arrays = ppodd_arrays(found)
+    file = read(to_bytes(found, arrays, {})[0])
+    one, two, three = stage_arrays(file.manifest, file.arrays)
+    assert np.array_equal(two["poster"], added(arrays["poster_1"], arrays["poster_2"], "poster"))
+    assert np.array_equal(three["poster"], added(two["poster"], arrays["poster_3"], "poster"))
+    assert np.array_equal(three["labels"], arrays["labels_3"])
+    assert (two["labels"] >= 0).all()
+    assert one["labels"].shape == (2, 4, 3)
+    assert stage_shares(file.manifest) == (0.5, 0.25, 0.25)
+
+
+def test_stages_count_against_the_limits() -> None:
+    with pytest.raises(LimitExceeded, match="24 patches, the limit is 23"):
+        read(VALID["ppodd-stages"], limits=Limits(patches=23))
+    assert len(decode(read(VALID["ppodd-stages"], limits=Limits(patches=24)))) == 24
