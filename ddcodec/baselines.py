@@ -325,16 +325,23 @@ def measure(
     draw: Draw,
     budget: Budget,
     store: Store | None = None,
+    passes: int = 0,
 ) -> dict[str, Any]:
     """Train students on the draws that ``budget`` allows; return the entry of the result.
 
-    ``store`` gives the stored images as they come back and their bytes; by default they come back
-    as they were and take ``coded_bytes``.
+    Args:
+        stage, trial, ds: name, protocol, and the distilled data set that is compared.
+        draw, budget: what each student learns from.
+        store: gives the stored images as they come back and their bytes; by default they come
+            back as they were and take ``coded_bytes``.
+        passes: times that every image is seen at least; batches grow for it to 256 at most.
     """
     store = store or (lambda images, classes: (images, coded_bytes(images, classes)))
     _, height, width = ds.image_shape
     device = trial.test[0].device
     classes = len(ds.classes)
+    batch_size = batch_for(trial.recipe, classes * budget.per_class, passes)
+    trial = replace(trial, recipe=replace(trial.recipe, batch_size=batch_size))
     sizes = []
 
     def training_set(student: int) -> tuple[Samples, Tensor]:
@@ -347,6 +354,14 @@ def measure(
     result = trial.run(stage, training_set)
     pixels = classes * budget.per_class * budget.size[0] * budget.size[1]
     return _entry(result, pixels, max(sizes), budget)
+
+
+def batch_for(recipe: Recipe, images: int, passes: int) -> int:
+    """Return the batch size in which ``images`` are seen ``passes`` times in the recipe's steps.
+
+    It is that of the recipe where that is enough, and 256 at most unless the recipe's is more.
+    """
+    return max(recipe.batch_size, min(FULL_BATCH, ceil(passes * images / recipe.steps)))
 
 
 def full_data(

@@ -73,7 +73,12 @@ def image_format(name: str) -> ImageFormat:
 
 
 def image_baseline(
-    trial: Trial, ds: DistilledDataset, by_class: ClassImages, kind: ImageFormat, total: int
+    trial: Trial,
+    ds: DistilledDataset,
+    by_class: ClassImages,
+    kind: ImageFormat,
+    total: int,
+    passes: int = 0,
 ) -> dict[str, Any] | None:
     """Return the accuracy of students on random images stored in ``total`` bytes.
 
@@ -86,6 +91,7 @@ def image_baseline(
         by_class: training images of each class, uint8 (n, H, W, C).
         kind: the format; this Pillow must be able to write it.
         total: bytes, labels included.
+        passes: as for ``baselines.measure``.
     """
     draw = random_draw(by_class, trial.seed)
 
@@ -104,7 +110,7 @@ def image_baseline(
         size = stored_bytes(images, classes, kind, quality)
         return read_sheets(write_sheets(images, kind, quality), images.shape), size
 
-    entry = measure(f"random images as {kind.name}", trial, ds, draw, budget, store)
+    entry = measure(f"random images as {kind.name}", trial, ds, draw, budget, store, passes)
     return entry | {"quality": [min(qualities), max(qualities)]}
 
 

@@ -4,7 +4,8 @@ Every point of the grid (budget, quality, seed) becomes a file in one folder. Fr
 from it alone and are tested on the test split, as ``evaluate`` does; nothing is chosen by the
 result. At the bytes of each budget and quality the baselines are measured with the same networks
 and recipe: random real images as JPEG, WebP and AVIF, and k-means centroids; all training images
-once. A point that is finished is never run again, so a sweep can be interrupted and widened.
+once. Baselines of many images get larger batches, so that each image is seen 20 times. A point
+that is finished is never run again, so a sweep can be interrupted and widened.
 """
 
 from __future__ import annotations
@@ -17,7 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from . import report, sources
-from .baselines import full_data, images_by_class, mean_draw, measure, protocol, same_bytes
+from .baselines import (
+    FULL_EPOCHS,
+    full_data,
+    images_by_class,
+    mean_draw,
+    measure,
+    protocol,
+    same_bytes,
+)
 from .dataset import load
 from .distill.progress import SILENT, Reporter
 from .encoder import encode
@@ -240,10 +249,10 @@ class _Runner:
         if name == K_MEANS:
             draw = mean_draw(by_class, trial)
             budget = same_bytes(total, by_class, draw, trial.nets)
-            found = measure("k-means centroids", trial, ds, draw, budget)
+            found = measure("k-means centroids", trial, ds, draw, budget, passes=FULL_EPOCHS)
         else:
             kind = next(k for k in FORMATS if name.endswith(k.name.lower()))
-            found = image_baseline(trial, ds, by_class, kind, total)
+            found = image_baseline(trial, ds, by_class, kind, total, FULL_EPOCHS)
         if found is None:
             found = {"bytes": total, "accuracy_mean": None, "accuracy_std": None, "per_net": []}
         if "quality" in found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from ddcodec import DistilledDataset, SourceError, encode, load
 from ddcodec.baselines import (
     Budget,
     baselines,
+    batch_for,
     class_means,
     coded_bytes,
     enlarge,
@@ -27,6 +29,7 @@ from ddcodec.baselines import (
     stored_pixels,
 )
 from ddcodec.distill.rng import generator
+from ddcodec.evaluate import Recipe
 from ddcodec.sources import Source, Split
 
 CPU = torch.device("cpu")
@@ -202,6 +205,17 @@ def test_every_baseline_learns_what_is_easy(ds: DistilledDataset, source: Source
 
 
 KINDS = ("random_images", "class_means")
+
+
+@pytest.mark.parametrize(
+    ("batch", "images", "passes", "expected"),
+    [(18, 700, 20, 140), (18, 700, 0, 18), (18, 80, 20, 18), (18, 9000, 20, 256), (500, 9, 1, 500)],
+)
+def test_batches_grow_until_every_image_is_seen_often_enough(
+    ds: DistilledDataset, batch: int, images: int, passes: int, expected: int
+) -> None:
+    recipe = replace(Recipe.of(ds.manifest), steps=100, batch_size=batch)
+    assert batch_for(recipe, images, passes) == expected
 
 
 def test_the_same_seed_gives_the_same_figures(ds: DistilledDataset) -> None:
