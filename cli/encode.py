@@ -12,7 +12,7 @@ from ddcodec.errors import UsageError
 
 from .arguments import default_output, parse_duration, parse_grid
 from .output import byte_count, message, number, seconds
-from .progress import progress
+from .progress import is_first, progress
 
 EXIT_INTERRUPTED = 130
 
@@ -208,6 +208,8 @@ def encode(
     except KeyboardInterrupt:
         message(f"interrupted; {how_to_resume(checkpoint)}")
         raise typer.Exit(EXIT_INTERRUPTED) from None
+    if not is_first():
+        return
     facts = info(target)
     message(
         f"{target}: {number(facts['pixels'])} pixels ({facts['ipc']:.4g} IPC), "

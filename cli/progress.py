@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +16,15 @@ if TYPE_CHECKING:
     from ddcodec.distill.progress import Reporter
 
 
+def is_first() -> bool:
+    """Say whether this process speaks for all that torchrun started; alone it does."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @contextmanager
 def progress() -> Iterator[Reporter]:
     """Give a reporter for one piece of work; its bar is gone when the block ends."""
-    if not sys.stderr.isatty():
+    if not (sys.stderr.isatty() and is_first()):
         yield NoteReporter()
         return
     from rich.console import Console

@@ -124,6 +124,8 @@ def encode(
         )
     if lic is not None:
         raise UsageError("--observer and the options with it belong to the codec lic")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError(f"the codec {codec} works in one process; torchrun is for lic")
 
     from .codecs.podd.distil import Run
     from .codecs.podd.encode import encode as encode_podd
@@ -167,19 +169,21 @@ def _encode_lic(
     from .codecs.lic.encode import Run, command_line
     from .codecs.lic.encode import encode as encode_lic
     from .codecs.lic.params import make_params
+    from .codecs.lic.ranks import joined
     from .observers.file import load as load_observer
     from .observers.train import has_bfloat16
 
     observer = load_observer(options.observer)
-    observer.require_fit(data.classes, (data.channels, data.height, data.width))
+    pool = data.by_class()
+    observer.require_fit(data.classes, pool.shape)
     precision = options.precision
     if precision == "auto":
         precision = "bfloat16" if has_bfloat16(device) else "float32"
     params = make_params(
         options,
         ipc=ipc,
-        height=data.height,
-        width=data.width,
+        height=pool.shape[1],
+        width=pool.shape[2],
         classes=len(data.classes),
         iterations=steps,
         labels=labels,
@@ -187,7 +191,9 @@ def _encode_lic(
         seed=seed,
     )
     command = command_line(data.name, Path(options.observer).name, params, size)
-    return encode_lic(data, observer, params, Run(device, resume, reporter), target, command)
+    with joined() as ranks:
+        run = Run(device, resume, reporter, ranks)
+        return encode_lic(data, pool, observer, params, run, target, command)
 
 
 def choose_device(name: str) -> torch.device:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..errors import SourceError
 from ..format.fields import is_text
 from ..format.strict_json import shown
+from .by_class import ByClass, InMemory
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Source:
         classes: names in label order, distinct and not empty.
         splits: how to read ``train`` and, where there is one, ``test``.
         where: the path that messages name; by default ``name``.
+        by_class: how to read one class at a time, or None, by the source itself.
     """
 
     def __init__(
@@ -45,11 +47,13 @@ class Source:
         classes: tuple[str, ...],
         splits: Mapping[str, Callable[[], Split]],
         where: str | os.PathLike[str] | None = None,
+        by_class: Callable[[Source], ByClass] = InMemory,
     ) -> None:
         self.name = name
         self.classes = classes
         self.where = name if where is None else os.fspath(where)
         self._splits = splits
+        self._by_class = by_class
         _check_names(self.where, name, classes)
 
     @cached_property
@@ -71,6 +75,13 @@ class Source:
         split = self._read("test")
         self._check_alike(self.__dict__.get("train"), split)
         return split
+
+    def by_class(self) -> ByClass:
+        """Return the training images by class; a large source is then not held in memory."""
+        try:
+            return self._by_class(self)
+        except OSError as error:
+            raise SourceError(f"{self.where}: cannot be read: {one_line(error)}") from None
 
     def require_test(self) -> Split:
         """Return the test split; raises SourceError where the source has none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,12 @@ import numpy as np
 from ..errors import SourceError
 from .archive import is_archive
 from .base import Source, Split
+from .by_class import ByClass, InMemory
+from .folder_classes import FolderClasses
 from .images import decode_all
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
+HELD_BYTES = 1 << 30  # of training images; a larger folder is read class by class
 TEST_FOLDERS = ("test", "val", "validation", "valid")
 
 
@@ -47,7 +51,19 @@ def load(root: Path, name: str, size: int | None = None) -> Source:
         # A test folder without classes holds images without labels, as in many competitions.
         labelled = (folder for folder in tests if set(classes) & set(_class_folders(folder)))
         splits["test"] = partial(_read, next(labelled, tests[0]), classes, size)
-    return Source(name, classes, splits, where=root)
+    return Source(
+        name, classes, splits, where=root, by_class=partial(_by_class, train, classes, size)
+    )
+
+
+def _by_class(folder: Path, classes: tuple[str, ...], size: int | None, source: Source) -> ByClass:
+    files = [_images(folder / name) for name in classes]
+    for name, found in zip(classes, files, strict=True):
+        if not found:
+            raise _empty(folder, name)
+    held = FolderClasses(folder, classes, files, size)
+    # What fits is read as everywhere else, so that its digest is that of its pixels.
+    return InMemory(source) if held.total * prod(held.shape) <= HELD_BYTES else held
 
 
 def _read(folder: Path, classes: tuple[str, ...], size: int | None) -> Split:
@@ -60,9 +76,7 @@ def _read(folder: Path, classes: tuple[str, ...], size: int | None) -> Split:
             )
         found = _images(folder / name)
         if not found:
-            raise SourceError(
-                f"{folder / name}: class '{name}' has no images; add some, or remove the folder"
-            )
+            raise _empty(folder, name)
         files += found
         labels += [classes.index(name)] * len(found)
     if not files:
@@ -71,6 +85,12 @@ def _read(folder: Path, classes: tuple[str, ...], size: int | None) -> Split:
         )
     images = decode_all(((str(file), file) for file in files), len(files), size)
     return Split(images, np.asarray(labels, dtype=np.int64))
+
+
+def _empty(folder: Path, name: str) -> SourceError:
+    return SourceError(
+        f"{folder / name}: class '{name}' has no images; add some, or remove the folder"
+    )
 
 
 def _class_folders(folder: Path) -> list[str]:

@@ -34,7 +34,7 @@ def load(root: Path, name: str, size: int | None = None) -> Source:
         "train": lambda: train.train,
         "test": partial(_val, root, train.classes, size),
     }
-    return Source(NAME, train.classes, splits, where=root)
+    return Source(NAME, train.classes, splits, where=root, by_class=lambda _: train.by_class())
 
 
 def _val(root: Path, classes: tuple[str, ...], size: int | None) -> Split:

@@ -266,7 +266,7 @@ def test_groups_of_classes_do_not_depend_on_each_other(
     digits: Source, observer: Trained, observer_file: Path
 ) -> None:
     settings = params(observer_file, ipc=2)
-    maker = module.GroupMaker(digits, InMemory(digits), observer, settings, CPU)
+    maker = module.GroupMaker(digits.classes, InMemory(digits), observer, settings, CPU)
     alone = maker.make(range(6, 8))
     maker.make(range(0, 2))
     again = maker.make(range(6, 8))

@@ -26,20 +26,22 @@ from ... import __version__
 from ...distill import checkpoint
 from ...distill.progress import SILENT, Reporter
 from ...errors import CheckpointMismatch, OutputError
-from ...format import Manifest
+from ...format import Manifest, read_manifest
 from ...format.chunk_writer import ChunkWriter
 from ...observers.file import Trained
 from ...sources.base import Source
-from ...sources.by_class import ByClass, InMemory
+from ...sources.by_class import ByClass
 from .compensate import compensate
 from .labels import store
 from .mosaic import Mosaic
 from .params import LICParams
+from .ranks import Ranks
 from .recipe import student_recipe
 from .relabel import region_logits
 from .select import select
 
 Group = dict[str, NDArray[Any]]
+ALONE = Ranks()
 
 
 @dataclass
@@ -49,39 +51,55 @@ class Run:
     device: torch.device
     resume: bool = False
     reporter: Reporter = SILENT
+    ranks: Ranks = ALONE
 
 
 def encode(
-    source: Source, observer: Trained, params: LICParams, run: Run, out: Path, command: str
+    source: Source,
+    pool: ByClass,
+    observer: Trained,
+    params: LICParams,
+    run: Run,
+    out: Path,
+    command: str,
 ) -> Manifest:
     """Make mosaics and labels of every class and write the file at ``out``; return its manifest.
+
+    Of several processes each makes its groups, and the first writes the file.
 
     Raises KeyboardInterrupt with every finished group kept, CheckpointMismatch where the groups
     to go on from belong to another encode.
     """
-    observer.network.to(run.device)
-    parts = Parts(out, fingerprint(source, observer, params))
-    parts.prepare(run.resume)
+    ranks, device = run.ranks, run.ranks.device(run.device)
+    observer.network.to(device)
+    parts = Parts(out, fingerprint(pool, observer, params))
+    if ranks.rank == 0:
+        parts.prepare(run.resume)
+    ranks.wait()
     groups = params.groups(len(source.classes))
-    maker = GroupMaker(source, InMemory(source), observer, params, run.device)
-    run.reporter.stage("mosaics", len(groups))
-    for number, group in enumerate(groups):
+    mine = [number for number in range(len(groups)) if ranks.mine(number)]
+    maker = GroupMaker(source.classes, pool, observer, params, device)
+    run.reporter.stage("mosaics", len(mine))
+    for done, number in enumerate(mine, 1):
         if not parts.has(number):
-            parts.save(number, maker.make(group))
-        run.reporter.step(number + 1, maker.loss)
-    try:
-        manifest = write(out, parts, len(groups), source, observer, params, command)
-    except OutputError as error:
-        raise OutputError(
-            f"{error}; {parts.folder.name} keeps the work, run the same command with --resume"
-        ) from None
-    parts.remove()
-    return manifest
+            parts.save(number, maker.make(groups[number]))
+        run.reporter.step(done, maker.loss)
+    ranks.wait()
+    if ranks.rank == 0:
+        try:
+            write(out, parts, len(groups), source, pool, observer, params, command)
+        except OutputError as error:
+            raise OutputError(
+                f"{error}; {parts.folder.name} keeps the work, run the same command with --resume"
+            ) from None
+        parts.remove()
+    ranks.wait()
+    return read_manifest(out)[0]
 
 
-def fingerprint(source: Source, observer: Trained, params: LICParams) -> str:
+def fingerprint(pool: ByClass, observer: Trained, params: LICParams) -> str:
     """Return what must be equal for groups of two runs to be exchangeable."""
-    identity = [params.as_dict(), source.digest(), observer.digest, __version__]
+    identity = [params.as_dict(), pool.digest(), observer.digest, __version__]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
@@ -112,15 +130,15 @@ class GroupMaker:
 
     def __init__(
         self,
-        source: Source,
+        classes: tuple[str, ...],
         pool: ByClass,
         observer: Trained,
         params: LICParams,
         device: torch.device,
     ) -> None:
-        self._classes, self._pool = source.classes, pool
+        self._classes, self._pool = classes, pool
         self._observer, self._params, self._device = observer, params, device
-        self._geometry: Mosaic = params.mosaic(source.height, source.width)
+        self._geometry: Mosaic = params.mosaic(*pool.shape[1:])
         self.loss = 0.0  # of the observer on the regions of the last group
 
     def make(self, group: range) -> Group:
@@ -211,6 +229,7 @@ def write(
     parts: Parts,
     groups: int,
     source: Source,
+    pool: ByClass,
     observer: Trained,
     params: LICParams,
     command: str,
@@ -219,7 +238,8 @@ def write(
     classes = len(source.classes)
     rows = params.ipc * min(params.group, classes)  # a group is a chunk
     names = ["images", "labels"] + (["label_classes"] if params.labels.kind == "top" else [])
-    geometry = params.mosaic(source.height, source.width)
+    channels, height, width = pool.shape
+    geometry = params.mosaic(height, width)
     with ChunkWriter(out, level=19) as writer:
         for name in names:
             writer.tensor(name, rows)
@@ -234,18 +254,18 @@ def write(
             },
             classes=source.classes,
             image={
-                "channels": source.channels,
-                "height": source.height,
-                "width": source.width,
-                "colour": "grey" if source.channels == 1 else "rgb",
+                "channels": channels,
+                "height": height,
+                "width": width,
+                "colour": "grey" if channels == 1 else "rgb",
                 "preprocessing": observer.description.image["preprocessing"],
             },
             tensors={},
             labels=params.labels.as_json(),
             recipe=student_recipe(
-                source.channels,
-                source.height,
-                source.width,
+                channels,
+                height,
+                width,
                 params.ipc * classes,
                 geometry.regions,
                 classes,
@@ -253,8 +273,8 @@ def write(
             source={
                 "name": source.name,
                 "split": "train",
-                "count": len(source.train),
-                "digest": source.digest()[:32],
+                "count": pool.total,
+                "digest": pool.digest()[:32],
             },
             provenance={
                 "tool": f"ddcodec {__version__}",

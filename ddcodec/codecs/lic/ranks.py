@@ -1,0 +1,72 @@
+"""Several processes that share one encode, as torchrun starts them.
+
+They exchange nothing but finished groups, through the folder beside the output, and wait for each
+other twice: until the folder is ready, and until every group is there. So a lost process costs its
+unfinished group, and any number of processes can go on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+
+PATIENCE = timedelta(days=30)  # the fastest rank waits as long as the slowest works
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process and how many there are.
+
+    Attributes:
+        rank: 0 to world - 1; rank 0 prepares the folder and writes the file.
+        world: processes.
+    """
+
+    rank: int = 0
+    world: int = 1
+
+    def mine(self, number: int) -> bool:
+        """Say whether a group belongs to this process."""
+        return number % self.world == self.rank
+
+    def wait(self) -> None:
+        """Return when every process has come here."""
+        if self.world > 1:
+            dist.barrier()
+
+    def device(self, device: torch.device) -> torch.device:
+        """Return this process's own GPU where GPUs are meant without a number."""
+        if self.world == 1 or device.type != "cuda" or device.index is not None:
+            return device
+        local = int(os.environ.get("LOCAL_RANK", self.rank))
+        return torch.device("cuda", local % torch.cuda.device_count())
+
+
+@contextmanager
+def joined() -> Iterator[Ranks]:
+    """Give this process's rank; join the others where torchrun or the caller started several.
+
+    The meeting point is gloo, on GPUs too: nothing but the waiting goes over it.
+    """
+    if dist.is_available() and dist.is_initialized():
+        yield Ranks(dist.get_rank(), dist.get_world_size())
+        return
+    if world_size() == 1:
+        yield Ranks()
+        return
+    dist.init_process_group("gloo", timeout=PATIENCE)
+    try:
+        yield Ranks(dist.get_rank(), dist.get_world_size())
+    finally:
+        dist.destroy_process_group()
+
+
+def world_size() -> int:
+    """Return the processes that torchrun says there are; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))

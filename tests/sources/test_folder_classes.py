@@ -1,0 +1,155 @@
+"""A folder larger than memory, read class by class: images of all kinds, errors in one line."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ddcodec import LICOptions, encode, info, sources
+from ddcodec.errors import SourceError
+from ddcodec.observers.train import Recipe, train
+from ddcodec.sources import imagefolder
+from ddcodec.sources.by_class import ByClass, InMemory
+from ddcodec.sources.folder_classes import FolderClasses
+
+
+def picture(seed: int, width: int = 16, height: int = 16, mode: str = "RGB") -> Image.Image:
+    values = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    return Image.fromarray(values).convert(mode)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Three classes of eight pictures of 16x16, one of them grey."""
+    for label in range(3):
+        folder = tmp_path / "train" / f"class {label}"
+        folder.mkdir(parents=True)
+        for i in range(8):
+            mode = "L" if i == 5 else "RGB"
+            picture(10 * label + i, mode=mode).save(folder / f"{i}.png")
+    return tmp_path
+
+
+@pytest.fixture
+def lazy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imagefolder, "HELD_BYTES", 0)
+
+
+def everything(pool: ByClass) -> list[np.ndarray]:
+    return [pool.images(label, np.arange(pool.count(label))) for label in range(3)]
+
+
+def test_small_folders_are_held_and_large_ones_read_the_same(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = sources.load(root).by_class()
+    assert isinstance(held, InMemory)
+    monkeypatch.setattr(imagefolder, "HELD_BYTES", 0)
+    source = sources.load(root)
+    streamed = source.by_class()
+    assert isinstance(streamed, FolderClasses)
+    assert "train" not in source.__dict__  # nothing was read as a whole
+    assert (streamed.shape, streamed.total) == (held.shape, held.total) == ((3, 16, 16), 24)
+    for a, b in zip(everything(held), everything(streamed), strict=True):
+        assert np.array_equal(a, b)
+    some = np.array([6, 5, 0])
+    assert np.array_equal(held.images(2, some), streamed.images(2, some))
+
+
+def test_the_digest_sees_names_and_sizes(root: Path, lazy: None) -> None:
+    before = sources.load(root).by_class().digest()
+    assert before == sources.load(root).by_class().digest()
+    (root / "train" / "class 1" / "8.png").write_bytes(
+        (root / "train" / "class 1" / "7.png").read_bytes()
+    )
+    assert sources.load(root).by_class().digest() != before
+
+
+def test_pictures_of_all_kinds_are_read(tmp_path: Path, lazy: None) -> None:
+    for label, mode in enumerate(("RGB", "CMYK", "L")):
+        folder = tmp_path / "train" / str(label)
+        folder.mkdir(parents=True)
+        for i in range(3):
+            exif = Image.Exif()
+            exif[0x0112] = 6  # on its side
+            picture(i, 40 + 8 * i, 30, mode).save(folder / f"{i}.jpg", exif=exif)
+    pool = sources.load(tmp_path, size=12).by_class()
+    assert pool.shape == (3, 12, 12)
+    assert all(images.shape == (3, 12, 12, 3) for images in everything(pool))
+
+
+def test_what_cannot_be_read_is_named_in_one_line(root: Path, lazy: None) -> None:
+    jpeg = root / "train" / "class 2" / "3.jpg"
+    picture(1).save(jpeg, quality=95)
+    jpeg.write_bytes(jpeg.read_bytes()[:-200])
+    pool = sources.load(root).by_class()
+    with pytest.raises(SourceError, match=r"3\.jpg: cannot be read as an image") as caught:
+        everything(pool)
+    assert "\n" not in str(caught.value)
+    jpeg.unlink()
+    picture(1, 20, 16).save(root / "train" / "class 2" / "9.png")
+    with pytest.raises(SourceError, match=r"9\.png: is 20x16.*--size N"):
+        everything(sources.load(root).by_class())
+
+
+def test_a_class_of_another_size_is_named(root: Path, lazy: None) -> None:
+    for path in (root / "train" / "class 1").iterdir():
+        picture(1, 20, 20).save(path)
+    with pytest.raises(SourceError, match=r"class 1.*is 20x20.*--size N"):
+        sources.load(root).by_class()
+
+
+def test_colour_after_grey_is_named(tmp_path: Path, lazy: None) -> None:
+    for label in range(3):
+        folder = tmp_path / "train" / str(label)
+        folder.mkdir(parents=True)
+        picture(label, mode="L").save(folder / "0.png")
+        picture(label, mode="L" if label else "RGB").save(folder / "1.png")
+    pool = sources.load(tmp_path).by_class()
+    assert pool.shape == (1, 16, 16)
+    with pytest.raises(SourceError, match=r"0/1\.png: is in colour"):
+        everything(pool)
+
+
+def test_an_encode_reads_a_folder_class_by_class(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    observer = tmp_path / "o.safetensors"
+    whole = sources.load(root)
+    train(whole, "convnet3", observer, epochs=2, recipe=Recipe(steps=1, batch_size=8))
+    lic = LICOptions(observer, precision="float32")
+    settings = {"ipc": 1, "steps": 2, "lic": lic, "device": "cpu"}
+    encode(whole, "lic", out=tmp_path / "a.ddset", **settings)  # type: ignore[arg-type]
+    monkeypatch.setattr(imagefolder, "HELD_BYTES", 0)
+    streamed = sources.load(root)
+    encode(streamed, "lic", out=tmp_path / "b.ddset", **settings)  # type: ignore[arg-type]
+    assert "train" not in streamed.__dict__
+    a, b = info(tmp_path / "a.ddset"), info(tmp_path / "b.ddset")
+    assert a["source"]["count"] == b["source"]["count"] == 24
+    assert a["source"]["digest"] != b["source"]["digest"]
+    from ddcodec.format import read
+
+    one, two = (read(tmp_path / name).arrays for name in ("a.ddset", "b.ddset"))
+    assert all(np.array_equal(one[name], two[name]) for name in one)
+
+
+def test_memory_is_that_of_one_class(tmp_path: Path, lazy: None) -> None:
+    """Twelve classes of 20 pictures of 96 pixels: 6.6 MB as bytes, of which a twelfth is held."""
+    for label in range(12):
+        folder = tmp_path / "train" / f"{label:02d}"
+        folder.mkdir(parents=True)
+        for i in range(20):
+            picture(i, 96, 96).save(folder / f"{i}.png", compress_level=1)
+    pool = sources.load(tmp_path).by_class()
+    tracemalloc.start()
+    try:
+        for label in range(12):
+            assert pool.images(label, np.arange(20)).shape == (20, 96, 96, 3)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * 20 * 96 * 96 * 3
