@@ -21,7 +21,12 @@ LabelKind = Literal["auto", "fixed", "learned"]  # of posters
 Selection = Literal["loss", "crops", "random"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Pooling = Literal["auto", "area", "cell"]
+Preprocessing = Literal["auto", "none", "standardise", "dct_whiten", "conv_whiten"]
+Quantiser = Literal["uniform", "codebook"]
+Scales = Literal["channel", "tensor", "tile"]
 Origins = Literal["even", "balanced", "cyclic"]
+StageStart = Literal["copy", "noise", "blend"]
+Direction = Literal["as-printed", "recent"]
 
 
 def encode(
@@ -34,15 +39,22 @@ def encode(
         ),
     ],
     ipc: Annotated[
-        float,
+        float | None,
         typer.Option(metavar="X", help="Budget in images per class; it may be less than 1."),
-    ],
+    ] = None,
+    total_bytes: Annotated[
+        int | None,
+        typer.Option("--bytes", metavar="N", help="Or the largest poster in a file of N bytes."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", metavar="F", help="File. [default: SOURCE.ddset here]"),
     ] = None,
     codec: Annotated[
-        str, typer.Option(metavar="podd|lic", help="Method: posters, or squeezed images.")
+        str,
+        typer.Option(
+            metavar="podd|ppodd|lic", help="Method: a poster, posters in stages, squeezed images."
+        ),
     ] = "podd",
     profile: Annotated[
         Profile,
@@ -106,13 +118,56 @@ def encode(
             "class cell; cyclic, going on at the opposite edge."
         ),
     ] = "even",
+    preprocessing: Annotated[
+        Preprocessing,
+        typer.Option(
+            help="The space that is distilled in, kept in the file: pixels as they are, "
+            "standardised, or whitened. auto: dct_whiten for colour images of 16 to 512 pixels."
+        ),
+    ] = "auto",
     quality: Annotated[
-        str,
-        typer.Option(metavar="lossless|high|small|bits=N", help="Precision of stored data."),
-    ] = "high",
+        str | None,
+        typer.Option(
+            metavar="lossless|high|small|bits=N",
+            help="Precision of what is stored. [default: high, 8 bits; with --bytes small, 4]",
+        ),
+    ] = None,
+    quantiser: Annotated[
+        Quantiser, typer.Option(help="Levels of few bits: evenly spaced, or by k-means.")
+    ] = "uniform",
+    scales: Annotated[
+        Scales, typer.Option(help="What has a range of its own; a tile is as large as a patch.")
+    ] = "channel",
+    rate_weight: Annotated[
+        float,
+        typer.Option(metavar="W", help="Weight of the bits of a value beside the loss, in nats."),
+    ] = 0.0,
     size: Annotated[
         int | None,
         typer.Option(metavar="N", help="Scale the central square of every image to N x N pixels."),
+    ] = None,
+    stages: Annotated[
+        int | None, typer.Option(metavar="T", help="ppodd: posters. [default: 5]")
+    ] = None,
+    stage_start: Annotated[
+        StageStart | None, typer.Option(help="ppodd: what a new poster begins as. [default: copy]")
+    ] = None,
+    stage_direction: Annotated[
+        Direction | None,
+        typer.Option(help="ppodd: which stages decay favours. [default: as-printed, the old]"),
+    ] = None,
+    stage_decay: Annotated[
+        float | None, typer.Option(metavar="L", help="ppodd: decay of a stage. [default: 0.5]")
+    ] = None,
+    stage_boost: Annotated[
+        float | None, typer.Option(metavar="B", help="ppodd: of the newest. [default: 1.5]")
+    ] = None,
+    stage_floor: Annotated[
+        float | None, typer.Option(metavar="E", help="ppodd: least share is E / T. [default: 0.1]")
+    ] = None,
+    max_stages_bytes: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="ppodd: leave out stages until all fit in N bytes."),
     ] = None,
     observer: Annotated[
         Path | None,
@@ -173,6 +228,21 @@ def encode(
         )
     elif (squeeze, select, candidates) != (4, "loss", 300) or no_select or no_compensate:
         raise UsageError("--squeeze, --select and the like belong to --codec lic with --observer F")
+    chosen = {
+        "stages": stages,
+        "start": stage_start,
+        "direction": stage_direction,
+        "decay": stage_decay,
+        "boost": stage_boost,
+        "floor": stage_floor,
+        "max_bytes": max_stages_bytes,
+    }
+    given = {name: value for name, value in chosen.items() if value is not None}
+    ppodd = None
+    if given:
+        from ddcodec.codecs.ppodd.params import PPoDDOptions
+
+        ppodd = PPoDDOptions(**given)  # type: ignore[arg-type]
     checkpoint = target.with_name(target.name + ".checkpoint")
     if resume and not checkpoint.exists():
         message(f"{checkpoint}: not there; starting from the beginning")
@@ -184,6 +254,7 @@ def encode(
                 source,
                 codec,
                 ipc=ipc,
+                total_bytes=total_bytes,
                 out=target,
                 profile=profile,
                 steps=steps,
@@ -198,11 +269,16 @@ def encode(
                 labels=labels,
                 label_pooling=label_pooling,
                 patches=grid,
+                preprocessing=preprocessing,
                 quality=quality,
+                quantiser=quantiser,
+                scales=scales,
+                rate_weight=rate_weight,
                 overwrite=force,
                 download=download,
                 size=size,
                 lic=lic,
+                ppodd=ppodd,
                 reporter=reporter,
             )
     except KeyboardInterrupt:

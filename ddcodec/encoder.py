@@ -15,6 +15,7 @@ from .errors import OutputError, Unsupported, UsageError
 
 if TYPE_CHECKING:
     from .codecs.lic.params import LICOptions
+    from .codecs.ppodd.params import PPoDDOptions
     from .format import Manifest
     from .sources.base import Source
 
@@ -23,8 +24,9 @@ def encode(
     source: str | os.PathLike[str] | Source,
     codec: str = "podd",
     *,
-    ipc: float,
+    ipc: float | None = None,
     out: str | os.PathLike[str],
+    total_bytes: int | None = None,
     profile: str = "auto",
     steps: int | None = None,
     time: float | None = None,
@@ -38,19 +40,27 @@ def encode(
     labels: str = "auto",
     label_pooling: str = "auto",
     patches: tuple[int, int] | None = None,
-    quality: str = "high",
+    preprocessing: str = "auto",
+    quality: str | None = None,
+    quantiser: str = "uniform",
+    scales: str = "channel",
+    rate_weight: float = 0.0,
     overwrite: bool = False,
     download: bool = False,
     size: int | None = None,
     lic: LICOptions | None = None,
+    ppodd: PPoDDOptions | None = None,
     reporter: Reporter = SILENT,
 ) -> Manifest:
     """Distil a data set into one file and return the manifest that was written.
 
     Args:
         source: a known name, a path, or a ``Source``.
-        codec: ``podd`` or ``lic``.
-        ipc: budget in images per class, > 0; pixels <= ipc x classes x height x width.
+        codec: ``podd``, ``ppodd`` or ``lic``.
+        ipc: budget in images per class, > 0; pixels <= ipc x classes x height x width. Of
+            ``ppodd`` each stage has a poster of that size.
+        total_bytes: instead of ``ipc``: the whole file takes no more, and ``podd`` makes the
+            largest poster that fits.
         out: the file to write. It appears whole or not at all.
         profile: ``paper`` (as published), ``quick`` (made for a CPU and a minute), ``auto``
             (``paper`` on CUDA, ``quick`` elsewhere).
@@ -66,13 +76,20 @@ def encode(
             the border as in others) or ``cyclic`` (patches run over the edges of the poster).
         labels: ``auto``, ``fixed`` or ``learned``; label_pooling: ``auto``, ``area`` or ``cell``.
         patches: patch grid (x, y); by default the data set's preset.
-        quality: ``lossless``, ``high``, ``small`` or ``bits=N`` with N from 2 to 8.
+        preprocessing: ``none``, ``standardise``, ``dct_whiten`` or ``conv_whiten``; ``auto``
+            whitens colour images of 16 to 512 pixels and standardises others.
+        quality: ``lossless``, ``high``, ``small`` or ``bits=N`` with N from 2 to 8; by default
+            ``high``, and ``small`` with ``total_bytes``.
+        quantiser: ``uniform`` or ``codebook``; scales: what shares the range of a uniform
+            quantiser, ``channel``, ``tensor`` or ``tile`` (of the size of a patch).
+        rate_weight: of the bits of a stored value, beside the loss, in nats a bit; 0 or more.
         overwrite: replace an existing file.
         download: fetch a known data set that is not here; nothing else ever uses the network.
         size: scale the central square of every image to this many pixels a side.
         lic: settings of the codec ``lic``, which takes no profile, time, quality or poster. There
             ``steps`` are iterations of compensation, and ``labels`` are ``auto``, ``logits``,
             ``top=K`` (the K most probable classes) or ``class`` (no soft labels).
+        ppodd: settings of the codec ``ppodd``; the paper's by default.
         reporter: told of stages and steps.
 
     Raises:
@@ -89,6 +106,8 @@ def encode(
         raise UsageError(f"--steps must be at least 1, got {steps}")
     if time is not None and not 0 < time < float("inf"):
         raise UsageError(f"--time must be more than 0 seconds, got {time}")
+    if (ipc is None) == (total_bytes is None):
+        raise UsageError("give --ipc X, or --bytes N for the size of the whole file")
     if seed < 0:
         raise UsageError(f"--seed must be 0 or more, got {seed}")
     target = Path(out)
@@ -101,16 +120,25 @@ def encode(
     else:
         data = sources.load(source, download=download, size=size)
 
+    if total_bytes is not None and codec != "podd":
+        raise UsageError(f"--bytes belongs to the codec podd; give --ipc X for {codec}")
     if codec == "lic":
+        assert ipc is not None
         given = {
             "--profile": profile != "auto",
             "--time": time is not None,
             "--order": order != "auto",
             "--order-search": order_search != "none",
             "--class-grid": class_grid is not None,
+            "--origins": origins != "even",
+            "--stages": ppodd is not None,
             "--label-pooling": label_pooling != "auto",
             "--patches": patches is not None,
-            "--quality": quality != "high",
+            "--quality": quality is not None,
+            "--preprocessing": preprocessing != "auto",
+            "--quantiser": quantiser != "uniform",
+            "--scales": scales != "channel",
+            "--rate-weight": rate_weight != 0,
         }
         for option, there in given.items():
             if there:
@@ -126,30 +154,51 @@ def encode(
         raise UsageError("--observer and the options with it belong to the codec lic")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError(f"the codec {codec} works in one process; torchrun is for lic")
+    if ppodd is not None and codec != "ppodd":
+        raise UsageError("--stages and the options with it belong to the codec ppodd")
 
+    from .codecs.podd.budget import fit_bytes
     from .codecs.podd.distil import Run
     from .codecs.podd.encode import encode as encode_podd
-    from .codecs.podd.plan import make_plan
+    from .codecs.podd.plan import Plan, make_plan
 
-    plan = make_plan(
-        data,
-        ipc=ipc,
-        profile=("paper" if where.type == "cuda" else "quick") if profile == "auto" else profile,
-        steps=steps,
-        seed=seed,
-        order=order,
-        order_search=order_search,
-        class_grid=class_grid,
-        origins=origins,
-        labels=labels,
-        label_pooling=label_pooling,
-        patches=patches,
-        quality=quality,
-        size=size,
-    )
+    def plan_for(ipc: float) -> Plan:
+        return make_plan(
+            data,
+            ipc=ipc,
+            profile=default_profile if profile == "auto" else profile,
+            steps=steps,
+            seed=seed,
+            order=order,
+            order_search=order_search,
+            class_grid=class_grid,
+            origins=origins,
+            labels=labels,
+            label_pooling=label_pooling,
+            patches=patches,
+            quality=quality or ("high" if total_bytes is None else "small"),
+            size=size,
+            preprocessing=preprocessing,
+            quantiser=quantiser,
+            scales=scales,
+            rate_weight=rate_weight,
+            total_bytes=total_bytes,
+        )
+
+    default_profile = "paper" if where.type == "cuda" else "quick"
+    if total_bytes is not None:
+        plan = fit_bytes(data, plan_for, total_bytes)
+    else:
+        assert ipc is not None
+        plan = plan_for(ipc)
     for note in plan.notes:
         reporter.note(note)
     run = Run(device=where, reporter=reporter, resume=resume)
+    if codec == "ppodd":
+        from .codecs.ppodd.encode import encode as encode_ppodd
+        from .codecs.ppodd.params import PPoDDOptions
+
+        return encode_ppodd(data, plan, ppodd or PPoDDOptions(), run, target, seconds=time)
     return encode_podd(data, plan, run, target, seconds=time)
 
 

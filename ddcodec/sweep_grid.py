@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__, sources
-from .codecs.podd.plan import quality_bits
+from .codecs.podd.precision import quality_bits
 from .encoder import choose_device
 from .errors import SourceError, UsageError
 

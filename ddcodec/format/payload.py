@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..errors import InvalidFile, LimitExceeded, UsageError
 from ..limits import Limits
 from . import context
-from .quantise import Layout, dequantise, largest_symbol, of_rows, quantise
+from .quantise import Layout, Quantised, dequantise, largest_symbol, of_rows, quantise
 from .tensors import DTYPES, TensorSpec
 
 ZSTD_LEVEL = 19
@@ -34,6 +34,7 @@ class Storage:
         chunk: rows of axis 0 in a chunk, None for one piece.
         kind: uniform, square or codebook (see ``quantise``).
         tile: (height, width) of tiles with a scale each.
+        coarse: factor, 1 or more, on the levels of a uniform quantiser; 1 uses all its symbols.
     """
 
     bits: int | None = None
@@ -42,6 +43,15 @@ class Storage:
     chunk: int | None = None
     kind: str = "uniform"
     tile: tuple[int, int] | None = None
+    coarse: float = 1.0
+
+
+def quantise_as(array: NDArray[np.float32], storage: Storage) -> Quantised:
+    """Return the symbols and the quantiser of values that are stored in some way."""
+    if storage.bits is None:
+        raise UsageError("values that are stored as they are have no symbols")
+    layout = Layout(storage.per_channel, storage.tile, storage.coarse)
+    return quantise(array, storage.bits, storage.kind, layout)
 
 
 def encode_tensor(array: Array, storage: Storage) -> tuple[TensorSpec, list[Array], Array]:
@@ -52,8 +62,7 @@ def encode_tensor(array: Array, storage: Storage) -> tuple[TensorSpec, list[Arra
     quantiser = None
     stored = array
     if storage.bits is not None:
-        layout = Layout(storage.per_channel, storage.tile)
-        stored, quantiser = quantise(array, storage.bits, storage.kind, layout)
+        stored, quantiser = quantise_as(array, storage)
         array = dequantise(stored, quantiser)
     coder = storage.coder or ("context" if quantiser and stored.size <= CODED else "zstd")
     step = storage.chunk or len(stored)

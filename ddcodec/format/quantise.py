@@ -24,10 +24,14 @@ Quantised = tuple[Symbols, dict[str, Any]]
 
 
 class Layout(NamedTuple):
-    """What shares one offset and scale: all, each index of axis 0, or tiles (height, width)."""
+    """What shares one offset and scale: all, each index of axis 0, or tiles (height, width).
+
+    ``coarse`` widens the levels, so that a range takes fewer symbols than there are.
+    """
 
     per_channel: bool = False
     tile: tuple[int, int] | None = None
+    coarse: float = 1.0
 
 
 def quantise(x: Values, bits: int, kind: str = "uniform", layout: Layout = Layout()) -> Quantised:
@@ -120,22 +124,23 @@ def short_offset(low: float, scale: float) -> float:
 
 def _uniform(x: Values, bits: int, layout: Layout) -> Quantised:
     if layout.tile is not None:
-        return _tiled(x, bits, list(layout.tile))
+        return _tiled(x, bits, layout)
     rows = x.reshape(len(x), -1) if layout.per_channel else x.reshape(1, -1)
-    offset, scale = _ranges([(float(row.min()), float(row.max())) for row in rows], bits)
+    offset, scale = _ranges([(float(row.min()), float(row.max())) for row in rows], bits, layout)
     columns = np.asarray(offset)[:, None], np.asarray(scale)[:, None]
     symbols = np.rint((rows.astype(np.float64) - columns[0]) / columns[1])
     spec = {"kind": "uniform", "bits": bits, "offset": offset, "scale": scale}
     return symbols.clip(0, 2**bits - 1).astype(np.uint8).reshape(x.shape), spec
 
 
-def _tiled(x: Values, bits: int, tile: list[int]) -> Quantised:
+def _tiled(x: Values, bits: int, layout: Layout) -> Quantised:
+    tile = list(layout.tile or ())
     if x.ndim < 2:
         raise UsageError("only a tensor of two or more dimensions has tiles")
     planes = x.reshape(-1, *x.shape[-2:])
     places = tiles(x.shape, tile)
     offset, scale = _ranges(
-        [(float(planes[at].min()), float(planes[at].max())) for at in places], bits
+        [(float(planes[at].min()), float(planes[at].max())) for at in places], bits, layout
     )
     symbols = np.empty(planes.shape, dtype=np.uint8)
     for at, low, step in zip(places, offset, scale, strict=True):
@@ -145,9 +150,11 @@ def _tiled(x: Values, bits: int, tile: list[int]) -> Quantised:
     return symbols.reshape(x.shape), spec
 
 
-def _ranges(ranges: list[tuple[float, float]], bits: int) -> tuple[list[float], list[float]]:
+def _ranges(
+    ranges: list[tuple[float, float]], bits: int, layout: Layout
+) -> tuple[list[float], list[float]]:
     # Six digits cost few bytes in the manifest; the scale is rounded up so that all values fit.
-    levels = 2**bits - 1
+    levels = (2**bits - 1) / layout.coarse
     scale = [float(f"{max((h - lo) / levels, 1e-12) * 1.00001:.6g}") for lo, h in ranges]
     offset = [short_offset(lo, step) for (lo, _), step in zip(ranges, scale, strict=True)]
     return offset, scale

@@ -26,6 +26,7 @@ from ...distill.rat_bptt import (
     meta_gradient,
     sample_truncation,
 )
+from ...distill.rate import poster_rate
 from ...distill.rng import generator
 from ...distill.threads import threads_for
 from ...errors import OutputError
@@ -187,8 +188,8 @@ class Distiller:
     def _outer_step(self, stage: Stage) -> float:
         g = generator(self.params.seed, "outer", self.stage_index, self.step)
         real_x, real_y = self._real_batch(stage, g)
-        bits = self.params.poster_bits if stage.quantise else None
-        patches, labels = self.variables.expand(bits)
+        precision = self.params.precision if stage.quantise else None
+        patches, labels = self.variables.expand(precision)
         methods: dict[str, Callable[[_Step], tuple[float, Tensor, Tensor | None]]] = {
             "kernel": self._kernel_step,
             "pool": self._pool_step,
@@ -197,6 +198,10 @@ class Distiller:
         at = _Step(stage, g, patches, labels, real_x, real_y)
         loss, grad_patches, grad_labels = methods[stage.method](at)
         gradients = self.variables.pull_back(grad_patches, grad_labels)
+        bits = self.params.precision.poster_bits
+        if self.params.rate_weight and bits is not None:
+            _, rate_gradient = poster_rate(self.variables.poster, bits)
+            gradients.poster.add_(rate_gradient, alpha=self.params.rate_weight)
         scale = cosine(self.step, stage.steps) if stage.cosine else 1.0
         poster_gradient = self.clip(gradients.poster)  # the paper's code clips the poster only
         moves: list[Tensor | None] = [poster_gradient]

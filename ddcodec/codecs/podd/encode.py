@@ -7,29 +7,29 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ... import __version__
 from ...distill import checkpoint
 from ...distill.rng import generator
 from ...errors import OutputError
-from ...format import Manifest, Storage, write
-from ...preprocess import Preprocess, fit_standardise
+from ...format import Manifest
+from ...preprocess import Preprocess, fit
 from ...sources.base import Source
 from .distil import Distiller, Run
 from .labels import cell_owners, fixed_labels, initial_labels, pooling_weights
 from .order import ClassOrder
+from .pack import pack
 from .params import PoDDParams
 from .plan import Plan, with_steps
 from .poster import PosterGeometry, cell_edges
 from .variables import PosterVariables
 
+Variables = TypeVar("Variables", bound=PosterVariables)
 NOISE_ON_MEANS = 0.1  # std of the noise added to class means, in units of preprocessed pixels
 
 
@@ -39,16 +39,12 @@ def encode(source: Source, plan: Plan, run: Run, out: Path, *, seconds: float | 
     ``seconds`` bounds the optimisation: the number of steps that fits is measured first and then
     fixed, so that the same file can be made again with ``--steps``.
     """
-    preprocessing = fit_standardise(source.train.images)
+    preprocessing = dict(fit(source.train.images, plan.params.preprocessing))
     real = real_tensors(source, preprocessing, run.device)
-    variables = initial_variables(plan, real, run.device)
+    variables: PosterVariables = initial_variables(plan, real, run.device)
     run.checkpoint = out.with_name(out.name + ".checkpoint")
     params = plan.params
-    settings = params.as_dict()
-    if seconds is not None:
-        settings["stages"] = {"seconds": seconds}
-    identity = {"params": settings, "source": source.digest(), "version": __version__}
-    fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    fingerprint = fingerprint_of(source, params.as_dict(), seconds)
     if seconds is not None:
         params = fit_steps(params, variables, real, run, fingerprint, seconds)
     distiller = Distiller(params, variables, real, run, fingerprint)
@@ -66,6 +62,14 @@ def encode(source: Source, plan: Plan, run: Run, out: Path, *, seconds: float | 
     return manifest
 
 
+def fingerprint_of(source: Source, settings: dict[str, Any], seconds: float | None) -> str:
+    """Return a digest of all that decides an encode: checkpoints of another one are refused."""
+    if seconds is not None:
+        settings = settings | {"stages": {"seconds": seconds}}
+    identity = {"params": settings, "source": source.digest(), "version": __version__}
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
 def real_tensors(
     source: Source, preprocessing: dict[str, Any], device: torch.device
 ) -> tuple[Tensor, Tensor]:
@@ -75,9 +79,12 @@ def real_tensors(
 
 
 def initial_variables(
-    plan: Plan, real: tuple[Tensor, Tensor], device: torch.device
-) -> PosterVariables:
-    """Return the poster and labels that the optimisation starts from."""
+    plan: Plan,
+    real: tuple[Tensor, Tensor],
+    device: torch.device,
+    make: type[Variables] = PosterVariables,  # type: ignore[assignment]
+) -> Variables:
+    """Return the poster and labels that the optimisation starts from, as ``make`` holds them."""
     params, geometry, order = plan.params, plan.geometry, plan.order
     channels, height, width = real[0].shape[1:]
     g = generator(params.seed, "poster")
@@ -89,9 +96,9 @@ def initial_variables(
         poster = class_mean_poster(geometry, order, *real) + NOISE_ON_MEANS * noise
     n = len(plan.classes)
     if params.label_kind == "fixed":
-        return PosterVariables(geometry, poster.to(device), fixed=fixed_labels(geometry, order, n))
+        return make(geometry, poster.to(device), fixed=fixed_labels(geometry, order, n))
     owners = cell_owners(order, params.label_grid)
-    return PosterVariables(
+    return make(
         geometry,
         poster.to(device),
         label_array=initial_labels(owners, n),
@@ -153,78 +160,3 @@ def fit_steps(
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
     return with_steps(params, low)
-
-
-def pack(
-    source: Source,
-    plan: Plan,
-    params: PoDDParams,
-    variables: PosterVariables,
-    preprocessing: dict[str, Any],
-    steps: int,
-    out: Path,
-) -> Manifest:
-    """Quantise poster and labels, write the file, return the manifest with its digests."""
-    manifest = describe(source, plan, params, preprocessing, steps)
-    return write(out, manifest, *tensors_of(variables, params))
-
-
-def tensors_of(
-    variables: PosterVariables, params: PoDDParams
-) -> tuple[dict[str, NDArray[np.float32]], dict[str, Storage]]:
-    """Return what a file holds of poster and labels, and how."""
-    arrays: dict[str, NDArray[np.float32]] = {"poster": variables.poster.cpu().numpy()}
-    storage = {"poster": Storage(bits=params.poster_bits, per_channel=True)}
-    if variables.label_array is not None:
-        grid_x, grid_y = params.label_grid
-        array = variables.label_array.cpu().numpy()
-        arrays["labels"] = array.reshape(grid_y, grid_x, -1)
-        storage["labels"] = Storage(bits=params.label_bits)
-    return arrays, storage
-
-
-def describe(
-    source: Source, plan: Plan, params: PoDDParams, preprocessing: dict[str, Any], steps: int
-) -> Manifest:
-    """Return the manifest of a file of ``steps`` outer steps, without tensors and digests."""
-    labels: dict[str, Any] = {"kind": params.label_kind, "pooling": params.label_pooling}
-    if params.label_kind == "learned":
-        labels["grid"] = list(params.label_grid)
-    order: dict[str, Any] = {
-        "grid": list(plan.order.grid),
-        "cells": [int(c) for c in plan.order.cells],
-        "rule": plan.order.rule,
-    }
-    if plan.order.score is not None:
-        order["score"] = float(f"{plan.order.score:.6g}")
-    return Manifest(
-        codec={"name": "podd", "version": 1, "params": {}},
-        classes=source.classes,
-        image={
-            "channels": source.channels,
-            "height": source.height,
-            "width": source.width,
-            "colour": "grey" if source.channels == 1 else "rgb",
-            "preprocessing": preprocessing,
-        },
-        tensors={},
-        labels=labels,
-        order=order,
-        patches={
-            "grid": list(params.patch_grid),
-            "size": [source.height, source.width],
-            "origins": params.origins,
-        },
-        recipe=plan.recipe,
-        source={
-            "name": source.name,
-            "split": "train",
-            "count": len(source.train.labels),
-            "digest": source.digest()[:32],
-        },
-        provenance={
-            "tool": f"ddcodec {__version__}",
-            "command": plan.command(steps),
-            "seed": params.seed,
-        },
-    )

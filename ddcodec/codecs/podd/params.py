@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from .precision import Precision
+
 LabelKind = Literal["fixed", "learned"]
 Pooling = Literal["majority", "area", "cell"]
 
@@ -68,8 +70,9 @@ class PoDDParams:
     width: int
     pool_size: int
     seed: int
-    poster_bits: int | None
-    label_bits: int | None
+    precision: Precision
+    preprocessing: str  # a kind of ``preprocess.KINDS``
+    rate_weight: float  # of the bits of a value, beside the loss in nats
 
     @property
     def steps(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from ...errors import UsageError
+from ...format.preprocessing import MOST_SIDE
+from ...preprocess import KINDS
 from ...sources.base import Source
 from .notes import label_notes, order_notes
 from .order import ClassOrder, order_classes
@@ -25,6 +26,7 @@ from .poster import (
     most_patches,
     poster_size,
 )
+from .precision import parse
 from .presets import PoDDPreset, preset_for
 
 QUICK_STEPS = 1500  # of 8-pixel digits; a minute or two on one core
@@ -37,10 +39,17 @@ QUICK_KERNEL_SHARE = 0.3
 QUICK_KERNEL_SHARE_FEW = 0.6
 QUICK_FEW_STEPS = 300
 LIFETIME = 49  # inner steps after which a pool network is replaced, at the latest
-AWARE_BITS = 6  # from here down the last stage sees the poster rounded; above it costs nothing
+WHITENED_SIDE = 16  # pixels; smaller images have too few frequencies to gain
 PROFILES = ("paper", "quick")
 # Values of options that a command line leaves out, where they are not auto.
-DEFAULTS = {"--quality": ("high",), "--order-search": ("none",), "--origins": ("even",)}
+DEFAULTS = {
+    "--quality": ("high",),
+    "--quantiser": ("uniform",),
+    "--scales": ("channel",),
+    "--rate-weight": ("0",),
+    "--order-search": ("none",),
+    "--origins": ("even",),
+}
 ORIGINS = {"even": EVEN, "balanced": BALANCED, "cyclic": CYCLIC}
 
 
@@ -54,6 +63,7 @@ class Plan:
     classes: tuple[str, ...]
     recipe: dict[str, Any]
     command: Callable[[int], str]
+    total_bytes: int | None = None  # of the whole file, at most
     notes: tuple[str, ...] = ()  # what is worth knowing before the work begins, one line each
 
 
@@ -73,6 +83,11 @@ def make_plan(
     order_search: str = "none",
     class_grid: tuple[int, int] | None = None,
     origins: str = "even",
+    preprocessing: str = "auto",
+    quantiser: str = "uniform",
+    scales: str = "channel",
+    rate_weight: float = 0.0,
+    total_bytes: int | None = None,
 ) -> Plan:
     """Choose whatever the caller left open; raise UsageError for what cannot work."""
     _check("--profile", profile, PROFILES)
@@ -80,8 +95,12 @@ def make_plan(
     _check("--label-pooling", label_pooling, ("auto", "area", "cell"))
     _check("--origins", origins, tuple(ORIGINS))
     rule = ORIGINS[origins]
-    poster_bits, label_bits = quality_bits(quality)
+    if not 0 <= rate_weight < float("inf"):
+        raise UsageError(f"--rate-weight must be 0 or more, got {rate_weight:g}")
+    if rate_weight and quality == "lossless":
+        raise UsageError("--rate-weight needs a quantiser; choose --quality bits=N")
     n, height, width = len(source.classes), source.height, source.width
+    precision = parse(quality, quantiser, scales, (height, width))
     shape = (n, height, width, source.channels)
     preset = preset_for(source.name, shape)
     grid = class_grid or preset.class_grid or default_class_grid(n)
@@ -108,7 +127,7 @@ def make_plan(
     pooling = _pooling(label_pooling, profile, kind, grid, patch_grid)
     quick = profile == "quick"
     stages = quick_stages(ipc, geometry) if quick else paper_stages(preset, geometry.num_patches)
-    if poster_bits is not None and poster_bits <= AWARE_BITS:
+    if precision.is_low:
         stages = (*stages[:-1], replace(stages[-1], quantise=True))
     params = PoDDParams(
         ipc=ipc,
@@ -128,8 +147,9 @@ def make_plan(
         width=64 if quick else 128,
         pool_size=8,
         seed=seed,
-        poster_bits=poster_bits,
-        label_bits=label_bits,
+        precision=precision,
+        preprocessing=_preprocessing(preprocessing, source),
+        rate_weight=rate_weight,
     )
     if steps is not None:
         params = with_steps(params, steps)
@@ -142,13 +162,18 @@ def make_plan(
         "--label-pooling": label_pooling,
         "--origins": origins,
         "--patches": "auto" if patches is None else f"{patches[0]}x{patches[1]}",
+        "--preprocessing": preprocessing,
         "--quality": quality,
+        "--quantiser": quantiser,
+        "--scales": scales,
+        "--rate-weight": f"{rate_weight:g}",
         "--size": "auto" if size is None else str(size),
     }
 
     def command(done: int) -> str:
         given = [(k, v) for k, v in options.items() if v not in DEFAULTS.get(k, ("auto",))]
-        words = ["ddcodec", "encode", source.name, "--ipc", f"{ipc:g}", "--steps", str(done)]
+        budget = ["--ipc", f"{ipc:g}"] if total_bytes is None else ["--bytes", str(total_bytes)]
+        words = ["ddcodec", "encode", source.name, *budget, "--steps", str(done)]
         words += ["--seed", str(seed)] if seed else []
         # A path says where a file lay on one machine; its name is enough to recognise it.
         words += [w for k, v in given for w in (k, Path(v).name)]
@@ -156,7 +181,7 @@ def make_plan(
 
     recipe = student_recipe(params, preset)
     notes = (*order_notes(class_order), *label_notes(params, geometry, class_order, source.classes))
-    return Plan(params, geometry, class_order, source.classes, recipe, command, notes)
+    return Plan(params, geometry, class_order, source.classes, recipe, command, total_bytes, notes)
 
 
 def label_floor(classes: int) -> float:
@@ -267,24 +292,6 @@ def network_depth(height: int, width: int) -> int:
     return 4 if side >= 48 else 3 if side >= 16 else 2 if side >= 8 else 1
 
 
-def quality_bits(quality: str) -> tuple[int | None, int | None]:
-    """Return bits of poster and labels for a ``--quality`` value; None means float32."""
-    named: dict[str, tuple[int | None, int | None]] = {
-        "lossless": (None, None),
-        "high": (8, 8),
-        "small": (5, 6),
-    }
-    if quality in named:
-        return named[quality]
-    match = re.fullmatch(r"bits=([2-8])", quality)
-    if not match:
-        raise UsageError(
-            f"--quality {quality} is unknown; "
-            "use lossless, high, small or bits=N with N from 2 to 8"
-        )
-    return int(match[1]), 8
-
-
 def _patch_grid(
     preset: PoDDPreset,
     profile: str,
@@ -299,6 +306,16 @@ def _patch_grid(
     most = most_patches(poster, patch, rule)
     across = 2 * grid[0] - 1 if rule == EVEN else 2 * grid[0]
     return min(across, most[0]), min(grid[1], most[1])
+
+
+def _preprocessing(kind: str, source: Source) -> str:
+    _check("--preprocessing", kind, ("auto", *KINDS))
+    if kind != "auto":
+        return kind
+    # Whitening pays on natural images and costs on digits (docs/bytes.md).
+    natural = source.channels == 3 and min(source.height, source.width) >= WHITENED_SIDE
+    fits = max(source.height, source.width) <= MOST_SIDE
+    return "dct_whiten" if natural and fits else "standardise"
 
 
 def _label_kind(labels: str, profile: str, preset: PoDDPreset, ipc: float) -> LabelKind:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .labels import project_labels
 from .poster import PosterGeometry
+from .precision import Precision
 
 
 @dataclass
@@ -61,35 +62,36 @@ class PosterVariables:
         self._rows = ((y[:, None] + down) % geometry.height).reshape(-1)
         self._columns = ((x[:, None] + across) % geometry.width).reshape(-1)
 
-    def patches(self, bits: int | None = None) -> Tensor:
+    def patches(self, precision: Precision | None = None) -> Tensor:
         """Return all patches, float32 (P, C, h, w), in patch order (x outer, y inner).
 
-        With ``bits`` they are cut from the poster as a file of that precision would hold it.
+        With ``precision`` they are cut from the poster as the file would hold it.
         """
         g = self.geometry
         channels = self.poster.shape[0]
-        poster = self.poster if bits is None else rounded(self.poster, bits)
+        poster = self.poster if precision is None else precision.rounded(self.poster)
         # Two separable gathers: several times faster than a loop over crops or an unfold.
         rows = poster.index_select(1, self._rows)
         cut = rows.index_select(2, self._columns)
         cut = cut.view(channels, g.patches_y, g.patch_h, g.patches_x, g.patch_w)
         return cut.permute(3, 1, 0, 2, 4).reshape(-1, channels, g.patch_h, g.patch_w)
 
-    def labels(self) -> Tensor:
+    def labels(self, precision: Precision | None = None) -> Tensor:
         """Return the soft labels of all patches, float32 (P, n), rows summing to 1."""
         if self.label_array is None:
             assert self.fixed is not None
             return self.fixed
-        pooled = self._weights @ self.label_array
+        array = self.label_array
+        pooled = self._weights @ (array if precision is None else precision.rounded_labels(array))
         return pooled / pooled.sum(1, keepdim=True)
 
-    def expand(self, bits: int | None = None) -> tuple[Tensor, Tensor]:
+    def expand(self, precision: Precision | None = None) -> tuple[Tensor, Tensor]:
         """Return (patches, labels) as leaves that an engine may differentiate.
 
-        Rounding to ``bits`` has no derivative; ``pull_back`` passes straight through it.
+        Rounding has no derivative; ``pull_back`` passes straight through it.
         """
         with torch.no_grad():
-            return self.patches(bits), self.labels()
+            return self.patches(precision), self.labels(precision)
 
     def draw(self, size: int, steps: int, g: torch.Generator) -> list[Tensor | None]:
         """Return the patches of ``steps`` inner batches, int64 (size,) each.
@@ -134,14 +136,3 @@ class PosterVariables:
         array = self.label_array.cpu().numpy()
         projected = project_labels(array, self.owners, self.label_floor)
         self.label_array.copy_(torch.from_numpy(projected))
-
-
-def rounded(poster: Tensor, bits: int) -> Tensor:
-    """Return poster (C, H, W) with 2^bits even levels a channel, from its least to its largest.
-
-    What the file's quantiser does, up to the last digits of its scale.
-    """
-    low = poster.amin((1, 2), keepdim=True)
-    step = (poster.amax((1, 2), keepdim=True) - low).clamp(min=1e-12) / (2**bits - 1)
-    nearest: Tensor = low + ((poster - low) / step).round() * step
-    return nearest
