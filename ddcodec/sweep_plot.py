@@ -135,7 +135,7 @@ def draw_frame(axes: Axes, record: SweepRecord) -> None:
     axes.text(0, 1.03, subtitle, fontsize=10, color=FADED, **above)
     axes.set_xscale("log")
     low, high = axes.get_xlim()
-    axes.xaxis.set_major_locator(LogLocator(subs=tick_steps(high / low), numticks=12))
+    axes.xaxis.set_major_locator(LogLocator(subs=tick_steps(high / low), numticks=14))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.set_xlabel("bits per class, everything in the file counted", fontsize=11.5, color=INK)
@@ -149,8 +149,10 @@ def draw_frame(axes: Axes, record: SweepRecord) -> None:
 
 def tick_steps(span: float) -> tuple[float, ...]:
     """Return which multiples of a power of ten are marked on an axis from x to ``span`` x."""
-    if span < 4:
-        return (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8)
+    if span < 2:
+        return (1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2, 2.2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9)
+    if span < 6:
+        return (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
     return (1, 2, 5) if span < 300 else (1,)
 
 
