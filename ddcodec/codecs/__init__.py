@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ..format import DDSetFile
     from .base import Samples
 
-ENCODERS = ("podd", "lic")
+ENCODERS = ("podd", "ppodd", "lic")
 
 
 def decode(file: DDSetFile) -> Samples:

@@ -147,3 +147,26 @@ def test_a_searched_order_says_its_score_before_and_after(run: Run) -> None:
     assert " before the search, 0." in outcome.err
     facts = json.loads(run("info", "s.ddset", "--json").out)
     assert "--order image --order-search 20000" in facts["provenance"]["command"]
+
+
+def test_posters_in_stages_are_encoded_and_told_about(run: Run) -> None:
+    words = ("--codec", "ppodd", "--stages", "2", "--stage-direction", "recent", "--steps", "4")
+    outcome = run("encode", "digits", *QUICK, *words, "-o", "p.ddset")
+    assert outcome.code == 0, outcome.err
+    assert [line.partition(":")[0] for line in outcome.err.splitlines()] == [
+        "poster 1 of 2",
+        "poster 2 of 2",
+        "p.ddset",
+    ]
+    facts = json.loads(run("info", "p.ddset", "--json").out)
+    assert facts["codec"] == "ppodd"
+    assert facts["pixels"] == 2 * 570
+    assert [set(stage) for stage in facts["stages"]] == [
+        {"share", "poster", "labels", "differences"}
+    ] * 2
+    assert "--codec ppodd --stages 2 --stage-direction recent" in facts["provenance"]["command"]
+    shown = run("info", "p.ddset").out
+    assert "% of samples" in shown
+    assert run("preview", "p.ddset", "-o", "p.png").code == 0
+    assert run("train", "p.ddset", "--nets", "1").code == 0
+    assert run("encode", "digits", *QUICK, "--stages", "2", "-o", "x.ddset").code == 2

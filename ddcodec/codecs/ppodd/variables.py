@@ -1,0 +1,130 @@
+"""The newest poster among frozen ones: all of them train the networks, one of them learns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..podd.precision import Precision
+from ..podd.variables import Gradients, PosterVariables
+
+
+@dataclass(frozen=True)
+class FrozenStage:
+    """A finished poster (C, H, W), its label array (cells, n) or None, and its accuracy."""
+
+    poster: Tensor
+    label_array: Tensor | None
+    accuracy: float
+
+
+class StagedVariables(PosterVariables):
+    """``PosterVariables`` of the newest stage whose patches come after those of frozen stages.
+
+    ``freeze`` ends a stage, ``begin`` starts the next one. Every method of the base class speaks
+    of the newest stage, but for these: ``expand`` gives the patches of all stages, oldest first,
+    and ``draw`` chooses among them by the stages' shares.
+
+    Attributes:
+        frozen: the stages that are done.
+        shares: with which probability each stage is drawn, the newest last.
+    """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.frozen: list[FrozenStage] = []
+        self.shares: list[float] = [1.0]
+        self._old: list[tuple[Tensor, Tensor]] = []  # patches and labels of every frozen stage
+
+    def freeze(self, accuracy: float, precision: Precision) -> None:
+        """Keep the newest stage; from now on it trains networks as the file will hold it."""
+        array = None if self.label_array is None else self.label_array.clone()
+        self.restore([*self.frozen, FrozenStage(self.poster.clone(), array, accuracy)], precision)
+
+    def restore(self, frozen: list[FrozenStage], precision: Precision) -> None:
+        """Take over frozen stages; poster and labels of the newest stay as they are."""
+        newest = self.poster.clone(), None if self.label_array is None else self.label_array.clone()
+        old = []
+        for stage in frozen:
+            self._set(stage.poster, stage.label_array)
+            old.append((self.patches(precision), self.labels(precision).clone()))
+        self._set(*newest)
+        self.frozen, self._old = list(frozen), old
+
+    def begin(self, poster: Tensor, label_array: Tensor | None, shares: list[float]) -> None:
+        """Start a stage from a poster and labels, drawn with ``shares``, the newest last."""
+        assert len(shares) == len(self.frozen) + 1
+        self._set(poster, label_array)
+        self.shares = shares
+
+    def _set(self, poster: Tensor, label_array: Tensor | None) -> None:
+        self.poster.copy_(poster)
+        if self.label_array is not None and label_array is not None:
+            self.label_array.copy_(label_array)
+
+    def expand(self, precision: Precision | None = None) -> tuple[Tensor, Tensor]:
+        """Return patches (T P, C, h, w) and labels (T P, n) of all stages, oldest first."""
+        patches, labels = super().expand(precision)
+        return (
+            torch.cat([*(old for old, _ in self._old), patches]),
+            torch.cat([*(old for _, old in self._old), labels]),
+        )
+
+    def pull_back(self, grad_patches: Tensor, grad_labels: Tensor | None) -> Gradients:
+        """Carry gradients back to the newest stage; those of the others are let go."""
+        count = self.geometry.num_patches
+        newest = None if grad_labels is None else grad_labels[-count:]
+        return super().pull_back(grad_patches[-count:], newest)
+
+    def draw(self, size: int, steps: int, g: torch.Generator) -> list[Tensor | None]:
+        """Return the patches of ``steps`` inner batches, as many as one stage has at most.
+
+        A batch has from each stage its share, rounded up or down at random, and no patch twice.
+        """
+        if not self.frozen:
+            return super().draw(size, steps, g)
+        count = self.geometry.num_patches
+        size = count if size == 0 else min(size, count)
+        ends = torch.tensor(self.shares, dtype=torch.float64).cumsum(0) * size
+        ends[-1] = size
+        draws: list[Tensor | None] = []
+        for _ in range(steps):
+            shift = torch.rand((), generator=g, dtype=torch.float64)
+            marks = [0, *(ends + shift).floor().long().tolist()]
+            parts = [
+                torch.randperm(count, generator=g)[: after - before] + stage * count
+                for stage, (before, after) in enumerate(pairwise(marks))
+            ]
+            draws.append(torch.cat(parts).to(self.poster.device))
+        return draws
+
+    def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the frozen stages and the shares for a checkpoint."""
+        tensors = {}
+        if self.frozen:
+            tensors["frozen.posters"] = torch.stack([f.poster for f in self.frozen])
+            arrays = [f.label_array for f in self.frozen if f.label_array is not None]
+            if arrays:
+                tensors["frozen.labels"] = torch.stack(arrays)
+        return tensors, {"accuracies": [f.accuracy for f in self.frozen], "shares": self.shares}
+
+    def take(self, tensors: dict[str, Tensor], meta: dict[str, Any], precision: Precision) -> None:
+        """Take back what ``kept`` gave."""
+        device = self.poster.device
+        labels = tensors.get("frozen.labels")
+        self.restore(
+            [
+                FrozenStage(
+                    tensors["frozen.posters"][i].to(device),
+                    None if labels is None else labels[i].to(device),
+                    float(accuracy),
+                )
+                for i, accuracy in enumerate(meta["accuracies"])
+            ],
+            precision,
+        )
+        self.shares = [float(share) for share in meta["shares"]]

@@ -1,0 +1,320 @@
+"""P-PoDD: stages are weighted as printed, frozen once done, stored in few bytes, drawn by share."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ddcodec import OutputError, UsageError, encode, info, load, verify
+from ddcodec.codecs.podd.poster import PosterGeometry
+from ddcodec.codecs.podd.precision import Precision
+from ddcodec.codecs.ppodd.pack import pack_stages, pack_within
+from ddcodec.codecs.ppodd.params import PPoDDOptions
+from ddcodec.codecs.ppodd.variables import StagedVariables
+from ddcodec.codecs.ppodd.weights import stage_weights
+from ddcodec.format import Storage, read
+from ddcodec.format.payload import encode_tensor
+from ddcodec.format.stages import added, stage_arrays
+from ddcodec.loader import apportion, epoch_order
+from ddcodec.sources import Source
+
+accuracies = st.lists(st.floats(0, 1), min_size=1, max_size=8)
+QUICK: dict[str, Any] = {"codec": "ppodd", "ipc": 0.4, "profile": "quick"}
+
+
+def test_the_dynamic_stage_weight_is_that_of_algorithm_1() -> None:
+    found = stage_weights([0.5, 0.4], 3)
+    a = [0.5 + 1e-5, 0.4 + 1e-5, 0.9 * 0.4 + 1e-5]
+    pi = [a[t] / sum(a) * math.exp(-0.5 * t) for t in range(3)]
+    pi[2] *= 1.5
+    pi = [max(p, 0.1 / 3) for p in pi]
+    assert found == pytest.approx([p / sum(pi) for p in pi])
+    recent = stage_weights([0.5, 0.5], 2, direction="recent", boost=1, floor=0)
+    assert recent == pytest.approx(stage_weights([0.5, 0.5], 2, boost=1, floor=0)[::-1])
+    assert stage_weights([], 1) == [1.0]
+
+
+@given(
+    accuracies, st.booleans(), st.floats(0, 3), st.floats(0, 3), st.floats(0.01, 1), st.booleans()
+)
+def test_weights_are_shares_and_no_stage_is_lost(
+    given_: list[float], newest: bool, decay: float, boost: float, floor: float, recent: bool
+) -> None:
+    stages = len(given_) + (1 if newest else 0)
+    direction: Any = "recent" if recent else "as-printed"
+    shares = stage_weights(
+        given_, stages, decay=decay, boost=boost, floor=floor, direction=direction
+    )
+    assert len(shares) == stages
+    assert sum(shares) == pytest.approx(1)
+    largest = 1 + boost + floor
+    assert stages == 1 or min(shares) >= floor / stages / (stages * largest) - 1e-12
+
+
+def test_a_floor_keeps_weak_stages_and_a_boost_lifts_the_newest() -> None:
+    plain = stage_weights([0.5] * 5, 5, boost=1, floor=0)
+    assert stage_weights([0.5] * 5, 5, boost=1.5, floor=0)[-1] > plain[-1]
+    assert stage_weights([0.5] * 5, 5, boost=1, floor=0.5)[-1] > plain[-1]
+    assert stage_weights([0.9, 0.0, 0.0], 3)[1] > 0
+
+
+@given(st.integers(1, 500), st.lists(st.floats(0.01, 1), min_size=1, max_size=9))
+def test_apportioned_numbers_are_near_their_shares(count: int, shares: list[float]) -> None:
+    parts = apportion(count, shares)
+    assert sum(parts) == count
+    for part, share in zip(parts, shares, strict=True):
+        assert abs(part - count * share / sum(shares)) < 1
+
+
+@given(st.integers(1, 12), st.lists(st.floats(0.01, 1), min_size=2, max_size=5), st.integers(0, 9))
+def test_an_epoch_draws_each_stage_by_its_share(size: int, shares: list[float], epoch: int) -> None:
+    count = size * len(shares)
+    order = epoch_order(count, 1, epoch, shares)
+    assert order.tolist() == epoch_order(count, 1, epoch, shares).tolist()
+    drawn = torch.bincount(order // size, minlength=len(shares)).tolist()
+    assert drawn == apportion(count, shares)
+    for stage in range(len(shares)):
+        times = Counter(order[order // size == stage].tolist())
+        # No patch comes again before all others of its stage have come.
+        assert len(times) == min(size, drawn[stage])
+        assert not times or max(times.values()) - min(times.values()) <= 1
+
+
+def staged(count: int = 3, floor: float = 0.2) -> StagedVariables:
+    geometry = PosterGeometry(6, 9, 4, 4, 5, 2)
+    g = torch.Generator().manual_seed(0)
+    variables = StagedVariables(
+        geometry,
+        torch.randn(1, 6, 9, generator=g),
+        label_array=np.eye(10, dtype=np.float32),
+        weights=np.eye(10),
+        owners=np.arange(10),
+        label_floor=floor,
+    )
+    for stage in range(1, count):
+        variables.freeze(0.5, Precision(None, None))
+        shares = stage_weights([0.5] * stage, stage + 1)
+        variables.begin(torch.randn(1, 6, 9, generator=g), torch.rand(10, 10, generator=g), shares)
+    return variables
+
+
+def test_only_the_newest_stage_learns() -> None:
+    variables = staged()
+    patches, labels = variables.expand()
+    assert patches.shape == (30, 1, 4, 4)
+    assert torch.equal(patches[20:], variables.patches())
+    assert torch.equal(labels[20:], variables.labels())
+    gradient = torch.zeros_like(patches)
+    gradient[:20] = 7
+    back = variables.pull_back(gradient, torch.ones_like(labels))
+    assert float(back.poster.abs().max()) == 0
+    assert torch.equal(patches[:10], variables._old[0][0])
+
+
+def test_inner_batches_take_each_stage_by_its_share_and_no_patch_twice() -> None:
+    variables = staged()
+    draws = variables.draw(0, 3000, torch.Generator().manual_seed(1))
+    counts = torch.zeros(3)
+    for draw in draws:
+        assert draw is not None
+        assert len(draw) == len(set(draw.tolist())) == 10
+        counts += torch.bincount(draw // 10, minlength=3)
+    assert (counts / 30_000).tolist() == pytest.approx(variables.shares, abs=0.01)
+    few = variables.draw(1, 500, torch.Generator().manual_seed(1))
+    assert {int(draw[0]) // 10 for draw in few if draw is not None} == {0, 1, 2}
+
+
+@settings(max_examples=25)
+@given(st.integers(2, 8), st.floats(0, 1), st.integers(0, 20))
+def test_stages_decode_as_exactly_as_if_stored_alone(bits: int, change: float, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    posters = [random.normal(size=(3, 8, 12)).astype(np.float32)]
+    for _ in range(2):
+        move = change * random.normal(size=(3, 8, 12))
+        posters.append((posters[-1] + move).astype(np.float32))
+    storage = {"poster": Storage(bits=bits, per_channel=True)}
+    packed = pack_stages([({"poster": poster}, storage) for poster in posters])
+    decoded = np.zeros_like(posters[0])
+    for number, poster in enumerate(posters, 1):
+        name = f"poster_{number}"
+        alone, _, _ = encode_tensor(poster, storage["poster"])
+        assert alone.quantiser is not None
+        _, pieces, values = encode_tensor(packed.arrays[name], packed.storage[name])
+        assert packed.sizes[name] == sum(piece.nbytes for piece in pieces)
+        decoded = added(decoded, values, "poster") if name in packed.differences else values
+        widest = max(alone.quantiser["scale"])
+        assert np.abs(decoded - poster).max() <= 0.51 * widest + 1e-5
+
+
+def test_small_changes_are_stored_as_differences_and_take_less() -> None:
+    random = np.random.default_rng(0)
+    first = random.normal(size=(3, 30, 30)).astype(np.float32)
+    later = (first + 0.02 * random.normal(size=first.shape)).astype(np.float32)
+    storage = {"poster": Storage(bits=8, per_channel=True)}
+    packed = pack_stages([({"poster": first}, storage), ({"poster": later}, storage)])
+    assert packed.differences == ["poster_2"]
+    assert packed.sizes["poster_2"] < 0.6 * packed.sizes["poster_1"]
+    other = random.normal(size=first.shape).astype(np.float32)
+    assert pack_stages([({"poster": first}, storage), ({"poster": other}, storage)]).total == sum(
+        pack_stages([({"poster": poster}, storage)]).total for poster in (first, other)
+    )
+
+
+def test_float32_stages_are_stored_as_they_are() -> None:
+    first = np.ones((1, 4, 4), np.float32)
+    stages = [({"poster": first}, {"poster": Storage()}) for _ in range(2)]
+    assert pack_stages(stages).differences == []
+
+
+def test_stages_of_low_weight_are_left_out_until_the_rest_fits() -> None:
+    random = np.random.default_rng(0)
+    storage = {"poster": Storage(bits=8)}
+    stages = [
+        ({"poster": random.normal(size=(1, 20, 20)).astype(np.float32)}, storage) for _ in range(4)
+    ]
+    one = pack_stages(stages[:1]).total
+    packed, kept = pack_within(stages, [0.4, 0.1, 0.2, 0.3], 3 * one)
+    assert kept == [0, 3]
+    assert sorted(packed.arrays) == ["poster_1", "poster_2"]
+    assert packed.total <= 3 * one
+    assert pack_within(stages, [0.4, 0.1, 0.2, 0.3], None)[1] == [0, 1, 2, 3]
+    with pytest.raises(OutputError, match=r"a stage takes \d+ bytes, over --max-stages-bytes 9"):
+        pack_within(stages, [1, 1, 1, 1], 9)
+
+
+def test_one_stage_is_the_poster_of_podd(digits: Source, tmp_path: Path) -> None:
+    plain, one = tmp_path / "plain.ddset", tmp_path / "one.ddset"
+    encode(digits, ipc=0.4, profile="quick", steps=6, out=plain)
+    encode(digits, **QUICK, steps=6, out=one, ppodd=PPoDDOptions(stages=1))
+    found, expected = read(one).arrays, read(plain).arrays
+    assert np.array_equal(found["poster_1"], expected["poster"])
+    assert np.array_equal(found["labels_1"], expected["labels"])
+
+
+@pytest.mark.parametrize("start", ["copy", "noise", "blend"])
+def test_stages_are_sampled_by_their_weights_and_each_is_a_data_set(
+    start: Any, digits: Source, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.ddset"
+    encode(digits, **QUICK, steps=12, out=path, ppodd=PPoDDOptions(stages=3, start=start))
+    assert verify(path) == []
+    ds, file = load(path), read(path)
+    assert len(ds.stages) == 3
+    assert sum(ds.stage_shares) == pytest.approx(1)
+    size = len(ds) // 3
+    posters = [stage["poster"] for stage in stage_arrays(file.manifest, file.arrays)]
+    assert not np.array_equal(posters[0], posters[1])
+    for i, stage in enumerate(ds.stages):
+        assert len(stage) == size
+        assert torch.equal(stage[0][0], ds[i * size][0])
+        batches = list(stage.batches(5, shuffle=True, seed=1))
+        assert sum(len(x) for x, _ in batches) == size
+    drawn: Counter[int] = Counter()
+    for epoch in range(4):
+        for x, _ in ds.batches(7, seed=0, epoch=epoch):
+            for image in x:
+                hits = [k for k in range(len(ds)) if torch.equal(ds[k][0], image)]
+                drawn[hits[0] // size] += 1
+    expected = {i: 4 * part for i, part in enumerate(apportion(len(ds), ds.stage_shares))}
+    assert dict(drawn) == expected
+    stream = list(ds.stream(seed=0))
+    assert len(stream) == len(ds)
+
+
+def test_the_first_stage_does_not_depend_on_later_ones(digits: Source, tmp_path: Path) -> None:
+    one, two = tmp_path / "one.ddset", tmp_path / "two.ddset"
+    encode(digits, **QUICK, steps=4, out=one, ppodd=PPoDDOptions(stages=1))
+    encode(digits, **QUICK, steps=8, out=two, ppodd=PPoDDOptions(stages=2, start="noise"))
+    assert np.array_equal(read(one).arrays["poster_1"], read(two).arrays["poster_1"])
+
+
+class StopAfter:
+    """A reporter that interrupts as a person at the keyboard would."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def stage(self, name: str, steps: int) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+    def step(self, done: int, loss: float) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("stop", [2, 7, 12])
+def test_an_interrupted_encode_resumes_to_the_same_digest(
+    stop: int, digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ddcodec.codecs.podd.distil.SNAPSHOT_SECONDS", 0.0)
+    request = {**QUICK, "steps": 12, "ppodd": PPoDDOptions(stages=3)}
+    whole = encode(digits, **request, out=tmp_path / "whole.ddset")
+    out = tmp_path / "part.ddset"
+    with pytest.raises(KeyboardInterrupt):
+        encode(digits, **request, out=out, reporter=StopAfter(stop))
+    assert (tmp_path / "part.ddset.checkpoint").exists()
+    resumed = encode(digits, **request, out=out, resume=True)
+    assert resumed.content_digest == whole.content_digest
+    assert not (tmp_path / "part.ddset.checkpoint").exists()
+
+
+def test_a_bound_on_bytes_is_kept_and_said(digits: Source, tmp_path: Path) -> None:
+    path = tmp_path / "x.ddset"
+    encode(digits, **QUICK, steps=6, out=path, ppodd=PPoDDOptions(stages=3, max_bytes=500))
+    facts = info(path)
+    assert sum(stage["poster"] + stage["labels"] for stage in facts["stages"]) <= 500
+    assert len(facts["stages"]) < 3
+    assert sum(stage["share"] for stage in facts["stages"]) == pytest.approx(1)
+    assert facts["pixels"] == 250 * len(facts["stages"])
+    assert facts["patches"]["count"] == len(load(path))
+    with pytest.raises(UsageError, match="--max-stages-bytes 50: one stage takes about"):
+        encode(digits, **QUICK, steps=6, out=tmp_path / "y", ppodd=PPoDDOptions(max_bytes=50))
+
+
+def test_the_command_in_the_file_makes_it_again(digits: Source, tmp_path: Path) -> None:
+    options = PPoDDOptions(stages=2, direction="recent", decay=0.25)
+    manifest = encode(digits, **QUICK, steps=5, out=tmp_path / "x.ddset", ppodd=options)
+    command = manifest.provenance["command"]
+    assert "--codec ppodd --stages 2 --stage-decay 0.25 --stage-direction recent" in command
+    assert "--steps 4" in command  # as many for each stage
+    assert manifest.codec["params"].keys() <= {"weights", "differences"}
+    assert json.dumps(manifest.codec["params"])
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"stages": 0}, "--stages must be 1 to 100, got 0"),
+        ({"start": "zero"}, "--stage-start zero is unknown; use one of: copy, noise, blend"),
+        ({"direction": "up"}, "--stage-direction up is unknown"),
+        ({"decay": -1}, "--stage-decay must be from 0 to 100, got -1"),
+        ({"boost": math.nan}, "--stage-boost must be from 0 to 100, got nan"),
+        ({"floor": 2}, "--stage-floor must be from 0 to 1, got 2"),
+        ({"floor": 0, "boost": 0}, "--stage-boost 0 needs a --stage-floor above 0"),
+        ({"max_bytes": 0}, "--max-stages-bytes must be at least 1, got 0"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(chosen: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        PPoDDOptions(**chosen)
+    assert message in str(caught.value)
+
+
+def test_stages_belong_to_ppodd_and_need_a_step_each(digits: Source, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--steps 3 is less than one for each of 5 stages"):
+        encode(digits, **QUICK, steps=3, out=tmp_path / "x.ddset")
+    with pytest.raises(UsageError, match="belong to the codec ppodd"):
+        encode(digits, ipc=0.4, steps=3, out=tmp_path / "x.ddset", ppodd=PPoDDOptions())
