@@ -1,0 +1,91 @@
+"""``encode --codec lic`` and what the other commands say of its files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ddcodec_cli.app import main
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def observer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("observer") / "o.safetensors"
+    assert main(["observer", "train", "digits", "-o", str(path), "--epochs", "2"]) == 0
+    return path
+
+
+def words(observer: Path, *more: str) -> list[str]:
+    return [
+        *("encode", "digits", "--codec", "lic", "--ipc", "1", "--observer", str(observer)),
+        *("--device", "cpu", "-o", "x.ddset", *more),
+    ]
+
+
+def test_a_file_is_made_told_about_and_learned_from(run: Run, observer: Path) -> None:
+    made = run(*words(observer, "--steps", "3"))
+    assert made.code == 0
+    assert "x.ddset: 640 pixels (1 IPC)" in made.err
+    told = run("info", "x.ddset").out
+    assert "10 of 2x2 cells, 50 training images" in told
+    assert "logits, temperature" in told
+    facts = json.loads(run("info", "x.ddset", "--json").out)
+    assert facts["bytes"]["labels"] > 0
+    assert facts["provenance"]["observer"]["architecture"] == "convnet3"
+    assert run("verify", "x.ddset").code == 0
+    result = run("train", "x.ddset", "--nets", "1", "--steps", "5", "--device", "cpu", "--json")
+    assert json.loads(result.out)["steps"] == 5
+    assert run("preview", "x.ddset", "-o", "x.png").code == 0
+    assert run("decode", "x.ddset", "-o", "out", "--to", "imagefolder").code == 0
+
+
+def test_the_switches_of_the_ablation_are_options_of_their_own(run: Run, observer: Path) -> None:
+    outcome = run(*words(observer, "--no-select", "--no-compensate", "--no-relabel"))
+    assert outcome.code == 0
+    command = json.loads(run("info", "x.ddset", "--json").out)["provenance"]["command"]
+    assert "--select random" in command
+    assert "--labels class" in command
+    assert "--no-compensate" in command
+    again = run(*words(observer, "--steps", "2", "--select", "crops", "--squeeze", "9", "-f"))
+    assert again.code == 0
+    assert "10 of 3x3 cells, 100 training images" in run("info", "x.ddset").out
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "said"),
+    [
+        (("--ipc", "0.5"), 2, "--ipc 0.5"),
+        (("--squeeze", "2"), 2, "--squeeze 2"),
+        (("--labels", "top=10"), 2, "--labels top=10"),
+        (("--quality", "small"), 2, "--quality belongs to posters"),
+        (("--codec", "podd"), 2, "belong to the codec lic"),
+        (("--observer", "none"), 5, "none: no such file"),
+        (("--ipc", "40"), 5, "training images"),
+    ],
+)
+def test_what_is_wrong_is_one_line(
+    run: Run, observer: Path, more: tuple[str, ...], code: int, said: str
+) -> None:
+    outcome = run(*words(observer), *more)
+    assert outcome.code == code
+    assert said in outcome.error_line
+
+
+def test_the_options_of_lic_need_an_observer(run: Run) -> None:
+    for more in (("--codec", "lic"), ("--squeeze", "9"), ("--no-select",)):
+        outcome = run("encode", "digits", "--ipc", "1", *more)
+        assert outcome.code == 2
+        assert "--observer F" in outcome.error_line
+
+
+def test_an_observer_is_no_ddset_and_a_ddset_no_observer(run: Run, observer: Path) -> None:
+    assert run("info", observer).code == 3
+    assert run(*words(observer, "--steps", "1")).code == 0
+    outcome = run(*words(Path("x.ddset"), "-f"))
+    assert outcome.code == 3
+    assert "observer train" in outcome.error_line
