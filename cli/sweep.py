@@ -27,6 +27,7 @@ LISTS = {
     "--ipc": r"\d*\.?\d+(,\d*\.?\d+)*",
     "--bits": r"\d+(,\d+)*",
     "--seed": r"\d+(,\d+)*",
+    "--preprocessing": r"(auto|none|standardise|(dct|conv)_whiten)(,[a-z_]+)*",
     "--quality": r"(lossless|high|small|bits=\d+)(,(lossless|high|small|bits=\d+))*",
 }
 
@@ -61,11 +62,17 @@ def sweep(
     ],
     bits: Annotated[
         list[str] | None,
-        typer.Option(metavar="N...", help="Bits of a stored value, 2 to 8: 8 4. [default: 8]"),
+        typer.Option(metavar="N...", help="Bits of a stored value, 2 to 8: 8 4."),
     ] = None,
     quality: Annotated[
         list[str] | None,
-        typer.Option(metavar="Q...", help="More precisions: lossless, high, small or bits=N."),
+        typer.Option(
+            metavar="Q...", help="Or lossless, high, small, bits=N. [default: that of encode]"
+        ),
+    ] = None,
+    preprocessing: Annotated[
+        list[str] | None,
+        typer.Option(metavar="P...", help="Spaces to distil in: standardise dct_whiten."),
     ] = None,
     seed: Annotated[
         list[str] | None,
@@ -94,6 +101,15 @@ def sweep(
         str | None, typer.Option(metavar="16x6", help="Columns x rows of patches.")
     ] = None,
     origins: Annotated[Origins, typer.Option(help="Where patches lie, as for encode.")] = "even",
+    quantiser: Annotated[
+        str, typer.Option(metavar="Q", help="Levels of few bits, as for encode.")
+    ] = "uniform",
+    scales: Annotated[
+        str, typer.Option(metavar="S", help="What has a range of its own, as for encode.")
+    ] = "channel",
+    rate_weight: Annotated[
+        float, typer.Option(metavar="W", help="Weight of the bits, as for encode.")
+    ] = 0.0,
     observer: Annotated[
         Path | None, typer.Option(metavar="F", help="lic: the network of 'observer train'.")
     ] = None,
@@ -149,6 +165,9 @@ def sweep(
         "label_pooling": (label_pooling, "auto"),
         "patches": (patches and parse_grid(patches, "--patches"), None),
         "origins": (origins, "even"),
+        "quantiser": (quantiser, "uniform"),
+        "scales": (scales, "channel"),
+        "rate_weight": (rate_weight, 0.0),
     }
 
     from ddcodec.distill.memory import keep_large_blocks
@@ -164,7 +183,12 @@ def sweep(
         raise UsageError("--select and --squeeze belong to --codec lic with --observer F")
     if plot:
         require_matplotlib()  # found before the work, not after a day of it
-    grid = Grid(tuple(budgets), tuple(qualities) or ("high",), tuple(seeds))
+    grid = Grid(
+        tuple(budgets),
+        tuple(qualities) or ("auto",),
+        tuple(seeds),
+        tuple(words(preprocessing or [])) or ("auto",),
+    )
     settings = Settings(
         encode={name: given for name, (given, usual) in options.items() if given != usual},
         nets=nets,

@@ -34,7 +34,7 @@ from .errors import CheckpointMismatch, InvalidFile, OutputError
 from .evaluate import test_split, train_students
 from .format import read_manifest
 from .image_baselines import FORMATS, can_write, image_baseline
-from .sweep_grid import Grid, Settings, commands, identity
+from .sweep_grid import AUTO, Grid, Place, Settings, commands, identity
 from .sweep_record import Entry, SweepRecord
 
 if TYPE_CHECKING:
@@ -127,13 +127,15 @@ class _Runner:
         """Give all work, finished or not: the files of a size, then its baselines."""
         names = self._baseline_names() if self.settings.baselines else []
         seeds = sorted(set(grid.seeds))
-        for ipc, quality in grid.sizes():
+        for place in grid.places():
             for seed in seeds:
-                yield self._point_task(ipc, quality, seed)
-            for name in names:
-                yield self._baseline_task(name, ipc, quality, seeds[0])
+                yield self._point_task(place, seed)
+            # Once for each size; a preprocessing changes a few bytes.
+            if place.preprocessing == grid.preprocessing[0]:
+                for name in names:
+                    yield self._baseline_task(name, place, seeds[0])
         if self.settings.baselines:
-            first = (*next(grid.sizes()), seeds[0])
+            first = (next(grid.places()), seeds[0])
             yield _Task(
                 "all training images",
                 lambda: self.record.full_data,
@@ -149,26 +151,26 @@ class _Runner:
         kinds = [f"random_images_{kind.name.lower()}" for kind in FORMATS if can_write(kind.name)]
         return [*kinds, K_MEANS]
 
-    def _point_task(self, ipc: float, quality: str, seed: int) -> _Task:
+    def _point_task(self, place: Place, seed: int) -> _Task:
         return _Task(
-            f"{ipc:.12g} IPC, {quality}, seed {seed}",
-            lambda: self._found(ipc, quality, seed),
-            lambda: self._point(ipc, quality, seed),
+            f"{place}, seed {seed}",
+            lambda: self._found(place, seed),
+            lambda: self._point(place, seed),
         )
 
-    def _baseline_task(self, name: str, ipc: float, quality: str, seed: int) -> _Task:
+    def _baseline_task(self, name: str, place: Place, seed: int) -> _Task:
         return _Task(
-            f"{name} at the bytes of {ipc:.12g} IPC, {quality}",
-            lambda: self.record.baseline(name, ipc, quality),
-            lambda: self._baseline(name, ipc, quality, seed),
+            f"{name} at the bytes of {place}",
+            lambda: self.record.baseline(name, place),
+            lambda: self._baseline(name, place, seed),
         )
 
-    def _path(self, ipc: float, quality: str, seed: int) -> Path:
-        return self.record.folder / f"ipc{ipc:.12g}-{quality.replace('=', '')}-seed{seed}.ddset"
+    def _path(self, place: Place, seed: int) -> Path:
+        return self.record.folder / place.file_name(seed)
 
-    def _found(self, ipc: float, quality: str, seed: int) -> Entry | None:
+    def _found(self, place: Place, seed: int) -> Entry | None:
         """Return the result of a point whose file is still there, and still the same."""
-        entry, path = self.record.point(ipc, quality, seed), self._path(ipc, quality, seed)
+        entry, path = self.record.point(place, seed), self._path(place, seed)
         if entry is None or not path.exists():
             return None
         if _manifest(path).content_digest != entry["content_digest"]:
@@ -177,14 +179,14 @@ class _Runner:
             )
         return entry
 
-    def _point(self, ipc: float, quality: str, seed: int) -> Entry:
-        path, settings = self._path(ipc, quality, seed), self.settings
+    def _point(self, place: Place, seed: int) -> Entry:
+        path, settings = self._path(place, seed), self.settings
         started = clock.monotonic()
         encode_seconds = None  # of a file that an interrupted sweep left behind
         if path.exists():
             self._check_file(path, seed)
         else:
-            self._encode(ipc, quality, seed, path)
+            self._encode(place, seed, path)
             encode_seconds = clock.monotonic() - started
         ds, facts = load(path), report.info(path)
         result = train_students(
@@ -196,8 +198,7 @@ class _Runner:
             reporter=self.reporter,
         )
         entry = {
-            "ipc": ipc,
-            "quality": quality,
+            **place._asdict(),
             "seed": seed,
             "file": path.name,
             "content_digest": facts["content_digest"],
@@ -213,17 +214,17 @@ class _Runner:
             "train_seconds": round(result.seconds, 1),
             "commands": commands(self.spec, path.name, facts["provenance"]["command"], settings),
         }
-        old = self.record.point(ipc, quality, seed)
+        old = self.record.point(place, seed)
         self.record.points = [e for e in self.record.points if e is not old] + [entry]
         return entry
 
-    def _encode(self, ipc: float, quality: str, seed: int, path: Path) -> None:
+    def _encode(self, place: Place, seed: int, path: Path) -> None:
+        varied = {name: value for name, value in place._asdict().items() if value != AUTO}
         # A source that was scaled is read again, so that its file records the scaling.
         scaled = self.settings.size is not None
         encode(
             self.spec if scaled else self.source,
-            ipc=ipc,
-            quality=quality,
+            **varied,
             seed=seed,
             out=path,
             device=self.settings.device,
@@ -241,8 +242,8 @@ class _Runner:
                 f"{path}: was not made by this sweep; remove it or choose another folder with --out"
             )
 
-    def _baseline(self, name: str, ipc: float, quality: str, seed: int) -> Entry:
-        ds = load(self._path(ipc, quality, seed))
+    def _baseline(self, name: str, place: Place, seed: int) -> Entry:
+        ds = load(self._path(place, seed))
         total, classes = ds.file.sizes.total, len(ds.classes)
         trial, by_class = self._trial(ds), images_by_class(self.source)
         found: Entry | None
@@ -257,12 +258,12 @@ class _Runner:
             found = {"bytes": total, "accuracy_mean": None, "accuracy_std": None, "per_net": []}
         if "quality" in found:
             found["coder_quality"] = found.pop("quality")
-        place = {"name": name, "ipc": ipc, "quality": quality, "budget_bytes": total}
-        entry = place | found | {"bits_per_class": 8 * found["bytes"] / classes}
+        what = {"name": name, **place._asdict(), "budget_bytes": total}
+        entry = what | found | {"bits_per_class": 8 * found["bytes"] / classes}
         self.record.baselines.append(entry)
         return entry
 
-    def _full_data(self, first: tuple[float, str, int]) -> Entry:
+    def _full_data(self, first: tuple[Place, int]) -> Entry:
         ds = load(self._path(*first))
         found = full_data(self._trial(ds), ds, self.source.train)
         self.record.full_data = found | {"bits_per_class": 8 * found["bytes"] / len(ds.classes)}

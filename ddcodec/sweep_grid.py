@@ -9,42 +9,90 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import __version__, sources
 from .codecs.podd.precision import quality_bits
 from .encoder import choose_device
 from .errors import SourceError, UsageError
+from .preprocess import KINDS
 
 if TYPE_CHECKING:
     from .sources.base import Source
 
 
+AUTO = "auto"  # as encode chooses
+
+
+class Place(NamedTuple):
+    """A place of the grid: what is varied, apart from the seed.
+
+    Attributes:
+        ipc: budget in images per class.
+        quality, preprocessing: as for ``encode``; ``auto`` leaves them to it.
+    """
+
+    ipc: float
+    quality: str = AUTO
+    preprocessing: str = AUTO
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> Place:
+        """Return the place of a point or baseline."""
+        return cls(entry["ipc"], entry["quality"], entry["preprocessing"])
+
+    @property
+    def parts(self) -> list[str]:
+        """What is set, but for the budget: ``["bits=4", "dct_whiten"]``."""
+        return [part for part in (self.quality, self.preprocessing) if part != AUTO]
+
+    def __str__(self) -> str:
+        return ", ".join([f"{self.ipc:.12g} IPC", *self.parts])
+
+    def file_name(self, seed: int) -> str:
+        """Return the name of its file: ``ipc0.4-bits4-seed0.ddset``."""
+        parts = (part.replace("=", "") for part in self.parts)
+        return "-".join([f"ipc{self.ipc:.12g}", *parts, f"seed{seed}.ddset"])
+
+
 @dataclass(frozen=True)
 class Grid:
-    """What is varied: budgets in images per class, qualities of ``encode``, seeds."""
+    """What is varied: budgets in images per class, qualities, seeds, kinds of preprocessing."""
 
     ipc: tuple[float, ...]
-    quality: tuple[str, ...] = ("high",)
+    quality: tuple[str, ...] = (AUTO,)
     seeds: tuple[int, ...] = (0,)
+    preprocessing: tuple[str, ...] = (AUTO,)
 
     def __post_init__(self) -> None:
-        for name, values in (("--ipc", self.ipc), ("quality", self.quality), ("seed", self.seeds)):
+        for name, values in (
+            ("--ipc", self.ipc),
+            ("--quality", self.quality),
+            ("--seed", self.seeds),
+            ("--preprocessing", self.preprocessing),
+        ):
             if not values:
                 raise UsageError(f"a sweep needs at least one {name}")
         for ipc in self.ipc:
             if not 0 < ipc < math.inf:
                 raise UsageError(f"--ipc must be more than 0, got {ipc:g}")
         for quality in self.quality:
-            quality_bits(quality)
+            if quality != AUTO:
+                quality_bits(quality)
+        for kind in self.preprocessing:
+            if kind not in (AUTO, *KINDS):
+                raise UsageError(
+                    f"--preprocessing {kind} is unknown; use one of: {', '.join((AUTO, *KINDS))}"
+                )
         for seed in self.seeds:
             if seed < 0:
                 raise UsageError(f"--seed must be 0 or more, got {seed}")
 
-    def sizes(self) -> Iterator[tuple[float, str]]:
-        """Give every (budget, quality), each once, small budgets first."""
+    def places(self) -> Iterator[Place]:
+        """Give every place, each once, small budgets first."""
+        qualities, kinds = dict.fromkeys(self.quality), dict.fromkeys(self.preprocessing)
         for ipc in sorted(set(self.ipc)):
-            yield from ((ipc, quality) for quality in dict.fromkeys(self.quality))
+            yield from (Place(ipc, quality, kind) for quality in qualities for kind in kinds)
 
 
 @dataclass(frozen=True)

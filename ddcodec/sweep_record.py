@@ -19,6 +19,7 @@ import numpy as np
 
 from .errors import CheckpointMismatch, UsageError
 from .format.atomic import write_atomically
+from .sweep_grid import Place
 
 VERSION = 1
 NAMES = ("sweep.json", "sweep.csv", "sweep.md")
@@ -26,12 +27,13 @@ NAMES = ("sweep.json", "sweep.csv", "sweep.md")
 Entry = dict[str, Any]
 
 COLUMNS = (
-    *("kind", "series", "ipc", "quality", "seed", "images_per_class", "bytes", "bits_per_class"),
-    *("accuracy_mean", "accuracy_std", "nets", "file"),
+    *("kind", "series", "ipc", "quality", "preprocessing", "seed", "images_per_class", "bytes"),
+    *("bits_per_class", "accuracy_mean", "accuracy_std", "nets", "file"),
 )
 _MEASURED = ("bytes", "bits_per_class", "accuracy_mean", "accuracy_std", "per_net")
-_POINT = ("ipc", "quality", "seed", "file", "content_digest", "commands", *_MEASURED)
-_BASELINE = ("name", "ipc", "quality", "budget_bytes")
+_PLACE = ("ipc", "quality", "preprocessing")
+_POINT = (*_PLACE, "seed", "file", "content_digest", "commands", *_MEASURED)
+_BASELINE = ("name", *_PLACE, "budget_bytes")
 BASELINE_TITLES = {
     "random_images_jpeg": "random images, JPEG",
     "random_images_webp": "random images, WebP",
@@ -84,25 +86,23 @@ class SweepRecord:
         record.full_data = found["full_data"]
         return record
 
-    def point(self, ipc: float, quality: str, seed: int) -> Entry | None:
+    def point(self, place: Place, seed: int) -> Entry | None:
         """Return the entry of a point, or None if it is not measured yet."""
-        wanted = (ipc, quality, seed)
-        return next((e for e in self.points if (e["ipc"], e["quality"], e["seed"]) == wanted), None)
+        wanted = (place, seed)
+        return next((e for e in self.points if (Place.of(e), e["seed"]) == wanted), None)
 
-    def baseline(self, name: str, ipc: float, quality: str) -> Entry | None:
-        """Return the entry of a baseline at the size of a point, or None."""
-        wanted = (name, ipc, quality)
-        return next(
-            (e for e in self.baselines if (e["name"], e["ipc"], e["quality"]) == wanted), None
-        )
+    def baseline(self, name: str, place: Place) -> Entry | None:
+        """Return the entry of a baseline at the size of a place, or None."""
+        wanted = (name, place)
+        return next((e for e in self.baselines if (e["name"], Place.of(e)) == wanted), None)
 
     def as_json(self) -> Entry:
         """Return everything as plain JSON values, points in the order of the grid."""
         return {
             "sweep": VERSION,
             "identity": self.identity,
-            "points": sorted(self.points, key=lambda e: (e["ipc"], e["quality"], e["seed"])),
-            "baselines": sorted(self.baselines, key=lambda e: (e["name"], e["ipc"], e["quality"])),
+            "points": sorted(self.points, key=lambda e: (Place.of(e), e["seed"])),
+            "baselines": sorted(self.baselines, key=lambda e: (e["name"], Place.of(e))),
             "full_data": self.full_data,
             "notes": self.notes,
         }
@@ -133,20 +133,24 @@ class Curve:
 
 
 def curves(record: SweepRecord) -> list[Curve]:
-    """Return the distilled files, a curve for each quality, then the baselines.
+    """Return the distilled files, a curve for each quality and preprocessing, then the baselines.
 
     Seeds are taken together: the size is their mean, the spread is over all their networks. Where
     there is a single budget, its qualities make one curve.
     """
-    ipcs = {e["ipc"] for e in record.points}
-    qualities = {e["quality"] for e in record.points}
-    by_ipc = len(ipcs) == 1 and len(qualities) > 1
-    series: dict[str, dict[tuple[float, str], list[Entry]]] = {}
-    for entry in sorted(record.points, key=lambda e: (_rank(e["quality"]), e["ipc"], e["seed"])):
-        detail = f", {entry['ipc']:g} IPC" if by_ipc else f", {quality_title(entry['quality'])}"
-        name = "distilled" + (detail if by_ipc or len(qualities) > 1 else "")
-        group = series.setdefault(name, {})
-        group.setdefault((entry["ipc"], entry["quality"]), []).append(entry)
+    places = {Place.of(entry) for entry in record.points}
+    vary = {name: len({getattr(p, name) for p in places}) > 1 for name in Place._fields}
+    by_ipc = vary["quality"] and not vary["ipc"]
+    series: dict[str, dict[Place, list[Entry]]] = {}
+    for entry in sorted(record.points, key=_rank):
+        place = Place.of(entry)
+        details = {
+            f"{place.ipc:g} IPC": by_ipc,
+            quality_title(place.quality): vary["quality"] and not by_ipc,
+            place.preprocessing: vary["preprocessing"],
+        }
+        name = ", ".join(["distilled", *(text for text, said in details.items() if said)])
+        series.setdefault(name, {}).setdefault(place, []).append(entry)
     out = [
         Curve(name, tuple(sorted(map(_spot, groups.values()), key=_size)), False)
         for name, groups in series.items()
@@ -154,10 +158,10 @@ def curves(record: SweepRecord) -> list[Curve]:
     for name in dict.fromkeys([*BASELINE_TITLES, *(e["name"] for e in record.baselines)]):
         entries = [e for e in record.baselines if e["name"] == name and e["per_net"]]
         if entries:
-            # Sizes that hold the same images are one place.
-            places = {e["bytes"]: _spot([e]) for e in entries}
+            # Sizes that hold the same images are one spot.
+            spots = {e["bytes"]: _spot([e]) for e in entries}
             title = BASELINE_TITLES.get(name, name)
-            out.append(Curve(title, tuple(sorted(places.values(), key=_size)), True))
+            out.append(Curve(title, tuple(sorted(spots.values(), key=_size)), True))
     return out
 
 
@@ -187,8 +191,8 @@ def to_markdown(record: SweepRecord) -> str:
         f"Tested on {what['test_images']:,} images of {_cell(what['test'])}, {what['nets']} "
         f"networks each, mean ± std over networks, in percent. Sizes hold everything.",
         "",
-        "| trained on | IPC | quality | seed | bytes | bits per class | accuracy |",
-        "|---|---|---|---|---|---|---|",
+        "| trained on | IPC | quality | preprocessing | seed | bytes | bits per class | accuracy |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for kind, entry in _entries(record):
         if entry["accuracy_mean"] is None:
@@ -199,13 +203,14 @@ def to_markdown(record: SweepRecord) -> str:
             _cell(_title(kind, entry)),
             f"{entry['ipc']:g}" if "ipc" in entry else "",
             quality_title(entry.get("quality", "")),
+            entry.get("preprocessing", ""),
             str(entry.get("seed", "")),
             f"{entry['bytes']:,}",
             f"{entry['bits_per_class']:,.1f}",
             found,
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "IPC and quality of a baseline are those of the file whose bytes it keeps to."]
+    lines += ["", "A baseline keeps to the bytes of the file of its IPC and quality."]
     lines += [f"Left out: {_cell(note)}." for note in record.notes]
     lines += ["", "## The same again", "", "| file | commands |", "|---|---|"]
     for entry in record.as_json()["points"]:
@@ -239,10 +244,12 @@ def _size(spot: Spot) -> float:
     return spot.bits_per_class
 
 
-def _rank(quality: str) -> tuple[int, str]:
+def _rank(entry: Entry) -> tuple[int, str, str, float, int]:
     # 10 bits after 9, and named qualities after all of them.
-    number = quality[5:] if quality.startswith("bits=") else ""
-    return (int(number) if number.isdigit() else 100, quality)
+    place = Place.of(entry)
+    number = place.quality[5:] if place.quality.startswith("bits=") else ""
+    bits = int(number) if number.isdigit() else 100
+    return (bits, place.quality, place.preprocessing, place.ipc, entry["seed"])
 
 
 def _cell(text: str) -> str:

@@ -13,7 +13,7 @@ from ddcodec import InvalidFile, OutputError, SourceError, UsageError, info, swe
 from ddcodec.codecs.lic.params import LICOptions
 from ddcodec.errors import CheckpointMismatch
 from ddcodec.sources import Source
-from ddcodec.sweep_grid import Grid, Settings, commands, identity
+from ddcodec.sweep_grid import Grid, Place, Settings, commands, identity
 from ddcodec.sweep_record import NAMES, Entry, SweepRecord
 
 QUICK = {"profile": "quick", "steps": 2}
@@ -73,7 +73,7 @@ def test_baselines_keep_to_the_bytes_of_their_file(done: SweepRecord) -> None:
     assert {entry["name"] for entry in done.baselines} <= set(BASELINES)
     for point in done.points:
         for name in ("random_images_jpeg", "k_means"):
-            entry = done.baseline(name, point["ipc"], point["quality"])
+            entry = done.baseline(name, Place.of(point))
             assert entry is not None
             assert entry["budget_bytes"] == point["bytes"]
             assert 0 < entry["bytes"] <= point["bytes"]
@@ -104,6 +104,30 @@ def test_a_grid_may_grow(copy: Path) -> None:
     assert again.full_data is not None  # what was measured stays, asked for or not
 
 
+def test_preprocessings_are_places_of_their_own(tmp_path: Path) -> None:
+    kinds = ("standardise", "none")
+    grid = Grid((0.4,), preprocessing=kinds)
+    record = sweep.sweep("digits", tmp_path / "out", grid, only_files(baselines=True))
+    assert [entry["preprocessing"] for entry in record.points] == list(kinds)
+    for entry in record.points:
+        facts = info(tmp_path / "out" / entry["file"])
+        assert facts["image"]["preprocessing"]["kind"] == entry["preprocessing"]
+    assert {entry["preprocessing"] for entry in record.baselines} == {"standardise"}
+
+
+def test_places_are_named_by_what_is_set() -> None:
+    places = list(Grid((0.9, 0.4, 0.4), ("bits=4", "auto"), (0,), ("auto", "none")).places())
+    assert [str(place) for place in places[:4]] == [
+        "0.4 IPC, bits=4",
+        "0.4 IPC, bits=4, none",
+        "0.4 IPC",
+        "0.4 IPC, none",
+    ]
+    assert len(set(places)) == len(places) == 8
+    assert places[1].file_name(3) == "ipc0.4-bits4-none-seed3.ddset"
+    assert places[2].file_name(0) == "ipc0.4-seed0.ddset"
+
+
 def test_an_interruption_leaves_what_is_finished(tmp_path: Path) -> None:
     grid, out = Grid((0.4,), ("bits=8",), (0, 1, 2)), tmp_path / "out"
     first, second = Watch(stop=3), Watch()
@@ -122,7 +146,7 @@ def test_a_file_without_a_result_is_measured_and_not_made_again(copy: Path) -> N
     before = (copy / gone["file"]).stat().st_mtime_ns
     again = sweep.sweep("digits", copy, GRID, SETTINGS)
     assert (copy / gone["file"]).stat().st_mtime_ns == before
-    found = again.point(gone["ipc"], gone["quality"], gone["seed"])
+    found = again.point(Place.of(gone), gone["seed"])
     assert found is not None
     assert found["encode_seconds"] is None
     assert found["per_net"] == gone["per_net"]
@@ -134,7 +158,7 @@ def test_a_file_that_is_gone_is_made_again(done: SweepRecord, copy: Path) -> Non
     watch = Watch()
     again = sweep.sweep("digits", copy, GRID, SETTINGS, watcher=watch)
     assert len(watch.ran) == 1
-    found = again.point(gone["ipc"], gone["quality"], gone["seed"])
+    found = again.point(Place.of(gone), gone["seed"])
     assert found is not None
     assert found["content_digest"] == gone["content_digest"]
     assert len(again.points) == 4
@@ -182,6 +206,7 @@ def test_other_settings_need_another_folder(
         (lambda: Grid(()), "at least one --ipc"),
         (lambda: Grid((0.4, float("nan"))), "--ipc must be more than 0"),
         (lambda: Grid((0.4,), ("bits=77",)), "bits=77"),
+        (lambda: Grid((0.4,), preprocessing=("bleach",)), "--preprocessing bleach is unknown"),
         (lambda: Grid((0.4,), seeds=(-1,)), "--seed must be 0 or more"),
         (lambda: Settings(nets=0), "--nets must be at least 1"),
         (lambda: Settings(train_steps=0), "--train-steps must be at least 1"),

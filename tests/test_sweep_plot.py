@@ -33,7 +33,7 @@ def made(folder: Path, points: int = 3, **identity: Any) -> SweepRecord:
     record = SweepRecord(folder, BASE | identity)
     for index in range(points):
         for bits in (4, 8):
-            place = {"ipc": 0.3 * (index + 1), "quality": f"bits={bits}"}
+            place = {"ipc": 0.3 * (index + 1), "quality": f"bits={bits}", "preprocessing": "auto"}
             size = (600 + 100 * bits) * (index + 1)
             record.points.append(entry(size, 0.5 + 0.1 * index, seed=0, **place))
             for name in ("random_images_jpeg", "random_images_webp", "k_means"):

@@ -12,6 +12,7 @@ import pytest
 
 from ddcodec import UsageError
 from ddcodec.errors import CheckpointMismatch
+from ddcodec.sweep_grid import Place
 from ddcodec.sweep_record import SweepRecord, curves, quality_title, to_csv, to_markdown
 
 IDENTITY = {
@@ -29,6 +30,7 @@ def point(ipc: float, quality: str, seed: int = 0, size: int = 1000) -> dict[str
     return {
         "ipc": ipc,
         "quality": quality,
+        "preprocessing": "auto",
         "seed": seed,
         "file": name,
         "content_digest": "ab",
@@ -47,6 +49,7 @@ def baseline(name: str, ipc: float, quality: str, size: int, score: float | None
         "name": name,
         "ipc": ipc,
         "quality": quality,
+        "preprocessing": "auto",
         "budget_bytes": size,
         "bytes": size,
         "bits_per_class": 0.8 * size,
@@ -73,7 +76,7 @@ def record(tmp_path: Path) -> SweepRecord:
         baseline("random_images_avif", 0.4, "bits=8", 1500, None),
     ]
     record.full_data = {**baseline("", 0, "", 90000, 0.99)}
-    for name in ("name", "ipc", "quality", "budget_bytes"):
+    for name in ("name", "ipc", "quality", "preprocessing", "budget_bytes"):
         del record.full_data[name]
     return record
 
@@ -82,10 +85,10 @@ def test_what_is_saved_is_found_again(record: SweepRecord) -> None:
     record.save()
     again = SweepRecord.open(record.folder, IDENTITY)
     assert again.as_json() == record.as_json()
-    assert again.point(0.4, "bits=8", 0) == point(0.4, "bits=8", size=1500)
-    assert again.point(0.4, "bits=8", 1) is None
-    assert again.baseline("k_means", 0.9, "bits=8") == record.baselines[1]
-    assert again.baseline("k_means", 0.5, "bits=8") is None
+    assert again.point(Place(0.4, "bits=8"), 0) == point(0.4, "bits=8", size=1500)
+    assert again.point(Place(0.4, "bits=8"), 1) is None
+    assert again.baseline("k_means", Place(0.9, "bits=8")) == record.baselines[1]
+    assert again.baseline("k_means", Place(0.9, "bits=8", "none")) is None
     assert sorted(path.name for path in record.folder.iterdir()) == [
         "sweep.csv",
         "sweep.json",
@@ -156,6 +159,18 @@ def test_the_qualities_of_a_single_budget_make_one_curve(tmp_path: Path) -> None
     assert [curve.name for curve in curves(record)] == ["distilled"]
 
 
+def test_each_preprocessing_is_a_curve_of_its_own(tmp_path: Path) -> None:
+    record = SweepRecord(tmp_path, IDENTITY)
+    record.points = [
+        point(ipc, "bits=4", size=int(1000 * ipc)) | {"preprocessing": kind}
+        for kind in ("standardise", "dct_whiten")
+        for ipc in (0.9, 0.4)
+    ]
+    found = curves(record)
+    assert [c.name for c in found] == ["distilled, dct_whiten", "distilled, standardise"]
+    assert all(len(curve.spots) == 2 for curve in found)
+
+
 def test_csv_has_a_row_for_every_entry(record: SweepRecord) -> None:
     rows = list(csv.DictReader(io.StringIO(to_csv(record))))
     assert [row["kind"] for row in rows] == ["distilled"] * 4 + ["baseline"] * 5 + ["full"]
@@ -168,13 +183,15 @@ def test_csv_has_a_row_for_every_entry(record: SweepRecord) -> None:
 def test_markdown_has_every_result_and_command(record: SweepRecord) -> None:
     record.notes = ["AVIF, which this Pillow cannot write"]
     text = to_markdown(record)
-    assert "| random images, AVIF | 0.4 | 8 bits |  | 1,500 | 1,200.0 | does not fit |" in text
-    assert "| all training images |  |  |  | 90,000 | 72,000.0 | 99.0 ± 1.0 |" in text
+    assert (
+        "| random images, AVIF | 0.4 | 8 bits | auto |  | 1,500 | 1,200.0 | does not fit |" in text
+    )
+    assert "| all training images |  |  |  |  | 90,000 | 72,000.0 | 99.0 ± 1.0 |" in text
     assert "Left out: AVIF, which this Pillow cannot write." in text
     # A bar in a path must not end the cell.
     assert "`ddcodec encode 'a\\|b' -o ipc0.4-bits=8-seed0.ddset`" in text
     tables = [line for line in text.splitlines() if line.startswith("|")]
-    assert all(line.replace("\\|", "").count("|") in (3, 8) for line in tables)
+    assert all(line.replace("\\|", "").count("|") in (3, 9) for line in tables)
 
 
 def test_json_is_plain_and_finite(record: SweepRecord) -> None:

@@ -109,6 +109,7 @@ def test_a_path_is_tested_on_itself_and_time_gives_steps(
         (("digits", "--ipc", "0.4", "--bits", "1", "--out", "o"), 2, "bits=1"),
         (("digits", "--ipc", "0.4", "--bits", "x", "--out", "o"), 2, "--bits 'x'"),
         (("digits", "--ipc", "0.4", "--quality", "best", "--out", "o"), 2, "best"),
+        (("digits", "--ipc", "1", "--preprocessing", "x", "--out", "o"), 2, "--preprocessing x"),
         (("digits", "--ipc", "-1", "--out", "o"), 2, "--ipc must be more than 0"),
         (("digits", "--ipc", "0.4", "--nets", "0", "--out", "o"), 2, "--nets"),
         (("digits", "--ipc", "0.4", "--out", "o", "--device", "abacus"), 2, "abacus"),
