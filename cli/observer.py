@@ -91,7 +91,7 @@ def train(
     from ddcodec import sources
     from ddcodec.distill.memory import keep_large_blocks
     from ddcodec.encoder import choose_device
-    from ddcodec.observers.train import Recipe
+    from ddcodec.observers.recipe import Recipe
     from ddcodec.observers.train import train as run
 
     checkpoint = target.with_name(target.name + ".checkpoint")

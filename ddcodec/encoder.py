@@ -220,7 +220,7 @@ def _encode_lic(
     from .codecs.lic.params import make_params
     from .codecs.lic.ranks import joined
     from .observers.file import load as load_observer
-    from .observers.train import has_bfloat16
+    from .observers.recipe import has_bfloat16
 
     observer = load_observer(options.observer)
     pool = data.by_class()

@@ -21,7 +21,8 @@ from ddcodec.distill.rng import generator
 from ddcodec.errors import CheckpointMismatch, SourceError, UsageError
 from ddcodec.format import read
 from ddcodec.observers.file import Trained, load
-from ddcodec.observers.train import Recipe, train
+from ddcodec.observers.recipe import Recipe
+from ddcodec.observers.train import train
 from ddcodec.sources import Source
 from ddcodec.sources.base import Split
 from ddcodec.sources.by_class import InMemory

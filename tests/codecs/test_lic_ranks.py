@@ -17,7 +17,8 @@ from ddcodec.codecs.lic.encode import Parts, Run
 from ddcodec.codecs.lic.params import LICParams, make_params
 from ddcodec.codecs.lic.ranks import Ranks, world_size
 from ddcodec.observers.file import load
-from ddcodec.observers.train import Recipe, train
+from ddcodec.observers.recipe import Recipe
+from ddcodec.observers.train import train
 from ddcodec.sources import Source
 
 CPU = torch.device("cpu")

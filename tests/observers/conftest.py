@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ddcodec.observers.train import Recipe, train
+from ddcodec.observers.recipe import Recipe
+from ddcodec.observers.train import train
 from ddcodec.sources import Source
 
 RECIPE = Recipe(steps=1, batch_size=32, augment="crop")

@@ -11,7 +11,8 @@ from PIL import Image
 
 from ddcodec import LICOptions, encode, info, sources
 from ddcodec.errors import SourceError
-from ddcodec.observers.train import Recipe, train
+from ddcodec.observers.recipe import Recipe
+from ddcodec.observers.train import train
 from ddcodec.sources import imagefolder
 from ddcodec.sources.by_class import ByClass, InMemory
 from ddcodec.sources.folder_classes import FolderClasses

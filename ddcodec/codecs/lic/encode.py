@@ -11,21 +11,16 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ... import __version__
-from ...distill import checkpoint
 from ...distill.progress import SILENT, Reporter
-from ...errors import CheckpointMismatch, OutputError
+from ...errors import OutputError
 from ...format import Manifest, read_manifest
 from ...format.chunk_writer import ChunkWriter
 from ...observers.file import Trained
@@ -35,12 +30,12 @@ from .compensate import compensate
 from .labels import store
 from .mosaic import Mosaic
 from .params import LICParams
+from .parts import Group, Parts
 from .ranks import Ranks
 from .recipe import student_recipe
 from .relabel import region_logits
 from .select import select
 
-Group = dict[str, NDArray[Any]]
 ALONE = Ranks()
 
 
@@ -168,60 +163,6 @@ class GroupMaker:
         cost = torch.nn.functional.cross_entropy(logits.flatten(0, 1), own.flatten())
         self.loss = float(cost)
         return out | store(logits, params.labels)
-
-
-class Parts:
-    """The finished groups of an encode, each a file in a folder beside the output."""
-
-    def __init__(self, out: Path, fingerprint: str) -> None:
-        self.folder = out.with_name(out.name + ".checkpoint")
-        self._fingerprint = fingerprint
-
-    def prepare(self, resume: bool) -> None:
-        """Make the folder; without ``resume`` an earlier one is emptied.
-
-        Raises OutputError where that is impossible, CheckpointMismatch for a checkpoint that
-        another codec wrote.
-        """
-        try:
-            if self.folder.is_dir() and not resume:
-                shutil.rmtree(self.folder)
-            self.folder.mkdir(exist_ok=True)
-        except FileExistsError:
-            raise CheckpointMismatch(
-                f"{self.folder}: is not a folder of finished classes; delete it to start again"
-            ) from None
-        except OSError as error:
-            raise OutputError(f"{self.folder}: cannot write: {error.strerror}") from None
-
-    def has(self, number: int) -> bool:
-        """Say whether a group is finished; raises CheckpointMismatch for one of another encode."""
-        if not self._path(number).exists():
-            return False
-        self.load(number)
-        return True
-
-    def save(self, number: int, group: Group) -> None:
-        """Keep a finished group, whole or not at all."""
-        tensors = {name: torch.from_numpy(array) for name, array in group.items()}
-        checkpoint.save(self._path(number), tensors, {"group": number}, self._fingerprint)
-
-    def load(self, number: int) -> Group:
-        """Return a finished group."""
-        tensors, _ = checkpoint.load(self._path(number), self._fingerprint)
-        return {name: tensor.numpy() for name, tensor in tensors.items()}
-
-    def each(self, count: int) -> Iterator[Group]:
-        """Give all groups, one after the other."""
-        for number in range(count):
-            yield self.load(number)
-
-    def remove(self) -> None:
-        """Remove the folder, whose groups the output holds now."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _path(self, number: int) -> Path:
-        return self.folder / f"{number:06d}.safetensors"
 
 
 def write(

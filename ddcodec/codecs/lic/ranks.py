@@ -42,7 +42,7 @@ class Ranks:
 
     def device(self, device: torch.device) -> torch.device:
         """Return this process's own GPU where GPUs are meant without a number."""
-        if self.world == 1 or device.type != "cuda" or device.index is not None:
+        if self.world == 1 or str(device) != "cuda":
             return device
         local = int(os.environ.get("LOCAL_RANK", self.rank))
         return torch.device("cuda", local % torch.cuda.device_count())
