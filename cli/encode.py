@@ -24,7 +24,7 @@ Pooling = Literal["auto", "area", "cell"]
 Preprocessing = Literal["auto", "none", "standardise", "dct_whiten", "conv_whiten"]
 Quantiser = Literal["uniform", "codebook"]
 Scales = Literal["channel", "tensor", "tile"]
-Origins = Literal["even", "balanced", "cyclic"]
+Origins = Literal["even", "balanced", "cyclic", "per-class"]
 StageStart = Literal["copy", "noise", "blend"]
 Direction = Literal["as-printed", "recent"]
 
@@ -115,7 +115,7 @@ def encode(
         Origins,
         typer.Option(
             help="Where patches lie: even, from edge to edge; balanced, equally many for every "
-            "class cell; cyclic, going on at the opposite edge."
+            "class cell; cyclic, going on at the opposite edge; per-class, within class cells."
         ),
     ] = "even",
     preprocessing: Annotated[
@@ -192,7 +192,7 @@ def encode(
     no_relabel: Annotated[
         bool, typer.Option("--no-relabel", help="lic: the same as --labels class.")
     ] = False,
-    temperature: Annotated[float, typer.Option(metavar="T", help="lic: of the soft labels.")] = 1.0,
+    temperature: Annotated[float, typer.Option(metavar="T", help="lic: of the soft labels.")] = 2.0,
     precision: Annotated[
         Precision, typer.Option(help="lic: of the comparison; auto as in 'observer train'.")
     ] = "auto",

@@ -73,7 +73,8 @@ def encode(
         class_grid: class cells along (x, y), at least as many as classes; the poster takes its
             shape from them.
         origins: where patches lie: ``even``, ``balanced`` (as many centres in the class cells at
-            the border as in others) or ``cyclic`` (patches run over the edges of the poster).
+            the border as in others), ``cyclic`` (patches run over the edges of the poster) or
+            ``per-class`` (each class has a poster of its own, the cell of one large poster).
         labels: ``auto``, ``fixed`` or ``learned``; label_pooling: ``auto``, ``area`` or ``cell``.
         patches: patch grid (x, y); by default the data set's preset.
         preprocessing: ``none``, ``standardise``, ``dct_whiten`` or ``conv_whiten``; ``auto``

@@ -202,6 +202,13 @@ def origins(length, size, count, rule, cells):
             ((2 * i + 1) * length - count * size + count) // (2 * count) % length
             for i in range(count)
         ]
+    if rule == "per-class":
+        found = []
+        for cell in range(cells):
+            first, after = -(-cell * length // cells), -(-(cell + 1) * length // cells)
+            inside = origins(after - first, size, count // cells, "linspace-half-even", 1)
+            found += [first + place for place in inside]
+        return found
     if rule == "balanced":
         found = []
         for u in range(1, 2 * count, 2):

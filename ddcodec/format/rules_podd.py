@@ -9,7 +9,7 @@ from .manifest import Manifest
 from .needs import is_pair, need
 
 ORDER_RULES = ("clip", "image", "colour", "paper", "given", "file")
-ORIGINS = ("linspace-half-even", "balanced", "cyclic")
+ORIGINS = ("linspace-half-even", "balanced", "cyclic", "per-class")
 
 
 def check_podd(manifest: Manifest, limits: Limits) -> None:
@@ -45,6 +45,13 @@ def check_podd(manifest: Manifest, limits: Limits) -> None:
     need(len(cells) == order["grid"][0] * order["grid"][1], "order: too few cells", "DDS-E011")
     need(all(type(c) is int and 0 <= c < n for c in cells), "order: class index", "DDS-E011")
     need(set(cells) == set(range(n)), "order: a class owns no cell", "DDS-E011")
+    if patches["origins"] == "per-class":
+        for length, size, count, along in zip(
+            (width, height), (patch_w, patch_h), patches["grid"], order["grid"], strict=True
+        ):
+            # The smallest of ``along`` cells has floor(length / along) pixels.
+            fits = count % along == 0 and length // along >= size
+            need(fits, "patches: they do not fit into the class cells", "DDS-E012")
     _check_labels(manifest, n, limits)
 
 

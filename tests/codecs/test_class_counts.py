@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddcodec import UsageError, encode, load
-from ddcodec.codecs.podd.labels import classes_without_patch
+from ddcodec.codecs.podd.labels import classes_without_patch, first_labels
 from ddcodec.codecs.podd.plan import Plan, make_plan
 from ddcodec.sources import Source, Split
 
@@ -132,3 +133,54 @@ def test_a_class_grid_may_have_any_shape_with_room_for_all(
     assert classes_without_patch(np.eye(classes, dtype=np.float32)[list(made.order.cells)]) == []
     grid = f"--class-grid {columns}x{rows}"
     assert grid in made.command(3)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 7, 10, 11, 37])
+@pytest.mark.parametrize("ipc", [1.0, 3.0, 10.0])
+def test_a_poster_per_class_keeps_the_budget_and_shares_no_pixels(classes: int, ipc: float) -> None:
+    made = plan(classes, (6, 5), ipc=ipc, origins="per-class", labels="fixed")
+    params = made.params
+    assert params.class_grid[0] * params.class_grid[1] == classes  # no cell is spare
+    assert params.poster[0] * params.poster[1] <= ipc * classes * 30
+    assert params.poster[0] * params.poster[1] >= 0.8 * ipc * classes * 30
+    labels = first_labels(made.geometry, made.order, classes, "fixed", "majority", (1, 1))
+    assert (labels.max(axis=1) == 1).all()
+    assert set(labels.argmax(axis=1)) == set(range(classes))
+    covered = np.zeros(params.poster, bool)
+    for i in range(made.geometry.num_patches):
+        y, x = made.geometry.origin(i)
+        covered[y : y + 6, x : x + 5] = True
+    assert covered.all()
+
+
+def test_a_poster_per_class_needs_an_image_a_class() -> None:
+    with pytest.raises(UsageError, match="24 pixels a class cannot hold a 5x6 patch"):
+        plan(7, (6, 5), ipc=0.8, origins="per-class")
+    with pytest.raises(UsageError, match=r"the smallest budget is --ipc 1\.2"):
+        plan(5, (6, 5), ipc=1.0, origins="per-class", class_grid=(3, 2))
+
+
+@pytest.mark.parametrize("ipc", [1.0, 4.0, 9.0])
+@pytest.mark.parametrize("pooling", ["area", "cell"])
+def test_label_arrays_grow_with_the_root_of_the_budget(ipc: float, pooling: str) -> None:
+    made = plan(10, (8, 8), ipc=ipc, origins="per-class", label_pooling=pooling)
+    times = int(ipc**0.5)
+    across, down = made.params.label_grid
+    assert across >= 5 * times
+    assert down >= 2 * times
+    assert made.notes == ()
+
+
+def test_above_an_image_a_class_every_pixel_is_in_a_patch(tmp_path: Path) -> None:
+    for profile in ("quick", "paper"):
+        geometry = plan(10, (8, 8), ipc=10.0, profile=profile).geometry
+        for starts, size, length in (
+            (geometry.origins_x, 8, geometry.width),
+            (geometry.origins_y, 8, geometry.height),
+        ):
+            assert starts[-1] + size == length
+            assert max(b - a for a, b in itertools.pairwise(starts)) <= 5
+    path = tmp_path / "x.ddset"
+    source = noise_source(11, 8, 8)
+    encode(source, ipc=4, out=path, steps=3, profile="quick", origins="per-class", order="image")
+    check_file(path, 11)

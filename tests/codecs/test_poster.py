@@ -17,6 +17,7 @@ from ddcodec.codecs.podd.poster import (
     BALANCED,
     CYCLIC,
     EVEN,
+    PER_CLASS,
     PosterGeometry,
     cell_edges,
     default_patch_grid,
@@ -294,3 +295,41 @@ def test_a_cyclic_poster_has_a_patch_at_every_pixel() -> None:
     assert most_patches((8, 20), (4, 6), CYCLIC) == (20, 8)
     assert most_patches((8, 20), (4, 6)) == (15, 5)
     assert sorted(origins(20, 6, 20, CYCLIC)) == list(range(20))
+
+
+@given(
+    st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    st.tuples(st.integers(0, 30), st.integers(0, 30)),
+)
+def test_patches_per_class_lie_in_one_cell_and_reach_its_edges(
+    grid: tuple[int, int], each: tuple[int, int], patch: tuple[int, int], more: tuple[int, int]
+) -> None:
+    width, height = (g * s + m for g, s, m in zip(grid, patch[::-1], more, strict=True))
+    count = (grid[0] * each[0], grid[1] * each[1])
+    g = PosterGeometry(height, width, *patch, *count, PER_CLASS, grid)
+    for found, length, cells, size in (
+        (g.origins_x, width, grid[0], patch[1]),
+        (g.origins_y, height, grid[1], patch[0]),
+    ):
+        edges = cell_edges(length, cells)
+        k = len(found) // cells
+        for i, origin in enumerate(found):
+            assert edges[i // k] <= origin
+            assert origin + size <= edges[i // k + 1]
+            assert i % k != 0 or origin == edges[i // k]
+            assert k == 1 or i % k != k - 1 or origin + size == edges[i // k + 1]
+
+
+@pytest.mark.parametrize(("patches", "width"), [((3, 1), 16), ((4, 1), 15)])
+def test_patches_per_class_must_fit_into_the_cells(patches: tuple[int, int], width: int) -> None:
+    with pytest.raises(UsageError, match="patches per class along x"):
+        PosterGeometry(8, width, 8, 8, *patches, PER_CLASS, (2, 1))
+
+
+def test_large_posters_have_patches_that_overlap_by_half() -> None:
+    # CIFAR-10 at ten images per class: 16x6 patches would leave gaps between them.
+    height, width = poster_size(10, 10, 32, 32, (5, 2))
+    assert default_patch_grid((height, width), (32, 32), (5, 2), (16, 6)) == (31, 12)
+    assert default_patch_grid((64, 160), (32, 32), (5, 2), (16, 6)) == (16, 6)

@@ -109,21 +109,40 @@ def initial_variables(
 
 
 def class_mean_poster(geometry: PosterGeometry, order: ClassOrder, x: Tensor, y: Tensor) -> Tensor:
-    """Return a poster (C, H, W) with each class's mean image resized into the class's cell."""
+    """Return a poster (C, H, W) with each class's mean image resized into the class's cell.
+
+    A cell as large as several patches gets as many means, each of its own part of the images.
+    """
     grid_x, grid_y = order.grid
     poster = torch.zeros(x.shape[1], geometry.height, geometry.width)
     tops, lefts = cell_edges(geometry.height, grid_y), cell_edges(geometry.width, grid_x)
-    means = {}
+    sheets: dict[tuple[int, int, int], Tensor] = {}
     for cell, owner in enumerate(order.cells):
-        if owner not in means:
-            means[owner] = x[y == owner].double().mean(0).float().cpu()[None]
         row, column = divmod(cell, grid_x)
         top, bottom = tops[row], tops[row + 1]
         left, right = lefts[column], lefts[column + 1]
+        down = max(1, round((bottom - top) / geometry.patch_h))
+        across = max(1, round((right - left) / geometry.patch_w))
+        if (owner, down, across) not in sheets:
+            sheets[owner, down, across] = mean_sheet(x[y == owner], down, across).cpu()
         poster[:, top:bottom, left:right] = F.interpolate(
-            means[owner], (bottom - top, right - left), mode="bicubic", antialias=True
+            sheets[owner, down, across],
+            (bottom - top, right - left),
+            mode="bicubic",
+            antialias=True,
         )[0]
     return poster
+
+
+def mean_sheet(x: Tensor, down: int, across: int) -> Tensor:
+    """Return ``down`` x ``across`` means of images (N, C, h, w), side by side: (1, C, H, W).
+
+    Mean i is that of every k-th image from the i-th, k being the number of means.
+    """
+    count = down * across
+    means = [x[i % len(x) :: count].double().mean(0).float() for i in range(count)]
+    rows = [torch.cat(means[i : i + across], 2) for i in range(0, count, across)]
+    return torch.cat(rows, 1)[None]
 
 
 def fit_steps(

@@ -12,20 +12,13 @@ from ...errors import UsageError
 from ...format.preprocessing import MOST_SIDE
 from ...preprocess import KINDS
 from ...sources.base import Source
+from .layout import grid_without_spare, label_grid_for, patch_grid_for, poster_for
 from .notes import label_notes, order_notes
 from .order import ClassOrder, order_classes
 from .order import class_grid as default_class_grid
 from .order_search import parse_moves
 from .params import LabelKind, PoDDParams, Pooling, Stage
-from .poster import (
-    BALANCED,
-    CYCLIC,
-    EVEN,
-    PosterGeometry,
-    default_patch_grid,
-    most_patches,
-    poster_size,
-)
+from .poster import BALANCED, CYCLIC, EVEN, PER_CLASS, PosterGeometry, most_patches
 from .precision import parse
 from .presets import PoDDPreset, preset_for
 
@@ -50,7 +43,7 @@ DEFAULTS = {
     "--order-search": ("none",),
     "--origins": ("even",),
 }
-ORIGINS = {"even": EVEN, "balanced": BALANCED, "cyclic": CYCLIC}
+ORIGINS = {"even": EVEN, "balanced": BALANCED, "cyclic": CYCLIC, "per-class": PER_CLASS}
 
 
 @dataclass(frozen=True)
@@ -104,14 +97,11 @@ def make_plan(
     shape = (n, height, width, source.channels)
     preset = preset_for(source.name, shape)
     grid = class_grid or preset.class_grid or default_class_grid(n)
-    poster = poster_size(ipc, n, height, width, grid, preset.poster_sizes)
+    if rule == PER_CLASS and class_grid is None:
+        grid = grid_without_spare(grid, n)
+    poster = poster_for(ipc, n, (height, width), grid, rule, preset.poster_sizes)
     most = most_patches(poster, (height, width), rule)
-    if grid[0] > poster[1] or grid[1] > poster[0]:
-        raise UsageError(
-            f"a poster of {poster[1]}x{poster[0]} pixels has no room for {grid[0]}x{grid[1]} class "
-            "cells; use a larger --ipc"
-        )
-    patch_grid = patches or _patch_grid(preset, profile, poster, (height, width), grid, rule)
+    patch_grid = patches or patch_grid_for(preset, profile, poster, (height, width), grid, rule)
     if patch_grid[0] > most[0] or patch_grid[1] > most[1]:
         raise UsageError(
             f"--patches {patch_grid[0]}x{patch_grid[1]}: a poster of {poster[1]}x{poster[0]} has "
@@ -139,7 +129,7 @@ def make_plan(
         cells=class_order.cells,
         label_kind=kind,
         label_pooling=pooling,
-        label_grid=_label_grid(pooling, grid, patch_grid),
+        label_grid=label_grid_for(pooling, grid, patch_grid, ipc),
         label_floor=label_floor(n),
         init="class-means" if quick else "noise",
         stages=stages,
@@ -292,22 +282,6 @@ def network_depth(height: int, width: int) -> int:
     return 4 if side >= 48 else 3 if side >= 16 else 2 if side >= 8 else 1
 
 
-def _patch_grid(
-    preset: PoDDPreset,
-    profile: str,
-    poster: tuple[int, int],
-    patch: tuple[int, int],
-    grid: tuple[int, int],
-    rule: str,
-) -> tuple[int, int]:
-    if preset.patch_grid is not None or profile == "paper":
-        return default_patch_grid(poster, patch, grid, preset.patch_grid, rule)
-    # One patch a class and one between neighbours: more did not help within minutes on digits.
-    most = most_patches(poster, patch, rule)
-    across = 2 * grid[0] - 1 if rule == EVEN else 2 * grid[0]
-    return min(across, most[0]), min(grid[1], most[1])
-
-
 def _preprocessing(kind: str, source: Source) -> str:
     _check("--preprocessing", kind, ("auto", *KINDS))
     if kind != "auto":
@@ -334,14 +308,6 @@ def _pooling(
     # With fewer patches than cells along an axis, one cell a patch would leave classes without.
     every_cell = patches[0] >= grid[0] and patches[1] >= grid[1]
     return "cell" if profile == "quick" and every_cell else "area"
-
-
-def _label_grid(
-    pooling: Pooling, grid: tuple[int, int], patches: tuple[int, int]
-) -> tuple[int, int]:
-    every_cell = patches[0] >= grid[0] and patches[1] >= grid[1]
-    few = patches[0] * patches[1] <= 2 * grid[0] * grid[1]
-    return patches if pooling == "cell" and every_cell and few else grid
 
 
 def _check(option: str, value: str, allowed: tuple[str, ...]) -> None:

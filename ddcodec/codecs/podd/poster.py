@@ -5,6 +5,7 @@ Encoder, decoder, preview and specification all take their numbers from here.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 
 from ...errors import UsageError
 
-EVEN, BALANCED, CYCLIC = "linspace-half-even", "balanced", "cyclic"  # the rules for origins
+# The rules for origins.
+EVEN, BALANCED, CYCLIC, PER_CLASS = "linspace-half-even", "balanced", "cyclic", "per-class"
 
 
 def origins(
@@ -30,6 +32,9 @@ def origins(
       while the paper's rule gives cells at the border about half as many as others.
     - ``cyclic``: the centres are spread evenly over an axis whose end meets its beginning; a patch
       may run over the end.
+    - ``per-class``: equally many in each of ``cells`` class cells, placed in it by the paper's
+      rule, so no patch has pixels of two cells. ``count`` is a multiple of ``cells``, and no cell
+      is smaller than ``size``.
 
     Ties of the last two go up, so that even spacing stays even. Origins are distinct where
     ``count`` is at most ``length - size + 1`` (the paper's) or ``length`` (cyclic).
@@ -37,6 +42,10 @@ def origins(
     d, s, p = length, size, count
     if rule == EVEN:
         return tuple(_half_even(i * (d - s), p - 1) for i in range(p)) if p > 1 else (0,)
+    if rule == PER_CLASS:
+        edges = cell_edges(d, cells)
+        starts = itertools.pairwise(edges)
+        return tuple(a + o for a, b in starts for o in origins(b - a, s, p // cells))
     odd = range(1, 2 * p, 2)  # patch centres lie at odd / 2p of all cells together
     if rule == CYCLIC:
         return tuple((u * d - p * s + p) // (2 * p) % d for u in odd)
@@ -63,7 +72,7 @@ class PosterGeometry:
         patch_h, patch_w: of a patch, which is the size of a source image.
         patches_x, patches_y: patches along the width and along the height.
         rule: of ``origins``.
-        cells: class cells along x and y, which only the ``balanced`` rule looks at.
+        cells: class cells along x and y, for the rules ``balanced`` and ``per-class``.
 
     Patch ``i`` is column ``i // patches_y``, row ``i % patches_y`` (x outer, y inner).
     """
@@ -84,6 +93,19 @@ class PosterGeometry:
             raise UsageError(
                 f"a poster of {self.width}x{self.height} cannot hold a "
                 f"{self.patch_w}x{self.patch_h} patch"
+            )
+        if self.rule == PER_CLASS:
+            self._check_cells("x", self.width, self.patch_w, self.patches_x, self.cells[0])
+            self._check_cells("y", self.height, self.patch_h, self.patches_y, self.cells[1])
+
+    @staticmethod
+    def _check_cells(axis: str, length: int, size: int, count: int, cells: int) -> None:
+        edges = cell_edges(length, cells)
+        least = min(b - a for a, b in itertools.pairwise(edges))
+        if count % cells or least < size:
+            raise UsageError(
+                f"patches per class along {axis}: {count} patches are no multiple of {cells} "
+                f"cells, or a cell of {least} pixels is smaller than a patch of {size}"
             )
 
     @property
@@ -208,11 +230,19 @@ def default_patch_grid(
 
     ``poster`` and ``patch`` are (height, width), ``grid`` is the class grid (x, y). The paper uses
     3 to 3.2 patches a cell and axis for CIFAR-10 and CUB, 2 for the others. On a small poster
-    there are fewer, as many as have distinct origins.
+    there are fewer, as many as have distinct origins; on one of more than an image a class there
+    are more, so that they overlap by half.
     """
     wanted = published or (3 * grid[0], 3 * grid[1])
     most = most_patches(poster, patch, rule)
-    return min(wanted[0], most[0]), min(wanted[1], most[1])
+    across = max(wanted[0], half_overlapping(poster[1], patch[1]))
+    down = max(wanted[1], half_overlapping(poster[0], patch[0]))
+    return min(across, most[0]), min(down, most[1])
+
+
+def half_overlapping(length: int, size: int) -> int:
+    """Return how many patches along an axis overlap their neighbours by half of them or more."""
+    return max(1, -(-2 * length // size) - 1)
 
 
 def most_patches(

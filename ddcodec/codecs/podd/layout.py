@@ -1,0 +1,101 @@
+"""From a budget to the sizes of an encode: the poster, its patches and its label cells."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+
+from ...errors import UsageError
+from .params import Pooling
+from .poster import (
+    EVEN,
+    PER_CLASS,
+    cell_edges,
+    default_patch_grid,
+    half_overlapping,
+    most_patches,
+    pixel_budget,
+    poster_size,
+)
+from .presets import PoDDPreset
+
+Pair = tuple[int, int]
+
+
+def grid_without_spare(grid: Pair, classes: int) -> Pair:
+    """Return a class grid (x, y) of exactly as many cells as classes: ``grid``, or one row."""
+    return grid if grid[0] * grid[1] == classes else (classes, 1)
+
+
+def poster_for(
+    ipc: float, classes: int, patch: Pair, grid: Pair, rule: str, table: Mapping[float, Pair]
+) -> Pair:
+    """Return the (height, width) of the poster for a budget (see ``poster_size``).
+
+    With the rule ``per-class`` every cell of the class ``grid`` (x, y) is a poster of its own, of
+    the aspect of a ``patch`` (height, width) and at least as large, and all are of one size.
+    Raises UsageError where the budget is too small.
+    """
+    height, width = patch
+    if rule != PER_CLASS:
+        poster = poster_size(ipc, classes, height, width, grid, table)
+        if grid[0] > poster[1] or grid[1] > poster[0]:
+            raise UsageError(
+                f"a poster of {poster[1]}x{poster[0]} pixels has no room for {grid[0]}x{grid[1]} "
+                "class cells; use a larger --ipc"
+            )
+        return poster
+    cells = grid[0] * grid[1]
+    budget = pixel_budget(ipc, classes, height, width) // cells
+    if budget < height * width:
+        least = math.ceil(1000 * cells / classes) / 1000
+        raise UsageError(
+            f"--origins per-class: {budget} pixels a class cannot hold a {width}x{height} patch; "
+            f"the smallest budget is --ipc {least:g}"
+        )
+    rows = min(max(math.isqrt(budget * height // width), height), budget // width)
+    return rows * grid[1], budget // rows * grid[0]
+
+
+def patch_grid_for(
+    preset: PoDDPreset, profile: str, poster: Pair, patch: Pair, grid: Pair, rule: str
+) -> Pair:
+    """Return the default patch grid (x, y) of a poster; all its pixels are in some patch."""
+    if rule == PER_CLASS:
+        across, down = (
+            _in_a_cell(length, cells, size)
+            for length, cells, size in zip(poster[::-1], grid, patch[::-1], strict=True)
+        )
+        return across, down
+    if preset.patch_grid is not None or profile == "paper":
+        return default_patch_grid(poster, patch, grid, preset.patch_grid, rule)
+    # One patch a class and one between neighbours: more did not help within minutes on digits.
+    most = most_patches(poster, patch, rule)
+    across = max(2 * grid[0] - (rule == EVEN), half_overlapping(poster[1], patch[1]))
+    roomy = poster[0] > grid[1] * patch[0]
+    down = half_overlapping(poster[0], patch[0]) if roomy else grid[1]
+    return min(across, most[0]), min(max(down, grid[1]), most[1])
+
+
+def _in_a_cell(length: int, cells: int, size: int) -> int:
+    edges = cell_edges(length, cells)
+    least = min(after - before for before, after in itertools.pairwise(edges))
+    return cells * min(half_overlapping(least, size), least - size + 1)
+
+
+def label_grid_for(pooling: Pooling, grid: Pair, patches: Pair, ipc: float) -> Pair:
+    """Return the cells (x, y) of a learned label array.
+
+    One for each patch where there are few patches, else those of the class ``grid``, more of them
+    in proportion to the square root of ``ipc`` above 1 (paper section 6).
+    """
+    times = max(1, round(math.sqrt(ipc)))
+    finer = (grid[0] * times, grid[1] * times)
+    if pooling != "cell":
+        return finer
+    if patches[0] < grid[0] or patches[1] < grid[1]:
+        return grid
+    if patches[0] * patches[1] <= 2 * finer[0] * finer[1]:
+        return patches
+    return finer if patches[0] >= finer[0] and patches[1] >= finer[1] else grid
