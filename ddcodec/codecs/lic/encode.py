@@ -109,7 +109,7 @@ def command_line(source: str, observer: str, params: LICParams, size: int | None
         "--candidates": (str(params.candidates), "300"),
         "--steps": (str(params.iterations), "0"),
         "--labels": (labels[params.labels.kind], "auto"),
-        "--temperature": (f"{params.labels.temperature:g}", "1"),
+        "--temperature": (f"{params.labels.temperature:g}", "2"),
         "--precision": (params.precision, "auto"),
         "--seed": (str(params.seed), "0"),
         "--size": (str(size or 0), "0"),
