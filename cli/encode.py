@@ -125,6 +125,15 @@ def encode(
             "standardised, or whitened. auto: dct_whiten for colour images of 16 to 512 pixels."
         ),
     ] = "auto",
+    augment: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Change patches and real images while distilling, and in the recipe: none, flip, "
+            "flip_rotate, flip_scale_rotate, ... [default: the profile's]",
+            show_default=False,
+        ),
+    ] = "auto",
     quality: Annotated[
         str | None,
         typer.Option(
@@ -266,6 +275,7 @@ def encode(
                 order_search=order_search,
                 class_grid=cells,
                 origins=origins,
+                augment=augment,
                 labels=labels,
                 label_pooling=label_pooling,
                 patches=grid,

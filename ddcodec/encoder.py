@@ -37,6 +37,7 @@ def encode(
     order_search: str = "none",
     class_grid: tuple[int, int] | None = None,
     origins: str = "even",
+    augment: str = "auto",
     labels: str = "auto",
     label_pooling: str = "auto",
     patches: tuple[int, int] | None = None,
@@ -75,6 +76,8 @@ def encode(
         origins: where patches lie: ``even``, ``balanced`` (as many centres in the class cells at
             the border as in others), ``cyclic`` (patches run over the edges of the poster) or
             ``per-class`` (each class has a poster of its own, the cell of one large poster).
+        augment: how patches and real images are changed while distilling and in the recipe: a
+            name in ``distill.augment``, or ``auto`` for the profile's.
         labels: ``auto``, ``fixed`` or ``learned``; label_pooling: ``auto``, ``area`` or ``cell``.
         patches: patch grid (x, y); by default the data set's preset.
         preprocessing: ``none``, ``standardise``, ``dct_whiten`` or ``conv_whiten``; ``auto``
@@ -132,6 +135,7 @@ def encode(
             "--order-search": order_search != "none",
             "--class-grid": class_grid is not None,
             "--origins": origins != "even",
+            "--augment": augment != "auto",
             "--stages": ppodd is not None,
             "--label-pooling": label_pooling != "auto",
             "--patches": patches is not None,
@@ -174,6 +178,7 @@ def encode(
             order_search=order_search,
             class_grid=class_grid,
             origins=origins,
+            augment=augment,
             labels=labels,
             label_pooling=label_pooling,
             patches=patches,

@@ -38,6 +38,15 @@ def flip_rotate(x: Tensor, generator: torch.Generator) -> Tensor:
     return (flip, rotate, shift)[choice](x, generator)
 
 
+def flip_scale_rotate(x: Tensor, generator: torch.Generator) -> Tensor:
+    """One of horizontal flip, scale and rotation a batch, other for each image.
+
+    What the paper on posters proposes for their patches (section 6, patch augmentations).
+    """
+    choice = int(torch.randint(3, (1,), generator=generator))
+    return (flip, scale, rotate)[choice](x, generator)
+
+
 def flip(x: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror each image left to right with probability .5."""
     mirrored = torch.rand(len(x), generator=generator).to(x.device) < 0.5
@@ -161,7 +170,9 @@ def _same(x: Tensor, generator: torch.Generator) -> Tensor:
 
 AUGMENTATIONS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "none": _same,
+    "flip": flip,
     "flip_rotate": flip_rotate,
+    "flip_scale_rotate": flip_scale_rotate,
     "shift": shift,
     "shift_rotate": shift_rotate,
     "crop_cutout_flip": crop_cutout_flip,

@@ -170,3 +170,14 @@ def test_posters_in_stages_are_encoded_and_told_about(run: Run) -> None:
     assert run("preview", "p.ddset", "-o", "p.png").code == 0
     assert run("train", "p.ddset", "--nets", "1").code == 0
     assert run("encode", "digits", *QUICK, "--stages", "2", "-o", "x.ddset").code == 2
+
+
+def test_an_augmentation_is_used_and_goes_into_the_recipe(run: Run) -> None:
+    words = ("--steps", "2", "--augment", "flip_scale_rotate", "-o", "a.ddset")
+    assert run("encode", "digits", *QUICK, *words).code == 0
+    facts = json.loads(run("info", "a.ddset", "--json").out)
+    assert facts["recipe"]["augment"] == "flip_scale_rotate"
+    assert "--augment flip_scale_rotate" in facts["provenance"]["command"]
+    outcome = run("encode", "digits", *QUICK, "--augment", "warp", "-o", "c.ddset")
+    assert outcome.code == 2
+    assert "--augment warp is unknown; use one of: auto, none, flip" in outcome.error_line

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from ...distill.augment import AUGMENTATIONS
 from ...errors import UsageError
 from ...format.preprocessing import MOST_SIDE
 from ...preprocess import KINDS
@@ -76,6 +77,7 @@ def make_plan(
     order_search: str = "none",
     class_grid: tuple[int, int] | None = None,
     origins: str = "even",
+    augment: str = "auto",
     preprocessing: str = "auto",
     quantiser: str = "uniform",
     scales: str = "channel",
@@ -117,6 +119,11 @@ def make_plan(
     pooling = _pooling(label_pooling, profile, kind, grid, patch_grid)
     quick = profile == "quick"
     stages = quick_stages(ipc, geometry) if quick else paper_stages(preset, geometry.num_patches)
+    if augment != "auto":
+        _check("--augment", augment, ("auto", *AUGMENTATIONS))
+        stages = tuple(
+            replace(stage, augment_synthetic=augment, augment_real=augment) for stage in stages
+        )
     if precision.is_low:
         stages = (*stages[:-1], replace(stages[-1], quantise=True))
     params = PoDDParams(
@@ -151,6 +158,7 @@ def make_plan(
         "--labels": labels,
         "--label-pooling": label_pooling,
         "--origins": origins,
+        "--augment": augment,
         "--patches": "auto" if patches is None else f"{patches[0]}x{patches[1]}",
         "--preprocessing": preprocessing,
         "--quality": quality,
