@@ -24,7 +24,7 @@ Pooling = Literal["auto", "area", "cell"]
 Preprocessing = Literal["auto", "none", "standardise", "dct_whiten", "conv_whiten"]
 Quantiser = Literal["uniform", "codebook"]
 Scales = Literal["channel", "tensor", "tile"]
-Origins = Literal["even", "balanced", "cyclic"]
+Origins = Literal["even", "balanced", "cyclic", "per-class"]
 StageStart = Literal["copy", "noise", "blend"]
 Direction = Literal["as-printed", "recent"]
 
@@ -115,7 +115,7 @@ def encode(
         Origins,
         typer.Option(
             help="Where patches lie: even, from edge to edge; balanced, equally many for every "
-            "class cell; cyclic, going on at the opposite edge."
+            "class cell; cyclic, going on at the opposite edge; per-class, within class cells."
         ),
     ] = "even",
     preprocessing: Annotated[
