@@ -98,7 +98,11 @@ class DistilledDataset(Dataset[Item]):
 
     @property
     def stage_shares(self) -> tuple[float, ...]:
-        """With which probability ``batches``, streams and ``train`` draw from each stage."""
+        """With which probability ``batches``, streams and ``train`` draw from each stage.
+
+        A ``DataLoader`` that shuffles the data set itself draws all stages alike; give it
+        ``ds.stream(batch_size=...)`` instead.
+        """
         return self._samples.shares or (1.0,)
 
     @property

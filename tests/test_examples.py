@@ -64,6 +64,20 @@ def test_encode_your_images_names_what_is_wrong(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_ablation(tmp_path: Path) -> None:
+    words = ("digits", "--steps", 2, "--seeds", 1, "--groups", "patches", "--rows", "even")
+    done = run("ablation.py", *words, "-o", "table.md", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (row,) = re.findall(
+        r"^\| even, edge to edge \| `--patches 10x2` \| [\d.]+ ± 0.0 \| 250 \| [\d,]+ \|$",
+        (tmp_path / "table.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    again = run("ablation.py", *words, cwd=tmp_path)
+    assert again.stderr == ""  # nothing is measured twice
+    assert row in again.stdout
+
+
 def test_read_ddset(digits_file: Path, tmp_path: Path) -> None:
     done = run("read_ddset.py", digits_file, cwd=tmp_path)
     assert done.stderr == ""

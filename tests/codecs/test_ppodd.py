@@ -294,6 +294,18 @@ def test_the_command_in_the_file_makes_it_again(digits: Source, tmp_path: Path) 
     assert json.dumps(manifest.codec["params"])
 
 
+def test_a_time_limit_is_shared_by_the_stages(digits: Source, tmp_path: Path) -> None:
+    path = tmp_path / "x.ddset"
+    manifest = encode(digits, **QUICK, time=4, out=path, ppodd=PPoDDOptions(stages=2))
+    words = manifest.provenance["command"].split()
+    steps = int(words[words.index("--steps") + 1])
+    assert steps % 2 == 0
+    again = encode(
+        digits, **QUICK, steps=steps, out=tmp_path / "y.ddset", ppodd=PPoDDOptions(stages=2)
+    )
+    assert again.content_digest == manifest.content_digest
+
+
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
