@@ -187,10 +187,10 @@ def fill_defaults(m):
         labels.setdefault("pooling", "cell" if labels["kind"] == "learned" else "majority")
     if labels["kind"] == "learned":
         labels.setdefault("grid", patches["grid"])
-    for spec in m["tensors"].values():
+    for name, spec in m["tensors"].items():
         spec.setdefault("dtype", "float32")
         spec.setdefault("coder", "context" if "quantiser" in spec else "zstd")
-        spec.get("quantiser", {}).setdefault("kind", "uniform")
+        spec.get("quantiser", {}).setdefault("kind", "square" if name == "labels" else "uniform")
         spec.get("quantiser", {}).setdefault("bits", 8)
     return m
 

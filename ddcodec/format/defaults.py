@@ -22,7 +22,7 @@ FIXED: dict[Path, JSON] = {
     ("provenance",): {"seed": 0},
     ("patches",): {"origins": "linspace-half-even"},
     ("tensors", "*"): {"dtype": "float32"},
-    ("tensors", "*", "quantiser"): {"kind": "uniform", "bits": 8},
+    ("tensors", "*", "quantiser"): {"bits": 8},
     ("recipe",): {"augment": "none", "loss": "soft_cross_entropy"},
     ("recipe", "network"): {"name": "convnet", "norm": "instance"},
     ("recipe", "optimizer"): {"name": "adam"},
@@ -77,6 +77,8 @@ def _rules(manifest: JSON) -> Iterator[tuple[Path, JSON]]:
             yield ("labels",), {"pooling": POOLING[kind]}
     for name, tensor in _at_names(manifest, ("tensors",)):
         yield ("tensors", name), {"coder": "context" if "quantiser" in tensor else "zstd"}
+        kind = "square" if name == "labels" else "uniform"
+        yield ("tensors", name, "quantiser"), {"kind": kind}
     for patches in _at(manifest, ("patches",)):
         grid = patches.get("grid")
         if not (isinstance(grid, list) and len(grid) == 2 and all(type(n) is int for n in grid)):

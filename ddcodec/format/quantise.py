@@ -122,6 +122,11 @@ def short_offset(low: float, scale: float) -> float:
     return float(f"{low:.{digits}g}")
 
 
+def _short_scale(scale: float) -> float:
+    """Return ``scale`` in four digits, which cost few bytes, rounded up so that all values fit."""
+    return float(f"{max(scale, 1e-12) * 1.0005:.4g}")
+
+
 def _uniform(x: Values, bits: int, layout: Layout) -> Quantised:
     if layout.tile is not None:
         return _tiled(x, bits, layout)
@@ -153,9 +158,8 @@ def _tiled(x: Values, bits: int, layout: Layout) -> Quantised:
 def _ranges(
     ranges: list[tuple[float, float]], bits: int, layout: Layout
 ) -> tuple[list[float], list[float]]:
-    # Six digits cost few bytes in the manifest; the scale is rounded up so that all values fit.
     levels = (2**bits - 1) / layout.coarse
-    scale = [float(f"{max((h - lo) / levels, 1e-12) * 1.00001:.6g}") for lo, h in ranges]
+    scale = [_short_scale((high - low) / levels) for low, high in ranges]
     offset = [short_offset(lo, step) for (lo, _), step in zip(ranges, scale, strict=True)]
     return offset, scale
 
@@ -164,7 +168,7 @@ def _square(x: Values, bits: int) -> Quantised:
     if bool((x < 0).any()):
         raise UsageError("a square quantiser takes values of 0 and more")
     most = 2**bits - 1
-    scale = float(f"{max(float(x.max()) / most**2, 1e-12) * 1.00001:.6g}")
+    scale = _short_scale(float(x.max()) / most**2)
     root = np.sqrt(x.astype(np.float64) / scale)
     # The nearer of the two levels around a value, which differs from the nearer root.
     below = np.floor(root).clip(0, most)

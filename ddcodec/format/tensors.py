@@ -122,7 +122,9 @@ def _check_quantiser(value: Any, shape: list[int], chunked: bool, fail: Any) -> 
         "square": {"kind", "bits", "scale"},
         "codebook": {"kind", "bits", "values"},
     }
-    if not isinstance(value, dict) or value.get("kind") not in kinds:
+    if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
+        raise fail("quantiser must be an object with a kind", code)
+    if value["kind"] not in kinds:
         raise fail("quantiser must be uniform, square or codebook", code)
     kind = value["kind"]
     if set(value) - ({"tile"} if kind == "uniform" else set()) != kinds[kind]:

@@ -170,6 +170,10 @@ FORGED += [
     ("poster-smaller-than-a-patch", set_path("tensors/poster/shape", [1, 3, 20]), "DDS-E012"),
     ("poster-of-another-colour", set_path("image/channels", 3), "DDS-E014"),
     ("patch-of-another-size", set_path("patches/size", [3, 4]), "DDS-E012"),
+    ("another-rule-for-origins", set_path("patches/origins", "random"), "DDS-E010"),
+    ("patches-that-no-cells-divide", set_path("patches/origins", "per-class"), "DDS-E012"),
+    ("cells-smaller-than-a-patch", both(set_path("patches/origins", "per-class"),
+        set_path("patches/grid", [3, 2])), "DDS-E012"),
     ("image-of-two-channels", set_path("image/channels", 2), "DDS-E010"),
     ("poster-is-missing", lambda f: f.manifest["tensors"].pop("poster"), "DDS-E013"),
     ("label-array-of-another-shape", set_path("labels/grid", [2, 4]), "DDS-E013"),
@@ -213,7 +217,7 @@ def white(**preprocessing: Any) -> Change:
     return set_path("image/preprocessing", preprocessing)
 
 
-TILED = {"offset": [0], "scale": [1]}
+TILED = {"kind": "uniform", "offset": [0], "scale": [1]}
 FORGED += [
     ("context-of-another-model", rewrite("labels", b"\2abc"), "DDS-E024"),
     ("context-of-a-picture-in-a-table", both(set_path("tensors/labels/shape", [8, 3]),

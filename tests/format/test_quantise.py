@@ -107,7 +107,7 @@ def test_a_codebook_beats_even_levels_on_clustered_values() -> None:
 def test_a_constant_tensor_is_kept(value: float, kind: str) -> None:
     x = np.full((2, 3), value, dtype=np.float32)
     found = dequantise(*quantise(x, 4, kind))
-    assert np.allclose(found, x, rtol=1e-4, atol=1e-9)
+    assert np.allclose(found, x, rtol=1e-3, atol=1e-9)
     if kind == "uniform":
         assert np.array_equal(found, x)
 

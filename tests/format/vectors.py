@@ -65,6 +65,7 @@ def valid() -> dict[str, bytes]:
     add("podd-one-patch", *one_patch(), STORAGE)
     for rule in ("balanced", "cyclic"):
         add(f"podd-{rule}-origins", *other_origins(rule, area), STORAGE)
+    add("podd-per-class-origins", *per_class(), STORAGE)
     add("podd-cyclic-fixed-labels", *other_origins("cyclic", fixed["labels"]), STORAGE)
 
     # Where the coder is not named the writer takes ``context`` for whatever is quantised.
@@ -178,6 +179,16 @@ def other_origins(rule: str, kind: dict[str, Any]) -> tuple[dict[str, Any], dict
     if kind["kind"] == "learned":
         tensors["labels"] = labels(1, 3, 3, seed=12)
     return {"patches": patches, "recipe": recipe, "labels": kind}, tensors
+
+
+def per_class() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Three posters of 6 x 5 and 6 x 6 pixels side by side, with 2 x 2 patches each."""
+    patches = {"grid": [6, 2], "size": [4, 4], "origins": "per-class"}
+    recipe = manifest().recipe | {"batch_size": 12}
+    kind = {"kind": "learned", "pooling": "area", "grid": [6, 2]}
+    poster = np.random.default_rng(13).normal(size=(1, 6, 16)).astype(np.float32)
+    changes = {"patches": patches, "recipe": recipe, "labels": kind}
+    return changes, {"poster": poster, "labels": labels(2, 6, 3, seed=14)}
 
 
 def one_class() -> tuple[dict[str, Any], dict[str, np.ndarray]]:

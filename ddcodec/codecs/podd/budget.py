@@ -6,33 +6,40 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from ...errors import UsageError
 from ...format import to_bytes
 from ...preprocess import fit
-from ...sources.base import Source
+from ...sources.base import Source, Split
+from .encode import initial_variables, real_tensors
 from .pack import Arrays, describe
 from .plan import Plan
+from .variables import PosterVariables
 
 STEPS = 1_000_000  # of the command in the estimate: at least as many digits as any run has
 MOST_IPC = 64.0
+OF_A_CLASS = 50  # images, at most, that stand for a class in the estimate
+NOISE = 0.25  # share of noise that distillation adds to the poster it starts from, as measured
 LABEL_SPREAD = 0.3  # of a Dirichlet distribution: labels with more small shares than learned ones
 
 
 def fit_bytes(source: Source, plan_for: Callable[[float], Plan], total: int) -> Plan:
     """Return the plan with the largest poster that is expected to fit into ``total`` bytes.
 
-    ``plan_for`` makes the plan of a number of images per class. A file is expected to be as large
-    as one with a poster of noise, which no prediction makes smaller. Raises UsageError where even
-    the smallest poster does not fit.
+    ``plan_for`` makes the plan of a number of images per class. Raises UsageError where even the
+    smallest poster does not fit.
     """
     preprocessing = dict(fit(source.train.images, plan_for(1.0).params.preprocessing))
+    real = _some(source, preprocessing)
     sizes: dict[tuple[int, int], int] = {}
 
     def size(plan: Plan) -> int:
         shape = plan.params.poster
         if shape not in sizes:
-            sizes[shape] = expected_bytes(source, plan, preprocessing)
+            sizes[shape] = expected_bytes(source, plan, preprocessing, real)
         return sizes[shape]
 
     low = 1 / len(source.classes)  # one patch
@@ -50,13 +57,20 @@ def fit_bytes(source: Source, plan_for: Callable[[float], Plan], total: int) -> 
     return plan_for(float(f"{low:.4g}") if size(plan_for(float(f"{low:.4g}"))) <= total else low)
 
 
-def expected_bytes(source: Source, plan: Plan, preprocessing: dict[str, Any]) -> int:
-    """Return the size of a file of a plan with a poster of noise and blurred labels."""
+def expected_bytes(
+    source: Source, plan: Plan, preprocessing: dict[str, Any], real: tuple[Tensor, Tensor]
+) -> int:
+    """Return about the size that a file of a plan will have.
+
+    That of the poster which the optimisation starts from, with more noise, and of blurred labels.
+    """
     random = np.random.default_rng(0)
     params = plan.params
     manifest = describe(source, plan, params, preprocessing, STEPS)
-    noise = random.standard_normal((source.channels, *params.poster)).astype(np.float32)
-    arrays: Arrays = {"poster": noise}
+    begun: PosterVariables = initial_variables(plan, real, torch.device("cpu"))
+    poster: NDArray[np.float32] = begun.poster.numpy()
+    noise = float(poster.std()) * NOISE * random.standard_normal(poster.shape)
+    arrays: Arrays = {"poster": (poster + noise).astype(np.float32)}
     storage = {"poster": params.precision.poster}
     if params.label_kind == "learned":
         across, down = params.label_grid
@@ -64,3 +78,14 @@ def expected_bytes(source: Source, plan: Plan, preprocessing: dict[str, Any]) ->
         arrays["labels"] = shares.astype(np.float32)
         storage["labels"] = params.precision.labels
     return len(to_bytes(manifest, arrays, storage)[0])
+
+
+def _some(source: Source, preprocessing: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """Return a few training images of every class as ``real_tensors`` does."""
+    train = source.train
+    chosen = np.concatenate(
+        [np.flatnonzero(train.labels == c)[:OF_A_CLASS] for c in range(len(source.classes))]
+    )
+    few = Split(train.images[chosen], train.labels[chosen])
+    part = Source(source.name, source.classes, {"train": lambda: few})
+    return real_tensors(part, preprocessing, torch.device("cpu"))
