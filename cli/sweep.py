@@ -79,14 +79,17 @@ def sweep(
         typer.Option(metavar="N...", help="Seeds; each is a file of its own. [default: 0]"),
     ] = None,
     codec: Annotated[
-        str, typer.Option(metavar="podd|lic", help="Method: posters, or squeezed images.")
+        str,
+        typer.Option(
+            metavar="podd|ppodd|lic", help="Method: a poster, posters in stages, squeezed images."
+        ),
     ] = "podd",
     profile: Annotated[Profile, typer.Option(help="As for encode.")] = "auto",
     steps: Annotated[
         int | None, typer.Option(metavar="N", help="Outer steps. [default: the profile's]")
     ] = None,
     time: Annotated[
-        str | None, typer.Option(metavar="T", help="Or as many steps as fit in 90s, 9m, a file.")
+        str | None, typer.Option(metavar="T", help="Or as many steps a file as fit in 90s, 9m.")
     ] = None,
     order: Annotated[str, typer.Option(metavar="O", help="Class order, as for encode.")] = "auto",
     order_search: Annotated[
@@ -205,7 +208,8 @@ def sweep(
         with progress() as reporter:
             record = run(source, out, grid, settings, reporter=reporter, watcher=lines)
     except KeyboardInterrupt:
-        message(f"interrupted after {lines.done} of {lines.of}; run the same command to go on")
+        done = f"after {lines.done} of {lines.of}" if lines.of else "before the first point"
+        message(f"interrupted {done}; run the same command to go on")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     if plot:
         draw(record, out / "sweep.png")
