@@ -147,6 +147,14 @@ def encode(
     scales: Annotated[
         Scales, typer.Option(help="What has a range of its own; a tile is as large as a patch.")
     ] = "channel",
+    aware: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S",
+            help="Share of the last stage, at its end, that sees what is stored rounded. "
+            "[default: 0.25 for 6 bits and fewer, else 0]",
+        ),
+    ] = None,
     rate_weight: Annotated[
         float,
         typer.Option(metavar="W", help="Weight of the bits of a value beside the loss, in nats."),
@@ -284,6 +292,7 @@ def encode(
                 quantiser=quantiser,
                 scales=scales,
                 rate_weight=rate_weight,
+                aware=aware,
                 overwrite=force,
                 download=download,
                 size=size,

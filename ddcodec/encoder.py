@@ -46,6 +46,7 @@ def encode(
     quantiser: str = "uniform",
     scales: str = "channel",
     rate_weight: float = 0.0,
+    aware: float | None = None,
     overwrite: bool = False,
     download: bool = False,
     size: int | None = None,
@@ -86,6 +87,8 @@ def encode(
             ``high``, and ``small`` with ``total_bytes``.
         quantiser: ``uniform`` or ``codebook``; scales: what shares the range of a uniform
             quantiser, ``channel``, ``tensor`` or ``tile`` (of the size of a patch).
+        aware: share of the last stage, at its end, that is distilled with poster and labels as the
+            file will hold them, 0 to 1; by default a quarter for 6 bits and fewer, else none.
         rate_weight: of the bits of a stored value, beside the loss, in nats a bit; 0 or more.
         overwrite: replace an existing file.
         download: fetch a known data set that is not here; nothing else ever uses the network.
@@ -144,6 +147,7 @@ def encode(
             "--quantiser": quantiser != "uniform",
             "--scales": scales != "channel",
             "--rate-weight": rate_weight != 0,
+            "--aware": aware is not None,
         }
         for option, there in given.items():
             if there:
@@ -188,6 +192,7 @@ def encode(
             quantiser=quantiser,
             scales=scales,
             rate_weight=rate_weight,
+            aware=aware,
             total_bytes=total_bytes,
         )
 

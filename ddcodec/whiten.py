@@ -31,8 +31,8 @@ FINE = 4  # binary places of a centred pixel
 COSINES = 12  # binary places of the transform
 EXTRA = 4  # more binary places of its result
 REGULAR = 0.1  # added to eigenvalues, relative to their mean, as in the published recipe
-FITTED = 20_000  # training images that the covariance is taken from
-AT_ONCE = 1 << 21  # float64 values at a time
+FITTED = 10_000  # training images that the covariance is taken from
+AT_ONCE = 1 << 17  # float64 values at a time: what fits into a cache
 
 Spec = Mapping[str, Any]
 Doubles = NDArray[np.float64]
@@ -44,6 +44,9 @@ class Whiten:
     def __init__(self, spec: Spec, channels: int, height: int, width: int) -> None:
         """Take ``image.preprocessing`` of a manifest, of a kind in ``KINDS``."""
         self._spec, self._shape = spec, (channels, height, width)
+        if spec["kind"] == "dct_whiten":
+            matrices = torch.from_numpy(matrices_of(spec, channels, height, width))
+            self._matrices = matrices.permute(2, 3, 0, 1).contiguous()  # (C, C, H, W)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return uint8 images (N, C, H, W) whitened, float32 on the same device."""
@@ -62,13 +65,15 @@ class Whiten:
         return (mixed * float(self._spec["gain"]) / contrast).float()
 
     def _mix(self, x: Tensor) -> Tensor:
-        _, height, width = self._shape
+        channels, height, width = self._shape
         down, across = (cosines(size).to(x.device) for size in (height, width))
-        places = 2.0 ** (EXTRA - 2 * COSINES)
-        coefficients = (down @ x @ across.T * places).round()
-        matrices = torch.from_numpy(matrices_of(self._spec, *self._shape)).to(x.device)
-        mixed = torch.einsum("ijab,nbij->naij", matrices, coefficients)
-        return down.T @ (mixed * 2.0**-10).round() @ across
+        coefficients = (down @ x @ across.T).mul_(2.0 ** (EXTRA - 2 * COSINES)).round_()
+        matrices = self._matrices.to(x.device)
+        mixed = torch.zeros_like(coefficients)
+        for a in range(channels):
+            for b in range(channels):
+                mixed[:, a].addcmul_(matrices[a, b], coefficients[:, b])
+        return down.T @ mixed.mul_(2.0**-10).round_() @ across
 
     def _convolve(self, x: Tensor) -> Tensor:
         channels, height, width = self._shape

@@ -259,7 +259,7 @@ def test_few_bits_are_seen_by_the_distillation(digits: Source, tmp_path: Path) -
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PosterVariables, "patches", spy)
-        encode(digits, ipc=0.9, out=tmp_path / "x.ddset", steps=6, quality="bits=2")
+        encode(digits, ipc=0.9, out=tmp_path / "x.ddset", steps=6, quality="bits=2", aware=1.0)
         encode(digits, ipc=0.9, out=tmp_path / "y.ddset", steps=6, quality="high")
     assert len(seen) > 0
     assert all(len(np.unique(patches)) <= 4 for patches in seen)
@@ -292,7 +292,7 @@ def test_rounding_while_distilling_is_that_of_the_file(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Precision, "rounded", spy)
-        encode(digits, ipc=0.9, out=tmp_path / "x.ddset", steps=5, **options)
+        encode(digits, ipc=0.9, out=tmp_path / "x.ddset", steps=5, aware=1.0, **options)
     assert len(pairs) > 0
     for found, stored in pairs:
         assert np.array_equal(found.numpy(), stored)

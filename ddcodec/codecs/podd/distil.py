@@ -170,6 +170,12 @@ class Distiller:
             and time.monotonic() >= deadline
         )
 
+    def _is_aware(self, stage: Stage) -> bool:
+        """Say whether this step sees poster and labels rounded."""
+        if stage.method == "rat" and self.run.deadline is not None:
+            return stage.aware > 0  # where it will end is not known
+        return stage.aware > 0 and self.step >= round((1 - stage.aware) * stage.steps)
+
     def _begin_stage(self) -> None:
         stage = self.params.stages[self.stage_index]
         v = self.variables
@@ -188,7 +194,7 @@ class Distiller:
     def _outer_step(self, stage: Stage) -> float:
         g = generator(self.params.seed, "outer", self.stage_index, self.step)
         real_x, real_y = self._real_batch(stage, g)
-        precision = self.params.precision if stage.quantise else None
+        precision = self.params.precision if self._is_aware(stage) else None
         patches, labels = self.variables.expand(precision)
         methods: dict[str, Callable[[_Step], tuple[float, Tensor, Tensor | None]]] = {
             "kernel": self._kernel_step,

@@ -29,7 +29,8 @@ class Stage:
         betas: outer Adam's moments.
         augment_synthetic, augment_real: names in ``distill.augment``.
         label_warmup: outer steps before learned labels begin to move.
-        quantise: distil the poster as the file will hold it (straight-through rounding).
+        aware: share of the steps, at the end, that see poster and labels as the file will hold
+            them (straight-through rounding); 0 for none, 1 for all.
     """
 
     method: Literal["kernel", "pool", "rat"]
@@ -46,7 +47,7 @@ class Stage:
     augment_synthetic: str
     augment_real: str
     label_warmup: int = 0
-    quantise: bool = False
+    aware: float = 0.0
 
 
 @dataclass(frozen=True)

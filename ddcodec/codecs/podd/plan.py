@@ -33,6 +33,9 @@ QUICK_KERNEL_SHARE = 0.3
 QUICK_KERNEL_SHARE_FEW = 0.6
 QUICK_FEW_STEPS = 300
 LIFETIME = 49  # inner steps after which a pool network is replaced, at the latest
+# Rounding is seen by the end of the last stage only: earlier it sends the run elsewhere, and the
+# rate of learning at the end is small enough to settle on the levels.
+AWARE_SHARE = 0.25
 WHITENED_SIDE = 16  # pixels; smaller images have too few frequencies to gain
 PROFILES = ("paper", "quick")
 # Values of options that a command line leaves out, where they are not auto.
@@ -82,6 +85,7 @@ def make_plan(
     quantiser: str = "uniform",
     scales: str = "channel",
     rate_weight: float = 0.0,
+    aware: float | None = None,
     total_bytes: int | None = None,
 ) -> Plan:
     """Choose whatever the caller left open; raise UsageError for what cannot work."""
@@ -94,6 +98,8 @@ def make_plan(
         raise UsageError(f"--rate-weight must be 0 or more, got {rate_weight:g}")
     if rate_weight and quality == "lossless":
         raise UsageError("--rate-weight needs a quantiser; choose --quality bits=N")
+    if aware is not None and not 0 <= aware <= 1:
+        raise UsageError(f"--aware is a share of the steps, 0 to 1, got {aware:g}")
     n, height, width = len(source.classes), source.height, source.width
     precision = parse(quality, quantiser, scales, (height, width))
     shape = (n, height, width, source.channels)
@@ -124,8 +130,9 @@ def make_plan(
         stages = tuple(
             replace(stage, augment_synthetic=augment, augment_real=augment) for stage in stages
         )
-    if precision.is_low:
-        stages = (*stages[:-1], replace(stages[-1], quantise=True))
+    if precision.is_low or aware:
+        share = AWARE_SHARE if aware is None else aware
+        stages = (*stages[:-1], replace(stages[-1], aware=share))
     params = PoDDParams(
         ipc=ipc,
         profile=profile,
@@ -165,6 +172,7 @@ def make_plan(
         "--quantiser": quantiser,
         "--scales": scales,
         "--rate-weight": f"{rate_weight:g}",
+        "--aware": "auto" if aware is None else f"{aware:g}",
         "--size": "auto" if size is None else str(size),
     }
 

@@ -1,0 +1,182 @@
+"""Encodes that are bounded by bytes, and what is stored at which precision."""
+
+from __future__ import annotations
+
+import runpy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ddcodec import LimitExceeded, UsageError, encode, info, load
+from ddcodec.codecs.podd import pack
+from ddcodec.codecs.podd.distil import Distiller
+from ddcodec.codecs.podd.params import PoDDParams
+from ddcodec.codecs.podd.precision import Precision, parse
+from ddcodec.format import Storage, read, to_bytes
+from ddcodec.sources import Source, Split
+
+READER = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "read_ddset.py"))
+
+
+@pytest.fixture(scope="module")
+def colours() -> Source:
+    """Three classes of colour images of 16 x 16 pixels, each with a falling spectrum."""
+    random = np.random.default_rng(4)
+    labels = np.arange(90) % 3
+    smooth = random.normal(size=(3, 4, 4, 3)).repeat(4, 1).repeat(4, 2)[labels]
+    noisy = smooth + random.normal(0, 0.4, (90, 16, 16, 3))
+    images = (128 + 40 * noisy).clip(0, 255).astype(np.uint8)
+    split = Split(images, labels.astype(np.int64))
+    return Source("colours", ("a", "b", "c"), {"train": lambda: split, "test": lambda: split})
+
+
+@pytest.mark.parametrize("total", [1350, 1500, 2000])
+def test_a_budget_of_bytes_is_kept_and_used(total: int, digits: Source, tmp_path: Path) -> None:
+    out = tmp_path / "x.ddset"
+    encode(digits, total_bytes=total, out=out, steps=12)
+    assert 0.85 * total <= out.stat().st_size <= total
+    assert info(out)["poster"]["bits"] == 4
+    assert f"--bytes {total} --steps 12" in info(out)["provenance"]["command"]
+
+
+def test_more_bytes_make_a_larger_poster_and_fewer_bits_too(digits: Source, tmp_path: Path) -> None:
+    pixels = []
+    for total, quality in ((1500, "bits=6"), (1500, "bits=3"), (1700, "bits=3")):
+        out = tmp_path / f"{total}{quality}.ddset"
+        encode(digits, total_bytes=total, quality=quality, out=out, steps=2)
+        pixels.append(info(out)["pixels"])
+    assert pixels == sorted(pixels)
+    assert pixels[0] < pixels[1] < pixels[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"total_bytes": 300}, "--bytes 300 is too few: the smallest file .* takes about 1"),
+        ({"total_bytes": 3000, "ipc": 0.5}, "give --ipc X, or --bytes N"),
+        ({}, "give --ipc X, or --bytes N"),
+        ({"total_bytes": 3000, "codec": "ppodd"}, "--bytes belongs to the codec podd"),
+    ],
+)
+def test_a_budget_that_cannot_be_is_refused_before_the_work(
+    arguments: dict[str, Any], words: str, digits: Source, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        encode(digits, out=tmp_path / "x.ddset", steps=2, **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_the_estimate_fell_short_levels_are_widened(
+    digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "x.ddset"
+    encode(digits, ipc=0.9, out=out, steps=4)
+    file = read(out)
+    params = fake_params(Precision())
+    storage = {"poster": params.precision.poster, "labels": params.precision.labels}
+    manifest = replace(file.manifest, tensors={})
+    size = out.stat().st_size
+    for total in (size, size - 30, size - 100):
+        found = pack.coarse_enough(manifest, file.arrays, storage, params, total)
+        data, _ = to_bytes(manifest, file.arrays, found)
+        assert total - 25 <= len(data) <= total
+    monkeypatch.setattr(pack, "MOST_COARSE", 1.1)
+    with pytest.raises(LimitExceeded, match="use fewer bits"):
+        pack.coarse_enough(manifest, file.arrays, storage, params, 900)
+
+
+def fake_params(precision: Precision) -> PoDDParams:
+    params = PoDDParams.__new__(PoDDParams)
+    object.__setattr__(params, "precision", precision)
+    return params
+
+
+@pytest.mark.parametrize("kind", ["none", "standardise", "dct_whiten", "conv_whiten", "auto"])
+def test_what_is_distilled_in_is_what_the_file_preprocesses_to(
+    kind: str, colours: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distilled_in: list[torch.Tensor] = []
+    original = Distiller.__init__
+
+    def spy(self: Distiller, *args: Any) -> None:
+        original(self, *args)
+        distilled_in.append(self.real_x)
+
+    monkeypatch.setattr(Distiller, "__init__", spy)
+    out = tmp_path / "x.ddset"
+    encode(colours, ipc=1.0, out=out, steps=2, preprocessing=kind)
+    ds = load(out)
+    spec = ds.manifest.image["preprocessing"]
+    assert spec["kind"] == ("dct_whiten" if kind == "auto" else kind)
+    images = colours.train.images
+    seen = ds.preprocess(images)
+    assert torch.equal(seen, distilled_in[0])
+    assert np.array_equal(READER["preprocess"](images[7].transpose(2, 0, 1), spec), seen[7].numpy())
+
+
+def test_digits_are_standardised_and_the_reader_sees_the_same_samples(
+    digits: Source, tmp_path: Path
+) -> None:
+    out = tmp_path / "x.ddset"
+    encode(digits, ipc=0.9, out=out, steps=2, quality="bits=3", quantiser="codebook")
+    assert load(out).manifest.image["preprocessing"]["kind"] == "standardise"
+    manifest, tensors = READER["read"](out.read_bytes())
+    ds = load(out)
+    for (image, label), (x, y) in zip(READER["samples"](manifest, tensors), ds, strict=True):
+        assert np.array_equal(image, x.numpy())
+        assert np.array_equal(label, y.numpy())
+
+
+def test_a_rate_weight_makes_the_file_smaller(digits: Source, tmp_path: Path) -> None:
+    sizes = []
+    for weight in (0.0, 1.0):
+        out = tmp_path / f"{weight}.ddset"
+        encode(digits, ipc=1.0, out=out, steps=40, quality="bits=5", rate_weight=weight)
+        sizes.append(info(out)["bytes"]["tensors"]["poster"])
+    assert sizes[1] < 0.97 * sizes[0]
+
+
+@pytest.mark.parametrize(
+    ("quality", "quantiser", "scales", "storage"),
+    [
+        ("lossless", "uniform", "channel", Storage()),
+        ("high", "uniform", "channel", Storage(bits=8, per_channel=True)),
+        ("small", "uniform", "channel", Storage(bits=4, per_channel=True)),
+        ("bits=3", "uniform", "tensor", Storage(bits=3)),
+        ("bits=3", "uniform", "tile", Storage(bits=3, tile=(8, 8))),
+        ("bits=2", "codebook", "channel", Storage(bits=2, kind="codebook")),
+    ],
+)
+def test_options_say_how_the_poster_is_stored(
+    quality: str, quantiser: str, scales: str, storage: Storage
+) -> None:
+    assert parse(quality, quantiser, scales, (8, 8)).poster == storage
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("bits=9", "uniform", "channel"), "--quality bits=9 is unknown"),
+        (("high", "vector", "channel"), "--quantiser vector is unknown"),
+        (("high", "uniform", "row"), "--scales row is unknown"),
+        (("lossless", "codebook", "channel"), "has no quantiser"),
+        (("bits=3", "codebook", "tile"), "a codebook has none"),
+    ],
+)
+def test_options_without_a_meaning_are_refused(arguments: tuple[str, str, str], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        parse(*arguments, (8, 8))
+
+
+def test_a_rate_without_a_quantiser_is_refused(digits: Source, tmp_path: Path) -> None:
+    for options, words in (
+        ({"quality": "lossless", "rate_weight": 1.0}, "needs a quantiser"),
+        ({"rate_weight": -1.0}, "0 or more"),
+        ({"preprocessing": "zca"}, "--preprocessing zca is unknown"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            encode(digits, ipc=0.9, out=tmp_path / "x.ddset", steps=2, **options)
