@@ -66,7 +66,7 @@ def load(
         ) from None
     if body["fingerprint"] != fingerprint:
         raise CheckpointMismatch(
-            f"{path}: belongs to an encode with another source, settings or version; "
+            f"{path}: belongs to a run with another source, settings or version; "
             "repeat that command, or delete the checkpoint to start again"
         )
     return tensors, body["meta"]

@@ -15,7 +15,7 @@ from ddcodec import LICOptions, UsageError, encode, info
 from ddcodec.codecs.lic import encode as module
 from ddcodec.codecs.lic.encode import Parts, Run
 from ddcodec.codecs.lic.params import LICParams, make_params
-from ddcodec.codecs.lic.ranks import Ranks, world_size
+from ddcodec.codecs.lic.ranks import Ranks, joined, world_size
 from ddcodec.observers.file import load
 from ddcodec.observers.recipe import Recipe
 from ddcodec.observers.train import train
@@ -123,6 +123,17 @@ def test_ranks_share_the_groups_out() -> None:
     assert sorted(sum(shares, [])) == list(range(11))  # noqa: RUF017
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
     assert Ranks().device(CPU) == CPU
+
+
+def test_processes_that_cannot_meet_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MASTER_ADDR", "MASTER_PORT", "RANK"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="start them with torchrun"), joined():
+        pass
+    monkeypatch.setenv("WORLD_SIZE", "two")
+    with pytest.raises(UsageError, match="WORLD_SIZE"), joined():
+        pass
 
 
 def test_posters_are_made_in_one_process(

@@ -16,6 +16,9 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
+from ...errors import UsageError
+from ...sources.base import one_line
+
 PATIENCE = timedelta(days=30)  # the fastest rank waits as long as the slowest works
 
 
@@ -60,7 +63,13 @@ def joined() -> Iterator[Ranks]:
     if world_size() == 1:
         yield Ranks()
         return
-    dist.init_process_group("gloo", timeout=PATIENCE)
+    try:
+        dist.init_process_group("gloo", timeout=PATIENCE)
+    except (ValueError, RuntimeError) as error:
+        raise UsageError(
+            f"WORLD_SIZE says {world_size()} processes, but they cannot meet "
+            f"({one_line(error)}); start them with torchrun, or unset WORLD_SIZE"
+        ) from None
     try:
         yield Ranks(dist.get_rank(), dist.get_world_size())
     finally:
@@ -69,4 +78,7 @@ def joined() -> Iterator[Ranks]:
 
 def world_size() -> int:
     """Return the processes that torchrun says there are; 1 without it."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    said = os.environ.get("WORLD_SIZE", "1")
+    if not (said.isascii() and said.isdigit()):
+        raise UsageError(f"the variable WORLD_SIZE is '{said}'; unset it, or use torchrun")
+    return int(said)
