@@ -161,7 +161,9 @@ def encode(
         )
     if lic is not None:
         raise UsageError("--observer and the options with it belong to the codec lic")
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    from .codecs.lic.ranks import world_size
+
+    if world_size() > 1:
         raise UsageError(f"the codec {codec} works in one process; torchrun is for lic")
     if ppodd is not None and codec != "ppodd":
         raise UsageError("--stages and the options with it belong to the codec ppodd")
