@@ -17,7 +17,10 @@ import torch
 from ddcodec import CheckpointMismatch, OutputError, Unsupported, UsageError, encode, info, load
 from ddcodec.codecs.podd.decode import geometry_of
 from ddcodec.codecs.podd.labels import classes_without_patch, label_entropy
+from ddcodec.codecs.podd.layout import patch_grid_for
+from ddcodec.codecs.podd.poster import EVEN
 from ddcodec.codecs.podd.precision import Precision
+from ddcodec.codecs.podd.presets import PRESETS
 from ddcodec.codecs.podd.variables import PosterVariables
 from ddcodec.distill.progress import SILENT
 from ddcodec.format import read
@@ -237,13 +240,16 @@ def test_cifar_posters_have_the_papers_sizes(tmp_path: Path) -> None:
     facts = info(out)
     assert facts["pixels"] == 9180
     assert (facts["poster"]["height"], facts["poster"]["width"]) == (60, 153)
-    assert facts["patches"] == {"count": 96, "grid": [16, 6], "size": [32, 32]}
+    assert facts["patches"] == {"count": 18, "grid": [9, 2], "size": [32, 32]}
+    assert patch_grid_for(PRESETS["cifar10"], "paper", (60, 153), (32, 32), (5, 2), EVEN) == (16, 6)
     hundred = load_source(real_data("cifar100"))
     out = tmp_path / "c100.ddset"
     encode(hundred, ipc=0.4, out=out, steps=1)
     facts = info(out)
     assert (facts["pixels"], facts["classes"]) == (40804, 100)
-    assert facts["patches"] == {"count": 400, "grid": [20, 20], "size": [32, 32]}
+    assert facts["patches"] == {"count": 190, "grid": [19, 10], "size": [32, 32]}
+    whole = PRESETS["cifar100"], "paper", (202, 202), (32, 32), (10, 10), EVEN
+    assert patch_grid_for(*whole) == (20, 20)
 
 
 def test_few_bits_are_seen_by_the_distillation(digits: Source, tmp_path: Path) -> None:
