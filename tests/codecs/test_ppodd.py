@@ -330,3 +330,16 @@ def test_stages_belong_to_ppodd_and_need_a_step_each(digits: Source, tmp_path: P
         encode(digits, **QUICK, steps=3, out=tmp_path / "x.ddset")
     with pytest.raises(UsageError, match="belong to the codec ppodd"):
         encode(digits, ipc=0.4, steps=3, out=tmp_path / "x.ddset", ppodd=PPoDDOptions())
+
+
+def test_stages_of_the_paper_profile_take_as_many_steps_as_the_first_had_time_for(
+    digits: Source, tmp_path: Path
+) -> None:
+    request = {**QUICK, "profile": "paper", "ppodd": PPoDDOptions(stages=2)}
+    manifest = encode(digits, **request, time=2, out=tmp_path / "x.ddset")
+    words = manifest.provenance["command"].split()
+    steps = int(words[words.index("--steps") + 1])
+    assert 2 <= steps < 200
+    assert steps % 2 == 0
+    again = encode(digits, **request, steps=steps, out=tmp_path / "y.ddset")
+    assert again.content_digest == manifest.content_digest

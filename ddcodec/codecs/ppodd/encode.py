@@ -61,10 +61,10 @@ def encode(
     _check_room(variables, plan.params, options)
     settings = plan.params.as_dict() | {"ppodd": options.as_dict()}
     fingerprint = fingerprint_of(source, settings, seconds)
+    if run.resume and file.exists():
+        variables.take(*checkpoint.load(file, fingerprint), plan.params.precision)
     each = _steps_of_a_stage(plan.params, options, variables, real, run, fingerprint, seconds)
     recipe = Recipe.of(describe(source, plan, each, preprocessing, 1))
-    if run.resume and file.exists():
-        variables.take(*checkpoint.load(file, fingerprint), each.precision)
     for stage in range(len(variables.frozen), options.stages):
         here = _stage_params(each, options, stage)
         if not (run.resume and file.exists()):
@@ -72,35 +72,46 @@ def encode(
         distiller = Distiller(here, variables, real, run, fingerprint)
         done = distiller.distil()
         distiller.keep()  # judging a stage again is cheap, training it is not
-        if run.deadline is not None and done < each.steps:
+        if done < each.steps:
             each = with_steps(each, done)  # what the first stage had time for is for all
-            run.deadline = None
-        run = replace(run, resume=False)
+        run = replace(run, resume=False, deadline=None)
         score = judge(variables, plan, recipe, real)
         variables.freeze(score, each.precision)
         run.reporter.note(
             f"poster {stage + 1} of {options.stages}: {100 * score:.1f} % of training images"
         )
-    total = each.steps * options.stages
-    packed, kept, weights = _packed(variables, each, options)
-    manifest = replace(
-        describe(source, plan, each, preprocessing, total),
-        codec={"name": "ppodd", "version": 1, "params": _params(packed, weights)},
-    )
-    words = shlex.join(["--codec", "ppodd", *options.words()])
-    command = f"{plan.command(total)} {words}"
-    manifest = replace(manifest, provenance={**manifest.provenance, "command": command})
-    if len(kept) < options.stages:
-        numbers = ", ".join(str(i + 1) for i in range(options.stages) if i not in kept)
-        run.reporter.note(f"left out for --max-stages-bytes {options.max_bytes}: poster {numbers}")
+    manifest = describe(source, plan, each, preprocessing, each.steps * options.stages)
     try:
-        manifest = write(out, manifest, packed.arrays, packed.storage)
+        manifest = _write(out, manifest, variables, each, options, run)
     except OutputError as error:
         raise OutputError(
             f"{error}; {file.name} keeps the work, run the same command with --resume"
         ) from None
     file.unlink(missing_ok=True)
     return manifest
+
+
+def _write(
+    out: Path,
+    manifest: Manifest,
+    variables: StagedVariables,
+    params: PoDDParams,
+    options: PPoDDOptions,
+    run: Run,
+) -> Manifest:
+    """Write the stages that fit; ``manifest`` is that of a ``podd`` file of the same settings."""
+    packed, kept, weights = _packed(variables, params, options)
+    if len(kept) < options.stages:
+        numbers = ", ".join(str(i + 1) for i in range(options.stages) if i not in kept)
+        run.reporter.note(f"left out for --max-stages-bytes {options.max_bytes}: poster {numbers}")
+    command = manifest.provenance["command"]
+    words = shlex.join(["--codec", "ppodd", *options.words()])
+    manifest = replace(
+        manifest,
+        codec={"name": "ppodd", "version": 1, "params": _params(packed, weights)},
+        provenance={**manifest.provenance, "command": f"{command} {words}"},
+    )
+    return write(out, manifest, packed.arrays, packed.storage)
 
 
 def judge(
@@ -137,8 +148,9 @@ def _steps_of_a_stage(
         share = SHARE_OF_TIME * seconds / options.stages
         started = time.monotonic()
         fitted = fit_steps(params, variables, real, run, fingerprint, share)
-        if run.deadline is not None:
-            run.deadline = started + share
+        # Constant rates may stop at any step; later stages then take as many as the first.
+        stops = any(stage.method == "rat" for stage in params.stages) and not variables.frozen
+        run.deadline = started + share if stops else None
         return fitted
     if params.steps < options.stages:
         raise UsageError(
