@@ -19,7 +19,7 @@ class Limits:
         classes: class names.
         patches: training samples that a file may define, patches or stored images.
         zstd_window: bytes of zstd's decompression window.
-        context_symbols: of a tensor in the coder context, which decodes some 300,000 a second.
+        context_symbols: of a tensor in the coder context, which decodes about a million a second.
     """
 
     file_bytes: int = 8 << 30

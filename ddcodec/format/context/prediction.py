@@ -7,6 +7,7 @@ poster of natural images needs 12 to 40 % fewer bytes than with zstd, the more t
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from functools import lru_cache
 
 import numpy as np
@@ -63,7 +64,7 @@ def _decode_plane(
     coder: RangeDecoder, head: bytes, height: int, width: int, bits: int
 ) -> list[list[int]]:
     mean, spread, (a, b, c, d, e, f) = _parse(head, bits)
-    shares = _shares(spread, bits)
+    phases = _cumulative(spread, bits)
     total, levels, most = WHOLE + (1 << bits), 1 << bits, UNIT << bits
     first = _start(np.zeros(1, np.int64), mean, bits).item()
     above2, above = (
@@ -71,6 +72,7 @@ def _decode_plane(
         [0] * (width + 3),
     )  # less the mean: two on the left, one right
     plane = []
+    target, take = coder.target, coder.take
     for _ in range(height):
         row, symbols = [0, 0], []
         for x in range(2, width + 2):
@@ -78,21 +80,20 @@ def _decode_plane(
                 a * row[x - 1] + b * above[x] + c * above[x - 1] + d * above[x + 1]
                 + e * row[x - 2] + f * above2[x]
             )  # fmt: skip
-            at = first - max(-most, min(most, predicted))
-            target = coder.target(total)
-            # The last symbol whose interval begins at or before the target.
-            low, high = 0, levels
-            while high - low > 1:
-                middle = (low + high) >> 1
-                if shares[at + UNIT * middle] + middle <= target:
-                    low = middle
-                else:
-                    high = middle
-            begin = shares[at + UNIT * low] + low if low else 0
-            end = shares[at + UNIT * low + UNIT] + low + 1 if low + 1 < levels else total
-            coder.take(begin, end - begin)
-            row.append(low - mean)
-            symbols.append(low)
+            if predicted > most:
+                predicted = most
+            elif predicted < -most:
+                predicted = -most
+            zero, phase = divmod(first - predicted, UNIT)
+            counts = phases[phase]
+            # The last symbol whose interval begins at or before the target; that of 0 begins at 0.
+            found = bisect_right(counts, target(total) + zero, zero + 1, zero + levels) - 1
+            symbol = found - zero
+            begin = counts[found] - zero if symbol else 0
+            end = counts[found + 1] - zero if symbol + 1 < levels else total
+            take(begin, end - begin)
+            row.append(symbol - mean)
+            symbols.append(symbol)
         row.append(0)
         above2, above = above, row
         plane.append(symbols)
@@ -144,13 +145,25 @@ def _normal() -> Integers:
 
 
 @lru_cache(maxsize=64)
+def _cumulative(spread: int, bits: int) -> list[list[int]]:
+    """Return cumulative counts by phase: entry j of list p is ``_shares`` at 64 j + p, plus j.
+
+    With the lower edge of symbol 0 at 64 z + p, symbol q begins at entry z + q, less z: the symbols
+    of one pixel lie next to each other, in ascending order.
+    """
+    shares = np.asarray(_shares(spread, bits))
+    columns = shares[: len(shares) // UNIT * UNIT].reshape(-1, UNIT)
+    return (columns + np.arange(len(columns))[:, None]).T.tolist()  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=64)
 def _shares(spread: int, bits: int) -> list[int]:
     """Return how much of 2^16 lies below each distance from the prediction.
 
     Entry i is for a distance of i / 64 - 2 x 2^bits - 1/2 levels.
     """
     reach = (2 * UNIT << bits) + UNIT // 2
-    distance = np.arange(-reach, reach + UNIT, dtype=np.int64)
+    distance = np.arange(-reach, reach + 2 * UNIT, dtype=np.int64)
     at = (distance * (RECIPROCALS[spread % 8] >> (spread // 8)) >> 16) + (128 << 8)
     at = at.clip(0, (256 << 8) - 1)  # 256 parts of a step of a sixteenth of sigma
     table, part = _normal(), at & 255
