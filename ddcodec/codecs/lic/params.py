@@ -14,7 +14,7 @@ from .mosaic import Mosaic
 Selection = Literal["loss", "crops", "random"]
 SQUEEZES = (1, 4, 9, 16, 25)
 GROUP = 32  # mosaics; so many small classes are made, saved and stored together
-BATCH_PIXELS = 1 << 22  # of all expanded images of a batch: a bound on the memory
+BATCH_PIXELS = 1 << 20  # of all expanded images of a batch: a bound on the memory
 ITERATIONS = 200
 
 
