@@ -53,6 +53,15 @@ def test_more_bytes_make_a_larger_poster_and_fewer_bits_too(digits: Source, tmp_
     assert pixels[0] < pixels[1] < pixels[2]
 
 
+def test_header_and_manifest_of_a_small_file_stay_short(digits: Source, tmp_path: Path) -> None:
+    """A poster of 100 bytes must not carry four kilobytes of JSON."""
+    out = tmp_path / "x.ddset"
+    for quality in ("small", "high"):
+        encode(digits, ipc=0.4, out=out, steps=2, seed=7, quality=quality)
+        assert info(out)["bytes"]["header"] <= 1200
+        out.unlink()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -46,7 +46,7 @@ from tests.format.hostile import Forgery  # noqa: E402
 
 CORPUS = Path(__file__).parent / "corpus"
 VECTORS = ROOT / "spec" / "vectors"
-LIMITS = Limits(decoded_bytes=64 << 20, file_bytes=1 << 20)
+LIMITS = Limits(decoded_bytes=64 << 20, file_bytes=1 << 20, context_symbols=1 << 16)
 SECOND = runpy.run_path(str(ROOT / "examples" / "read_ddset.py"))
 FEW = 3  # samples that are compared
 SLOW = 1.0  # seconds of a case

@@ -144,7 +144,7 @@ def _normal() -> Integers:
     return np.array(table, dtype=np.int64)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)
 def _cumulative(spread: int, bits: int) -> list[list[int]]:
     """Return cumulative counts by phase: entry j of list p is ``_shares`` at 64 j + p, plus j.
 
@@ -156,7 +156,7 @@ def _cumulative(spread: int, bits: int) -> list[list[int]]:
     return (columns + np.arange(len(columns))[:, None]).T.tolist()  # type: ignore[no-any-return]
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)
 def _shares(spread: int, bits: int) -> list[int]:
     """Return how much of 2^16 lies below each distance from the prediction.
 
