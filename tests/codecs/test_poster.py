@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ddcodec.codecs.podd.layout import grid_with_room
 from ddcodec.codecs.podd.order import class_grid
 from ddcodec.codecs.podd.poster import (
     BALANCED,
@@ -333,3 +334,13 @@ def test_large_posters_have_patches_that_overlap_by_half() -> None:
     height, width = poster_size(10, 10, 32, 32, (5, 2))
     assert default_patch_grid((height, width), (32, 32), (5, 2), (16, 6)) == (31, 12)
     assert default_patch_grid((64, 160), (32, 32), (5, 2), (16, 6)) == (16, 6)
+
+
+@pytest.mark.parametrize(
+    ("ipc", "expected"),
+    [(0.1, (5, 2)), (0.2, (10, 1)), (0.3, (10, 1)), (0.4, (5, 2)), (0.9, (5, 2)), (2, (5, 2))],
+)
+def test_classes_lie_in_one_row_where_a_poster_is_hardly_higher_than_a_patch(
+    ipc: float, expected: tuple[int, int]
+) -> None:
+    assert grid_with_room((5, 2), 10, ipc, (8, 8)) == expected

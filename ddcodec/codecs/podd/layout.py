@@ -21,6 +21,30 @@ from .poster import (
 from .presets import PoDDPreset
 
 Pair = tuple[int, int]
+CLOSE = 1 / 8  # of a patch: classes whose patches begin nearer to each other look alike
+
+
+def grid_with_room(grid: Pair, classes: int, ipc: float, patch: Pair) -> Pair:
+    """Return the class grid (x, y) whose classes lie furthest apart: ``grid``, or one row.
+
+    On a poster hardly higher than a patch, patches of two rows of classes show nearly the same
+    pixels. Apart is how far the patches of neighbouring classes begin from each other, the lesser
+    of both axes. On held-out digits at 0.3 images a class one row of ten gave 71 %, 5x2 gave 36 %.
+    """
+    height, width = patch
+
+    def apart(grid: Pair) -> float:
+        rows, columns = poster_size(ipc, classes, height, width, grid)
+        steps = [
+            (length - size) / (cells - 1)
+            for length, size, cells in ((columns, width, grid[0]), (rows, height, grid[1]))
+            if cells > 1
+        ]
+        return min(steps, default=math.inf)
+
+    row = (classes, 1)
+    close = CLOSE * min(height, width)
+    return row if apart(grid) < close and apart(row) > apart(grid) else grid
 
 
 def grid_without_spare(grid: Pair, classes: int) -> Pair:

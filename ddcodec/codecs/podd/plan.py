@@ -13,7 +13,7 @@ from ...errors import UsageError
 from ...format.preprocessing import MOST_SIDE
 from ...preprocess import KINDS
 from ...sources.base import Source
-from .layout import grid_without_spare, label_grid_for, patch_grid_for, poster_for
+from .layout import grid_with_room, grid_without_spare, label_grid_for, patch_grid_for, poster_for
 from .notes import label_notes, order_notes
 from .order import ClassOrder, order_classes
 from .order import class_grid as default_class_grid
@@ -107,6 +107,8 @@ def make_plan(
     grid = class_grid or preset.class_grid or default_class_grid(n)
     if rule == PER_CLASS and class_grid is None:
         grid = grid_without_spare(grid, n)
+    if class_grid is None and profile == "quick" and order != "paper":
+        grid = grid_with_room(grid, n, ipc, (height, width))
     poster = poster_for(ipc, n, (height, width), grid, rule, preset.poster_sizes)
     most = most_patches(poster, (height, width), rule)
     patch_grid = patches or patch_grid_for(preset, profile, poster, (height, width), grid, rule)
