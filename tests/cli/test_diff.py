@@ -42,7 +42,7 @@ def test_fields_and_tensors_are_named_with_their_values(run: Run, files: tuple[P
     assert outcome.code == 7
     lines = outcome.out.splitlines()
     assert "license: absent | CC0-1.0" in lines
-    assert "tensors.poster.coder: zstd | raw" in lines
+    assert "tensors.poster.coder: context | raw" in lines
     (tensor,) = [line for line in lines if line.startswith("tensor poster:")]
     assert "% of values differ, by 0.5" in tensor
     report = json.loads(run("diff", a, b, "--json").out)

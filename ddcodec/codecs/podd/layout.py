@@ -35,6 +35,8 @@ def grid_with_room(grid: Pair, classes: int, ipc: float, patch: Pair) -> Pair:
 
     def apart(grid: Pair) -> float:
         rows, columns = poster_size(ipc, classes, height, width, grid)
+        if columns < grid[0] or rows < grid[1]:
+            return -1.0  # no room for the cells themselves
         steps = [
             (length - size) / (cells - 1)
             for length, size, cells in ((columns, width, grid[0]), (rows, height, grid[1]))
