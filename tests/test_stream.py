@@ -36,7 +36,7 @@ class Numbers:
         return index, index
 
     def on(self, device: str) -> tuple[Any, torch.Tensor]:
-        return SimpleNamespace(gather=lambda index: index), torch.arange(self.count)
+        return SimpleNamespace(gather=lambda index: index, shares=None), torch.arange(self.count)
 
 
 def stream(count: int, **settings: Any) -> SampleStream:

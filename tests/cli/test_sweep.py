@@ -148,6 +148,7 @@ import os, signal, sys
 import ddcodec_cli.sweep as sweep
 from ddcodec_cli.app import main
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in background
 old = sweep.Lines.begins
 def begins(self, what, number, of):
     old(self, what, number, of)
