@@ -39,3 +39,21 @@ def digits_file(tmp_path_factory: pytest.TempPathFactory, digits: Source) -> Pat
     path = tmp_path_factory.mktemp("digits") / "digits.ddset"
     encode(digits, ipc=0.9, out=path, steps=20, seed=3)
     return path
+
+
+class StopAfter:
+    """A reporter that interrupts as a person at the keyboard would."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def stage(self, name: str, steps: int) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+    def step(self, done: int, loss: float) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt

@@ -68,6 +68,7 @@ def test_header_and_manifest_of_a_small_file_stay_short(digits: Source, tmp_path
         ({"total_bytes": 300}, "--bytes 300 is too few: the smallest file .* takes about 1"),
         ({"total_bytes": 3000, "ipc": 0.5}, "give --ipc X, or --bytes N"),
         ({}, "give --ipc X, or --bytes N"),
+        ({"total_bytes": 3000, "quantiser": "codebook"}, "use --quantiser uniform"),
         ({"total_bytes": 3000, "codec": "ppodd"}, "--bytes belongs to the codec podd"),
     ],
 )

@@ -28,25 +28,7 @@ from ddcodec.format.payload import decode_tensor, encode_tensor
 from ddcodec.limits import Limits
 from ddcodec.sources import Source, Split
 from ddcodec.sources import load as load_source
-from tests.conftest import real_data
-
-
-class StopAfter:
-    """A reporter that interrupts as a person at the keyboard would."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def stage(self, name: str, steps: int) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        pass
-
-    def step(self, done: int, loss: float) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
+from tests.conftest import StopAfter, real_data
 
 
 @pytest.mark.parametrize("ipc", [0.1, 0.25, 0.4, 0.9, 1.0, 2.0])

@@ -26,6 +26,7 @@ from ddcodec.format.payload import encode_tensor
 from ddcodec.format.stages import added, stage_arrays
 from ddcodec.loader import apportion, epoch_order
 from ddcodec.sources import Source
+from tests.conftest import StopAfter
 
 accuracies = st.lists(st.floats(0, 1), min_size=1, max_size=8)
 QUICK: dict[str, Any] = {"codec": "ppodd", "ipc": 0.4, "profile": "quick"}
@@ -235,24 +236,6 @@ def test_the_first_stage_does_not_depend_on_later_ones(digits: Source, tmp_path:
     encode(digits, **QUICK, steps=4, out=one, ppodd=PPoDDOptions(stages=1))
     encode(digits, **QUICK, steps=8, out=two, ppodd=PPoDDOptions(stages=2, start="noise"))
     assert np.array_equal(read(one).arrays["poster_1"], read(two).arrays["poster_1"])
-
-
-class StopAfter:
-    """A reporter that interrupts as a person at the keyboard would."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def stage(self, name: str, steps: int) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        pass
-
-    def step(self, done: int, loss: float) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("stop", [2, 7, 12])

@@ -54,7 +54,7 @@ def fit_bytes(source: Source, plan_for: Callable[[float], Plan], total: int) -> 
     while high - low > 0.005 * low:
         middle = (low + high) / 2
         low, high = (middle, high) if size(plan_for(middle)) <= total else (low, middle)
-    return plan_for(float(f"{low:.4g}") if size(plan_for(float(f"{low:.4g}"))) <= total else low)
+    return plan_for(low)
 
 
 def expected_bytes(

@@ -172,9 +172,11 @@ class Distiller:
 
     def _is_aware(self, stage: Stage) -> bool:
         """Say whether this step sees poster and labels rounded."""
-        if stage.method == "rat" and self.run.deadline is not None:
-            return stage.aware > 0  # where it will end is not known
-        return stage.aware > 0 and self.step >= round((1 - stage.aware) * stage.steps)
+        if not stage.aware:
+            return False
+        # Where a run ends that stops by the clock is not known: all of it is aware.
+        by_clock = stage.method == "rat" and self.run.deadline is not None
+        return by_clock or self.step >= round((1 - stage.aware) * stage.steps)
 
     def _begin_stage(self) -> None:
         stage = self.params.stages[self.stage_index]

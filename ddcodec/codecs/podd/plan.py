@@ -20,7 +20,7 @@ from .order import class_grid as default_class_grid
 from .order_search import parse_moves
 from .params import LabelKind, PoDDParams, Pooling, Stage
 from .poster import BALANCED, CYCLIC, EVEN, PER_CLASS, PosterGeometry, most_patches
-from .precision import parse
+from .precision import check_choice, parse
 from .presets import PoDDPreset, preset_for
 
 QUICK_STEPS = 1500  # of 8-pixel digits; a minute or two on one core
@@ -89,15 +89,17 @@ def make_plan(
     total_bytes: int | None = None,
 ) -> Plan:
     """Choose whatever the caller left open; raise UsageError for what cannot work."""
-    _check("--profile", profile, PROFILES)
-    _check("--labels", labels, ("auto", "fixed", "learned"))
-    _check("--label-pooling", label_pooling, ("auto", "area", "cell"))
-    _check("--origins", origins, tuple(ORIGINS))
+    check_choice("--profile", profile, PROFILES)
+    check_choice("--labels", labels, ("auto", "fixed", "learned"))
+    check_choice("--label-pooling", label_pooling, ("auto", "area", "cell"))
+    check_choice("--origins", origins, tuple(ORIGINS))
     rule = ORIGINS[origins]
     if not 0 <= rate_weight < float("inf"):
         raise UsageError(f"--rate-weight must be 0 or more, got {rate_weight:g}")
     if rate_weight and quality == "lossless":
         raise UsageError("--rate-weight needs a quantiser; choose --quality bits=N")
+    if total_bytes is not None and quantiser == "codebook":
+        raise UsageError("--bytes may have to widen the levels; use --quantiser uniform with it")
     if aware is not None and not 0 <= aware <= 1:
         raise UsageError(f"--aware is a share of the steps, 0 to 1, got {aware:g}")
     n, height, width = len(source.classes), source.height, source.width
@@ -128,7 +130,7 @@ def make_plan(
     quick = profile == "quick"
     stages = quick_stages(ipc, geometry) if quick else paper_stages(preset, geometry.num_patches)
     if augment != "auto":
-        _check("--augment", augment, ("auto", *AUGMENTATIONS))
+        check_choice("--augment", augment, ("auto", *AUGMENTATIONS))
         stages = tuple(
             replace(stage, augment_synthetic=augment, augment_real=augment) for stage in stages
         )
@@ -301,10 +303,10 @@ def network_depth(height: int, width: int) -> int:
 
 
 def _preprocessing(kind: str, source: Source) -> str:
-    _check("--preprocessing", kind, ("auto", *KINDS))
+    check_choice("--preprocessing", kind, ("auto", *KINDS))
     if kind != "auto":
         return kind
-    # Whitening pays on natural images and costs on digits (docs/bytes.md).
+    # Whitening pays on natural images and costs on digits (docs/coding.md).
     natural = source.channels == 3 and min(source.height, source.width) >= WHITENED_SIDE
     fits = max(source.height, source.width) <= MOST_SIDE
     return "dct_whiten" if natural and fits else "standardise"
@@ -326,8 +328,3 @@ def _pooling(
     # With fewer patches than cells along an axis, one cell a patch would leave classes without.
     every_cell = patches[0] >= grid[0] and patches[1] >= grid[1]
     return "cell" if profile == "quick" and every_cell else "area"
-
-
-def _check(option: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise UsageError(f"{option} {value} is unknown; use one of: {', '.join(allowed)}")

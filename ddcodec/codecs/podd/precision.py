@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,7 +14,6 @@ from ...errors import UsageError
 from ...format import Storage, dequantise
 from ...format.payload import quantise_as
 
-Scales = Literal["tensor", "channel", "tile"]
 QUANTISERS = ("uniform", "codebook")
 SCALES = ("channel", "tensor", "tile")
 # Bits of poster and labels; None is float32.
@@ -36,15 +34,13 @@ class Precision:
         quantiser: ``uniform`` or ``codebook``, of the poster.
         scales: what shares a uniform quantiser's range: ``tensor``, ``channel`` or ``tile``.
         tile: height and width of a tile, that of a patch.
-        coarse: widens the levels of the poster, to fit a number of bytes; 1 for none.
     """
 
     poster_bits: int | None = 8
-    label_bits: int | None = 8
+    label_bits: int | None = 6
     quantiser: str = "uniform"
     scales: str = "channel"
     tile: tuple[int, int] = (1, 1)
-    coarse: float = 1.0
 
     @property
     def is_low(self) -> bool:
@@ -62,7 +58,6 @@ class Precision:
             bits=self.poster_bits,
             per_channel=self.scales == "channel",
             tile=self.tile if self.scales == "tile" else None,
-            coarse=self.coarse,
         )
 
     @property
@@ -87,8 +82,8 @@ def parse(quality: str, quantiser: str, scales: str, patch: tuple[int, int]) -> 
     ``patch`` is (height, width). Raises UsageError for unknown values and for combinations that
     have no meaning.
     """
-    _check("--quantiser", quantiser, QUANTISERS)
-    _check("--scales", scales, SCALES)
+    check_choice("--quantiser", quantiser, QUANTISERS)
+    check_choice("--scales", scales, SCALES)
     poster_bits, label_bits = quality_bits(quality)
     if poster_bits is None and (quantiser, scales) != ("uniform", "channel"):
         raise UsageError(f"--quality {quality} has no quantiser; choose bits=N")
@@ -117,6 +112,7 @@ def _stored(values: Tensor, storage: Storage) -> Tensor:
     return torch.from_numpy(dequantise(*quantise_as(array, storage))).to(values.device)
 
 
-def _check(option: str, value: str, allowed: tuple[str, ...]) -> None:
+def check_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raise UsageError, which names the option, unless ``value`` is one of ``allowed``."""
     if value not in allowed:
         raise UsageError(f"{option} {value} is unknown; use one of: {', '.join(allowed)}")
