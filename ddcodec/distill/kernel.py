@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .convnet_grad import features, features_with_adjoint
 from .networks import ConvNet
 
 RIDGE = 1e-3  # relative to the mean diagonal of the kernel
@@ -33,6 +34,7 @@ def kernel_gradient(
     labels: Tensor,
     real_x: Tensor,
     real_y: Tensor,
+    dtype: torch.dtype | None = None,
 ) -> KernelGradient:
     """Differentiate the regression error on a real batch with respect to the distilled set.
 
@@ -41,18 +43,18 @@ def kernel_gradient(
         flat: its parameters, float32 (num_params,).
         patches: float32 (P, C, h, w); labels: float32 (P, n), rows summing to 1.
         real_x: float32 (B, C, h, w); real_y: int64 (B,).
+        dtype: of the network's activations; None is that of ``flat``. The regression is not.
     """
-    patches = patches.detach().requires_grad_()
     labels = labels.detach().requires_grad_()
     n = labels.shape[1]
-    with torch.no_grad():
-        real = net.features(flat, real_x)
-        target = torch.nn.functional.one_hot(real_y, n).to(real.dtype) - 1.0 / n
-    distilled = net.features(flat, patches)
+    real = features(net, flat, real_x, dtype)
+    target = torch.nn.functional.one_hot(real_y, n).to(real.dtype) - 1.0 / n
+    found, adjoint = features_with_adjoint(net, flat, patches.detach(), dtype)
+    distilled = found.requires_grad_()
     gram = distilled @ distilled.T
     ridge = RIDGE * gram.diagonal().mean()
     gram = gram + ridge * torch.eye(len(patches), dtype=gram.dtype, device=gram.device)
     solution = torch.linalg.solve(gram, labels - 1.0 / n)
     loss = 0.5 * (real @ (distilled.T @ solution) - target).square().sum(1).mean()
-    grad_patches, grad_labels = torch.autograd.grad(loss, (patches, labels))
-    return KernelGradient(loss.detach(), grad_patches, grad_labels)
+    to_features, grad_labels = torch.autograd.grad(loss, (distilled, labels))
+    return KernelGradient(loss.detach(), adjoint(to_features), grad_labels)

@@ -9,8 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .instance_norm import instance_norm
-
 
 @dataclass(frozen=True)
 class ConvNet:
@@ -53,16 +51,13 @@ class ConvNet:
         """Length of the flat parameter vector."""
         return sum(self._sizes)
 
-    def graph_bytes(self, images: int) -> int:
-        """Return about how much memory the graph of one inner gradient holds, in bytes.
-
-        Some ten arrays of the size of a block's convolution, float32, by measurement.
-        """
-        floats, height, width = 0, self.height, self.width
+    def tape_numbers(self, images: int) -> int:
+        """Return about how many numbers both passes of one training step keep."""
+        numbers, height, width = 0, self.height, self.width
         for _ in range(self.depth):
-            floats += images * self.filters * height * width
+            numbers += 5 * images * self.filters * height * width
             height, width = max(1, height // 2), max(1, width // 2)
-        return 40 * floats
+        return numbers
 
     def init(self, generator: torch.Generator, device: torch.device | str = "cpu") -> Tensor:
         """Return fresh parameters, float32 (num_params,).
@@ -85,14 +80,15 @@ class ConvNet:
 
     def features(self, flat: Tensor, x: Tensor) -> Tensor:
         """Return the head's inputs (N, F) for parameters (num_params,), images (N, C, H, W)."""
-        return self._blocks(self._views(flat), x)
+        return self._blocks(self.views(flat), x)
 
     def __call__(self, flat: Tensor, x: Tensor) -> Tensor:
         """Return logits (N, classes)."""
-        views = self._views(flat)
+        views = self.views(flat)
         return F.linear(self._blocks(views, x), views[-2], views[-1])
 
-    def _views(self, flat: Tensor) -> list[Tensor]:
+    def views(self, flat: Tensor) -> list[Tensor]:
+        """Return the parameters in their shapes: weight, scale, shift a block; head, its bias."""
         parts = torch.split_with_sizes(flat, self._sizes)
         return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
@@ -100,7 +96,7 @@ class ConvNet:
         for block in range(self.depth):
             weight, scale, shift = views[3 * block : 3 * block + 3]
             x = F.conv2d(x, weight, padding=1)
-            x = F.relu(instance_norm(x, scale, shift))
+            x = F.relu(F.group_norm(x, x.shape[1], scale, shift))
             if min(x.shape[2:]) >= 2:
                 x = F.avg_pool2d(x, 2)
         return x.flatten(1)

@@ -1,10 +1,10 @@
 """RaT-BPTT: gradients of a real batch's loss through the last steps of an inner training run.
 
 Feng et al., "Embarrassingly simple dataset distillation", as used by PoDD (paper section 3). The
-inner optimiser is Adam. Its adjoint is written by hand; autograd is asked only for the inner
-loss's Hessian-vector product. The window runs forward once and is walked backwards step by step.
-Small windows keep the graph of every step for the way back. Large ones keep three vectors a step
-and compute the graph again, so memory is that of one step however long the window.
+inner optimiser is Adam. Its adjoint and the network's second derivatives (``convnet_grad``) are
+written by hand. The window runs forward once and is walked backwards step by step. Small windows
+keep both passes of every step for the way back. Large ones keep three vectors a step and make the
+passes again, so memory is that of one step however long the window.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .augment import augment
+from .convnet_grad import Tape, loss_gradient, mixed_product
 from .networks import ConvNet
 from .rng import generator
 
@@ -30,7 +31,8 @@ class InnerLoop:
         augment_synthetic, augment_real: names in ``augment.AUGMENTATIONS``.
         seed: keys the augmentations, which are drawn again alike on the way back.
         real_chunk: real images at once, a bound on memory.
-        graph_bytes: keep the graphs of the whole window up to this estimate of their size.
+        kept_bytes: keep the passes of the whole window up to this estimate of their size.
+        dtype: of convolutions and activations; None is that of the parameters.
     """
 
     lr: float
@@ -40,7 +42,8 @@ class InnerLoop:
     augment_real: str = "none"
     seed: int = 0
     real_chunk: int = 500
-    graph_bytes: int = 1 << 29
+    kept_bytes: int = 1 << 29
+    dtype: torch.dtype | None = None
 
 
 @dataclass(frozen=True)
@@ -114,16 +117,16 @@ def meta_gradient(
         inner: settings of the inner run.
     """
     largest = max((len(patches) if b is None else len(b) for b in batches), default=0)
-    keep = len(batches) * net.graph_bytes(largest) <= inner.graph_bytes
+    size = (inner.dtype or state.flat.dtype).itemsize
+    keep = len(batches) * net.tape_numbers(largest) * size <= inner.kept_bytes
     states = [state]
     gradients: list[Tensor] = []
-    graphs: list[_Graph] = []
+    tapes: list[_Step] = []
     for batch in batches:
+        step = _step(net, states[-1], patches, labels, batch, inner)
+        gradients.append(step.tape.gradient)
         if keep:
-            graphs.append(_graph(net, states[-1], patches, labels, batch, inner))
-            gradients.append(graphs[-1].gradient.detach())
-        else:
-            gradients.append(_inner_gradient(net, states[-1], patches, labels, batch, inner))
+            tapes.append(step)
         states.append(_adam(states[-1], gradients[-1], inner))
     end = states[-1]
     loss, back_flat = _real_loss(net, end, real_x, real_y, inner)
@@ -136,11 +139,10 @@ def meta_gradient(
             states[t + 1], gradients[t], back_flat, back_m, back_v, inner
         )
         batch = batches[t]
-        graph = graphs.pop() if keep else _graph(net, states[t], patches, labels, batch, inner)
+        step = tapes.pop() if keep else _step(net, states[t], patches, labels, batch, inner)
         # d <gradient, back_gradient> / d (flat, x, y): what one inner step passes back.
-        to_flat, to_patches, to_labels = torch.autograd.grad(
-            graph.gradient, graph.leaves, back_gradient
-        )
+        to_flat, to_images, to_labels = mixed_product(step.tape, back_gradient)
+        to_patches = step.to_patches(to_images)
         back_flat = back_flat + to_flat
         if batch is None:
             grad_patches += to_patches
@@ -159,34 +161,38 @@ def _inner_gradient(
     batch: Tensor | None,
     inner: InnerLoop,
 ) -> Tensor:
-    flat = state.flat.detach().requires_grad_()
-    x, y = _take(patches, labels, batch)
-    loss = soft_cross_entropy(net(flat, _augmented(x, state.step, inner)), y)
-    return torch.autograd.grad(loss, flat)[0]
+    return _step(net, state, patches, labels, batch, inner).tape.gradient
 
 
 @dataclass(frozen=True)
-class _Graph:
-    """An inner gradient (num_params,) that can be differentiated in its leaves (flat, x, y)."""
+class _Step:
+    """Both passes of one inner step, and its augmentation to be differentiated."""
 
-    gradient: Tensor
-    leaves: tuple[Tensor, Tensor, Tensor]
+    tape: Tape
+    before: Tensor  # the patches of the batch, a leaf where they were augmented
+    after: Tensor
+
+    def to_patches(self, to_images: Tensor) -> Tensor:
+        if self.before is self.after:
+            return to_images
+        return torch.autograd.grad(self.after, self.before, to_images)[0]
 
 
-def _graph(
+def _step(
     net: ConvNet,
     state: AdamState,
     patches: Tensor,
     labels: Tensor,
     batch: Tensor | None,
     inner: InnerLoop,
-) -> _Graph:
-    flat = state.flat.detach().requires_grad_()
+) -> _Step:
     x, y = _take(patches, labels, batch)
-    x, y = x.detach().requires_grad_(), y.detach().requires_grad_()
-    loss = soft_cross_entropy(net(flat, _augmented(x, state.step, inner)), y)
-    (gradient,) = torch.autograd.grad(loss, flat, create_graph=True)
-    return _Graph(gradient, (flat, x, y))
+    after = x
+    if inner.augment_synthetic != "none":
+        x = x.detach().requires_grad_()
+        g = generator(inner.seed, "augment", state.step)
+        after = augment(x, inner.augment_synthetic, g)
+    return _Step(loss_gradient(net, state.flat, after.detach(), y, inner.dtype), x, after)
 
 
 def _adam(state: AdamState, gradient: Tensor, inner: InnerLoop) -> AdamState:
@@ -228,15 +234,16 @@ def _adam_adjoint(
 def _real_loss(
     net: ConvNet, state: AdamState, x: Tensor, y: Tensor, inner: InnerLoop
 ) -> tuple[Tensor, Tensor]:
-    flat = state.flat.detach().requires_grad_()
     x = augment(x, inner.augment_real, generator(inner.seed, "augment real"))
-    total = torch.zeros((), device=x.device, dtype=flat.dtype)
+    hard = F.one_hot(y, net.classes).to(x.dtype)
+    total = torch.zeros((), device=x.device, dtype=x.dtype)
     gradient = torch.zeros_like(state.flat)
     for start in range(0, len(y), inner.real_chunk):
         part = slice(start, start + inner.real_chunk)
-        loss = F.cross_entropy(net(flat, x[part]), y[part], reduction="sum") / len(y)
-        gradient += torch.autograd.grad(loss, flat)[0]
-        total += loss.detach()
+        tape = loss_gradient(net, state.flat, x[part], hard[part], inner.dtype)
+        share = len(x[part]) / len(y)
+        gradient.add_(tape.gradient, alpha=share)
+        total += share * tape.loss
     return total, gradient
 
 
@@ -244,9 +251,3 @@ def _take(patches: Tensor, labels: Tensor, batch: Tensor | None) -> tuple[Tensor
     if batch is None:
         return patches, labels
     return patches.index_select(0, batch), labels.index_select(0, batch)
-
-
-def _augmented(x: Tensor, step: int, inner: InnerLoop) -> Tensor:
-    if inner.augment_synthetic == "none":
-        return x
-    return augment(x, inner.augment_synthetic, generator(inner.seed, "augment", step))

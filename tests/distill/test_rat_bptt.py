@@ -118,8 +118,7 @@ def test_a_parameter_that_never_gets_a_gradient_counts_as_a_constant() -> None:
 @pytest.mark.parametrize("augmentation", ["none", "flip_rotate"])
 def test_the_window_ends_where_plain_training_does(augmentation: str) -> None:
     net, state, patches, labels, real = problem(torch.float32)
-    # Recomputed graphs: the kept ones take another route to the first gradient, and round so.
-    inner = InnerLoop(lr=0.01, augment_synthetic=augmentation, seed=2, graph_bytes=0)
+    inner = InnerLoop(lr=0.01, augment_synthetic=augmentation, seed=2)
     batches: list[Tensor | None] = [torch.tensor([0, 3, 4]), None, torch.tensor([9, 1])]
     end = inner_steps(net, state, patches, labels, batches, inner)
     got = meta_gradient(net, state, patches, labels, batches, *real, inner)
@@ -133,8 +132,8 @@ def test_keeping_the_graphs_changes_nothing_but_rounding(augmentation: str) -> N
     net, state, patches, labels, real = problem(torch.float64)
     batches: list[Tensor | None] = [torch.tensor([0, 3, 4]), None, torch.tensor([9, 1])]
     got = []
-    for graph_bytes in (0, 1 << 40):
-        inner = InnerLoop(lr=0.01, augment_synthetic=augmentation, seed=2, graph_bytes=graph_bytes)
+    for kept_bytes in (0, 1 << 40):
+        inner = InnerLoop(lr=0.01, augment_synthetic=augmentation, seed=2, kept_bytes=kept_bytes)
         got.append(meta_gradient(net, state, patches, labels, batches, *real, inner))
     assert relative(got[1].grad_patches, got[0].grad_patches) < 1e-9
     assert relative(got[1].grad_labels, got[0].grad_labels) < 1e-9

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ...distill import checkpoint
+from ...distill.compute import activation_type
 from ...distill.kernel import kernel_gradient
 from ...distill.networks import ConvNet
 from ...distill.outer import EmaClip, OuterAdam, cosine
@@ -92,6 +93,7 @@ class Distiller:
         channels, height, width = (int(s) for s in self.real_x.shape[1:])
         classes = int(variables.labels().shape[1])
         self.net = ConvNet(channels, height, width, classes, params.depth, params.width)
+        self.dtype = activation_type(run.device, height, width)
         self.losses: list[float] = []
         self.stage_index = 0
         self.step = 0  # within the stage
@@ -224,7 +226,9 @@ class Distiller:
         pool = self._pool()
         slot = int(torch.randint(len(pool), (1,), generator=at.g))
         state = pool[slot]
-        result = kernel_gradient(self.net, state.flat, at.patches, at.labels, at.x, at.y)
+        result = kernel_gradient(
+            self.net, state.flat, at.patches, at.labels, at.x, at.y, self.dtype
+        )
         pool.replace(slot, self._advance(at, state, steps=1))
         return float(result.loss), result.grad_patches, result.grad_labels
 
@@ -258,6 +262,7 @@ class Distiller:
             augment_synthetic=at.stage.augment_synthetic,
             augment_real=at.stage.augment_real,
             seed=int(torch.randint(2**31, (1,), generator=at.g)),
+            dtype=self.dtype,
         )
 
     def _real_batch(self, stage: Stage, g: torch.Generator) -> tuple[Tensor, Tensor]:
