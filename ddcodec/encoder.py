@@ -161,7 +161,7 @@ def encode(
         )
     if lic is not None:
         raise UsageError("--observer and the options with it belong to the codec lic")
-    from .codecs.lic.ranks import world_size
+    from .ranks import world_size
 
     if world_size() > 1:
         raise UsageError(f"the codec {codec} works in one process; torchrun is for lic")
@@ -231,9 +231,9 @@ def _encode_lic(
     from .codecs.lic.encode import Run, command_line
     from .codecs.lic.encode import encode as encode_lic
     from .codecs.lic.params import make_params
-    from .codecs.lic.ranks import joined
     from .observers.file import load as load_observer
     from .observers.recipe import has_bfloat16
+    from .ranks import joined
 
     observer = load_observer(options.observer)
     pool = data.by_class()

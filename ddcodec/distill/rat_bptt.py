@@ -71,11 +71,6 @@ class MetaGradient:
     end_state: AdamState
 
 
-def sample_truncation(generator: torch.Generator, window: int, total: int) -> int:
-    """Return the inner steps before the window: uniform in 0..total - window (paper section 3)."""
-    return int(torch.randint(max(0, total - window) + 1, (1,), generator=generator))
-
-
 def soft_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the mean cross-entropy of logits (N, n) against soft labels (N, n)."""
     return -(labels * F.log_softmax(logits, 1)).sum(1).mean()
@@ -88,10 +83,16 @@ def inner_steps(
     labels: Tensor,
     batches: Sequence[Tensor | None],
     inner: InnerLoop,
+    norms: list[Tensor] | None = None,
 ) -> AdamState:
-    """Train on the distilled set, one step for each index tensor (None: all), without a graph."""
+    """Train on the distilled set, one step for each index tensor (None: all), without a way back.
+
+    The norm (0-d) of every gradient is added to ``norms`` where it is given.
+    """
     for batch in batches:
-        gradient = _inner_gradient(net, state, patches, labels, batch, inner)
+        gradient = _step(net, state, patches, labels, batch, inner).tape.gradient
+        if norms is not None:
+            norms.append(gradient.norm())
         state = _adam(state, gradient, inner)
     return state
 
@@ -105,6 +106,7 @@ def meta_gradient(
     real_x: Tensor,
     real_y: Tensor,
     inner: InnerLoop,
+    norms: list[Tensor] | None = None,
 ) -> MetaGradient:
     """Unroll one step for each of ``batches`` from ``state`` and differentiate the real loss.
 
@@ -115,6 +117,7 @@ def meta_gradient(
         batches: int64 index tensors into the patches; None is the whole set.
         real_x: float32 (B, C, h, w); real_y: int64 (B,), cut into chunks of ``real_chunk``.
         inner: settings of the inner run.
+        norms: takes the norm (0-d) of every inner gradient.
     """
     largest = max((len(patches) if b is None else len(b) for b in batches), default=0)
     size = (inner.dtype or state.flat.dtype).itemsize
@@ -125,6 +128,8 @@ def meta_gradient(
     for batch in batches:
         step = _step(net, states[-1], patches, labels, batch, inner)
         gradients.append(step.tape.gradient)
+        if norms is not None:
+            norms.append(step.tape.gradient.norm())
         if keep:
             tapes.append(step)
         states.append(_adam(states[-1], gradients[-1], inner))
@@ -151,17 +156,6 @@ def meta_gradient(
             grad_patches.index_add_(0, batch, to_patches)
             grad_labels.index_add_(0, batch, to_labels)
     return MetaGradient(loss, grad_patches, grad_labels, end)
-
-
-def _inner_gradient(
-    net: ConvNet,
-    state: AdamState,
-    patches: Tensor,
-    labels: Tensor,
-    batch: Tensor | None,
-    inner: InnerLoop,
-) -> Tensor:
-    return _step(net, state, patches, labels, batch, inner).tape.gradient
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from ddcodec import LICOptions, UsageError, encode, info
 from ddcodec.codecs.lic import encode as module
 from ddcodec.codecs.lic.encode import Parts, Run
 from ddcodec.codecs.lic.params import LICParams, make_params
-from ddcodec.codecs.lic.ranks import Ranks, joined, world_size
 from ddcodec.observers.file import load
 from ddcodec.observers.recipe import Recipe
 from ddcodec.observers.train import train
+from ddcodec.ranks import Ranks, joined, world_size
 from ddcodec.sources import Source
 
 CPU = torch.device("cpu")

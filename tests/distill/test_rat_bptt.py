@@ -14,7 +14,6 @@ from ddcodec.distill.rat_bptt import (
     InnerLoop,
     inner_steps,
     meta_gradient,
-    sample_truncation,
     soft_cross_entropy,
 )
 from ddcodec.distill.rng import generator
@@ -171,12 +170,3 @@ def test_inner_training_lowers_the_loss() -> None:
     after = inner_steps(net, state, patches, hard, [None] * 40, InnerLoop(lr=0.01))
     before_loss = soft_cross_entropy(net(state.flat, patches), hard)
     assert soft_cross_entropy(net(after.flat, patches), hard) < 0.2 * before_loss
-
-
-def test_truncation_covers_the_whole_range_evenly() -> None:
-    g = generator(0, "truncation")
-    drawn = [sample_truncation(g, 60, 63) for _ in range(400)]
-    counts = [drawn.count(k) for k in range(4)]
-    assert sum(counts) == 400
-    assert min(counts) > 60
-    assert sample_truncation(g, 10, 10) == 0

@@ -24,6 +24,7 @@ from ...errors import OutputError
 from ...format import Manifest, read_manifest
 from ...format.chunk_writer import ChunkWriter
 from ...observers.file import Trained
+from ...ranks import Ranks
 from ...sources.base import Source
 from ...sources.by_class import ByClass
 from .compensate import compensate
@@ -31,7 +32,6 @@ from .labels import store
 from .mosaic import Mosaic
 from .params import LICParams
 from .parts import Group, Parts
-from .ranks import Ranks
 from .recipe import student_recipe
 from .relabel import region_logits
 from .select import select

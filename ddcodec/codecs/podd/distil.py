@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +13,16 @@ from torch import Tensor
 
 from ...distill import checkpoint
 from ...distill.compute import activation_type
-from ...distill.kernel import kernel_gradient
 from ...distill.networks import ConvNet
 from ...distill.outer import EmaClip, OuterAdam, cosine
-from ...distill.pool import NetworkPool
 from ...distill.progress import Reporter
-from ...distill.rat_bptt import (
-    AdamState,
-    InnerLoop,
-    MetaGradient,
-    inner_steps,
-    meta_gradient,
-    sample_truncation,
-)
 from ...distill.rate import poster_rate
-from ...distill.rng import generator
 from ...distill.threads import threads_for
 from ...errors import OutputError
+from ...ranks import Ranks
+from .meta_batch import MetaBatch, Work
 from .params import PoDDParams, Stage
-from .variables import PosterVariables
+from .variables import Gradients, PosterVariables
 
 SNAPSHOT_SECONDS = 1.0  # how much work an interruption may lose
 SAVE_SECONDS = 10.0  # how much a killed process may lose
@@ -50,6 +40,7 @@ class Run:
         checkpoint: file to save to, or None.
         resume: go on from the checkpoint if it is there.
         deadline: ``time.monotonic()`` after which no further step of a ``rat`` stage starts.
+        ranks: the processes that share the meta-batches of a step.
     """
 
     device: torch.device
@@ -57,25 +48,15 @@ class Run:
     checkpoint: Path | None = None
     resume: bool = False
     deadline: float | None = None
-
-
-@dataclass(frozen=True)
-class _Step:
-    """What one outer step works on: its settings and randomness, the distilled and the real data.
-
-    patches float32 (P, C, h, w), labels float32 (P, n), x float32 (B, C, h, w), y int64 (B,).
-    """
-
-    stage: Stage
-    g: torch.Generator
-    patches: Tensor
-    labels: Tensor
-    x: Tensor
-    y: Tensor
+    ranks: Ranks = field(default_factory=Ranks)
 
 
 class Distiller:
-    """One encode in progress. Everything random is keyed by (seed, stage, step)."""
+    """One encode in progress. Everything random is keyed by (seed, stage, step, meta-batch).
+
+    Several processes do the same steps to the same variables; each computes its own meta-batches
+    and all exchange the gradients. Rank 0 reads the clock and writes checkpoints.
+    """
 
     def __init__(
         self,
@@ -93,8 +74,12 @@ class Distiller:
         channels, height, width = (int(s) for s in self.real_x.shape[1:])
         classes = int(variables.labels().shape[1])
         self.net = ConvNet(channels, height, width, classes, params.depth, params.width)
-        self.dtype = activation_type(run.device, height, width)
-        self.losses: list[float] = []
+        dtype = activation_type(run.device, height, width)
+        self.meta_batches = [
+            MetaBatch(params, variables, self.net, run.device, dtype, index)
+            for index in range(params.meta_batches)
+            if run.ranks.mine(index)
+        ]
         self.stage_index = 0
         self.step = 0  # within the stage
         self._begin_stage()
@@ -117,17 +102,21 @@ class Distiller:
             while self.stage_index < len(self.params.stages):
                 stage = self.params.stages[self.stage_index]
                 self.run.reporter.stage(STAGE_NAMES[stage.method], stage.steps)
-                while self.step < stage.steps and not self._out_of_time(stage):
+                stop = self._agreed(self._out_of_time(stage))
+                while self.step < stage.steps and not stop:
                     loss = self._outer_step(stage)
                     self.step += 1
                     self.run.reporter.step(self.step, loss)
                     now = time.monotonic()
-                    if now - taken >= SNAPSHOT_SECONDS:
+                    # All processes take a snapshot together, so only with what they save.
+                    wait = SNAPSHOT_SECONDS if self.run.ranks.world == 1 else SAVE_SECONDS
+                    if self._agreed(now - taken >= wait):
                         snapshot, taken = self._snapshot(), now
                     if now - saved >= SAVE_SECONDS:
                         self._save(snapshot)
                         saved = now
-                if self._out_of_time(stage):
+                    stop = self._agreed(self._out_of_time(stage))
+                if stop:
                     break
                 self.stage_index += 1
                 self.step = 0
@@ -172,6 +161,10 @@ class Distiller:
             and time.monotonic() >= deadline
         )
 
+    def _agreed(self, mine: bool) -> bool:
+        """Return rank 0's answer, since clocks differ."""
+        return self.run.ranks.first(mine)
+
     def _is_aware(self, stage: Stage) -> bool:
         """Say whether this step sees poster and labels rounded."""
         if not stage.aware:
@@ -187,27 +180,14 @@ class Distiller:
         self.adam = OuterAdam(tensors, [stage.lr_poster, stage.lr_labels], betas=stage.betas)
         self.clip = EmaClip()
         self.step = 0
-        self.pool: NetworkPool | None = None
-        if stage.method != "rat":
-            lifetime = (min(10, stage.total_steps), stage.total_steps)
-            seed = self.params.seed * 1000 + self.stage_index
-            self.pool = NetworkPool(
-                self.net, self.params.pool_size, lifetime, seed, self.run.device
-            )
+        for meta_batch in self.meta_batches:
+            meta_batch.begin(self.stage_index)
 
     def _outer_step(self, stage: Stage) -> float:
-        g = generator(self.params.seed, "outer", self.stage_index, self.step)
-        real_x, real_y = self._real_batch(stage, g)
         precision = self.params.precision if self._is_aware(stage) else None
         patches, labels = self.variables.expand(precision)
-        methods: dict[str, Callable[[_Step], tuple[float, Tensor, Tensor | None]]] = {
-            "kernel": self._kernel_step,
-            "pool": self._pool_step,
-            "rat": self._rat_step,
-        }
-        at = _Step(stage, g, patches, labels, real_x, real_y)
-        loss, grad_patches, grad_labels = methods[stage.method](at)
-        gradients = self.variables.pull_back(grad_patches, grad_labels)
+        work = Work(self.step, patches, labels, self.real_x, self.real_y)
+        loss, gradients = self._mean_gradient(work)
         bits = self.params.precision.poster_bits
         if self.params.rate_weight and bits is not None:
             _, rate_gradient = poster_rate(self.variables.poster, bits)
@@ -220,62 +200,26 @@ class Distiller:
             moves.append(None if warm else gradients.labels)
         self.adam.step(moves, scale)
         self.variables.project()
-        return loss
+        return float(loss)
 
-    def _kernel_step(self, at: _Step) -> tuple[float, Tensor, Tensor]:
-        pool = self._pool()
-        slot = int(torch.randint(len(pool), (1,), generator=at.g))
-        state = pool[slot]
-        result = kernel_gradient(
-            self.net, state.flat, at.patches, at.labels, at.x, at.y, self.dtype
-        )
-        pool.replace(slot, self._advance(at, state, steps=1))
-        return float(result.loss), result.grad_patches, result.grad_labels
+    def _mean_gradient(self, work: Work) -> tuple[Tensor, Gradients]:
+        """Return loss and gradients of poster and labels, averaged over all meta-batches.
 
-    def _pool_step(self, at: _Step) -> tuple[float, Tensor, Tensor | None]:
-        pool = self._pool()
-        slot = int(torch.randint(len(pool), (1,), generator=at.g))
-        result = self._meta(at, pool[slot])
-        pool.replace(slot, result.end_state)
-        return float(result.loss), result.grad_patches, result.grad_labels
-
-    def _rat_step(self, at: _Step) -> tuple[float, Tensor, Tensor | None]:
-        before = sample_truncation(at.g, at.stage.window, at.stage.total_steps)
-        state = AdamState.fresh(self.net.init(at.g, self.run.device))
-        state = self._advance(at, state, before)
-        result = self._meta(at, state)
-        return float(result.loss), result.grad_patches, result.grad_labels
-
-    def _meta(self, at: _Step, state: AdamState) -> MetaGradient:
-        batches = self.variables.draw(at.stage.distilled_batch, at.stage.window, at.g)
-        return meta_gradient(
-            self.net, state, at.patches, at.labels, batches, at.x, at.y, self._inner(at)
-        )
-
-    def _advance(self, at: _Step, state: AdamState, steps: int) -> AdamState:
-        batches = self.variables.draw(at.stage.distilled_batch, steps, at.g)
-        return inner_steps(self.net, state, at.patches, at.labels, batches, self._inner(at))
-
-    def _inner(self, at: _Step) -> InnerLoop:
-        return InnerLoop(
-            lr=at.stage.inner_lr,
-            augment_synthetic=at.stage.augment_synthetic,
-            augment_real=at.stage.augment_real,
-            seed=int(torch.randint(2**31, (1,), generator=at.g)),
-            dtype=self.dtype,
-        )
-
-    def _real_batch(self, stage: Stage, g: torch.Generator) -> tuple[Tensor, Tensor]:
-        count = len(self.real_y)
-        if stage.real_batch >= count:
-            return self.real_x, self.real_y
-        # With replacement: a permutation of a large data set each step would cost more.
-        index = torch.randint(count, (stage.real_batch,), generator=g).to(self.run.device)
-        return self.real_x[index], self.real_y[index]
-
-    def _pool(self) -> NetworkPool:
-        assert self.pool is not None
-        return self.pool
+        They are added up in the order of their indices, wherever they were computed.
+        """
+        poster, array = self.variables.poster, self.variables.label_array
+        rows = []
+        for meta_batch in self.meta_batches:
+            loss, to_patches, to_labels = meta_batch.gradient(work)
+            found = self.variables.pull_back(to_patches, to_labels)
+            parts = [loss.reshape(1), found.poster.flatten()]
+            rows.append(
+                torch.cat(parts if found.labels is None else [*parts, found.labels.flatten()])
+            )
+        mean = self.run.ranks.gathered(torch.stack(rows)).sum(0) / self.params.meta_batches
+        pixels = poster.numel()
+        labels = None if array is None else mean[1 + pixels :].view(array.shape)
+        return mean[0], Gradients(mean[1 : 1 + pixels].view(poster.shape), labels)
 
     def _snapshot(self) -> Snapshot:
         v = self.variables
@@ -284,8 +228,9 @@ class Distiller:
             tensors["labels"] = v.label_array.clone()
         if self.clip.mean is not None:
             tensors["clip.mean"] = self.clip.mean.clone()
-        if self.pool is not None:
-            tensors |= self.pool.tensors()
+        own = [meta_batch.tensors() for meta_batch in self.meta_batches]
+        for found in self.run.ranks.to_first(own):
+            tensors |= found
         more, values = v.kept()
         tensors |= more
         meta = {
@@ -308,11 +253,11 @@ class Distiller:
         self.adam.restore(tensors)
         if "clip.mean" in tensors:
             self.clip.mean = tensors["clip.mean"].to(self.run.device)
-        if self.pool is not None:
-            self.pool.restore(tensors)
+        for meta_batch in self.meta_batches:
+            meta_batch.restore(tensors)
 
     def _save(self, snapshot: Snapshot) -> None:
-        if self.run.checkpoint is not None:
+        if self.run.checkpoint is not None and self.run.ranks.rank == 0:
             tensors, meta = snapshot
             checkpoint.save(self.run.checkpoint, tensors, meta, self.fingerprint)
 

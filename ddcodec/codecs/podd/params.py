@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from ...distill.truncation import Truncation
 from .precision import Precision
 
 LabelKind = Literal["fixed", "learned"]
@@ -31,6 +32,7 @@ class Stage:
         label_warmup: outer steps before learned labels begin to move.
         aware: share of the steps, at the end, that see poster and labels as the file will hold
             them (straight-through rounding); 0 for none, 1 for all.
+        truncation: where the window of ``rat`` lies, a name in ``distill.truncation``.
     """
 
     method: Literal["kernel", "pool", "rat"]
@@ -48,6 +50,7 @@ class Stage:
     augment_real: str
     label_warmup: int = 0
     aware: float = 0.0
+    truncation: Truncation = "random"
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class PoDDParams:
     precision: Precision
     preprocessing: str  # a kind of ``preprocess.KINDS``
     rate_weight: float  # of the bits of a value, beside the loss in nats
+    meta_batches: int = 1  # meta-gradients that an outer step averages
 
     @property
     def steps(self) -> int:

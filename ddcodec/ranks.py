@@ -12,13 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 
-from ...errors import UsageError
-from ...sources.base import one_line
+from .errors import UsageError
+from .sources.base import one_line
 
+T = TypeVar("T")
 PATIENCE = timedelta(days=30)  # the fastest rank waits as long as the slowest works
 
 
@@ -42,6 +45,31 @@ class Ranks:
         """Return when every process has come here."""
         if self.world > 1:
             dist.barrier()
+
+    def first(self, mine: bool) -> bool:
+        """Return what rank 0 said; every process has to ask."""
+        if self.world == 1:
+            return mine
+        said = torch.tensor([mine])
+        dist.broadcast(said, 0)
+        return bool(said)
+
+    def gathered(self, rows: Tensor) -> Tensor:
+        """Return the rows (k, n) of every process as (k * world, n): row i is of rank i % world."""
+        if self.world == 1:
+            return rows
+        mine = rows.cpu().contiguous()
+        found = [torch.empty_like(mine) for _ in range(self.world)]
+        dist.all_gather(found, mine)
+        return torch.stack(found, 1).flatten(0, 1).to(rows.device)
+
+    def to_first(self, mine: list[T]) -> list[T]:
+        """Return the lists of all processes, joined, on rank 0; elsewhere the process's own."""
+        if self.world == 1:
+            return mine
+        lists: list[list[T]] | None = [[] for _ in range(self.world)] if self.rank == 0 else None
+        dist.gather_object(mine, lists)
+        return mine if lists is None else [item for part in lists for item in part]
 
     def device(self, device: torch.device) -> torch.device:
         """Return this process's own GPU where GPUs are meant without a number."""
