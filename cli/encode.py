@@ -20,7 +20,7 @@ Profile = Literal["auto", "quick", "paper"]
 LabelKind = Literal["auto", "fixed", "learned"]  # of posters
 Selection = Literal["loss", "crops", "random"]
 Precision = Literal["auto", "float32", "bfloat16"]
-Pooling = Literal["auto", "area", "cell"]
+Pooling = Literal["auto", "area", "cell", "sharpened", "centre", "reference"]
 Preprocessing = Literal["auto", "none", "standardise", "dct_whiten", "conv_whiten"]
 Quantiser = Literal["uniform", "codebook"]
 Scales = Literal["channel", "tensor", "tile"]
@@ -81,9 +81,10 @@ def encode(
     order: Annotated[
         str,
         typer.Option(
-            metavar="auto|clip|image|colour|paper|given|FILE",
+            metavar="auto|clip|image|colour|paper|given|random|FILE",
             help="Where each class lies on the poster: neighbours by CLIP text, by mean image or "
-            "colour, as printed in the paper, as given, or from a file with a class name a line.",
+            "colour, as printed in the paper, as given, drawn by --seed, or from a file with a "
+            "class name a line.",
         ),
     ] = "auto",
     order_search: Annotated[
@@ -106,7 +107,11 @@ def encode(
     ] = "auto",
     label_pooling: Annotated[
         Pooling,
-        typer.Option(help="Learned labels of a patch: area, all cells it covers; cell, one."),
+        typer.Option(
+            help="Learned labels of a patch: cell, one; area, all cells it covers, by pixels; "
+            "sharpened, more of those with most pixels; centre, more of those near its middle; "
+            "reference, as in the published code, which leaves classes out: only to compare."
+        ),
     ] = "auto",
     patches: Annotated[
         str | None, typer.Option(metavar="16x6", help="Columns x rows of patches.")

@@ -70,8 +70,9 @@ def encode(
         seed: >= 0; the same source, settings and seed give the same content digest on a machine.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         resume: go on from ``<out>.checkpoint`` if it exists.
-        order: class order: ``auto``, ``clip``, ``image``, ``colour``, ``paper``, ``given`` or a
-            text file; order_search: ``none``, ``auto`` or a number of moves to improve it by.
+        order: class order: ``auto``, ``clip``, ``image``, ``colour``, ``paper``, ``given``,
+            ``random`` (by ``seed``) or a text file; order_search: ``none``, ``auto`` or a number
+            of moves to improve it by.
         class_grid: class cells along (x, y), at least as many as classes; the poster takes its
             shape from them.
         origins: where patches lie: ``even``, ``balanced`` (as many centres in the class cells at
@@ -79,7 +80,9 @@ def encode(
             ``per-class`` (each class has a poster of its own, the cell of one large poster).
         augment: how patches and real images are changed while distilling and in the recipe: a
             name in ``distill.augment``, or ``auto`` for the profile's.
-        labels: ``auto``, ``fixed`` or ``learned``; label_pooling: ``auto``, ``area`` or ``cell``.
+        labels: ``auto``, ``fixed`` or ``learned``; label_pooling: ``auto``, ``area``, ``cell``,
+            ``sharpened``, ``centre`` (see ``codecs.podd.pooling``), or ``reference``: the arrays
+            of the published code, which leave classes without a cell, to compare with.
         patches: patch grid (x, y); by default the data set's preset.
         preprocessing: ``none``, ``standardise``, ``dct_whiten`` or ``conv_whiten``; ``auto``
             whitens colour images of 16 to 512 pixels and standardises others.
@@ -171,39 +174,40 @@ def encode(
     from .codecs.podd.budget import fit_bytes
     from .codecs.podd.distil import Run
     from .codecs.podd.encode import encode as encode_podd
-    from .codecs.podd.plan import Plan, make_plan
-
-    def plan_for(ipc: float) -> Plan:
-        return make_plan(
-            data,
-            ipc=ipc,
-            profile=default_profile if profile == "auto" else profile,
-            steps=steps,
-            seed=seed,
-            order=order,
-            order_search=order_search,
-            class_grid=class_grid,
-            origins=origins,
-            augment=augment,
-            labels=labels,
-            label_pooling=label_pooling,
-            patches=patches,
-            quality=quality or ("high" if total_bytes is None else "small"),
-            size=size,
-            preprocessing=preprocessing,
-            quantiser=quantiser,
-            scales=scales,
-            rate_weight=rate_weight,
-            aware=aware,
-            total_bytes=total_bytes,
-        )
+    from .codecs.podd.options import PoDDOptions
+    from .codecs.podd.plan import make_plan, orders
 
     default_profile = "paper" if where.type == "cuda" else "quick"
+    options = PoDDOptions(
+        profile=default_profile if profile == "auto" else profile,
+        order=order,
+        order_search=order_search,
+        class_grid=class_grid,
+        labels=labels,
+        label_pooling=label_pooling,
+        origins=origins,
+        augment=augment,
+        patches=patches,
+        preprocessing=preprocessing,
+        quality=quality or ("high" if total_bytes is None else "small"),
+        quantiser=quantiser,
+        scales=scales,
+        rate_weight=rate_weight,
+        aware=aware,
+        size=size,
+        steps=steps,
+        seed=seed,
+    )
     if total_bytes is not None:
-        plan = fit_bytes(data, plan_for, total_bytes)
+        ordered = orders(data, options)
+        plan = fit_bytes(
+            data,
+            lambda ipc: make_plan(data, ipc, options, total_bytes=total_bytes, ordered=ordered),
+            total_bytes,
+        )
     else:
         assert ipc is not None
-        plan = plan_for(ipc)
+        plan = make_plan(data, ipc, options)
     for note in plan.notes:
         reporter.note(note)
     run = Run(device=where, reporter=reporter, resume=resume)

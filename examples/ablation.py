@@ -1,14 +1,15 @@
 """What each choice of an encode is worth: a table, made by ddcodec's own commands.
 
-    python examples/ablation.py digits --ipc 0.4 --steps 400 --seeds 2 -o docs/ablation.md
+    python examples/ablation.py digits --ipc 0.4 --steps 300 --seeds 4 -o digits.md
 
-Every row is one encode command that differs from the first row of its group in one choice. Files
-are tested on a held-out fifth of the training split, never on the test split. What is done is kept
-in a folder, so the script goes on where it was stopped and repeats nothing.
+Every row is one encode command that differs from the plain one in one choice. Files are tested on
+a held-out part of the training split, never on the test split. What is done is kept in a folder,
+so the script goes on where it was stopped and repeats nothing.
 """
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,19 +18,27 @@ import numpy as np
 
 from ddcodec import __version__, sources
 
-# Group -> row -> the options in which it differs from a plain `ddcodec encode`.
+PLAIN = "--profile quick --order image"  # of every row that says nothing else
+THREE = "--codec ppodd --stages 3"
+FIVE = "--codec ppodd --stages 5"
+
+# Group -> row -> the options in which it differs from the plain command. With (options, others)
+# BYTES in the options stands for the size of the file that the others make with the same seed;
+# 3IPC stands for three times the budget.
 GROUPS = {
     "Labels": {
-        "learned, as the profile chooses": "",
-        "learned, area pooling": "--label-pooling area",
         "learned, one cell a patch": "--label-pooling cell",
+        "learned, pooled by area": "--label-pooling area",
+        "learned, pooled by area, sharpened": "--label-pooling sharpened",
+        "learned, pooled from the centre": "--label-pooling centre",
+        "learned, arrays of the published code": "--label-pooling reference",
         "fixed, majority": "--labels fixed",
     },
     "Class order": {
-        "greedy, by mean image": "--order image",
-        "searched, by mean image": "--order image --order-search auto",
-        "greedy, by colour": "--order colour",
+        "greedy, by mean image": "",
+        "greedy and searched": "--order-search auto",
         "as given": "--order given",
+        "random": "--order random",
     },
     "Where patches lie": {
         "even, edge to edge": "--patches 10x2",
@@ -38,25 +47,27 @@ GROUPS = {
     },
     "How many patches": {
         "5x2": "--patches 5x2",
-        "9x2": "--patches 9x2",
+        "10x2": "--patches 10x2",
         "15x3": "--patches 15x3",
     },
-    "Posters in stages, as many steps in all": {
+    "Posters in stages: as many pixels each and as many steps in all": {
         "one poster": "",
-        "2 stages, decay as printed": "--codec ppodd --stages 2",
-        "2 stages, decay favours recent": "--codec ppodd --stages 2 --stage-direction recent",
-        "3 stages, decay as printed": "--codec ppodd --stages 3",
-        "3 stages, decay favours recent": "--codec ppodd --stages 3 --stage-direction recent",
-        "3 stages, no boost": "--codec ppodd --stages 3 --stage-boost 1",
-        "3 stages, all alike": "--codec ppodd --stages 3 --stage-decay 0 --stage-boost 1",
-        "3 stages, each from noise": "--codec ppodd --stages 3 --stage-start noise",
-        "3 stages, each from a blend": "--codec ppodd --stages 3 --stage-start blend",
-        "5 stages, decay as printed": "--codec ppodd --stages 5",
-        "one poster as large as three": "--ipc 1.2",
+        **{f"{n} stages": f"--codec ppodd --stages {n}" for n in range(3, 8)},
+    },
+    "Posters in stages: as many bytes in all": {
+        "one poster in the bytes of 3 stages": ("--bytes BYTES --quality high", THREE),
+        "one poster in the bytes of 5 stages": ("--bytes BYTES --quality high", FIVE),
+        "5 stages cut to the bytes of 3": (FIVE + " --max-stages-bytes BYTES", THREE),
+        "one poster of as many pixels as 3 stages": "--ipc 3IPC",
+    },
+    "Posters in stages: options": {
+        "3 stages, decay favours recent": THREE + " --stage-direction recent",
+        "3 stages, no boost": THREE + " --stage-boost 1",
+        "3 stages, all alike": THREE + " --stage-decay 0 --stage-boost 1",
+        "3 stages, each from noise": THREE + " --stage-start noise",
+        "3 stages, each from a blend": THREE + " --stage-start blend",
     },
 }
-HELD_OUT = 5  # every fifth training image of a class
-NETS = 8
 
 
 def main():
@@ -65,38 +76,51 @@ def main():
     parser.add_argument("--ipc", default="0.4")
     parser.add_argument("--steps", default="400", help="outer steps of every encode")
     parser.add_argument("--seeds", type=int, default=2, help="encodes of every row")
+    parser.add_argument("--nets", type=int, default=8, help="networks trained on every file")
+    parser.add_argument(
+        "--held-out", type=int, default=5, help="every so many training images of a class one"
+    )
     parser.add_argument("--groups", nargs="*", help="parts of the names of groups to run")
     parser.add_argument("--rows", nargs="*", help="parts of the names of rows to run")
     parser.add_argument("--work", type=Path, default=Path("ablation"), help="folder for files")
     parser.add_argument("-o", "--out", type=Path, help="Markdown file; stdout without it")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    data = cut(options.source, options.work)
+    data = cut(options)
     text = [
-        "# What each choice is worth\n",
         f"`python examples/ablation.py {options.source} --ipc {options.ipc} --steps {options.steps}"
-        f" --seeds {options.seeds}`, ddcodec {__version__}. Accuracy in percent on a held-out fifth"
-        f" of the training split: mean of {options.seeds} encodes of {NETS} networks each, with"
-        " their standard deviation over encodes. Bytes are those of the whole file.\n",
+        f" --seeds {options.seeds} --nets {options.nets} --held-out {options.held_out}`, ddcodec"
+        f" {__version__}: accuracy in percent on the held-out part, one training image in"
+        f" {options.held_out}; each file by {options.nets} networks; mean and standard deviation"
+        f" of {options.seeds} encodes. Bytes are those of the whole file.\n",
     ]
     for group, rows in GROUPS.items():
         if options.groups and not any(part in group for part in options.groups):
             continue
         text += [
-            f"## {group}\n",
+            f"### {group}\n",
             "| | options | accuracy | pixels | bytes |",
             "|---|---|---|---|---|",
         ]
         for name, words in rows.items():
             if options.rows and not any(part in name for part in options.rows):
                 continue
-            found = [measure(data, words, seed, options) for seed in range(options.seeds)]
-            mean = 100 * np.mean([f["accuracy"] for f in found])
-            spread = 100 * np.std([f["accuracy"] for f in found])
-            size = round(np.mean([f["bytes"] for f in found]))
+            words, others = (words, "") if isinstance(words, str) else words
+            found = []
+            for seed in range(options.seeds):
+                asked = words.replace("3IPC", f"{3 * float(options.ipc):g}")
+                if others:
+                    asked = asked.replace(
+                        "BYTES", str(measure(data, others, seed, options)["bytes"])
+                    )
+                found.append(measure(data, asked, seed, options))
             shown = f"`{words}`" if words else ""
-            pixels = found[0]["pixels"]
-            text.append(f"| {name} | {shown} | {mean:.1f} ± {spread:.1f} | {pixels:,} | {size:,} |")
+            cells = [
+                mean_and_spread([100 * f["accuracy"] for f in found], ".1f"),
+                f"{round(np.mean([f['pixels'] for f in found])):,}",
+                mean_and_spread([f["bytes"] for f in found], ",.0f"),
+            ]
+            text.append(f"| {name} | {shown} | {' | '.join(cells)} |")
         text.append("")
     report = "\n".join(text)
     if options.out:
@@ -105,17 +129,23 @@ def main():
         print(report)
 
 
-def cut(source, folder):
-    """Write the training split of a source as an .npz whose test split is a fifth of it."""
-    path = folder / f"{Path(source).stem}-held-out.npz"
+def mean_and_spread(values, style):
+    """Return the mean and the standard deviation (n - 1) of values; of one value just itself."""
+    mean = format(np.mean(values), style)
+    return f"{mean} ± {np.std(values, ddof=1):{style}}" if len(values) > 1 else mean
+
+
+def cut(options):
+    """Write the training split of a source as an .npz whose test split is a part of it."""
+    path = options.work / f"{Path(options.source).stem}-held-out-{options.held_out}.npz"
     if path.exists():
         return path
-    loaded = sources.load(source)
+    loaded = sources.load(options.source)
     images, labels = loaded.train.images, np.asarray(loaded.train.labels)
     held = np.zeros(len(labels), dtype=bool)
     for owner in range(len(loaded.classes)):
-        held[np.flatnonzero(labels == owner)[::HELD_OUT]] = True
-    np.savez_compressed(
+        held[np.flatnonzero(labels == owner)[:: options.held_out]] = True
+    np.savez(
         path,
         train_images=images[~held],
         train_labels=labels[~held],
@@ -128,15 +158,17 @@ def cut(source, folder):
 
 def measure(data, words, seed, options):
     """Return accuracy, bytes and pixels of one encode; from the folder where it was done before."""
-    name = f"{options.ipc}-{options.steps}-{words.replace(' ', '')}-{seed}"
-    kept = options.work / f"{data.stem}-{name.replace('--', '-')}.json"
+    plain = PLAIN.split(" --order")[0] if "--order " in words else PLAIN
+    budget = "" if "--bytes" in words or "--ipc" in words else f"--ipc {options.ipc}"
+    asked = f"{plain} {budget} --steps {options.steps} --seed {seed} {words}".split()
+    name = re.sub(r"[^\w.]+", "-", f"{data.stem} {options.nets} {' '.join(asked)}")
+    kept = options.work / f"{name}.json"
     if kept.exists():
         return json.loads(kept.read_text(encoding="utf-8"))
     file = kept.with_suffix(".ddset")
-    ddcodec("encode", data, "--ipc", options.ipc, "--steps", options.steps, "--seed", seed,
-            "--profile", "quick", *words.split(), "-o", file, "-f")  # fmt: skip
+    ddcodec("encode", data, *asked, "-o", file, "-f")
     facts = json.loads(ddcodec("info", file, "--json"))
-    tested = json.loads(ddcodec("train", file, "--test", data, "--nets", NETS, "--json"))
+    tested = json.loads(ddcodec("train", file, "--test", data, "--nets", options.nets, "--json"))
     found = {
         "accuracy": tested["accuracy_mean"],
         "bytes": facts["bytes"]["total"],

@@ -231,6 +231,19 @@ def overlap(start, size, cell, cells, length):
     return sum(max(0, min(after, at + size) - max(first, at)) for at in (start, start - length))
 
 
+def tent(start, size, cell, cells, length):
+    """Return what the pixels of a window in a cell weigh: most in the middle of the window."""
+    first, after = -(-cell * length // cells), -(-(cell + 1) * length // cells)
+    inside = [j for j in range(size) if first <= (start + j) % length < after]
+    return float(sum(min(2 * j + 1, 2 * size - 2 * j - 1) for j in inside))
+
+
+def in_crop(cell, patch, patches, size, cells, length):
+    """Return whether a cell of an axis is one of those that a patch's crop of cells has."""
+    run = max(1, size * cells // length)
+    return 0 <= cell - origins(cells, run, patches, "linspace-half-even", 1)[patch] < run
+
+
 def samples(m, tensors):
     """Yield (image float32 (C, h, w), label float32 (classes,)) in the order of the file."""
     by_codec = {
@@ -387,6 +400,14 @@ def patches_of(m, tensors):
                 if kind["pooling"] == "cell":
                     at = ((2 * iy + 1) * g_y // (2 * p_y), (2 * ix + 1) * g_x // (2 * p_x))
                     weight = float(at == (row, column))
+                if kind["pooling"] == "sharpened":
+                    weight *= weight
+                    weight *= weight
+                if kind["pooling"] == "centre":
+                    weight = tent(x, w, column, g_x, width) * tent(y, h, row, g_y, height)
+                if kind["pooling"] == "crop":
+                    inside = in_crop(column, ix, p_x, w, g_x, width)
+                    weight = float(inside and in_crop(row, iy, p_y, h, g_y, height))
                 if kind["kind"] == "fixed":
                     total[m["order"]["cells"][cell]] += weight
                 elif weight:

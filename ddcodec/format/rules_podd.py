@@ -8,7 +8,8 @@ from .fields import is_number
 from .manifest import Manifest
 from .needs import is_pair, need
 
-ORDER_RULES = ("clip", "image", "colour", "paper", "given", "file")
+ORDER_RULES = ("clip", "image", "colour", "paper", "given", "random", "file")
+POOLINGS = ("area", "cell", "sharpened", "centre", "crop")
 ORIGINS = ("linspace-half-even", "balanced", "cyclic", "per-class")
 
 
@@ -68,7 +69,7 @@ def _check_labels(manifest: Manifest, classes: int, limits: Limits) -> None:
         return
     need(labels.get("kind") == "learned", "labels: kind must be fixed or learned", code)
     need(set(labels) == {"kind", "pooling", "grid"}, "labels: fields", code)
-    need(labels["pooling"] in ("area", "cell"), "labels: unknown pooling", code)
+    need(labels["pooling"] in POOLINGS, "labels: unknown pooling", code)
     need(is_pair(labels["grid"]), "labels: grid is a pair", code)
     need(names == {"poster", "labels"}, "labels: the tensor 'labels' is missing", "DDS-E013")
     spec = manifest.tensors["labels"]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ddcodec import UsageError, encode, load
 from ddcodec.codecs.podd.labels import classes_without_patch, first_labels
+from ddcodec.codecs.podd.options import PoDDOptions
 from ddcodec.codecs.podd.plan import Plan, make_plan
 from ddcodec.sources import Source, Split
 
@@ -28,19 +29,9 @@ def noise_source(classes: int, height: int = 4, width: int = 4, channels: int = 
     return Source("noise", names, {"train": lambda: split})
 
 
-def plan(classes: int, side: tuple[int, int] = (4, 4), **changes: Any) -> Plan:
-    request: dict[str, Any] = {
-        "ipc": 1.0,
-        "profile": "quick",
-        "steps": 3,
-        "seed": 0,
-        "order": "given",
-        "labels": "auto",
-        "label_pooling": "auto",
-        "patches": None,
-        "quality": "high",
-    }
-    return make_plan(noise_source(classes, *side), **{**request, **changes})
+def plan(classes: int, side: tuple[int, int] = (4, 4), *, ipc: float = 1.0, **choices: Any) -> Plan:
+    options = PoDDOptions(**{"steps": 3, "order": "given", **choices})
+    return make_plan(noise_source(classes, *side), ipc, options)
 
 
 def check_file(path: Path, classes: int) -> None:

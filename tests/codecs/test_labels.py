@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -17,12 +18,10 @@ from ddcodec.codecs.podd.labels import (
     fixed_labels,
     initial_labels,
     label_entropy,
-    pixel_counts,
-    pool,
-    pooling_weights,
     project_labels,
 )
 from ddcodec.codecs.podd.order import ClassOrder, class_grid
+from ddcodec.codecs.podd.pooling import POOLINGS, pixel_counts, pool, pooling_weights
 from ddcodec.codecs.podd.poster import (
     BALANCED,
     CYCLIC,
@@ -56,17 +55,28 @@ def geometries(draw: st.DrawFn) -> PosterGeometry:
 
 def slow_counts(geometry: PosterGeometry, grid: tuple[int, int]) -> list[Counter[int]]:
     """Count pixel by pixel how many of each patch lie in each cell."""
+    return slow_sums(geometry, grid, lambda y, x: 1)
+
+
+def slow_sums(
+    geometry: PosterGeometry, grid: tuple[int, int], worth: Callable[[int, int], int]
+) -> list[Counter[int]]:
+    """Add up pixel by pixel what the pixels (y, x) of each patch are worth to each cell."""
     counts = []
     for index in range(geometry.num_patches):
         top, left = geometry.origin(index)
         count: Counter[int] = Counter()
-        for y in range(top, top + geometry.patch_h):
-            for x in range(left, left + geometry.patch_w):
-                row = y % geometry.height * grid[1] // geometry.height
-                column = x % geometry.width * grid[0] // geometry.width
-                count[row * grid[0] + column] += 1
+        for y in range(geometry.patch_h):
+            for x in range(geometry.patch_w):
+                row = (top + y) % geometry.height * grid[1] // geometry.height
+                column = (left + x) % geometry.width * grid[0] // geometry.width
+                count[row * grid[0] + column] += worth(y, x)
         counts.append(count)
     return counts
+
+
+def weights_as_counts(weights: np.ndarray) -> list[dict[int, int]]:
+    return [{i: int(v) for i, v in enumerate(row) if v} for row in weights]
 
 
 @given(geometries(), grids)
@@ -75,18 +85,74 @@ def test_pixel_counts_equal_a_count_of_every_pixel(
 ) -> None:
     found = pixel_counts(geometry, grid)
     assert (found.sum(axis=1) == geometry.patch_h * geometry.patch_w).all()
-    for row, count in zip(found, slow_counts(geometry, grid), strict=True):
-        assert {i: int(v) for i, v in enumerate(row) if v} == count
+    assert weights_as_counts(found) == slow_counts(geometry, grid)
 
 
-@given(geometries(), grids, st.integers(1, 4), st.data())
-def test_area_pooling_is_the_exact_mean_rounded_once(
-    geometry: PosterGeometry, grid: tuple[int, int], n: int, data: st.DataObject
+@given(geometries(), grids)
+def test_sharpened_weights_are_fourth_powers_of_the_pixels(
+    geometry: PosterGeometry, grid: tuple[int, int]
+) -> None:
+    found = weights_as_counts(pooling_weights(geometry, grid, "sharpened"))
+    slow = slow_counts(geometry, grid)
+    assert found == [{cell: pixels**4 for cell, pixels in count.items()} for count in slow]
+
+
+@given(geometries(), grids)
+def test_centre_weights_fall_from_the_middle_of_a_patch_to_its_edges(
+    geometry: PosterGeometry, grid: tuple[int, int]
+) -> None:
+    h, w = geometry.patch_h, geometry.patch_w
+
+    def worth(y: int, x: int) -> int:  # twice the distance to the nearer edges of the patch
+        return min(2 * y + 1, 2 * h - 2 * y - 1) * min(2 * x + 1, 2 * w - 2 * x - 1)
+
+    found = weights_as_counts(pooling_weights(geometry, grid, "centre"))
+    assert found == slow_sums(geometry, grid, worth)
+
+
+@given(geometries(), grids)
+def test_a_crop_takes_a_run_of_cells_at_even_steps(
+    geometry: PosterGeometry, grid: tuple[int, int]
+) -> None:
+    g = geometry
+    weights = pooling_weights(g, grid, "crop").reshape(g.num_patches, grid[1], grid[0])
+    assert set(weights.reshape(-1)) <= {0, 1}
+    for patch, cells in enumerate(weights):
+        column, row = divmod(patch, g.patches_y)
+        for used, i, count, size, length in (
+            (cells.any(axis=0), column, g.patches_x, g.patch_w, g.width),
+            (cells.any(axis=1), row, g.patches_y, g.patch_h, g.height),
+        ):
+            run = max(1, size * len(used) // length)
+            first = int(np.linspace(0, len(used) - run, count).round()[i])
+            assert np.flatnonzero(used).tolist() == list(range(first, first + run))
+
+
+def test_what_a_patch_between_cells_gets_by_each_pooling() -> None:
+    # 8 pixels over cells of 5: five of one and three of the next.
+    geometry = PosterGeometry(8, 10, 8, 8, 2, 1)
+    shares = {}
+    for pooling in POOLINGS:
+        weights = pooling_weights(geometry, (2, 1), pooling)
+        shares[pooling] = (weights[0] / weights[0].sum()).round(3).tolist()
+    assert shares == {
+        "area": [0.625, 0.375],
+        "sharpened": [0.885, 0.115],
+        "centre": [0.719, 0.281],
+        "cell": [1, 0],
+        "crop": [1, 0],
+    }
+
+
+@given(geometries(), grids, st.integers(1, 4), st.sampled_from(POOLINGS), st.data())
+def test_pooling_is_the_exact_weighted_mean_rounded_once(
+    geometry: PosterGeometry, grid: tuple[int, int], n: int, pooling: str, data: st.DataObject
 ) -> None:
     array = data.draw(arrays(np.float32, (grid[1], grid[0], n), elements=values))
-    labels = pool(array, pooling_weights(geometry, grid, "area"))
+    weights = pooling_weights(geometry, grid, pooling)
+    labels = pool(array, weights)
     cells = array.reshape(-1, n).tolist()
-    for row, count in zip(labels, slow_counts(geometry, grid), strict=True):
+    for row, count in zip(labels, weights_as_counts(weights), strict=True):
         sums = [sum(Fraction(cells[c][k]) * m for c, m in count.items()) for k in range(n)]
         total = sum(sums)
         exact = [s / total if total else Fraction(1, n) for s in sums]
@@ -129,7 +195,7 @@ def test_cell_pooling_gives_one_cell_a_patch_on_a_grid_of_the_patches() -> None:
 
 
 def test_an_unknown_pooling_is_refused() -> None:
-    with pytest.raises(UsageError, match="unknown label pooling 'mean'; use area or cell"):
+    with pytest.raises(UsageError, match="unknown label pooling 'mean'; use one of: area, cell"):
         pooling_weights(PosterGeometry(8, 8, 8, 8, 1, 1), (1, 1), "mean")
 
 

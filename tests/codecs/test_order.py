@@ -258,6 +258,19 @@ def test_a_class_without_images_is_named() -> None:
         order_classes("image", source, (2, 1))  # type: ignore[arg-type]
 
 
+def test_a_random_order_is_the_seeds_and_has_every_class() -> None:
+    source = shades([10 * i for i in range(7)])
+    orders = [order_classes("random", source, (4, 2), seed=seed) for seed in range(6)]
+    for seed, order in enumerate(orders):
+        assert order.rule == "random"
+        assert set(order.cells) == set(range(7))
+        assert order == order_classes("random", source, (4, 2), seed=seed)
+        assert order.score is not None
+    assert len({order.cells for order in orders}) == len(orders)
+    with pytest.raises(UsageError, match="not --order random"):
+        order_classes("random", source, (4, 2), moves=10)
+
+
 def test_real_images_are_ordered_better_than_they_are_given() -> None:
     source = cifar_test("cifar10", "label", 2000)
     by_image = order_classes("image", source, (5, 2))

@@ -51,6 +51,8 @@ def valid() -> dict[str, bytes]:
     add("podd-zstd-float32", {}, arrays(), {})
     add("podd-fixed-labels", fixed, poster, STORAGE)
     add("podd-area-pooling", {"labels": area}, area_arrays, STORAGE)
+    for pooling in ("sharpened", "centre", "crop"):
+        add(f"podd-{pooling}-pooling", *other_pooling(pooling), STORAGE)
     for bits in range(2, 8):
         storage = {"poster": Storage(bits=bits), "labels": Storage(bits=bits, coder="raw")}
         add(f"podd-{bits}-bits", {}, arrays(), storage)
@@ -189,6 +191,18 @@ def per_class() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     poster = np.random.default_rng(13).normal(size=(1, 6, 16)).astype(np.float32)
     changes = {"patches": patches, "recipe": recipe, "labels": kind}
     return changes, {"poster": poster, "labels": labels(2, 6, 3, seed=14)}
+
+
+def other_pooling(pooling: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Patches of 5 x 7 that run over the edges of a poster of which they cover several cells."""
+    changes, _ = colour()
+    changes["image"] = changes["image"] | {"height": 5, "width": 7}
+    changes["patches"] = {"grid": [4, 3], "size": [5, 7], "origins": "cyclic"}
+    changes["recipe"] = changes["recipe"] | {"batch_size": 12}
+    changes["labels"] = {"kind": "learned", "pooling": pooling, "grid": [5, 3]}
+    changes["order"] = {"grid": [3, 1], "cells": [2, 0, 1], "rule": "random"}
+    poster = np.random.default_rng(15).normal(size=(3, 9, 13)).astype(np.float32)
+    return changes, {"poster": poster, "labels": labels(3, 5, 3, seed=16)}
 
 
 def one_class() -> tuple[dict[str, Any], dict[str, np.ndarray]]:

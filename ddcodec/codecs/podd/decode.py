@@ -14,8 +14,9 @@ from torch import Tensor
 
 from ...format import Manifest
 from ..base import Device, Samples
-from .labels import fixed_labels, pool, pooling_weights
+from .labels import fixed_labels
 from .order import ClassOrder
+from .pooling import pool, pooling_weights
 from .poster import PosterGeometry
 
 CUT_BYTES = 64 << 20  # of all patches together; below, they are kept cut

@@ -21,11 +21,12 @@ from ...format import Manifest
 from ...preprocess import Preprocess, fit
 from ...sources.base import Source
 from .distil import Distiller, Run
-from .labels import cell_owners, fixed_labels, initial_labels, pooling_weights
+from .labels import cell_owners, fixed_labels, initial_labels
 from .order import ClassOrder
 from .pack import pack
 from .params import PoDDParams
 from .plan import Plan, with_steps
+from .pooling import pooling_weights
 from .poster import PosterGeometry, cell_edges
 from .variables import PosterVariables
 
@@ -97,7 +98,7 @@ def initial_variables(
     n = len(plan.classes)
     if params.label_kind == "fixed":
         return make(geometry, poster.to(device), fixed=fixed_labels(geometry, order, n))
-    owners = cell_owners(order, params.label_grid)
+    owners = cell_owners(order, params.label_grid, params.label_pooling)
     return make(
         geometry,
         poster.to(device),

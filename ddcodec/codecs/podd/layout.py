@@ -19,6 +19,7 @@ from .poster import (
     poster_size,
 )
 from .presets import PoDDPreset
+from .reference import reference_grid
 
 Pair = tuple[int, int]
 CLOSE = 1 / 8  # of a patch: classes whose patches begin nearer to each other look alike
@@ -111,12 +112,14 @@ def _in_a_cell(length: int, cells: int, size: int) -> int:
     return cells * min(half_overlapping(least, size), least - size + 1)
 
 
-def label_grid_for(pooling: Pooling, grid: Pair, patches: Pair, ipc: float) -> Pair:
+def label_grid_for(pooling: Pooling, grid: Pair, patches: Pair, ipc: float, poster: Pair) -> Pair:
     """Return the cells (x, y) of a learned label array.
 
-    One for each patch where there are few patches, else those of the class ``grid``, more of them
-    in proportion to the square root of ``ipc`` above 1 (paper section 6).
+    Of the pooling ``cell`` one for each patch where there are few patches, else those of the class
+    ``grid``, more of them in proportion to the square root of ``ipc`` above 1 (paper section 6).
     """
+    if pooling == "crop":
+        return reference_grid(poster, grid)
     times = max(1, round(math.sqrt(ipc)))
     finer = (grid[0] * times, grid[1] * times)
     if pooling != "cell":

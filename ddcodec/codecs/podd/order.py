@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Traversal = Literal["zigzag", "diagonal", "snake", "rows"]
 Neighbourhood = Literal["up-left", "placed"]
 
-RULES = ("auto", "clip", "image", "colour", "paper", "given")
+RULES = ("auto", "clip", "image", "colour", "paper", "given", "random")
 UP_LEFT = ((-1, 0), (0, -1))
 RIGHT_DOWN = ((0, 1), (1, 0))
 FILE_BYTES = 1 << 20  # a longer file of class names is taken for a mistake
@@ -39,7 +39,7 @@ class ClassOrder:
     Attributes:
         grid: cells along x and along y.
         cells: class index of every cell, row-major; every class owns at least one.
-        rule: how it was found: clip, image, colour, paper, given or file.
+        rule: how it was found: clip, image, colour, paper, given, random or file.
         score: 1 / sum of the distances between neighbours (paper section 5.3), or None where no
             distances are known; higher is better, comparable only under one kind of distance.
         greedy_score: the score before a search improved the order, or None without a search.
@@ -50,6 +50,10 @@ class ClassOrder:
     rule: str
     score: float | None = None
     greedy_score: float | None = None
+
+    def matrix(self) -> NDArray[np.int64]:
+        """Return the class of every cell, int64 (rows, columns)."""
+        return np.asarray(self.cells, dtype=np.int64).reshape(self.grid[1], self.grid[0])
 
 
 def class_grid(classes: int) -> tuple[int, int]:
@@ -81,10 +85,10 @@ def order_classes(
 
     ``rule`` is auto (clip where open_clip and its weights are at hand, else image), clip, image,
     colour, paper (the printed tables for CIFAR-10 and CIFAR-100, with their own grid), given (the
-    source's own order), or the path of a text file (see ``read_order``). ``traversal`` and
-    ``neighbourhood`` are those of ``place``; ``allow_download`` lets clip fetch its weights.
-    ``moves`` and ``seed`` are those of ``order_search.search``, which improves the order unless
-    ``moves`` is None; it raises UsageError for an order that somebody has written.
+    source's own order), random (drawn by ``seed``), or the path of a text file (see
+    ``read_order``). ``traversal`` and ``neighbourhood`` are those of ``place``; ``allow_download``
+    lets clip fetch its weights. ``moves`` and ``seed`` are those of ``order_search.search``, which
+    improves the order unless ``moves`` is None; it raises UsageError for one not made of distances.
 
     The score is in the rule's own distances for clip, image and colour, in image distances for
     the others.
@@ -112,6 +116,11 @@ def order_classes(
         cells, grid = _from_paper(names)
     elif rule == "given":
         cells = fill(range(len(names)), distances, grid)
+    elif rule == "random":
+        from ...distill.rng import key
+
+        shuffled = np.random.default_rng(key(seed, "class order")).permutation(len(names))
+        cells = fill(shuffled.tolist(), distances, grid)
     else:
         cells = fill(read_order(Path(rule), names, grid), distances, grid)
         rule = "file"

@@ -5,22 +5,28 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import cache
 from typing import Any, cast
 
-from ...distill.augment import AUGMENTATIONS
 from ...errors import UsageError
 from ...format.preprocessing import MOST_SIDE
-from ...preprocess import KINDS
 from ...sources.base import Source
-from .layout import grid_with_room, grid_without_spare, label_grid_for, patch_grid_for, poster_for
+from .labels import label_floor
+from .layout import (
+    Pair,
+    grid_with_room,
+    grid_without_spare,
+    label_grid_for,
+    patch_grid_for,
+    poster_for,
+)
 from .notes import label_notes, order_notes
+from .options import POOLINGS, PoDDOptions
 from .order import ClassOrder, order_classes
 from .order import class_grid as default_class_grid
 from .order_search import parse_moves
 from .params import LabelKind, PoDDParams, Pooling, Stage
-from .poster import BALANCED, CYCLIC, EVEN, PER_CLASS, PosterGeometry, most_patches
-from .precision import check_choice, parse
+from .poster import PER_CLASS, PosterGeometry, most_patches
 from .presets import PoDDPreset, preset_for
 
 QUICK_STEPS = 1500  # of 8-pixel digits; a minute or two on one core
@@ -37,17 +43,6 @@ LIFETIME = 49  # inner steps after which a pool network is replaced, at the late
 # rate of learning at the end is small enough to settle on the levels.
 AWARE_SHARE = 0.25
 WHITENED_SIDE = 16  # pixels; smaller images have too few frequencies to gain
-PROFILES = ("paper", "quick")
-# Values of options that a command line leaves out, where they are not auto.
-DEFAULTS = {
-    "--quality": ("high",),
-    "--quantiser": ("uniform",),
-    "--scales": ("channel",),
-    "--rate-weight": ("0",),
-    "--order-search": ("none",),
-    "--origins": ("even",),
-}
-ORIGINS = {"even": EVEN, "balanced": BALANCED, "cyclic": CYCLIC, "per-class": PER_CLASS}
 
 
 @dataclass(frozen=True)
@@ -66,80 +61,44 @@ class Plan:
 
 def make_plan(
     source: Source,
-    *,
     ipc: float,
-    profile: str,
-    steps: int | None,
-    seed: int,
-    order: str,
-    labels: str,
-    label_pooling: str,
-    patches: tuple[int, int] | None,
-    quality: str,
-    size: int | None = None,
-    order_search: str = "none",
-    class_grid: tuple[int, int] | None = None,
-    origins: str = "even",
-    augment: str = "auto",
-    preprocessing: str = "auto",
-    quantiser: str = "uniform",
-    scales: str = "channel",
-    rate_weight: float = 0.0,
-    aware: float | None = None,
+    options: PoDDOptions,
+    *,
     total_bytes: int | None = None,
+    ordered: Callable[[Pair], ClassOrder] | None = None,
 ) -> Plan:
-    """Choose whatever the caller left open; raise UsageError for what cannot work."""
-    check_choice("--profile", profile, PROFILES)
-    check_choice("--labels", labels, ("auto", "fixed", "learned"))
-    check_choice("--label-pooling", label_pooling, ("auto", "area", "cell"))
-    check_choice("--origins", origins, tuple(ORIGINS))
-    rule = ORIGINS[origins]
-    if not 0 <= rate_weight < float("inf"):
-        raise UsageError(f"--rate-weight must be 0 or more, got {rate_weight:g}")
-    if rate_weight and quality == "lossless":
-        raise UsageError("--rate-weight needs a quantiser; choose --quality bits=N")
-    if total_bytes is not None and quantiser == "codebook":
+    """Choose whatever the user left open; raise UsageError for what cannot work.
+
+    ``ordered`` gives the class order on a class grid; by default it is made anew (``orders``).
+    """
+    if total_bytes is not None and options.quantiser == "codebook":
         raise UsageError("--bytes may have to widen the levels; use --quantiser uniform with it")
-    if aware is not None and not 0 <= aware <= 1:
-        raise UsageError(f"--aware is a share of the steps, 0 to 1, got {aware:g}")
-    n, height, width = len(source.classes), source.height, source.width
-    precision = parse(quality, quantiser, scales, (height, width))
-    shape = (n, height, width, source.channels)
-    preset = preset_for(source.name, shape)
-    grid = class_grid or preset.class_grid or default_class_grid(n)
-    if rule == PER_CLASS and class_grid is None:
-        grid = grid_without_spare(grid, n)
-    if class_grid is None and profile == "quick" and order != "paper":
-        grid = grid_with_room(grid, n, ipc, (height, width))
-    poster = poster_for(ipc, n, (height, width), grid, rule, preset.poster_sizes)
-    most = most_patches(poster, (height, width), rule)
-    patch_grid = patches or patch_grid_for(preset, profile, poster, (height, width), grid, rule)
-    if patch_grid[0] > most[0] or patch_grid[1] > most[1]:
-        raise UsageError(
-            f"--patches {patch_grid[0]}x{patch_grid[1]}: a poster of {poster[1]}x{poster[0]} has "
-            f"at most {most[0]}x{most[1]} different patches of {width}x{height}"
-        )
-    moves = parse_moves(order_search, grid[0] * grid[1])
-    class_order = order_classes(order, source, grid, moves=moves, seed=seed)
-    if class_grid not in (None, class_order.grid):
+    n, patch, rule = len(source.classes), (source.height, source.width), options.rule
+    quick = options.profile == "quick"
+    precision = options.precision(patch)
+    preset = preset_for(source.name, (n, *patch, source.channels))
+    grid = _class_grid(options, preset, n, ipc, patch)
+    poster = poster_for(ipc, n, patch, grid, rule, preset.poster_sizes)
+    patch_grid = _patch_grid(options, preset, poster, patch, grid)
+    class_order = (ordered or orders(source, options))(grid)
+    if options.class_grid not in (None, class_order.grid):
         raise UsageError(f"--class-grid {grid[0]}x{grid[1]}: --order paper has a grid of its own")
     grid = class_order.grid
-    geometry = PosterGeometry(*poster, height, width, *patch_grid, rule, grid)
-    kind = _label_kind(labels, profile, preset, ipc)
-    pooling = _pooling(label_pooling, profile, kind, grid, patch_grid)
-    quick = profile == "quick"
+    geometry = PosterGeometry(*poster, *patch, *patch_grid, rule, grid)
+    kind = _label_kind(options, preset, ipc)
+    pooling = _pooling(options, kind, grid, patch_grid)
     stages = quick_stages(ipc, geometry) if quick else paper_stages(preset, geometry.num_patches)
-    if augment != "auto":
-        check_choice("--augment", augment, ("auto", *AUGMENTATIONS))
+    if options.augment != "auto":
         stages = tuple(
-            replace(stage, augment_synthetic=augment, augment_real=augment) for stage in stages
+            replace(stage, augment_synthetic=options.augment, augment_real=options.augment)
+            for stage in stages
         )
-    if precision.is_low or aware:
-        share = AWARE_SHARE if aware is None else aware
+    if precision.is_low or options.aware:
+        share = AWARE_SHARE if options.aware is None else options.aware
         stages = (*stages[:-1], replace(stages[-1], aware=share))
     params = PoDDParams(
         ipc=ipc,
-        profile=profile,
+        profile=options.profile,
         poster=poster,
         patch_grid=patch_grid,
         origins=rule,
@@ -147,59 +106,44 @@ def make_plan(
         cells=class_order.cells,
         label_kind=kind,
         label_pooling=pooling,
-        label_grid=label_grid_for(pooling, grid, patch_grid, ipc),
+        label_grid=label_grid_for(pooling, grid, patch_grid, ipc, poster),
         label_floor=label_floor(n),
         init="class-means" if quick else "noise",
         stages=stages,
-        depth=network_depth(height, width),
+        depth=network_depth(*patch),
         width=64 if quick else 128,
         pool_size=8,
-        seed=seed,
+        seed=options.seed,
         precision=precision,
-        preprocessing=_preprocessing(preprocessing, source),
-        rate_weight=rate_weight,
+        preprocessing=_preprocessing(options.preprocessing, source),
+        rate_weight=options.rate_weight,
     )
-    if steps is not None:
-        params = with_steps(params, steps)
-    options = {
-        "--profile": profile,
-        "--order": order,
-        "--order-search": order_search,
-        "--class-grid": "auto" if class_grid is None else f"{class_grid[0]}x{class_grid[1]}",
-        "--labels": labels,
-        "--label-pooling": label_pooling,
-        "--origins": origins,
-        "--augment": augment,
-        "--patches": "auto" if patches is None else f"{patches[0]}x{patches[1]}",
-        "--preprocessing": preprocessing,
-        "--quality": quality,
-        "--quantiser": quantiser,
-        "--scales": scales,
-        "--rate-weight": f"{rate_weight:g}",
-        "--aware": "auto" if aware is None else f"{aware:g}",
-        "--size": "auto" if size is None else str(size),
-    }
+    if options.steps is not None:
+        params = with_steps(params, options.steps)
 
     def command(done: int) -> str:
-        given = [(k, v) for k, v in options.items() if v not in DEFAULTS.get(k, ("auto",))]
         budget = ["--ipc", f"{ipc:g}"] if total_bytes is None else ["--bytes", str(total_bytes)]
         words = ["ddcodec", "encode", source.name, *budget, "--steps", str(done)]
-        words += ["--seed", str(seed)] if seed else []
-        # A path says where a file lay on one machine; its name is enough to recognise it.
-        words += [w for k, v in given for w in (k, Path(v).name)]
-        return shlex.join(words)
+        words += ["--seed", str(options.seed)] if options.seed else []
+        return shlex.join([*words, *options.words()])
 
     recipe = student_recipe(params, preset)
     notes = (*order_notes(class_order), *label_notes(params, geometry, class_order, source.classes))
     return Plan(params, geometry, class_order, source.classes, recipe, command, total_bytes, notes)
 
 
-def label_floor(classes: int) -> float:
-    """Return the smallest share that a learned label keeps for its cell's own class.
+def orders(source: Source, options: PoDDOptions) -> Callable[[Pair], ClassOrder]:
+    """Return a function of a class grid (x, y) that gives the order on it, made once a grid.
 
-    Above 1 / classes, so that labels can never run to uniform, however few the classes.
+    For ``--bytes``, which makes plans of many sizes: distances and a search take seconds.
     """
-    return min(0.9, max(0.2, 1.5 / classes))
+
+    @cache
+    def ordered(grid: Pair) -> ClassOrder:
+        moves = parse_moves(options.order_search, grid[0] * grid[1])
+        return order_classes(options.order, source, grid, moves=moves, seed=options.seed)
+
+    return ordered
 
 
 def quick_stages(ipc: float, geometry: PosterGeometry) -> tuple[Stage, ...]:
@@ -303,7 +247,6 @@ def network_depth(height: int, width: int) -> int:
 
 
 def _preprocessing(kind: str, source: Source) -> str:
-    check_choice("--preprocessing", kind, ("auto", *KINDS))
     if kind != "auto":
         return kind
     # Whitening pays on natural images and costs on digits (docs/coding.md).
@@ -312,19 +255,44 @@ def _preprocessing(kind: str, source: Source) -> str:
     return "dct_whiten" if natural and fits else "standardise"
 
 
-def _label_kind(labels: str, profile: str, preset: PoDDPreset, ipc: float) -> LabelKind:
-    if labels != "auto":
-        return cast(LabelKind, labels)
-    return "learned" if profile == "quick" else preset.labels(ipc)
+def _class_grid(
+    options: PoDDOptions, preset: PoDDPreset, classes: int, ipc: float, patch: Pair
+) -> Pair:
+    if options.class_grid is not None:
+        return options.class_grid
+    grid = preset.class_grid or default_class_grid(classes)
+    if options.rule == PER_CLASS:
+        grid = grid_without_spare(grid, classes)
+    if options.profile == "quick" and options.order != "paper":
+        grid = grid_with_room(grid, classes, ipc, patch)
+    return grid
 
 
-def _pooling(
-    pooling: str, profile: str, kind: LabelKind, grid: tuple[int, int], patches: tuple[int, int]
-) -> Pooling:
+def _patch_grid(
+    options: PoDDOptions, preset: PoDDPreset, poster: Pair, patch: Pair, grid: Pair
+) -> Pair:
+    rule = options.rule
+    most = most_patches(poster, patch, rule)
+    found = options.patches or patch_grid_for(preset, options.profile, poster, patch, grid, rule)
+    if found[0] > most[0] or found[1] > most[1]:
+        raise UsageError(
+            f"--patches {found[0]}x{found[1]}: a poster of {poster[1]}x{poster[0]} has "
+            f"at most {most[0]}x{most[1]} different patches of {patch[1]}x{patch[0]}"
+        )
+    return found
+
+
+def _label_kind(options: PoDDOptions, preset: PoDDPreset, ipc: float) -> LabelKind:
+    if options.labels != "auto":
+        return cast(LabelKind, options.labels)
+    return "learned" if options.profile == "quick" else preset.labels(ipc)
+
+
+def _pooling(options: PoDDOptions, kind: LabelKind, grid: Pair, patches: Pair) -> Pooling:
     if kind == "fixed":
         return "majority"
-    if pooling != "auto":
-        return cast(Pooling, pooling)
+    if options.label_pooling != "auto":
+        return POOLINGS[options.label_pooling]
     # With fewer patches than cells along an axis, one cell a patch would leave classes without.
     every_cell = patches[0] >= grid[0] and patches[1] >= grid[1]
-    return "cell" if profile == "quick" and every_cell else "area"
+    return "cell" if options.profile == "quick" and every_cell else "area"

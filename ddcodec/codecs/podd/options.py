@@ -1,0 +1,102 @@
+"""What a user may choose of a poster encode: defaults, checks, and the words of the command."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ...distill.augment import AUGMENTATIONS
+from ...errors import UsageError
+from ...preprocess import KINDS
+from .params import Pooling
+from .poster import BALANCED, CYCLIC, EVEN, PER_CLASS
+from .precision import Precision, check_choice, parse
+
+PROFILES = ("paper", "quick")
+ORIGINS = {"even": EVEN, "balanced": BALANCED, "cyclic": CYCLIC, "per-class": PER_CLASS}
+POOLINGS: dict[str, Pooling] = {
+    "area": "area",
+    "cell": "cell",
+    "sharpened": "sharpened",
+    "centre": "centre",
+    "reference": "crop",
+}
+
+
+@dataclass(frozen=True)
+class PoDDOptions:
+    """The choices of an encode, all but the budget; what is ``auto`` or None the plan decides.
+
+    Each field is the option of ``ddcodec encode`` of the same name, in the order in which a file's
+    command lists them; ``encoder.encode`` says what they mean. Raises UsageError for a value that
+    no data set could take.
+    """
+
+    profile: str = "quick"
+    order: str = "auto"
+    order_search: str = "none"
+    class_grid: tuple[int, int] | None = None
+    labels: str = "auto"
+    label_pooling: str = "auto"
+    origins: str = "even"
+    augment: str = "auto"
+    patches: tuple[int, int] | None = None
+    preprocessing: str = "auto"
+    quality: str = "high"
+    quantiser: str = "uniform"
+    scales: str = "channel"
+    rate_weight: float = 0.0
+    aware: float | None = None
+    size: int | None = None
+    steps: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for option, value, known in (
+            ("--profile", self.profile, PROFILES),
+            ("--labels", self.labels, ("auto", "fixed", "learned")),
+            ("--label-pooling", self.label_pooling, ("auto", *POOLINGS)),
+            ("--origins", self.origins, tuple(ORIGINS)),
+            ("--augment", self.augment, ("auto", *AUGMENTATIONS)),
+            ("--preprocessing", self.preprocessing, ("auto", *KINDS)),
+        ):
+            check_choice(option, value, known)
+        if not 0 <= self.rate_weight < math.inf:
+            raise UsageError(f"--rate-weight must be 0 or more, got {self.rate_weight:g}")
+        if self.rate_weight and self.quality == "lossless":
+            raise UsageError("--rate-weight needs a quantiser; choose --quality bits=N")
+        if self.aware is not None and not 0 <= self.aware <= 1:
+            raise UsageError(f"--aware is a share of the steps, 0 to 1, got {self.aware:g}")
+
+    @property
+    def rule(self) -> str:
+        """The rule for patch origins, as files name it."""
+        return ORIGINS[self.origins]
+
+    def precision(self, patch: tuple[int, int]) -> Precision:
+        """Return how poster and labels are stored; ``patch`` is (height, width)."""
+        return parse(self.quality, self.quantiser, self.scales, patch)
+
+    def words(self) -> list[str]:
+        """Return the words of a command line that asks for the same, without steps and seed.
+
+        Options at their defaults are left out, but for the profile: what ``auto`` stands for
+        depends on the machine.
+        """
+        words = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in ("steps", "seed"):
+                continue
+            if value != field.default or field.name == "profile":
+                words += ["--" + field.name.replace("_", "-"), _word(value)]
+        return words
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "x".join(map(str, value))
+    # A path says where a file lay on one machine; its name is enough to recognise it.
+    return Path(value).name if isinstance(value, str) else f"{value:.12g}"
