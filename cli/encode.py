@@ -26,6 +26,7 @@ Quantiser = Literal["uniform", "codebook"]
 Scales = Literal["channel", "tensor", "tile"]
 Origins = Literal["even", "balanced", "cyclic", "per-class"]
 StageStart = Literal["copy", "noise", "blend"]
+Truncation = Literal["random", "adaptive"]
 Direction = Literal["as-printed", "recent"]
 
 
@@ -164,6 +165,14 @@ def encode(
         float,
         typer.Option(metavar="W", help="Weight of the bits of a value beside the loss, in nats."),
     ] = 0.0,
+    truncation: Annotated[
+        Truncation,
+        typer.Option(help="paper: where an inner run is unrolled; adaptive: by its gradients."),
+    ] = "random",
+    meta_batches: Annotated[
+        int,
+        typer.Option(metavar="N", help="Meta-gradients of a step that each process averages."),
+    ] = 1,
     size: Annotated[
         int | None,
         typer.Option(metavar="N", help="Scale the central square of every image to N x N pixels."),
@@ -298,6 +307,8 @@ def encode(
                 scales=scales,
                 rate_weight=rate_weight,
                 aware=aware,
+                truncation=truncation,
+                meta_batches=meta_batches,
                 overwrite=force,
                 download=download,
                 size=size,

@@ -16,6 +16,7 @@ from .errors import OutputError, Unsupported, UsageError
 if TYPE_CHECKING:
     from .codecs.lic.params import LICOptions
     from .codecs.ppodd.params import PPoDDOptions
+    from .distill.truncation import Truncation
     from .format import Manifest
     from .sources.base import Source
 
@@ -47,6 +48,8 @@ def encode(
     scales: str = "channel",
     rate_weight: float = 0.0,
     aware: float | None = None,
+    truncation: Truncation = "random",
+    meta_batches: int = 1,
     overwrite: bool = False,
     download: bool = False,
     size: int | None = None,
@@ -93,6 +96,11 @@ def encode(
         aware: share of the last stage, at its end, that is distilled with poster and labels as the
             file will hold them, 0 to 1; by default a quarter for 6 bits and fewer, else none.
         rate_weight: of the bits of a stored value, beside the loss, in nats a bit; 0 or more.
+        truncation: where the unrolled window of an inner run lies, with the profile ``paper``:
+            ``random``, or ``adaptive`` by the size of inner gradients.
+        meta_batches: meta-gradients that each process computes for an outer step; their average
+            over all processes is one step. Under torchrun the file is that of one process with as
+            many meta-batches as all have together.
         overwrite: replace an existing file.
         download: fetch a known data set that is not here; nothing else ever uses the network.
         size: scale the central square of every image to this many pixels a side.
@@ -151,6 +159,8 @@ def encode(
             "--scales": scales != "channel",
             "--rate-weight": rate_weight != 0,
             "--aware": aware is not None,
+            "--truncation": truncation != "random",
+            "--meta-batches": meta_batches != 1,
         }
         for option, there in given.items():
             if there:
@@ -164,10 +174,10 @@ def encode(
         )
     if lic is not None:
         raise UsageError("--observer and the options with it belong to the codec lic")
-    from .ranks import world_size
+    from .ranks import joined, world_size
 
-    if world_size() > 1:
-        raise UsageError(f"the codec {codec} works in one process; torchrun is for lic")
+    if world_size() > 1 and codec != "podd":
+        raise UsageError(f"the codec {codec} works in one process; torchrun is for podd and lic")
     if ppodd is not None and codec != "ppodd":
         raise UsageError("--stages and the options with it belong to the codec ppodd")
 
@@ -194,6 +204,8 @@ def encode(
         scales=scales,
         rate_weight=rate_weight,
         aware=aware,
+        truncation=truncation,
+        meta_batches=meta_batches * world_size(),
         size=size,
         steps=steps,
         seed=seed,
@@ -210,13 +222,14 @@ def encode(
         plan = make_plan(data, ipc, options)
     for note in plan.notes:
         reporter.note(note)
-    run = Run(device=where, reporter=reporter, resume=resume)
-    if codec == "ppodd":
-        from .codecs.ppodd.encode import encode as encode_ppodd
-        from .codecs.ppodd.params import PPoDDOptions
+    with joined() as ranks:
+        run = Run(ranks.device(where), reporter, resume=resume, ranks=ranks)
+        if codec == "ppodd":
+            from .codecs.ppodd.encode import encode as encode_ppodd
+            from .codecs.ppodd.params import PPoDDOptions
 
-        return encode_ppodd(data, plan, ppodd or PPoDDOptions(), run, target, seconds=time)
-    return encode_podd(data, plan, run, target, seconds=time)
+            return encode_ppodd(data, plan, ppodd or PPoDDOptions(), run, target, seconds=time)
+        return encode_podd(data, plan, run, target, seconds=time)
 
 
 def _encode_lic(

@@ -1,9 +1,4 @@
-"""Several processes that share one encode, as torchrun starts them.
-
-They exchange nothing but finished groups, through the folder beside the output, and wait for each
-other twice: until the folder is ready, and until every group is there. So a lost process costs its
-unfinished group, and any number of processes can go on.
-"""
+"""Several processes that share one encode, as torchrun starts them."""
 
 from __future__ import annotations
 
@@ -30,7 +25,7 @@ class Ranks:
     """This process and how many there are.
 
     Attributes:
-        rank: 0 to world - 1; rank 0 prepares the folder and writes the file.
+        rank: 0 to world - 1; rank 0 writes the file.
         world: processes.
     """
 
@@ -38,7 +33,7 @@ class Ranks:
     world: int = 1
 
     def mine(self, number: int) -> bool:
-        """Say whether a group belongs to this process."""
+        """Say whether piece ``number`` of the work belongs to this process."""
         return number % self.world == self.rank
 
     def wait(self) -> None:
@@ -46,13 +41,13 @@ class Ranks:
         if self.world > 1:
             dist.barrier()
 
-    def first(self, mine: bool) -> bool:
+    def first(self, mine: int) -> int:
         """Return what rank 0 said; every process has to ask."""
         if self.world == 1:
             return mine
-        said = torch.tensor([mine])
+        said = torch.tensor([int(mine)])
         dist.broadcast(said, 0)
-        return bool(said)
+        return int(said)
 
     def gathered(self, rows: Tensor) -> Tensor:
         """Return the rows (k, n) of every process as (k * world, n): row i is of rank i % world."""
@@ -83,7 +78,7 @@ class Ranks:
 def joined() -> Iterator[Ranks]:
     """Give this process's rank; join the others where torchrun or the caller started several.
 
-    The meeting point is gloo, on GPUs too: nothing but the waiting goes over it.
+    The meeting point is gloo, on GPUs too: what goes over it is small, a poster's gradient at most.
     """
     if dist.is_available() and dist.is_initialized():
         yield Ranks(dist.get_rank(), dist.get_world_size())

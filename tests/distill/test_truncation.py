@@ -39,7 +39,7 @@ def test_windows_grow_where_gradients_change_and_keep_within_the_run() -> None:
     adaptive = falling()  # its norms fall fastest at the beginning
     g = generator(2, "draws")
     drawn = [adaptive.sample(g, 0.5) for _ in range(400)]
-    lengths = {start: length for start, length in drawn}
+    lengths = dict(drawn)
     assert lengths[0] > lengths[15]
     assert all(3 <= length <= 5 and start + length <= 20 for start, length in drawn)
 

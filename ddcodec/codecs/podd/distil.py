@@ -126,13 +126,14 @@ class Distiller:
         except KeyboardInterrupt:
             self._save(snapshot)
             raise
+        self.latest = self._snapshot()
         done = sum(s.steps for s in self.params.stages[: self.stage_index])
         return done + self.step
 
     def keep(self) -> None:
-        """Save a checkpoint of the present state, if that is possible."""
+        """Save a checkpoint of the finished run, if that is possible."""
         with contextlib.suppress(OutputError):
-            self._save(self._snapshot())
+            self._save(self.latest)
 
     def seconds_per_step(self, method: str, repeat: int = 3) -> float:
         """Time a step of each method without keeping its effect (the median of ``repeat``)."""
@@ -163,7 +164,7 @@ class Distiller:
 
     def _agreed(self, mine: bool) -> bool:
         """Return rank 0's answer, since clocks differ."""
-        return self.run.ranks.first(mine)
+        return bool(self.run.ranks.first(mine))
 
     def _is_aware(self, stage: Stage) -> bool:
         """Say whether this step sees poster and labels rounded."""

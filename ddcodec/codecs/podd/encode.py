@@ -17,7 +17,7 @@ from ... import __version__
 from ...distill import checkpoint
 from ...distill.rng import generator
 from ...errors import OutputError
-from ...format import Manifest
+from ...format import Manifest, read_manifest
 from ...preprocess import Preprocess, fit
 from ...sources.base import Source
 from .distil import Distiller, Run
@@ -50,6 +50,9 @@ def encode(source: Source, plan: Plan, run: Run, out: Path, *, seconds: float | 
         params = fit_steps(params, variables, real, run, fingerprint, seconds)
     distiller = Distiller(params, variables, real, run, fingerprint)
     steps = distiller.distil()
+    if run.ranks.rank > 0:
+        run.ranks.wait()
+        return read_manifest(out)[0]
     try:
         manifest = pack(source, plan, params, variables, preprocessing, steps, out)
     except OutputError as error:
@@ -60,6 +63,7 @@ def encode(source: Source, plan: Plan, run: Run, out: Path, *, seconds: float | 
             f"{error}; {run.checkpoint.name} keeps the work, run the same command with --resume"
         ) from None
     run.checkpoint.unlink(missing_ok=True)
+    run.ranks.wait()
     return manifest
 
 
@@ -179,4 +183,4 @@ def fit_steps(
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
-    return with_steps(params, low)
+    return with_steps(params, run.ranks.first(low))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...distill.augment import AUGMENTATIONS
+from ...distill.truncation import TRUNCATIONS, Truncation
 from ...errors import UsageError
 from ...preprocess import KINDS
 from .params import Pooling
@@ -16,6 +17,7 @@ from .precision import Precision, check_choice, parse
 
 PROFILES = ("paper", "quick")
 ORIGINS = {"even": EVEN, "balanced": BALANCED, "cyclic": CYCLIC, "per-class": PER_CLASS}
+MOST_META_BATCHES = 4096
 POOLINGS: dict[str, Pooling] = {
     "area": "area",
     "cell": "cell",
@@ -49,6 +51,8 @@ class PoDDOptions:
     scales: str = "channel"
     rate_weight: float = 0.0
     aware: float | None = None
+    truncation: Truncation = "random"
+    meta_batches: int = 1
     size: int | None = None
     steps: int | None = None
     seed: int = 0
@@ -61,6 +65,7 @@ class PoDDOptions:
             ("--origins", self.origins, tuple(ORIGINS)),
             ("--augment", self.augment, ("auto", *AUGMENTATIONS)),
             ("--preprocessing", self.preprocessing, ("auto", *KINDS)),
+            ("--truncation", self.truncation, TRUNCATIONS),
         ):
             check_choice(option, value, known)
         if not 0 <= self.rate_weight < math.inf:
@@ -69,6 +74,13 @@ class PoDDOptions:
             raise UsageError("--rate-weight needs a quantiser; choose --quality bits=N")
         if self.aware is not None and not 0 <= self.aware <= 1:
             raise UsageError(f"--aware is a share of the steps, 0 to 1, got {self.aware:g}")
+        if self.truncation != "random" and self.profile != "paper":
+            raise UsageError("--truncation belongs to --profile paper; quick has short inner runs")
+        if not 1 <= self.meta_batches <= MOST_META_BATCHES:
+            raise UsageError(
+                f"--meta-batches must be 1 to {MOST_META_BATCHES} over all processes, "
+                f"got {self.meta_batches}"
+            )
 
     @property
     def rule(self) -> str:

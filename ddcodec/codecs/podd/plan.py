@@ -96,6 +96,8 @@ def make_plan(
     if precision.is_low or options.aware:
         share = AWARE_SHARE if options.aware is None else options.aware
         stages = (*stages[:-1], replace(stages[-1], aware=share))
+    if options.truncation != "random":
+        stages = tuple(replace(stage, truncation=options.truncation) for stage in stages)
     params = PoDDParams(
         ipc=ipc,
         profile=options.profile,
@@ -117,6 +119,7 @@ def make_plan(
         precision=precision,
         preprocessing=_preprocessing(options.preprocessing, source),
         rate_weight=options.rate_weight,
+        meta_batches=options.meta_batches,
     )
     if options.steps is not None:
         params = with_steps(params, options.steps)
