@@ -2,9 +2,9 @@
 
 Feng et al., "Embarrassingly simple dataset distillation", as used by PoDD (paper section 3). The
 inner optimiser is Adam. Its adjoint and the network's second derivatives (``convnet_grad``) are
-written by hand. The window runs forward once and is walked backwards step by step. Small windows
-keep both passes of every step for the way back. Large ones keep three vectors a step and make the
-passes again, so memory is that of one step however long the window.
+written by hand. The window runs forward once and is walked backwards step by step. Every step keeps
+three vectors, and the last ones, as many as memory allows, both passes through the network; the
+others make their passes again on the way back, to the same bits.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class InnerLoop:
         augment_synthetic, augment_real: names in ``augment.AUGMENTATIONS``.
         seed: keys the augmentations, which are drawn again alike on the way back.
         real_chunk: real images at once, a bound on memory.
-        kept_bytes: keep the passes of the whole window up to this estimate of their size.
+        kept_bytes: keep the passes of steps up to this estimate of their size (``compute``).
         dtype: of convolutions and activations; None is that of the parameters.
     """
 
@@ -42,7 +42,7 @@ class InnerLoop:
     augment_real: str = "none"
     seed: int = 0
     real_chunk: int = 500
-    kept_bytes: int = 1 << 29
+    kept_bytes: int = 1 << 30
     dtype: torch.dtype | None = None
 
 
@@ -121,16 +121,16 @@ def meta_gradient(
     """
     largest = max((len(patches) if b is None else len(b) for b in batches), default=0)
     size = (inner.dtype or state.flat.dtype).itemsize
-    keep = len(batches) * net.tape_numbers(largest) * size <= inner.kept_bytes
+    kept = inner.kept_bytes // max(1, net.tape_numbers(largest) * size)
     states = [state]
     gradients: list[Tensor] = []
     tapes: list[_Step] = []
-    for batch in batches:
+    for t, batch in enumerate(batches):
         step = _step(net, states[-1], patches, labels, batch, inner)
         gradients.append(step.tape.gradient)
         if norms is not None:
             norms.append(step.tape.gradient.norm())
-        if keep:
+        if t >= len(batches) - kept:
             tapes.append(step)
         states.append(_adam(states[-1], gradients[-1], inner))
     end = states[-1]
@@ -144,7 +144,7 @@ def meta_gradient(
             states[t + 1], gradients[t], back_flat, back_m, back_v, inner
         )
         batch = batches[t]
-        step = tapes.pop() if keep else _step(net, states[t], patches, labels, batch, inner)
+        step = tapes.pop() if tapes else _step(net, states[t], patches, labels, batch, inner)
         # d <gradient, back_gradient> / d (flat, x, y): what one inner step passes back.
         to_flat, to_images, to_labels = mixed_product(step.tape, back_gradient)
         to_patches = step.to_patches(to_images)

@@ -1,138 +1,226 @@
-"""Time one outer RaT-BPTT step, part by part, at the published CIFAR-10 setting.
+"""Time one outer RaT-BPTT step at the published settings, ways of computing it side by side.
 
-    python tests/bench/bench_outer_step.py             # the whole step: minutes on two cores
-    python tests/bench/bench_outer_step.py --quick     # a few inner steps, scaled up
-    python tests/bench/bench_outer_step.py --device cuda --repeat 3
+    python tests/bench/bench_outer_step.py                  # CIFAR-10 and CIFAR-100: a minute
+    python tests/bench/bench_outer_step.py --whole          # every step of it, none scaled up
+    python tests/bench/bench_outer_step.py --device cuda --presets cifar10
 
-96 patches, a window of 60 of at most 200 inner steps, 5000 real images, ConvNet-3 of width 128.
 Random numbers of the right shapes stand for images: no part's time depends on the pixels. The
-pre-steps are 70, the mean of the random truncation. ``meta_gradient`` is timed as a whole, and with
-a window of no steps for the real batch alone; window backward is what is left after both and the
-same steps without a graph.
+pre-steps are half of what random truncation allows at most, its mean. Parts are timed by a few
+steps, the fastest counts, and scaled up; ``--whole`` runs all of them once. ``autograd`` is what a
+plain implementation does, two passes of torch.autograd for every unrolled step. Each way runs in a
+process of its own, so that its peak memory is its own.
+
+The floor is the arithmetic of the convolutions alone at the rate of a large matrix product, in the
+same number type on the same machine: three passes for a plain step, nine for an unrolled one.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import resource
+import subprocess
+import sys
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
+from ddcodec.codecs.podd.presets import PRESETS, PoDDPreset
+from ddcodec.distill.compute import kept_bytes
+from ddcodec.distill.convnet_grad import loss_gradient, mixed_product
 from ddcodec.distill.memory import keep_large_blocks
 from ddcodec.distill.networks import ConvNet
-from ddcodec.distill.outer import EmaClip, OuterAdam
-from ddcodec.distill.rat_bptt import AdamState, InnerLoop, MetaGradient, inner_steps, meta_gradient
+from ddcodec.distill.rat_bptt import AdamState, InnerLoop, meta_gradient, soft_cross_entropy
 from ddcodec.distill.rng import generator
 
-T = TypeVar("T")
+CHUNK = 500  # real images at once
+WAYS = {
+    "autograd, float32": (False, None),
+    "written out, float32": (True, None),
+    "written out, bfloat16": (True, torch.bfloat16),
+}
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--patches", type=int, default=96)
-    parser.add_argument("--window", type=int, default=60, help="unrolled inner steps")
-    parser.add_argument("--total", type=int, default=200, help="longest inner run")
-    parser.add_argument("--real", type=int, default=5000, help="real images")
-    parser.add_argument("--chunk", type=int, default=500, help="real images at once")
-    parser.add_argument("--side", type=int, default=32)
-    parser.add_argument("--classes", type=int, default=10)
-    parser.add_argument("--depth", type=int, default=3)
-    parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--augment", default="flip_rotate")
+    parser.add_argument("--presets", nargs="+", default=["cifar10", "cifar100"])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=0, help="0: as torch chooses")
-    parser.add_argument("--repeat", type=int, default=0, help="the fastest counts; 0: 1, quick 3")
-    parser.add_argument(
-        "--quick", action="store_true", help="run 2 + 2 inner steps and 500 images, scale up"
-    )
-    parser.add_argument(
-        "--plain-malloc", action="store_true", help="without what the command line sets"
-    )
+    parser.add_argument("--repeat", type=int, default=3, help="the fastest of so many counts")
+    parser.add_argument("--whole", action="store_true", help="run all steps, scale nothing up")
+    parser.add_argument("--way", help=argparse.SUPPRESS)  # of the process that measures it
     return parser.parse_args()
 
 
 def main() -> None:
     args = arguments()
+    if args.way:
+        print(json.dumps(measured(PRESETS[args.presets[0]], args.way, args)))
+        return
+    for name in args.presets:
+        preset = PRESETS[name]
+        print(
+            f"{name}: ConvNet-{preset.depth} width 128, {preset.distilled_batch} patches a step, "
+            f"window {preset.window} of {preset.total_steps}, {preset.real_batch} real images, "
+            f"{args.device}, {args.threads or torch.get_num_threads()} threads"
+        )
+        head = ("plain ms", "unrolled ms", f"{CHUNK} real ms", "step s", "floor s", "share", "GiB")
+        print(f"{'':<24}" + "".join(f"{h:>13}" for h in head) + f"{'ratio':>8}")
+        first = None
+        for way in WAYS:
+            found = elsewhere(name, way, args)
+            first = first or found["step"]
+            shown = (
+                f"{1e3 * found['plain']:.1f}", f"{1e3 * found['unrolled']:.1f}",
+                f"{1e3 * found['real']:.0f}", f"{found['step']:.2f}", f"{found['floor']:.2f}",
+                f"{found['floor'] / found['step']:.0%}", f"{found['memory']:.2f}",
+            )  # fmt: skip
+            ratio = first / found["step"]
+            print(f"{way:<24}" + "".join(f"{s:>13}" for s in shown) + f"{ratio:>7.2f}x", flush=True)
+
+
+def elsewhere(name: str, way: str, args: argparse.Namespace) -> dict[str, Any]:
+    command = [sys.executable, __file__, "--presets", name, "--way", way, "--device", args.device]
+    command += ["--threads", str(args.threads), "--repeat", str(args.repeat)]
+    command += ["--whole"] if args.whole else []
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def measured(preset: PoDDPreset, way: str, args: argparse.Namespace) -> dict[str, float]:
     if args.threads:
         torch.set_num_threads(args.threads)
-    kept = not args.plain_malloc and keep_large_blocks()
-    pre_steps = max(0, args.total - args.window) // 2
-    window, real = args.window, args.real
-    run_pre, run_window, run_real = pre_steps, window, real
-    if args.quick:
-        run_pre, run_window = min(2, pre_steps), min(2, window)
-        run_real = min(args.chunk, real)
-    repeat = args.repeat or (3 if args.quick else 1)
-
+    keep_large_blocks()
+    by_hand, dtype = WAYS[way]
     device = torch.device(args.device)
+    assert preset.shape is not None
+    classes, side, _, channels = preset.shape
+    net = ConvNet(channels, side, side, classes, preset.depth, 128)
     g = generator(0, "bench")
-    net = ConvNet(3, args.side, args.side, args.classes, args.depth, args.width)
-    patches = torch.randn(args.patches, 3, args.side, args.side, generator=g).to(device)
-    labels = F.one_hot(torch.arange(args.patches) % args.classes, args.classes).float().to(device)
-    real_x = torch.randn(run_real, 3, args.side, args.side, generator=g).to(device)
-    real_y = torch.randint(args.classes, (run_real,), generator=g).to(device)
-    inner = InnerLoop(
-        lr=1e-3,
-        augment_synthetic=args.augment,
-        augment_real=args.augment,
-        real_chunk=args.chunk,
-    )
+    count = preset.distilled_batch
+    x = torch.randn(count, channels, side, side, generator=g).to(device)
+    y = F.one_hot(torch.arange(count) % classes, classes).float().to(device)
+    real_x = torch.randn(CHUNK, channels, side, side, generator=g).to(device)
+    real_y = F.one_hot(torch.arange(CHUNK) % classes, classes).float().to(device)
+    flat = net.init(g, device)
+    direction = torch.randn(net.num_params, generator=g).to(device)
 
-    def timed(work: Callable[[], T]) -> tuple[float, T]:
-        best = float("inf")
-        for _ in range(repeat):
-            synchronise(device)
-            start = time.perf_counter()
-            result = work()
-            synchronise(device)
-            best = min(best, time.perf_counter() - start)
-        return best, result
+    def plain(images: Tensor, labels: Tensor) -> Callable[[], object]:
+        if by_hand:
+            return lambda: loss_gradient(net, flat, images, labels, dtype)
+        return lambda: autograd_gradient(net, flat, images, labels)
 
-    def steps(count: int) -> list[None]:
-        return [None] * count
+    def unrolled(kept: bool) -> Callable[[], object]:
+        def work() -> object:
+            if not by_hand:
+                plain(x, y)()  # forward through the window, again on the way back
+                return autograd_mixed(net, flat, x, y, direction)
+            tape = loss_gradient(net, flat, x, y, dtype)
+            if not kept:
+                tape = loss_gradient(net, flat, x, y, dtype)
+            return mixed_product(tape, direction)
 
-    def window_gradient(state: AdamState, unrolled: int) -> Callable[[], MetaGradient]:
-        return lambda: meta_gradient(
-            net, state, patches, labels, steps(unrolled), real_x, real_y, inner
-        )
+        return work
 
-    state = AdamState.fresh(net.init(g, device))
-    window_gradient(state, 1)()  # warm up: buffers of every size, kernels chosen
-    print(
-        f"ConvNet-{args.depth} width {args.width} ({net.num_params:,} parameters), "
-        f"{args.patches} patches, window {window} of {args.total}, {real} real images, "
-        f"{device.type}, {torch.get_num_threads()} threads, "
-        f"large blocks {'kept' if kept else 'returned'}"
-    )
-
-    pre, state = timed(lambda: inner_steps(net, state, patches, labels, steps(run_pre), inner))
-    forward, end = timed(lambda: inner_steps(net, state, patches, labels, steps(run_window), inner))
-    batch, _ = timed(window_gradient(end, 0))  # a window of no steps: the real batch alone
-    whole, _ = timed(window_gradient(state, run_window))
-    backward = max(0.0, whole - forward - batch)
-
-    poster = torch.zeros(3, 60, 153, device=device)
-    adam, clip = OuterAdam([poster], [1e-3], (0.9, 0.999)), EmaClip()
-    outer, _ = timed(lambda: adam.step([clip(torch.ones_like(poster))]))
-
-    parts = {
-        f"pre-steps ({pre_steps})": pre * pre_steps / max(1, run_pre),
-        f"window forward ({window})": forward * window / max(1, run_window),
-        f"window backward ({window})": backward * window / max(1, run_window),
-        f"real batch ({real})": batch * real / run_real,
-        "clip and outer Adam": outer,
+    pre = (preset.total_steps - preset.window) // 2
+    found = {
+        "plain": fastest(plain(x, y), args.repeat, device),
+        "again": fastest(unrolled(False), args.repeat, device),
+        "kept": fastest(unrolled(True), args.repeat, device),
+        "real": fastest(plain(real_x, real_y), args.repeat, device),
     }
-    total = sum(parts.values())
-    print(f"{'part':<24}{'seconds':>9}{'share':>8}")
-    for name, seconds in parts.items():
-        print(f"{name:<24}{seconds:>9.3f}{seconds / total:>8.1%}")
-    scaled = ", scaled up from a few inner steps" if args.quick else ""
-    print(f"{'one outer step':<24}{total:>9.3f}{1:>8.0%}{scaled}")
+    room = kept_bytes(device) // (net.tape_numbers(count) * (dtype or torch.float32).itemsize)
+    kept = min(preset.window, room) if by_hand else 0
+    found["unrolled"] = found["again"] + kept / preset.window * (found["kept"] - found["again"])
+    found["step"] = (
+        pre * found["plain"]
+        + preset.window * found["unrolled"]
+        + preset.real_batch / CHUNK * found["real"]
+    )
+    if args.whole and by_hand:
+        found["step"] = whole(net, flat, (x, y), (real_x, real_y), preset, dtype, pre)
+    passes = count * (3 * pre + 9 * preset.window) + 3 * preset.real_batch
+    found["floor"] = passes * one_pass(net) / matrix_rate(dtype or torch.float32, device)
     if device.type == "cuda":
-        print(f"peak memory {torch.cuda.max_memory_allocated(device) / 2**30:.2f} GiB")
+        found["memory"] = torch.cuda.max_memory_allocated(device) / 2**30
+    else:
+        found["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return found
+
+
+def whole(
+    net: ConvNet,
+    flat: Tensor,
+    distilled: tuple[Tensor, Tensor],
+    real: tuple[Tensor, Tensor],
+    preset: PoDDPreset,
+    dtype: torch.dtype | None,
+    pre: int,
+) -> float:
+    """Return the seconds of a whole outer step, augmentation and all."""
+    from ddcodec.distill.rat_bptt import inner_steps
+
+    repeats = preset.real_batch // CHUNK
+    real_x, real_y = real[0].repeat(repeats, 1, 1, 1), real[1].argmax(1).repeat(repeats)
+    inner = InnerLoop(
+        1e-3,
+        augment_synthetic="flip_rotate",
+        augment_real="flip_rotate",
+        dtype=dtype,
+        kept_bytes=kept_bytes(flat.device),
+    )
+    start = time.perf_counter()
+    state = inner_steps(net, AdamState.fresh(flat), *distilled, [None] * pre, inner)
+    meta_gradient(net, state, *distilled, [None] * preset.window, real_x, real_y, inner)
+    synchronise(flat.device)
+    return time.perf_counter() - start
+
+
+def autograd_gradient(net: ConvNet, flat: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    flat = flat.detach().requires_grad_()
+    return torch.autograd.grad(soft_cross_entropy(net(flat, x), y), flat)[0]
+
+
+def autograd_mixed(
+    net: ConvNet, flat: Tensor, x: Tensor, y: Tensor, direction: Tensor
+) -> tuple[Tensor, ...]:
+    leaves = [t.detach().requires_grad_() for t in (flat, x, y)]
+    loss = soft_cross_entropy(net(leaves[0], leaves[1]), leaves[2])
+    (gradient,) = torch.autograd.grad(loss, leaves[0], create_graph=True)
+    return torch.autograd.grad(gradient, leaves, direction)
+
+
+def one_pass(net: ConvNet) -> float:
+    """Return the floating-point operations of all convolutions of one image."""
+    total, incoming, height, width = 0.0, net.channels, net.height, net.width
+    for _ in range(net.depth):
+        total += 2.0 * 9 * incoming * net.filters * height * width
+        incoming, height, width = net.filters, height // 2, width // 2
+    return total
+
+
+def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:
+    """Return the floating-point operations a second of a large matrix product."""
+    size = 8192 if device.type == "cuda" else 2048
+    a = torch.randn(size, size, device=device).to(dtype)
+    return 2.0 * size**3 / fastest(lambda: a @ a, 5, device)
+
+
+def fastest(work: Callable[[], object], repeat: int, device: torch.device) -> float:
+    work()  # buffers of every size, kernels chosen
+    best = float("inf")
+    for _ in range(repeat):
+        synchronise(device)
+        start = time.perf_counter()
+        work()
+        synchronise(device)
+        best = min(best, time.perf_counter() - start)
+    return best
 
 
 def synchronise(device: torch.device) -> None:

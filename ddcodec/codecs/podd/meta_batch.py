@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...distill.compute import kept_bytes
 from ...distill.kernel import kernel_gradient
 from ...distill.networks import ConvNet
 from ...distill.pool import NetworkPool
@@ -66,6 +67,7 @@ class MetaBatch:
         self._net = net
         self._device = device
         self._dtype = dtype
+        self._kept_bytes = kept_bytes(device)
         self._pool: NetworkPool | None = None
         self._truncation: AdaptiveTruncation | None = None
 
@@ -167,6 +169,7 @@ class MetaBatch:
             augment_real=self._stage.augment_real,
             seed=int(torch.randint(2**31, (1,), generator=at.g)),
             dtype=self._dtype,
+            kept_bytes=self._kept_bytes,
         )
 
     def _real_batch(self, work: Work, g: torch.Generator) -> tuple[Tensor, Tensor]:
