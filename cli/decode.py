@@ -41,8 +41,8 @@ def decode(
         decoded = Decoded(file)
         with whole_folder(out, force) as folder:
             LAYOUTS[to](decoded, folder)
-    note = ""
+    note = "" if decoded.weights is None else "; weights say how often each is to be drawn"
     if decoded.rounded:
         share = percent(decoded.clipped / max(1, decoded.values))
-        note = f"; images are rounded to 8 bits, {share} of the values clipped"
+        note += f"; images are rounded to 8 bits, {share} of the values clipped"
     message(f"{out}: {number(decoded.count)} images with soft labels{note}")

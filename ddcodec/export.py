@@ -1,7 +1,8 @@
 """The decoded training set as ordinary files: npz, ImageFolder, parquet, WebDataset shards.
 
 Every layout holds all soft labels, and is a source that ``sources.load`` reads back. One batch is
-in memory at a time.
+in memory at a time. Where a file draws its samples unequally often, posters of several stages, the
+weight of every sample is written beside it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from .chunked import ChunkedDataset
 from .dataset import load
 from .errors import MissingExtra
 from .format import read_manifest
+from .format.stages import stage_shares
 
 BATCH_BYTES = 32 << 20  # of float32 images decoded at a time
 SHARD = 5000  # samples of a WebDataset shard
@@ -40,6 +42,8 @@ class Decoded:
     Attributes:
         manifest: of the file.
         count: samples.
+        weights: float32 (N,), how often each sample is to be drawn, 1 on average; None where all
+            are drawn alike.
         rounded: ``pictures`` changes values: the file holds no bytes.
         clipped, values: after ``pictures``, how many of all values lay outside of 0 to 1.
     """
@@ -51,6 +55,7 @@ class Decoded:
         image = self.manifest.image
         size = image["channels"] * image["height"] * image["width"] * 4
         self._batch = min(1024, max(1, BATCH_BYTES // size))
+        self.weights: Floats | None = None
         self._streams = self.manifest.codec["name"] in ("images", "lic")
         if self._streams:
             self.count = self._chunked(raw=False).count
@@ -58,9 +63,17 @@ class Decoded:
             assert self.manifest.patches is not None  # every other codec has them
             across, down = self.manifest.patches["grid"]
             self.count = across * down
+            if self.manifest.codec["name"] == "ppodd":
+                self._weigh(stage_shares(self.manifest))
         stored = self.manifest.tensors.get("images")
         self.rounded = stored is None or stored.dtype != "uint8"
         self.clipped = self.values = 0
+
+    def _weigh(self, shares: tuple[float, ...]) -> None:
+        if len(shares) > 1:
+            each = np.array(shares) * len(shares)
+            self.weights = np.repeat(each, self.count).astype(np.float32)
+            self.count *= len(shares)
 
     def samples(self) -> Iterator[tuple[Floats, Floats]]:
         """Give (images float32 (B, C, H, W) as networks see them, soft labels (B, classes))."""
@@ -95,7 +108,8 @@ def write_npz(decoded: Decoded, folder: Path) -> None:
     """Write ``data.npz``: ``images`` float32 (N, C, H, W) and ``labels`` (N, classes), exact.
 
     ``train_images`` uint8 (N, H, W, C) and ``train_labels`` int64 (N,) make it a source;
-    ``class_names`` are text (classes,), ``manifest`` is the manifest as JSON text.
+    ``class_names`` are text (classes,), ``manifest`` is the manifest as JSON text, ``weights``
+    float32 (N,) are there where samples are to be drawn unequally often.
     """
     image, names = decoded.manifest.image, decoded.manifest.classes
     count, (c, h, w) = decoded.count, (image["channels"], image["height"], image["width"])
@@ -110,6 +124,9 @@ def write_npz(decoded: Decoded, folder: Path) -> None:
                 lambda: (y.argmax(1) for _, y in decoded.samples()),
             ),
         }
+        weights = decoded.weights
+        if weights is not None:
+            parts["weights"] = ((count,), "<f4", lambda: iter([weights]))
         for name, (shape, dtype, rows) in parts.items():
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
                 header = {"descr": dtype, "fortran_order": False, "shape": shape}
@@ -125,22 +142,30 @@ def write_npz(decoded: Decoded, folder: Path) -> None:
 
 
 def write_image_folder(decoded: Decoded, folder: Path) -> None:
-    """Write ``train/CLASS/INDEX.png`` by the strongest label, and ``labels.csv`` with all."""
+    """Write ``train/CLASS/INDEX.png`` by the strongest label, and ``labels.csv`` with all.
+
+    ``weights.csv`` says how often each file is to be drawn, where that is not alike.
+    """
     classes = decoded.manifest.classes
     names = folder_names(classes)
     for name in names:
         (folder / "train" / name).mkdir(parents=True)
     digits = len(str(decoded.count - 1))
-    index = 0
+    paths: list[str] = []
     with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as text:
         rows = csv.writer(text)
         rows.writerow(["file", *classes])
         for images, labels in decoded.pictures():
             for picture, label in zip(images, labels, strict=True):
-                path = Path("train", names[int(label.argmax())], f"{index:0{digits}d}.png")
+                path = Path("train", names[int(label.argmax())], f"{len(paths):0{digits}d}.png")
                 (folder / path).write_bytes(png(picture))
-                rows.writerow([path.as_posix(), *(str(value) for value in label)])
-                index += 1
+                paths.append(path.as_posix())
+                rows.writerow([paths[-1], *(str(value) for value in label)])
+    if decoded.weights is not None:
+        with (folder / "weights.csv").open("w", newline="", encoding="utf-8") as text:
+            rows = csv.writer(text)
+            rows.writerow(["file", "weight"])
+            rows.writerows(zip(paths, map(str, decoded.weights), strict=True))
     for name in names:
         place = folder / "train" / name
         if not any(place.iterdir()):
@@ -152,7 +177,8 @@ def write_parquet(decoded: Decoded, folder: Path) -> None:
     """Write ``train-00000-of-00001.parquet`` in the Hugging Face image layout.
 
     Columns: ``image`` {bytes (PNG), path}, ``label`` the strongest class, ``soft_label`` float32
-    (classes,). Raises MissingExtra without pyarrow.
+    (classes,), and ``weight`` where samples are to be drawn unequally often. Raises MissingExtra
+    without pyarrow.
     """
     if importlib.util.find_spec("pyarrow") is None:
         raise MissingExtra("pyarrow, which writes parquet,", "data")
@@ -169,12 +195,17 @@ def write_parquet(decoded: Decoded, folder: Path) -> None:
             "length": len(classes),
         },
     }
+    columns = [
+        ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+        ("label", pa.int64()),
+        ("soft_label", pa.list_(pa.float32(), len(classes))),
+    ]
+    weights = decoded.weights
+    if weights is not None:
+        features["weight"] = {"dtype": "float32", "_type": "Value"}
+        columns.append(("weight", pa.float32()))
     schema = pa.schema(
-        [
-            ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
-            ("label", pa.int64()),
-            ("soft_label", pa.list_(pa.float32(), len(classes))),
-        ],
+        columns,
         metadata={"huggingface": json.dumps({"info": {"features": features}})},
     )
     digits, index = len(str(decoded.count - 1)), 0
@@ -184,9 +215,11 @@ def write_parquet(decoded: Decoded, folder: Path) -> None:
                 {"bytes": png(picture), "path": f"{index + i:0{digits}d}.png"}
                 for i, picture in enumerate(images)
             ]
+            values: list[Any] = [cells, labels.argmax(1).tolist(), labels.tolist()]
+            if weights is not None:
+                values.append(weights[index : index + len(cells)])
             index += len(cells)
-            columns = [cells, labels.argmax(1).tolist(), labels.tolist()]
-            arrays = [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)]
+            arrays = [pa.array(v, f.type) for v, f in zip(values, schema, strict=True)]
             file.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
     _write_manifest(decoded, folder)
 
@@ -194,7 +227,8 @@ def write_parquet(decoded: Decoded, folder: Path) -> None:
 def write_webdataset(decoded: Decoded, folder: Path) -> None:
     """Write ``train-NNNNNN.tar`` shards: KEY.png, KEY.cls and the soft label KEY.soft.npy.
 
-    Class names stand in ``classes.txt``, one a line.
+    KEY.weight.txt is there where samples are to be drawn unequally often. Class names stand in
+    ``classes.txt``, one a line.
     """
     digits, index = len(str(decoded.count - 1)), 0
     shard: tarfile.TarFile | None = None
@@ -209,11 +243,14 @@ def write_webdataset(decoded: Decoded, folder: Path) -> None:
                 assert shard is not None  # opened with sample 0
                 soft = io.BytesIO()
                 np.save(soft, label.astype("<f4"), allow_pickle=False)
-                for kind, data in (
+                parts = [
                     ("png", png(picture)),
                     ("cls", str(int(label.argmax())).encode()),
                     ("soft.npy", soft.getvalue()),
-                ):
+                ]
+                if decoded.weights is not None:
+                    parts.append(("weight.txt", str(decoded.weights[index]).encode()))
+                for kind, data in parts:
                     entry = tarfile.TarInfo(f"{index:0{digits}d}.{kind}")
                     entry.size = len(data)
                     shard.addfile(entry, io.BytesIO(data))

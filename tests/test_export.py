@@ -17,6 +17,7 @@ from ddcodec import export, load, pack, sources
 from ddcodec.export import LAYOUTS, Decoded
 from ddcodec.format import read
 
+VECTORS = Path(__file__).parents[1] / "spec" / "vectors" / "valid"
 RANDOM = np.random.default_rng(8)
 IMAGES = RANDOM.integers(0, 256, (23, 3, 6, 5), dtype=np.uint8)
 SOFT = RANDOM.random((23, 3), dtype=np.float32)
@@ -132,6 +133,72 @@ def test_shards_hold_a_bounded_number_of_samples(
         with tarfile.open(path) as shard:
             sizes.append(len(shard.getnames()))
     assert sizes == [30, 30, 9]
+
+
+def weights_of_npz(folder: Path) -> np.ndarray:
+    with np.load(folder / "data.npz", allow_pickle=False) as data:
+        return data["weights"]
+
+
+def weights_of_csv(folder: Path) -> np.ndarray:
+    with (folder / "weights.csv").open(newline="", encoding="utf-8") as text:
+        head, *rows = csv.reader(text)
+    assert head == ["file", "weight"]
+    assert all((folder / row[0]).exists() for row in rows)
+    return np.array([row[1] for row in rows], np.float32)
+
+
+def weights_of_parquet(folder: Path) -> np.ndarray:
+    return np.array(pq.read_table(folder / "train-00000-of-00001.parquet")["weight"], np.float32)
+
+
+def weights_of_shards(folder: Path) -> np.ndarray:
+    found = []
+    for path in sorted(folder.glob("train-*.tar")):
+        with tarfile.open(path) as shard:
+            for entry in shard:
+                if entry.name.endswith(".weight.txt"):
+                    data = shard.extractfile(entry)
+                    assert data is not None
+                    found.append(data.read().decode())
+    if not found:
+        raise KeyError("no sample has a weight")
+    return np.array(found, np.float32)
+
+
+WEIGHTS: dict[str, Callable[[Path], np.ndarray]] = {
+    "npz": weights_of_npz,
+    "imagefolder": weights_of_csv,
+    "parquet": weights_of_parquet,
+    "webdataset": weights_of_shards,
+}
+
+
+@pytest.mark.parametrize("layout", sorted(LAYOUTS))
+def test_all_stages_are_there_and_how_often_each_is_drawn(
+    layout: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "SHARD", 10)
+    path = VECTORS / "ppodd-stages.ddset"
+    decoded = Decoded(path)
+    LAYOUTS[layout](decoded, tmp_path)
+    ds = load(path)
+    assert decoded.count == len(ds) == 24
+    assert np.array_equal(READERS[layout](tmp_path), ds.soft_labels.numpy())
+    weights = WEIGHTS[layout](tmp_path)
+    assert np.array_equal(weights, np.repeat(np.float32([1.5, 0.75, 0.75]), 8))
+    assert np.allclose(weights[::8] / 3, ds.stage_shares)
+    source = sources.load(tmp_path / "data.npz" if layout == "npz" else tmp_path)
+    assert len(source.train.labels) == 24
+
+
+@pytest.mark.parametrize("layout", sorted(LAYOUTS))
+def test_samples_that_count_alike_have_no_weights(
+    layout: str, packed: Path, tmp_path: Path
+) -> None:
+    LAYOUTS[layout](Decoded(packed), tmp_path)
+    with pytest.raises((KeyError, FileNotFoundError)):
+        WEIGHTS[layout](tmp_path)
 
 
 def test_stored_bytes_are_not_called_rounded(packed: Path, digits_file: Path) -> None:
