@@ -101,9 +101,9 @@ def encode(
     labels: Annotated[
         str,
         typer.Option(
-            metavar="auto|fixed|learned|logits|top=K|class",
+            metavar="auto|fixed|learned|logits|top=K|embed-teacher|class",
             help="Soft labels of patches: fixed or learned. Of lic: 8-bit logits of all classes, "
-            "the K most probable, or just the class.",
+            "the K most probable, the observer itself in 8-bit integers, or just the class.",
         ),
     ] = "auto",
     label_pooling: Annotated[

@@ -106,7 +106,8 @@ def encode(
         size: scale the central square of every image to this many pixels a side.
         lic: settings of the codec ``lic``, which takes no profile, time, quality or poster. There
             ``steps`` are iterations of compensation, and ``labels`` are ``auto``, ``logits``,
-            ``top=K`` (the K most probable classes) or ``class`` (no soft labels).
+            ``top=K`` (the K most probable classes), ``embed-teacher`` (the observer itself, in
+            integers) or ``class`` (no soft labels).
         ppodd: settings of the codec ``ppodd``; the paper's by default.
         reporter: told of stages and steps.
 

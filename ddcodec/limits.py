@@ -20,6 +20,8 @@ class Limits:
         patches: training samples that a file may define, patches or stored images.
         zstd_window: bytes of zstd's decompression window.
         context_symbols: of a tensor in the coder context, which decodes about a million a second.
+        teacher_products: multiplications to label all samples by the network in a file; a core
+            does some 10^10 a second.
     """
 
     file_bytes: int = 8 << 30
@@ -32,3 +34,4 @@ class Limits:
     patches: int = 1_000_000
     zstd_window: int = 8 << 20
     context_symbols: int = 4 << 20
+    teacher_products: int = 10**14

@@ -342,15 +342,96 @@ def regions_of(m, tensors):
                 row, column = divmod(region, across)
                 y, x = cell_edges(height, down, row), cell_edges(width, across, column)
                 image = enlarge(mosaic[:, y[0] : y[1], x[0] : x[1]], height, width)
+            seen = preprocess(image, m["image"]["preprocessing"])
             if m["labels"]["kind"] == "index":
                 label = np.eye(n)[tensors["labels"][i]]
+            elif m["labels"]["kind"] == "teacher":
+                label = WEIGHTS[taught(seen, m, tensors)]
             else:
                 label = WEIGHTS[tensors["labels"][i, region]]
             if m["labels"]["kind"] == "top":
                 planes, listed, rest = tensors["label_classes"][i, region], label[:-1], label[-1]
                 label = np.full(n, rest / (n - len(listed)))
                 label[sum(p.astype(int) << 8 * b for b, p in enumerate(planes))] = listed
-            yield preprocess(image, m["image"]["preprocessing"]), shares(label)
+            yield seen, shares(label)
+
+
+def taught(image, m, tensors):
+    """Return the symbols that the network in the file gives an image (section 8.3.1)."""
+    weights = tensors["label_weights"].astype(np.float64) - 128
+    rows, at, row = tensors["label_affine"].astype(np.float64), 0, 0
+
+    def unit(x, filters, kernel=3, stride=1, groups=1, low=0.0, high=65535.0):
+        nonlocal at, row
+        size = filters * (len(x) // groups * kernel**2 if kernel else x.size)
+        w, at = weights[at : at + size].reshape(groups, filters // groups, -1), at + size
+        z = convolve(x, w, kernel, stride) if kernel else w[0] @ x.reshape(-1)
+        shape = (-1,) + (1,) * (z.ndim - 1)
+        a, b = (rows[row : row + filters, k].reshape(shape) for k in (0, 1))
+        row += filters
+        return z * a + b if kernel == 0 else np.clip(np.rint(z * a + b), low, high)
+
+    def signed(x, filters, **settings):
+        return unit(x, filters, low=-32768.0, high=32767.0, **settings)
+
+    def passed_on(x):
+        nonlocal row
+        row += 1
+        return np.clip(np.rint(x * rows[row - 1, 0] + rows[row - 1, 1]), -32768, 32767)
+
+    name, x = m["labels"]["architecture"], image.astype(np.float64) * m["labels"]["scale"]
+    x, small = np.clip(np.rint(x), -32768, 32767), max(image.shape[1:]) <= 64
+    if name.startswith("convnet"):
+        for _ in range(int(name[-1])):
+            x = unit(x, 128)
+            if min(x.shape[1:]) >= 2:
+                height, width = x.shape[1] // 2, x.shape[2] // 2
+                x = x[:, : 2 * height, : 2 * width]
+                x = x.reshape(128, height, 2, width, 2).sum((2, 4))
+    elif name == "resnet18":
+        x = unit(x, 64) if small else largest(unit(x, 64, kernel=7, stride=2))
+        for filters, steps in ((64, (1, 1)), (128, (2, 1)), (256, (2, 1)), (512, (2, 1))):
+            for stride in steps:
+                y = signed(unit(x, filters, stride=stride), filters)
+                same = len(x) == filters and stride == 1
+                x = y + (passed_on(x) if same else signed(x, filters, kernel=1, stride=stride))
+                x = np.clip(x, 0, 65535)
+    else:
+        x = unit(x, 32, stride=1 if small else 2)
+        stages = ((1, 16, 1, 1), (6, 24, 2, 1 if small else 2), (6, 32, 3, 2), (6, 64, 4, 2))
+        for expansion, filters, repeats, first in (
+            *stages, (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)
+        ):  # fmt: skip
+            for stride in (first, *[1] * (repeats - 1)):
+                hidden = len(x) * expansion
+                y = unit(x, hidden, kernel=1) if expansion > 1 else x
+                y = signed(unit(y, hidden, stride=stride, groups=hidden), filters, kernel=1)
+                same = len(x) == filters and stride == 1
+                x = np.clip(y + passed_on(x), -32768, 32767) if same else y
+        x = unit(x, 1280, kernel=1)
+    if not name.startswith("convnet"):
+        x = x.sum((1, 2))
+    logits = unit(x, len(m["classes"]), kernel=0)
+    octaves = (logits.max() - logits) * (16 / (m["labels"]["temperature"] * 0.6931471805599453))
+    return np.minimum(np.rint(octaves), 254).astype(int)
+
+
+def convolve(x, weights, kernel, stride):
+    """Return exact sums (filters, h, w) of weights (groups, filters of one, values)."""
+    groups, each, _ = weights.shape
+    padded = np.pad(x, ((0, 0), (kernel // 2,) * 2, (kernel // 2,) * 2))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (kernel, kernel), (1, 2))
+    windows = windows[:, ::stride, ::stride].transpose(0, 3, 4, 1, 2)
+    height, width = windows.shape[3:]
+    sums = weights @ windows.reshape(groups, -1, height * width)
+    return sums.reshape(groups * each, height, width)
+
+
+def largest(x):
+    """Return the largest of 3x3 at every second place; integers here are 0 or more."""
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2))
+    return windows[:, ::2, ::2].max((3, 4))
 
 
 def cell_edges(length, cells, cell):

@@ -52,7 +52,7 @@ OPTIONAL: dict[str, dict[str, Check]] = {
     "recipe.optimizer": {"weight_decay": lambda v: is_number(v, 0, 1)},
     "provenance": {"observer": lambda v: isinstance(v, dict)},
 }
-OBSERVER: dict[str, Check] = {"architecture": _word, "digest": lambda v: is_hex(v, 32)}
+OBSERVER: dict[str, Check] = {"architecture": is_text, "digest": lambda v: is_hex(v, 32)}
 RECIPE: dict[str, Check] = {
     "network": lambda v: isinstance(v, dict),
     "optimizer": lambda v: isinstance(v, dict),

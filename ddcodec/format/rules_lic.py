@@ -12,9 +12,11 @@ from ..limits import Limits
 from .fields import is_number
 from .manifest import Manifest
 from .needs import is_pair, need
+from .teacher import ARCHITECTURES, costs, network, stored_sizes
 
 NOTHING = 255  # the symbol of a weight of zero
 CELLS = 64  # in a row or a column
+TEACHER = ("label_weights", "label_affine")
 
 
 def check_lic(manifest: Manifest, limits: Limits) -> None:
@@ -38,9 +40,13 @@ def check_lic(manifest: Manifest, limits: Limits) -> None:
     # Decoded labels are bounded like all that is decoded.
     if count * len(manifest.classes) * 8 > limits.decoded_bytes:
         raise LimitExceeded("labels: more regions x classes than the limit allows", "DDS-E040")
-    _check_labels(manifest, images.shape[0])
-    for spec in manifest.tensors.values():
-        need(spec.chunk == images.chunk, "tensors: they differ in 'chunk'", "DDS-E013")
+    _check_labels(manifest, images.shape[0], limits)
+    for name, spec in manifest.tensors.items():
+        # The teacher belongs to no chunk of the images; it is one piece, whatever it is called.
+        good = (
+            spec.chunk in (None, spec.shape[0]) if name in TEACHER else spec.chunk == images.chunk
+        )
+        need(good, "tensors: they differ in 'chunk'", "DDS-E013")
 
 
 def regions_of(manifest: Manifest) -> int:
@@ -50,13 +56,19 @@ def regions_of(manifest: Manifest) -> int:
     return cells + (cells > 1)
 
 
-def _check_labels(manifest: Manifest, count: int) -> None:
+def _check_labels(manifest: Manifest, count: int, limits: Limits) -> None:
     labels, classes = manifest.labels, len(manifest.classes)
     kind, names, code = labels.get("kind"), set(manifest.tensors), "DDS-E014"
-    need(kind in ("logits", "top", "index"), "labels: kind must be logits, top or index", code)
+    known = ("logits", "top", "index", "teacher")
+    need(kind in known, "labels: kind must be logits, top, index or teacher", code)
     fields = {"kind"} if kind == "index" else {"kind", "temperature"}
+    if kind == "teacher":
+        fields |= {"architecture", "scale"}
     need(set(labels) == fields, "labels: fields", code)
     need(is_number(labels.get("temperature", 1), 0.01, 100), "labels: temperature", code)
+    if kind == "teacher":
+        _check_teacher(manifest, count, limits)
+        return
     wanted = {"images", "labels"} | ({"label_classes"} if kind == "top" else set())
     need(names == wanted, f"tensors: labels of kind {kind} need others", "DDS-E013")
     found, regions = manifest.tensors["labels"], regions_of(manifest)
@@ -77,6 +89,41 @@ def _check_labels(manifest: Manifest, count: int) -> None:
     need(fits, "tensor 'label_classes': must be uint8 (N, regions, planes, k)", "DDS-E013")
 
 
+def _check_teacher(manifest: Manifest, count: int, limits: Limits) -> None:
+    """Check that the tensors are those of the architecture, and what labelling will take."""
+    labels, image = manifest.labels, manifest.image
+    name = labels["architecture"]
+    need(isinstance(name, str) and name in ARCHITECTURES, "labels: architecture", "DDS-E014")
+    need(is_number(labels["scale"], 1e-6, 1e6), "labels: scale", "DDS-E014")
+    plain = image["preprocessing"]["kind"] in ("none", "standardise")
+    need(plain, "labels: a teacher sees images that are not whitened", "DDS-E014")
+    need(
+        set(manifest.tensors) == {"images", *TEACHER},
+        "tensors: labels of kind teacher need others",
+        "DDS-E013",
+    )
+    shape = (image["channels"], image["height"], image["width"])
+    steps = network(name, *shape, len(manifest.classes))
+    weights, rows = stored_sizes(steps)
+    found, affine = (manifest.tensors[tensor] for tensor in TEACHER)
+    fits = (found.dtype, found.shape, affine.dtype, affine.shape) == (
+        "uint8",
+        (weights,),
+        "float32",
+        (rows, 2),
+    )
+    need(fits, "tensors: not the weights of the architecture", "DDS-E013")
+    products, widest = costs(steps, *shape)
+    if 8 * widest > limits.decoded_bytes:
+        raise LimitExceeded("labels: a layer of the teacher needs too much memory", "DDS-E040")
+    if count * regions_of(manifest) * products > limits.teacher_products:
+        raise LimitExceeded(
+            f"labels: the teacher needs {count * regions_of(manifest) * products} products, the "
+            f"limit is {limits.teacher_products}",
+            "DDS-E040",
+        )
+
+
 def index_planes(classes: int) -> int:
     """Return the bytes of a class index."""
     return 1 if classes <= 1 << 8 else 2 if classes <= 1 << 16 else 3
@@ -94,6 +141,9 @@ def check_lic_values(manifest: Manifest, arrays: dict[str, NDArray[Any]]) -> Non
         # One spelling of every label: its largest weight is the unit.
         good = bool((labels.min(axis=-1) == 0).all())
         need(good, "tensor 'labels': a label has no symbol 0", "DDS-E014")
+    if "label_weights" in arrays:
+        good = int(arrays["label_weights"].min()) > 0
+        need(good, "tensor 'label_weights': a symbol is out of range", "DDS-E022")
     if "label_classes" in arrays:
         index = class_indices(arrays["label_classes"])
         good = int(index.max()) < classes

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ddcodec.format import Manifest, Storage, to_bytes
+from ddcodec.format.teacher import network, stored_sizes, units
 from tests.format.conftest import manifest
 from tests.format.hostile import Change, Forgery, both, set_path
 
@@ -96,8 +97,69 @@ def lic_valid() -> dict[str, bytes]:
         files[name] = to_bytes(found, arrays, {n: Storage(coder="raw") for n in arrays})[0]
     chunked = lic_arrays(lic_manifest("top"))
     storage = {name: Storage(chunk=3) for name in chunked}
+    for name in ("convnet3", "convnet4", "resnet18", "mobilenetv2"):
+        files[f"lic-teacher-{name}"] = teacher_file(name)
     files["lic-chunks"] = to_bytes(lic_manifest("top"), chunked, storage)[0]
     return files
+
+
+def teacher_manifest(name: str, size: tuple[int, int, int] = (3, 6, 8)) -> Manifest:
+    """Return a manifest of mosaics of two cells with the network that labels them."""
+    found = lic_manifest("teacher", (2, 1), size=size)
+    found.labels.update(architecture=name, scale=8000.5)
+    return found
+
+
+def teacher_arrays(found: Manifest, count: int = 2, seed: int = 31) -> dict[str, Any]:
+    """Return mosaics and a teacher of a few weights that are not 0, so that files stay small."""
+    random = np.random.default_rng(seed)
+    image, classes = found.image, len(found.classes)
+    size = (image["channels"], image["height"], image["width"])
+    steps = network(found.labels["architecture"], *size, classes)
+    weights, rows = stored_sizes(steps)
+    sparse = np.full(weights, 128, np.uint8)
+    # A run of weights in every layer: zstd keeps repetition small.
+    pattern = random.integers(1, 256, 97).astype(np.uint8)
+    sparse[: weights // 97 * 97] = np.tile(pattern, weights // 97)
+    affine = np.tile([0.75, 12.0], (rows, 1)).astype(np.float32)
+    at = 0
+    for unit in units(steps):
+        filters = 1 if unit is None else unit.filters
+        if unit is not None:
+            # About what keeps the size of values from layer to layer, with a step in it.
+            affine[at : at + filters, 0] = 0.02 / np.sqrt(unit.weights / filters)
+        at += filters
+    affine[-classes:, 0] *= 1e-4  # logits, not integers
+    return {
+        "images": random.integers(0, 256, (count, *size), np.uint8),
+        "label_weights": sparse,
+        "label_affine": affine,
+    }
+
+
+def teacher_file(name: str) -> bytes:
+    """Return a small file with a teacher."""
+    found = teacher_manifest(name)
+    return to_bytes(found, teacher_arrays(found), {})[0]
+
+
+def of_teacher(change: Change) -> Callable[[bytes], bytes]:
+    """Change a valid file with a teacher instead of the usual one."""
+
+    def make(_: bytes) -> bytes:
+        forgery = Forgery.of(teacher_file("convnet3"))
+        change(forgery)
+        return forgery.build()
+
+    return make
+
+
+def teacher_of_zeros(_: bytes) -> bytes:
+    """Make a file, right but for weights of a symbol that stands for nothing."""
+    found = teacher_manifest("convnet3")
+    arrays = teacher_arrays(found)
+    arrays["label_weights"] = np.zeros_like(arrays["label_weights"])
+    return to_bytes(found, arrays, {})[0]
 
 
 def of_lic(change: Change, kind: str = "top") -> Callable[[bytes], bytes]:
@@ -172,6 +234,20 @@ LIC_CASES: list[tuple[str, Callable[[bytes], bytes], str]] = [
         ("lic-observer-without-digest", set_path("provenance/observer", {"architecture": "x"}),
             "DDS-E010"),
     )],
+    *[(name, of_teacher(change), code) for name, change, code in (
+        ("lic-teacher-of-no-listed-architecture",
+            set_path("labels/architecture", "timm.models.vgg"), "DDS-E014"),
+        ("lic-teacher-of-another-architecture",
+            set_path("labels/architecture", "convnet4"), "DDS-E013"),
+        ("lic-teacher-without-a-scale", set_path("labels/scale", 0), "DDS-E014"),
+        ("lic-teacher-with-labels", set_path("labels", {"kind": "logits", "temperature": 2.0}),
+            "DDS-E013"),
+        ("lic-teacher-without-affine", drop("label_affine"), "DDS-E013"),
+        ("lic-teacher-of-whitened-images",
+            set_path("image/preprocessing", {"kind": "dct_whiten", "gain": 1.0,
+                "bands": [[1, 0, 0, 1, 0, 1]] * 8}), "DDS-E014"),
+    )],
+    ("lic-teacher-of-zeros", teacher_of_zeros, "DDS-E022"),
     ("lic-label-without-a-unit", with_values("labels", 1), "DDS-E014"),
     ("lic-a-class-twice-in-a-label", with_values("label_classes", 1), "DDS-E011"),
     ("lic-a-label-of-no-class", with_values("label_classes", 3), "DDS-E011"),

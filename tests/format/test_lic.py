@@ -63,6 +63,10 @@ def test_any_geometry_reads_alike_in_both(
 def test_regions_count_against_the_limits() -> None:
     with pytest.raises(LimitExceeded, match="20 regions, the limit is 19"):
         read(VALID["lic-logits"], limits=Limits(patches=19))
+    data = VALID["lic-teacher-convnet3"]
+    with pytest.raises(LimitExceeded, match="needs 13386240 products, the limit is 13386239"):
+        read(data, limits=Limits(teacher_products=13_386_239))
+    assert read(data, limits=Limits(teacher_products=13_386_240)).manifest.labels["scale"] == 8000.5
     found = lic_manifest("index", classes=tuple(f"class {i}" for i in range(300)))
     data, _ = to_bytes(found, lic_arrays(found), {})
     with pytest.raises(LimitExceeded, match="regions x classes"):

@@ -11,14 +11,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...format.rules_lic import TEACHER
 from ..base import Device, Samples
 from ..images import Reading
 from .labels import restore
 from .mosaic import Mosaic
+from .teacher import teacher_of, teacher_symbols
 
 if TYPE_CHECKING:
     from ...format import ChunkReader, Manifest
 
+MOSAICS_SEEN = 16  # at once, by the network in a file
 EXPANDED_BYTES = 64 << 20  # of all regions together; below, they are expanded once
 
 
@@ -104,9 +107,24 @@ def region_labels(
     manifest: Manifest, arrays: dict[str, NDArray[Any]], reading: Reading
 ) -> NDArray[np.float32]:
     """Return soft labels float32 (M x R, classes) of decoded tensors or chunks."""
-    if manifest.labels["kind"] == "index":
+    kind, classes = manifest.labels["kind"], len(manifest.classes)
+    if kind == "index":
         return np.repeat(reading.soft(arrays["labels"]), geometry_of(manifest).regions, 0)
-    return restore(arrays, manifest.labels["kind"], len(manifest.classes))
+    if kind == "teacher":
+        return restore({"labels": seen_by_teacher(manifest, arrays)}, "logits", classes)
+    return restore(arrays, kind, classes)
+
+
+def seen_by_teacher(manifest: Manifest, arrays: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
+    """Return symbols (M x R, classes) of the labels that the network in a file gives."""
+    labels, geometry = manifest.labels, geometry_of(manifest)
+    teacher = teacher_of(arrays, labels, manifest.image, len(manifest.classes))
+    found = []
+    # A few mosaics at a time: their regions are expanded to be seen.
+    for part in torch.split(torch.from_numpy(arrays["images"]), MOSAICS_SEEN):
+        logits = teacher.logits(all_regions(part, geometry))
+        found.append(teacher_symbols(logits, labels["temperature"]))
+    return np.concatenate(found)
 
 
 class MosaicChunks:
@@ -116,10 +134,16 @@ class MosaicChunks:
         self._manifest, self._reading = manifest, Reading(manifest)
         self._geometry = geometry_of(manifest)
         self.per_row = self._geometry.regions  # samples of a stored mosaic
+        self._teacher: dict[str, NDArray[Any]] = {}
 
     def read(self, reader: ChunkReader, chunk: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the regions uint8 (n, C, H, W) and soft labels (n, classes) of a chunk."""
-        arrays = {name: reader.read(name, chunk) for name in self._manifest.tensors}
+        if self._manifest.labels["kind"] == "teacher" and not self._teacher:
+            # Read once for all chunks; threads that read it twice find the same.
+            self._teacher = {name: reader.read(name, 0) for name in TEACHER}
+        arrays = {
+            name: reader.read(name, chunk) for name in self._manifest.tensors if name not in TEACHER
+        } | self._teacher
         regions = all_regions(torch.from_numpy(arrays["images"]), self._geometry)
         return regions.numpy(), region_labels(self._manifest, arrays, self._reading)
 

@@ -28,7 +28,9 @@ from ...ranks import Ranks
 from ...sources.base import Source
 from ...sources.by_class import ByClass
 from .compensate import compensate
-from .labels import store
+from .decode import geometry_of
+from .embedding import LEVEL, comparison, embedded
+from .labels import plan_labels, store
 from .mosaic import Mosaic
 from .params import LICParams
 from .parts import Group, Parts
@@ -82,7 +84,8 @@ def encode(
     ranks.wait()
     if ranks.rank == 0:
         try:
-            write(out, parts, len(groups), source, pool, observer, params, command)
+            manifest = write(out, parts, len(groups), source, pool, observer, params, command)
+            _tell(run.reporter, out, manifest, parts, len(groups), observer)
         except OutputError as error:
             raise OutputError(
                 f"{error}; {parts.folder.name} keeps the work, run the same command with --resume"
@@ -90,6 +93,18 @@ def encode(
         parts.remove()
     ranks.wait()
     return read_manifest(out)[0]
+
+
+def _tell(
+    reporter: Reporter, out: Path, manifest: Manifest, parts: Parts, groups: int, observer: Trained
+) -> None:
+    """Say what labels take beside the images, and what the other way to keep them would."""
+    sizes = read_manifest(out)[1].tensors
+    geometry = geometry_of(manifest)
+    size = sum(count for name, count in sizes.items() if name != "images")
+    line = comparison(observer, parts, groups, geometry, manifest.labels["kind"], size)
+    if line is not None:
+        reporter.note(f"{line} (images: {sizes['images']:,})")
 
 
 def fingerprint(pool: ByClass, observer: Trained, params: LICParams) -> str:
@@ -102,7 +117,12 @@ def command_line(source: str, observer: str, params: LICParams, size: int | None
     """Return the command that makes the same file again, where source and observer are at hand."""
     words = ["ddcodec", "encode", source, "--codec", "lic", "--ipc", str(params.ipc)]
     words += ["--observer", observer]
-    labels = {"logits": "logits", "top": f"top={params.labels.top}", "index": "class"}
+    labels = {
+        "logits": "logits",
+        "top": f"top={params.labels.top}",
+        "index": "class",
+        "teacher": "embed-teacher",
+    }
     options = {
         "--select": (params.selection, "loss"),
         "--squeeze": (str(params.squeeze), "4"),
@@ -134,6 +154,10 @@ class GroupMaker:
         self._classes, self._pool = classes, pool
         self._observer, self._params, self._device = observer, params, device
         self._geometry: Mosaic = params.mosaic(*pool.shape[1:])
+        # Labels stand beside a teacher until the file is complete, to be compared in bytes.
+        plan = params.labels
+        auto = plan_labels("auto", len(classes), plan.temperature)
+        self._stored = auto if plan.kind == "teacher" else plan
         self.loss = 0.0  # of the observer on the regions of the last group
 
     def make(self, group: range) -> Group:
@@ -162,7 +186,7 @@ class GroupMaker:
         own = torch.from_numpy(owners).to(logits.device)[:, None].expand(logits.shape[:2])
         cost = torch.nn.functional.cross_entropy(logits.flatten(0, 1), own.flatten())
         self.loss = float(cost)
-        return out | store(logits, params.labels)
+        return out | store(logits, self._stored)
 
 
 def write(
@@ -178,15 +202,24 @@ def write(
     """Write the file from finished groups, a chunk each, and return its manifest."""
     classes = len(source.classes)
     rows = params.ipc * min(params.group, classes)  # a group is a chunk
-    names = ["images", "labels"] + (["label_classes"] if params.labels.kind == "top" else [])
+    kind, labels = params.labels.kind, params.labels.as_json()
+    names = ["images"]
+    if kind != "teacher":
+        names += ["labels", "label_classes"] if kind == "top" else ["labels"]
     channels, height, width = pool.shape
     geometry = params.mosaic(height, width)
-    with ChunkWriter(out, level=19) as writer:
+    with ChunkWriter(out, level=LEVEL) as writer:
         for name in names:
             writer.tensor(name, rows)
         for group in parts.each(groups):
             for name in names:
                 writer.add(name, group[name])
+        if kind == "teacher":
+            arrays, scale = embedded(observer, parts, groups, geometry)
+            labels |= {"architecture": observer.description.architecture, "scale": scale}
+            for name, array in arrays.items():
+                writer.tensor(name, len(array))
+                writer.add(name, array)
         manifest = Manifest(
             codec={
                 "name": "lic",
@@ -202,7 +235,7 @@ def write(
                 "preprocessing": observer.description.image["preprocessing"],
             },
             tensors={},
-            labels=params.labels.as_json(),
+            labels=labels,
             recipe=student_recipe(
                 channels,
                 height,

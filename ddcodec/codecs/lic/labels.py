@@ -43,7 +43,7 @@ WEIGHTS = np.array(
     [FRACTIONS[q % OCTAVE] * 2.0 ** -(40 + q // OCTAVE) if q < NOTHING else 0.0 for q in range(256)]
 )
 
-Kind = Literal["logits", "top", "index"]
+Kind = Literal["logits", "top", "index", "teacher"]
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -52,8 +52,9 @@ class LabelPlan:
     """How the labels of a file are stored.
 
     Attributes:
-        kind: ``logits`` (a symbol for every class), ``top`` (for the k most probable) or
-            ``index`` (the class of the images, not a soft label).
+        kind: ``logits`` (a symbol for every class), ``top`` (for the k most probable), ``index``
+            (the class of the images, not a soft label) or ``teacher`` (the observer itself, in
+            integers, which labels the images when they are decoded).
         top: k; 0 for the other kinds.
         temperature: the observer's logits are divided by it.
     """
@@ -63,14 +64,14 @@ class LabelPlan:
     temperature: float = 1.0
 
     def as_json(self) -> dict[str, Any]:
-        """Return ``labels`` of the manifest."""
+        """Return ``labels`` of the manifest, of a teacher the fields that hold for any."""
         if self.kind == "index":
             return {"kind": "index"}
         return {"kind": self.kind, "temperature": self.temperature}
 
 
 def plan_labels(text: str, classes: int, temperature: float) -> LabelPlan:
-    """Return what ``auto``, ``logits``, ``top=K`` or ``class`` means for so many classes.
+    """Return what ``auto``, ``logits``, ``top=K``, ``class`` and ``embed-teacher`` mean.
 
     ``auto`` stores all logits up to 256 classes, above them the 16 most probable. Raises
     UsageError.
@@ -81,11 +82,15 @@ def plan_labels(text: str, classes: int, temperature: float) -> LabelPlan:
         text = "logits" if classes <= 256 else "top=16"
     if text == "class":
         return LabelPlan("index")
+    if text == "embed-teacher":
+        return LabelPlan("teacher", 0, temperature)
     if text == "logits":
         return LabelPlan("logits", 0, temperature)
     name, _, count = text.partition("=")
     if name != "top" or not (count.isascii() and count.isdigit()) or len(count) > 6:
-        raise UsageError(f"--labels {text}: the codec lic knows auto, logits, top=K and class")
+        raise UsageError(
+            f"--labels {text}: the codec lic knows auto, logits, top=K, embed-teacher and class"
+        )
     if not 1 <= int(count) < classes:
         raise UsageError(f"--labels {text}: K must lie in 1..{classes - 1}, below all classes")
     return LabelPlan("top", int(count), temperature)
