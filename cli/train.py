@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from ddcodec.dataset import DistilledDataset
     from ddcodec.sources.base import Source
 
+Precision = Literal["float32", "bfloat16"]
+
 BASELINE_TITLES = {
     "random_images_same_pixels": "random real images, same pixels",
     "class_means_same_pixels": "class means, same pixels",
     "random_images_same_bytes": "random real images, same bytes",
+    "random_images_observer_labels": "the same with the observer's labels",
     "class_means_same_bytes": "class means, same bytes",
     "full_data": "all training images",
 }
@@ -42,6 +45,7 @@ class TrainReport:
     steps: int
     seconds: float
     baselines: dict[str, dict[str, Any]] | None
+    network: str
 
 
 def train(
@@ -63,6 +67,25 @@ def train(
             "--baselines", help="Train on random real images, class means and all images as well."
         ),
     ] = False,
+    observer: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="O",
+            help="Also train on random real images that this observer labels, at the same bytes.",
+        ),
+    ] = None,
+    architecture: Annotated[
+        str | None,
+        typer.Option(
+            "--arch",
+            metavar="A",
+            help="Students of another network: convnet3, convnet4, resnet18, mobilenetv2, all "
+            "with batch norm. [default: that of the file's recipe]",
+        ),
+    ] = None,
+    precision: Annotated[
+        Precision, typer.Option(help="Of the students' convolutions; bfloat16 is often faster.")
+    ] = "float32",
     record: Annotated[
         bool, typer.Option("--record", help="Write the accuracy into F, for others to see.")
     ] = False,
@@ -78,6 +101,8 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Train fresh networks on F alone and report their accuracy on real test images."""
+    if record and architecture is not None:
+        raise UsageError("--record keeps the accuracy of the file's recipe; leave out --arch")
     report = measure(
         file,
         test,
@@ -88,6 +113,9 @@ def train(
         download=download,
         seed=seed,
         device=device,
+        observer=observer,
+        architecture=architecture,
+        precision=precision,
     )
     if record:
         write_down(file, report)
@@ -108,6 +136,9 @@ def measure(
     download: bool,
     seed: int,
     device: str,
+    observer: Path | None = None,
+    architecture: str | None = None,
+    precision: Precision = "float32",
 ) -> TrainReport:
     """Train on ``file``, test on ``test`` and return what ``train`` prints."""
     for option, value, least in (("--nets", nets, 1), ("--steps", steps, 1), ("--seed", seed, 0)):
@@ -116,20 +147,46 @@ def measure(
 
     from ddcodec import dataset, evaluate, report
     from ddcodec.baselines import baselines as run_baselines
+    from ddcodec.students import check_architecture
 
+    check_architecture(architecture)
     with reading(file):
         ds = dataset.load(file)
+    teacher = None
+    if observer is not None:
+        from ddcodec.observers.file import load as load_observer
+
+        teacher = load_observer(observer)
+        teacher.require_fit(ds.classes, ds.image_shape)
     source = find_source(ds, test, size, download)
     split = evaluate.test_split(ds, source)
     facts = report.info(file)
     with progress() as reporter:
         result = evaluate.train_students(
-            ds, split, nets=nets, steps=steps, seed=seed, device=device, reporter=reporter
+            ds,
+            split,
+            nets=nets,
+            steps=steps,
+            seed=seed,
+            device=device,
+            architecture=architecture,
+            precision=precision,
+            reporter=reporter,
         )
         others = None
-        if baselines:
+        if baselines or teacher is not None:
             others = run_baselines(
-                ds, source, nets=nets, steps=steps, seed=seed, device=device, reporter=reporter
+                ds,
+                source,
+                nets=nets,
+                steps=steps,
+                seed=seed,
+                device=device,
+                usual=baselines,
+                observer=teacher,
+                architecture=architecture,
+                precision=precision,
+                reporter=reporter,
             )
     return TrainReport(
         file=str(file),
@@ -143,6 +200,7 @@ def measure(
         steps=result.steps,
         seconds=result.seconds,
         baselines=others,
+        network=architecture or "recipe",
     )
 
 
@@ -187,7 +245,8 @@ def describe(report: TrainReport) -> str:
     """Return the result in one line, and the baselines, if any, in a table under it."""
     head = (
         f"{accuracy(report.accuracy_mean, report.accuracy_std)} on {number(report.test_images)} "
-        f"test images of {report.test}: mean ± std of {report.nets} networks, "
+        f"test images of {report.test}: mean ± std of {report.nets} networks"
+        f"{'' if report.network == 'recipe' else f' ({report.network})'}, "
         f"{number(report.steps)} steps each, {seconds(report.seconds)}"
     )
     if report.baselines is None:

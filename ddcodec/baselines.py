@@ -41,11 +41,12 @@ from .distill.progress import SILENT, Reporter
 from .distill.rng import generator
 from .encoder import choose_device
 from .errors import SourceError
-from .evaluate import Accuracy, Recipe, Trial, test_split, test_tensors
+from .evaluate import Accuracy, Precision, Recipe, Trial, test_split, test_tensors
 from .preprocess import Preprocess
 
 if TYPE_CHECKING:
     from .dataset import DistilledDataset
+    from .observers.file import Trained
     from .sources.base import Source, Split
 
 FULL_EPOCHS = 20
@@ -61,6 +62,7 @@ Draw = Callable[
 ]  # (k images a class, student) -> (classes, k, H, W, C)
 CodedBytes = Callable[[NDArray[np.uint8], int], int]  # (images (N, H, W, C), classes) -> bytes
 # (images (N, H, W, C), classes) -> (the images as they come back, bytes)
+Label = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # (N, H, W, C) -> (N, classes)
 Store = Callable[[NDArray[np.uint8], int], tuple[NDArray[np.uint8], int]]
 
 
@@ -99,15 +101,20 @@ def baselines(
     seed: int = 0,
     device: torch.device | str = "auto",
     full_steps: int | None = None,
+    usual: bool = True,
+    observer: Trained | None = None,
+    architecture: str | None = None,
+    precision: Precision = "float32",
     reporter: Reporter = SILENT,
 ) -> dict[str, dict[str, Any]]:
     """Return the accuracy of every baseline on the source's test split, by name.
 
     Names: ``random_images_same_pixels``, ``class_means_same_pixels``,
-    ``random_images_same_bytes``, ``class_means_same_bytes``, ``full_data``. Each has
-    ``accuracy_mean``, ``accuracy_std`` (over networks), ``per_net``, ``pixels``, ``bytes``,
-    ``images_per_class`` and ``stored_size`` [height, width]. ``bytes`` are coded as in "same
-    bytes", of the largest draw; those of ``full_data`` are its plain pixels and labels.
+    ``random_images_same_bytes``, ``class_means_same_bytes``, ``full_data``, and with an observer
+    ``random_images_observer_labels`` (see ``soft_baselines``). Each has ``accuracy_mean``,
+    ``accuracy_std`` (over networks), ``per_net``, ``pixels``, ``bytes``, ``images_per_class`` and
+    ``stored_size`` [height, width]. ``bytes`` are coded as in "same bytes", of the largest draw;
+    those of ``full_data`` are its plain pixels and labels.
 
     Args:
         ds: the distilled data set that is compared.
@@ -116,6 +123,9 @@ def baselines(
         seed, device, reporter: as for ``evaluate.train_students``.
         full_steps: steps on the full data, in batches of 256 at the recipe's rate; by default 20
             epochs or 1500 steps, whichever is less.
+        usual: False leaves all but the observer's out.
+        observer: labels random images at the same bytes, made for these classes and images.
+        architecture, precision: as for ``evaluate.train_students``.
 
     Raises:
         UsageError: as ``evaluate.train_students``. SourceError: no test split, or a class without
@@ -123,12 +133,21 @@ def baselines(
     """
     test = test_split(ds, source)
     trial = protocol(ds, test, nets=nets, steps=steps, seed=seed, device=device, reporter=reporter)
+    trial = replace(trial, architecture=architecture, precision=precision)
     by_class = images_by_class(source)
+    results = {}
+    if observer is not None:
+        from .soft_baselines import random_images_with_observer
+
+        results["random_images_observer_labels"] = random_images_with_observer(
+            trial, ds, by_class, observer, ds.file.sizes.total
+        )
+    if not usual:
+        return results
     draws = {
         "random_images": random_draw(by_class, seed),
         "class_means": mean_draw(by_class, trial),
     }
-    results = {}
     for name, draw in draws.items():
         budget = same_pixels(stored_pixels(ds), by_class)
         results[f"{name}_same_pixels"] = measure(f"{name}, same pixels", trial, ds, draw, budget)
@@ -326,6 +345,7 @@ def measure(
     budget: Budget,
     store: Store | None = None,
     passes: int = 0,
+    label: Label | None = None,
 ) -> dict[str, Any]:
     """Train students on the draws that ``budget`` allows; return the entry of the result.
 
@@ -335,6 +355,7 @@ def measure(
         store: gives the stored images as they come back and their bytes; by default they come
             back as they were and take ``coded_bytes``.
         passes: times that every image is seen at least; batches grow for it to 256 at most.
+        label: gives the labels of images at full size; by default each has its class.
     """
     store = store or (lambda images, classes: (images, coded_bytes(images, classes)))
     _, height, width = ds.image_shape
@@ -348,8 +369,11 @@ def measure(
         stored = shrink(draw(budget.per_class, student), budget.size)
         stored, size = store(stored, classes)
         sizes.append(size)
+        images = enlarge(stored, (height, width))
+        if label is not None:
+            return _samples(ds, images, label(images), device)
         labels = np.repeat(np.arange(classes), budget.per_class)
-        return _training_set(ds, enlarge(stored, (height, width)), labels, device)
+        return _training_set(ds, images, labels, device)
 
     result = trial.run(stage, training_set)
     pixels = classes * budget.per_class * budget.size[0] * budget.size[1]
@@ -385,7 +409,15 @@ def _training_set(
     labels: NDArray[np.int64],
     device: torch.device,
 ) -> tuple[Samples, Tensor]:
-    targets = np.eye(len(ds.classes), dtype=np.float32)[labels]
+    return _samples(ds, images, np.eye(len(ds.classes), dtype=np.float32)[labels], device)
+
+
+def _samples(
+    ds: DistilledDataset,
+    images: NDArray[np.uint8],
+    targets: NDArray[np.float32],
+    device: torch.device,
+) -> tuple[Samples, Tensor]:
     x = torch.tensor(images).permute(0, 3, 1, 2).contiguous()
     samples = StoredImages(x, targets, ds.preprocess).to(device)
     return samples, torch.from_numpy(targets).to(device)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -25,12 +25,15 @@ from .distill.threads import threads_for
 from .encoder import choose_device
 from .errors import Unsupported, UsageError
 from .loader import epoch_order
+from .students import Student, fresh
 
 if TYPE_CHECKING:
     from .codecs.base import Samples
     from .dataset import DistilledDataset
     from .format import Manifest
     from .sources.base import Source, Split
+
+Precision = Literal["float32", "bfloat16"]
 
 REPORT_EVERY = 10  # steps; reading a loss makes an accelerator wait
 DROP = 0.2  # of the rate, in the schedule multistep
@@ -130,6 +133,8 @@ def train_students(
     steps: int | None = None,
     seed: int = 0,
     device: torch.device | str = "auto",
+    architecture: str | None = None,
+    precision: Precision = "float32",
     reporter: Reporter = SILENT,
 ) -> Accuracy:
     """Train ``nets`` fresh networks on the file alone and return their accuracy on ``test``.
@@ -141,6 +146,9 @@ def train_students(
         steps: instead of the recipe's.
         seed: 0 or more.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        architecture: of other students than the recipe's: a name of ``observers.networks``, which
+            all have batch norm. Everything else of the recipe stays.
+        precision: ``float32``, or ``bfloat16`` for faster convolutions.
         reporter: told of every few steps.
 
     Raises:
@@ -153,7 +161,9 @@ def train_students(
     where = choose_device(str(device))
     samples, _ = ds.on(where)
     labels = ds.soft_labels.to(where)
-    trial = Trial(recipe, test_tensors(ds, test, where), nets, seed, reporter)
+    trial = Trial(
+        recipe, test_tensors(ds, test, where), nets, seed, reporter, architecture, precision
+    )
     return trial.run("students", lambda net: (samples, labels))
 
 
@@ -215,6 +225,8 @@ class Trial:
         test: images float32 (N, C, H, W) and labels int64 (N,).
         nets, seed: how many networks, and the key of what is random in them.
         reporter: told of every few steps.
+        architecture: of other students than the recipe's, a name of ``observers.networks``.
+        precision: of their convolutions while they learn and are tested; weights are float32.
     """
 
     recipe: Recipe
@@ -222,6 +234,8 @@ class Trial:
     nets: int
     seed: int
     reporter: Reporter
+    architecture: str | None = None
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         for name, value, least in (
@@ -244,20 +258,25 @@ class Trial:
         with threads_for(self.recipe.net.height, self.recipe.net.width):
             for index in range(self.nets):
                 samples, labels = training_set(index)
-                flat = self._train(index, samples, labels)
-                scores.append(accuracy(self.recipe.net, flat, *self.test))
+                student = self._train(index, samples, labels)
+                with self._autocast(labels.device):
+                    scores.append(accuracy(student, *self.test))
         seconds = time.perf_counter() - start
         return Accuracy(
             float(np.mean(scores)), float(np.std(scores)), self.nets, steps, seconds, tuple(scores)
         )
 
-    def _train(self, index: int, samples: Samples, labels: Tensor) -> Tensor:
-        """Return the parameters (num_params,) of network ``index`` after the last step."""
+    def _autocast(self, device: torch.device) -> torch.autocast:
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    def _train(self, index: int, samples: Samples, labels: Tensor) -> Student:
+        """Return network ``index`` after the last step, ready to be tested."""
         recipe = self.recipe
         device = labels.device
-        flat = recipe.net.init(generator(self.seed, "student", index), device).requires_grad_()
+        random = generator(self.seed, "student", index)
+        student = fresh(self.architecture, recipe.net, random, device)
         optimiser = torch.optim.AdamW(
-            [flat], lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
+            student.parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
         )
         random = generator(self.seed, "student augment", index)
         batches = endless_batches(
@@ -268,12 +287,17 @@ class Trial:
             if recipe.augment != "none":
                 x = augment(x, recipe.augment, random)
             optimiser.param_groups[0]["lr"] = recipe.rate(step - 1)
-            loss = F.cross_entropy(recipe.net(flat, x), y)
-            (flat.grad,) = torch.autograd.grad(loss, flat)
+            with self._autocast(device):
+                logits = student(x)
+            loss = F.cross_entropy(logits.float(), y)
+            gradients = torch.autograd.grad(loss, student.parameters)
+            for weights, gradient in zip(student.parameters, gradients, strict=True):
+                weights.grad = gradient
             optimiser.step()
             if step % REPORT_EVERY == 0 or step == recipe.steps:
                 self.reporter.step(index * recipe.steps + step, float(loss.detach()))
-        return flat.detach()
+        student.finish()
+        return student
 
 
 def endless_batches(
@@ -299,12 +323,12 @@ def endless_batches(
         epoch += 1
 
 
-def accuracy(net: ConvNet, flat: Tensor, x: Tensor, y: Tensor) -> float:
+def accuracy(student: Student, x: Tensor, y: Tensor) -> float:
     """Return the share of images x (N, C, H, W) whose largest logit is at y, int64 (N,)."""
-    chunk = max(1, TEST_PIXELS // (net.height * net.width))
+    chunk = max(1, TEST_PIXELS // (x.shape[2] * x.shape[3]))
     right = torch.zeros((), dtype=torch.int64, device=x.device)
     with torch.no_grad():
         for start in range(0, len(y), chunk):
             part = slice(start, start + chunk)
-            right += (net(flat, x[part]).argmax(1) == y[part]).sum()
+            right += (student(x[part]).argmax(1) == y[part]).sum()
     return int(right) / len(y)

@@ -55,11 +55,16 @@ def build(architecture: str, channels: int, height: int, width: int, classes: in
 
     ``initialise`` gives it fresh weights. Raises UsageError for an unknown architecture.
     """
+    check_name(architecture)
+    with torch.device("meta"):
+        return ARCHITECTURES[architecture](channels, height, width, classes)
+
+
+def check_name(architecture: str) -> None:
+    """Raise UsageError for a name that ``build`` does not know."""
     if architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise UsageError(f"unknown architecture '{architecture}'; known: {known}")
-    with torch.device("meta"):
-        return ARCHITECTURES[architecture](channels, height, width, classes)
 
 
 def initialise(observer: Observer, generator: torch.Generator) -> Observer:

@@ -165,3 +165,17 @@ def test_every_command_takes_a_file_of_images(run: Run, tmp_path: Path) -> None:
     for layout in ("npz", "imagefolder", "parquet", "webdataset"):
         outcome = run("decode", "own.ddset", "--to", layout, "-o", layout)
         assert (outcome.code, outcome.error_line) == (0, f"{layout}: 40 images with soft labels")
+
+
+def test_train_takes_students_of_another_network(run: Run, digits_file: Path) -> None:
+    words = ("train", digits_file, "--nets", "1", "--steps", "2", "--device", "cpu")
+    outcome = run(*words, "--arch", "convnet3")
+    assert outcome.code == 0
+    assert "1 networks (convnet3), 2 steps each" in outcome.out
+    for more, said in (
+        (("--arch", "vgg"), "unknown architecture 'vgg'; known: convnet3"),
+        (("--arch", "resnet18", "--record"), "leave out --arch"),
+    ):
+        wrong = run(*words, *more)
+        assert wrong.code == 2
+        assert said in wrong.error_line

@@ -40,6 +40,10 @@ def test_a_file_is_made_told_about_and_learned_from(run: Run, observer: Path) ->
     assert run("verify", "x.ddset").code == 0
     result = run("train", "x.ddset", "--nets", "1", "--steps", "5", "--device", "cpu", "--json")
     assert json.loads(result.out)["steps"] == 5
+    words_ = ("train", "x.ddset", "--nets", "1", "--steps", "5", "--device", "cpu")
+    beside = run(*words_, "--observer", observer)
+    assert "the same with the observer's labels" in beside.out
+    assert "class means" not in beside.out
     assert run("preview", "x.ddset", "-o", "x.png").code == 0
     assert run("decode", "x.ddset", "-o", "out", "--to", "imagefolder").code == 0
 

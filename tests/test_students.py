@@ -1,0 +1,65 @@
+"""Students of other architectures than the recipe's, and in other precisions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ddcodec import UsageError, encode, load
+from ddcodec.distill.networks import ConvNet
+from ddcodec.evaluate import train_students
+from ddcodec.sources import Source
+from ddcodec.students import fresh
+
+NET = ConvNet(1, 8, 8, 10, depth=2, filters=16)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory, digits: Source) -> Path:
+    out = tmp_path_factory.mktemp("students") / "x.ddset"
+    encode(digits, ipc=1, steps=30, out=out, device="cpu")
+    return out
+
+
+@pytest.mark.parametrize("name", [None, "convnet3", "mobilenetv2"])
+def test_fresh_weights_come_from_the_generator(name: str | None) -> None:
+    before = torch.get_rng_state()
+    a, b, c = (
+        fresh(name, NET, torch.Generator().manual_seed(seed), CPU).parameters[0]
+        for seed in (1, 1, 2)
+    )
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_student_with_batch_norm_learns_and_is_tested_without_its_batch(
+    path: Path, digits: Source
+) -> None:
+    ds, test = load(path), digits.require_test()
+    settings = {"nets": 1, "steps": 40, "device": "cpu"}
+    other = train_students(ds, test, architecture="convnet3", **settings)
+    assert other.mean > 0.3
+    assert other.mean != train_students(ds, test, **settings).mean
+    again = train_students(ds, test, architecture="convnet3", **settings)
+    assert again.per_net == other.per_net
+    student = fresh("convnet3", NET, torch.Generator().manual_seed(1), CPU)
+    x = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(2))
+    student.finish()
+    with torch.no_grad():
+        assert torch.allclose(student(x)[:2], student(x[:2]), atol=1e-5)
+
+
+def test_bfloat16_learns_as_well(path: Path, digits: Source) -> None:
+    ds, test = load(path), digits.require_test()
+    settings = {"nets": 1, "steps": 40, "device": "cpu"}
+    half = train_students(ds, test, precision="bfloat16", **settings).mean
+    assert half == pytest.approx(train_students(ds, test, **settings).mean, abs=0.1)
+
+
+def test_an_unknown_architecture_is_named() -> None:
+    with pytest.raises(UsageError, match="unknown architecture 'x'"):
+        fresh("x", NET, torch.Generator(), CPU)
