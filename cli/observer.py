@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from ddcodec.errors import UsageError
+
 from .arguments import parse_duration
 from .files import check_file
 from .output import accuracy, message, number, seconds, write_json, write_line
@@ -15,7 +17,6 @@ from .progress import progress
 
 EXIT_INTERRUPTED = 130
 
-Architecture = Literal["convnet3", "convnet4", "resnet18", "mobilenetv2"]
 Augment = Literal["auto", "none", "crop", "crop_flip"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -47,8 +48,28 @@ def observer() -> None:
 def train(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="Real data, as encode takes it.")],
     architecture: Annotated[
-        Architecture, typer.Option("--arch", help="Network; it has batch norm.")
+        str,
+        typer.Option(
+            "--arch",
+            metavar="A",
+            help="convnet3, convnet4, resnet18, mobilenetv2, or timm:NAME or torchvision:NAME for "
+            "any classifier of these libraries.",
+        ),
     ] = "convnet3",
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="L",
+            help="Of a library's model: the layer whose features lic compares. "
+            "[default: the deepest with more than one place]",
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="F", help="Begin from a local checkpoint; with --epochs 0 take it as it is."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", metavar="F", help="File. [default: ARCH.safetensors here]"),
@@ -84,13 +105,19 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Train an observer on SOURCE, write it to a file, print its accuracy on the test split."""
-    target = out if out is not None else Path(f"{architecture}.safetensors")
+    if layer is not None:
+        if ":" not in architecture or "@" in architecture:
+            raise UsageError("--layer belongs to --arch timm:NAME or torchvision:NAME")
+        architecture = f"{architecture}@{layer}"
+    called = architecture.partition("@")[0].replace(":", "-")
+    target = out if out is not None else Path(f"{called}.safetensors")
     limit = None if time is None else parse_duration(time)
     check_file(target, force)
 
     from ddcodec import sources
     from ddcodec.distill.memory import keep_large_blocks
     from ddcodec.encoder import choose_device
+    from ddcodec.observers.networks import check_name
     from ddcodec.observers.recipe import Recipe
     from ddcodec.observers.train import train as run
 
@@ -99,6 +126,7 @@ def train(
         message(f"{checkpoint}: not there; starting from the beginning")
     keep_large_blocks()
     where = choose_device(device)
+    check_name(architecture)
     data = sources.load(source, download=download, size=size)
     try:
         with progress() as reporter:
@@ -112,6 +140,7 @@ def train(
                 seed=seed,
                 device=where,
                 resume=resume,
+                weights=weights,
                 reporter=reporter,
             )
     except KeyboardInterrupt:

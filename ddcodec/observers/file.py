@@ -1,7 +1,8 @@
 """An observer in a file: safetensors with its description as strict JSON, and a digest.
 
-The description names an architecture of ``networks``, which alone decides names, shapes and types
-of the weights: a file that holds anything else is refused before its weights are read.
+The description names an architecture of ``networks`` or a model of ``library``, which alone
+decides names, shapes and types of the weights: a file that holds anything else is refused before
+its weights are read.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ..format.fields import is_number, is_text
 from ..format.opening import read_at, reading
 from ..format.strict_json import is_hex
 from ..preprocess import Preprocess, mean_and_std
+from .library import is_library
 from .networks import ARCHITECTURES, Observer, build
 
 KEY = "observer"  # the one entry of the safetensors metadata
@@ -42,11 +44,12 @@ class Description:
     """What is known of an observer.
 
     Attributes:
-        architecture: a key of ``networks.ARCHITECTURES``.
+        architecture: a key of ``networks.ARCHITECTURES``, or a model and layer of a library.
         classes: names in label order.
         image: ``channels``, ``height``, ``width`` and ``preprocessing``, as in a manifest.
         source: ``name``, ``count`` and ``digest`` of the training images.
-        training: ``steps``, ``seed`` and ``tool``.
+        training: ``steps``, ``seed`` and ``tool``, and ``weights``, the first 32 digits of the
+            SHA-256 of the checkpoint that it began from, where there was one.
         accuracy: on the test split of the source, None where it has none.
     """
 
@@ -92,7 +95,11 @@ class Trained:
 
 def save(path: str | os.PathLike[str], network: Observer, description: Description) -> str:
     """Write an observer atomically and return its digest; raises OutputError."""
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in _weights(network)}
+    # Copies: a library's model may use one tensor twice.
+    weights = {
+        name: tensor.detach().cpu().float().contiguous().clone()
+        for name, tensor in _weights(network)
+    }
     body = {**asdict(description), "format": FORMAT}
     digest = _digest(body, weights)
     text = strict_json.dumps({**body, "digest": digest})
@@ -157,12 +164,12 @@ def ready(
     network: Observer, weights: dict[str, Tensor], description: Description, digest: str
 ) -> Trained:
     """Return a network from ``build`` with these weights, frozen and in evaluation mode."""
-    counters = {
-        name: torch.zeros((), dtype=torch.int64)
-        for name in network.state_dict()
-        if name.endswith("num_batches_tracked")
+    # What is no weight: counters of norms, and tables of a library's model, which it made itself.
+    rest = {
+        name: torch.zeros((), dtype=torch.int64) if name.endswith("num_batches_tracked") else tensor
+        for name, tensor in network.state_dict().items()
     }
-    network.load_state_dict({**weights, **counters}, assign=True)
+    network.load_state_dict({**rest, **weights}, assign=True)
     network.eval().requires_grad_(False)
     image = description.image
     preprocess = Preprocess(
@@ -172,9 +179,10 @@ def ready(
 
 
 def _weights(network: Observer) -> list[tuple[str, Tensor]]:
-    # A norm counts its batches, but with a fixed momentum nothing reads the count.
+    # A norm counts its batches, but with a fixed momentum nothing reads the count. Other integers
+    # are tables that follow from the architecture.
     state = network.state_dict()
-    return [(name, state[name]) for name in state if not name.endswith("num_batches_tracked")]
+    return [(name, tensor) for name, tensor in state.items() if tensor.is_floating_point()]
 
 
 def _digest(body: dict[str, Any], weights: dict[str, Tensor]) -> str:
@@ -193,7 +201,7 @@ def _described(body: Any) -> tuple[Description, str]:
     image, source, training = description.image, description.source, description.training
     good = (
         body["format"] == FORMAT
-        and description.architecture in ARCHITECTURES
+        and (description.architecture in ARCHITECTURES or is_library(description.architecture))
         and 1 <= len(description.classes) <= CLASSES
         and len(set(description.classes)) == len(description.classes)
         and all(is_text(name) for name in description.classes)
@@ -204,8 +212,9 @@ def _described(body: Any) -> tuple[Description, str]:
         and is_text(source["name"])
         and _is_count(source["count"])
         and is_hex(source["digest"], 32)
-        and set(training) == {"steps", "seed", "tool"}
-        and _is_count(training["steps"])
+        and set(training) - {"weights"} == {"steps", "seed", "tool"}
+        and is_hex(training.get("weights", "0" * 32), 32)
+        and (training["steps"] == 0 or _is_count(training["steps"]))
         and (training["seed"] == 0 or _is_count(training["seed"]))
         and is_text(training["tool"])
         and (description.accuracy is None or is_number(description.accuracy, 0, 1))

@@ -53,26 +53,43 @@ class Observer(nn.Module):
 def build(architecture: str, channels: int, height: int, width: int, classes: int) -> Observer:
     """Return an observer on the ``meta`` device: shapes without memory or random numbers.
 
-    ``initialise`` gives it fresh weights. Raises UsageError for an unknown architecture.
+    A model of a library (``timm:NAME``, ``torchvision:NAME``) lies on the CPU with any weights.
+    ``initialise`` gives fresh ones. Raises UsageError for an unknown architecture, MissingExtra
+    where its library is not there.
     """
     check_name(architecture)
+    if architecture not in ARCHITECTURES:
+        from .library import LibraryObserver
+
+        return LibraryObserver(architecture, channels, height, width, classes)
     with torch.device("meta"):
         return ARCHITECTURES[architecture](channels, height, width, classes)
 
 
 def check_name(architecture: str) -> None:
     """Raise UsageError for a name that ``build`` does not know."""
-    if architecture not in ARCHITECTURES:
+    if ":" in architecture:
+        from .library import check_there
+
+        check_there(architecture)
+    elif architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
-        raise UsageError(f"unknown architecture '{architecture}'; known: {known}")
+        raise UsageError(
+            f"unknown architecture '{architecture}'; known: {known}, timm:NAME, torchvision:NAME"
+        )
 
 
 def initialise(observer: Observer, generator: torch.Generator) -> Observer:
     """Give an observer from ``build`` fresh weights on the CPU and return it.
 
     Convolutions are normal with variance 2 / fan out (He et al., 2015), the head is uniform
-    within 1 / sqrt(fan in), norms start at scale 1 and shift 0.
+    within 1 / sqrt(fan in), norms start at scale 1 and shift 0. A library has ways of its own.
     """
+    from .library import LibraryObserver
+
+    if isinstance(observer, LibraryObserver):
+        observer.begin(generator)
+        return observer
     observer.to_empty(device="cpu")
     with torch.no_grad():
         for module in observer.modules():

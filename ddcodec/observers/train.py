@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,8 +28,10 @@ from ..loader import epoch_order
 from ..preprocess import Preprocess, fit_standardise
 from ..sources.base import Source, Split
 from .file import Description, save
+from .library import LibraryObserver
 from .networks import Observer, build, initialise
 from .recipe import Recipe, settled
+from .weights import place, read_checkpoint
 
 SNAPSHOT_SECONDS = 5.0  # at most this much work is lost by an interruption
 SAVE_SECONDS = 60.0
@@ -57,6 +60,7 @@ def train(
     seed: int = 0,
     device: torch.device | str = "cpu",
     resume: bool = False,
+    weights: Path | None = None,
     reporter: Reporter = SILENT,
 ) -> Result:
     """Train an observer on the training split and write it to ``out``, whole or not at all.
@@ -65,14 +69,18 @@ def train(
 
     Args:
         source: the real data. Its training split is held in memory.
-        architecture: a key of ``networks.ARCHITECTURES``.
-        epochs: passes over the training images; seconds: as many as fit, instead.
+        architecture: a key of ``networks.ARCHITECTURES``, or a model of a library (``library``).
+        epochs: passes over the training images, 0 to take ``weights`` as they are; seconds: as
+            many as fit, instead.
         recipe: everything else; its ``steps`` are set here. ``augment`` ``auto`` mirrors images
             in colour only (grey ones are often writing), ``precision`` ``auto`` takes bfloat16
             where the processor has instructions for it.
         seed: >= 0; equal arguments give an equal digest on a machine.
         device: where to train.
         resume: go on from ``<out>.checkpoint`` if it exists.
+        weights: a local checkpoint to begin from (``weights.read_checkpoint``). Weights for
+            another number of classes stay random. A library's model then sees images as its
+            published weights expect them, not standardised by these.
         reporter: told of every step.
 
     Raises:
@@ -80,8 +88,9 @@ def train(
         CheckpointMismatch: the checkpoint belongs to another run.
         KeyboardInterrupt: interrupted; the checkpoint is saved.
     """
-    if not 0 < epochs < math.inf:
-        raise UsageError(f"--epochs must be more than 0, got {epochs}")
+    untouched = epochs == 0 and weights is not None and seconds is None
+    if not 0 < epochs < math.inf and not untouched:
+        raise UsageError(f"--epochs must be more than 0 (0 only with --weights), got {epochs}")
     if seconds is not None and not 0 < seconds < math.inf:
         raise UsageError(f"--time must be more than 0 seconds, got {seconds}")
     if seed < 0:
@@ -94,10 +103,25 @@ def train(
     recipe = settled(recipe, source, where)
     shape = (source.channels, source.height, source.width)
     network = build(architecture, *shape, len(source.classes))
-    spec = fit_standardise(source.train.images)
+    given, came_from = (None, "") if weights is None else read_checkpoint(weights)
+    if given is not None and isinstance(network, LibraryObserver):
+        mean, std = network.statistics()
+        spec: dict[str, Any] = {"kind": "standardise", "mean": mean, "std": std}
+    else:
+        spec = fit_standardise(source.train.images)
     training = Training(source.train, network, Preprocess(spec, *shape), recipe, seed, where)
+    if given is not None:
+        fresh = place(training.network, given, str(weights))
+        if fresh:
+            reporter.note(f"{weights}: is for other classes; {', '.join(fresh)} begin at random")
+        if fresh and untouched:
+            raise UsageError(
+                f"{weights}: is for other classes, so it must be trained; not 0 epochs"
+            )
     asked = {"epochs": epochs} if seconds is None else {"seconds": seconds}
-    identity = [architecture, asdict(recipe), asked, seed, source.digest(), __version__]
+    identity = [network.architecture, asdict(recipe), asked, seed, source.digest(), __version__]
+    if came_from:
+        identity.append(came_from)
     fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     saved_at = out.with_name(out.name + ".checkpoint")
     start = time.monotonic()
@@ -105,7 +129,8 @@ def train(
         if resume and saved_at.exists():
             training.restore(saved_at, fingerprint)
         elif seconds is None:
-            training.plan(max(1, round(epochs * training.steps_per_epoch)))
+            least = 0 if untouched else 1
+            training.plan(max(least, round(epochs * training.steps_per_epoch)))
         else:
             cost = training.seconds_per_step()
             left = seconds - (time.monotonic() - start)
@@ -114,11 +139,12 @@ def train(
         training.network.eval()
         score = None if source.test is None else training.accuracy(source.test)
     description = Description(
-        architecture,
+        network.architecture,
         source.classes,
         {"channels": shape[0], "height": shape[1], "width": shape[2], "preprocessing": spec},
         {"name": source.name, "count": len(source.train), "digest": source.digest()[:32]},
-        {"steps": training.recipe.steps, "seed": seed, "tool": f"ddcodec {__version__}"},
+        {"steps": training.recipe.steps, "seed": seed, "tool": f"ddcodec {__version__}"}
+        | ({"weights": came_from[:32]} if came_from else {}),
         None if score is None else round(score, 4),
     )
     digest = save(out, training.network, description)

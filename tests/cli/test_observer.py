@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from ddcodec.torchvision_ops import make_importable
+
 Run = Callable[..., Any]
 WORDS = ("observer", "train", "digits", "--epochs", "0.5", "--device", "cpu")
 
@@ -42,3 +44,25 @@ def test_what_is_wrong_is_one_line(run: Run, words: tuple[str, ...], code: int) 
     outcome = run(*WORDS, *words)
     assert outcome.code == code
     assert outcome.error_line.startswith("error: ")
+
+
+def test_a_library_model_is_trained_by_name_and_from_a_checkpoint(run: Run) -> None:
+    make_importable()
+    pytest.importorskip("timm")
+    name = ("--arch", "timm:mobilenetv3_small_050")
+    outcome = run(*WORDS, *name, "--layer", "blocks.0")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.startswith("timm-mobilenetv3_small_050.safetensors: timm:mobilenetv3_small")
+    again = run(*WORDS[:3], *name, "--epochs", "0", "--device", "cpu", "-o", "b.safetensors",
+                "--weights", "timm-mobilenetv3_small_050.safetensors")  # fmt: skip
+    assert again.code == 0, again.err
+    assert ", 0 steps in" in again.out
+    for more, said in (
+        (("--layer", "blocks.0"), "--layer belongs to"),
+        ((*name, "--layer", "x", "-f"), "no layer 'x'"),
+        (("--arch", "timm:nothing", "-f"), "no classifier 'nothing'"),
+        (("--weights", "none.pt"), "no such file"),
+    ):
+        wrong = run(*WORDS, *more)
+        assert wrong.code in (2, 5)
+        assert said in wrong.error_line
