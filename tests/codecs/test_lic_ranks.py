@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -86,15 +88,18 @@ def test_what_lost_processes_finished_is_not_made_again(
     assert out.read_bytes() == (tmp_path / "a.ddset").read_bytes()
 
 
-def torchrun(folder: Path, observer_file: Path, *words: str, processes: int = 2) -> str:
-    command = [
+def command_line(observer_file: Path, *words: str, processes: int = 2) -> list[str]:
+    return [
         sys.executable, "-m", "torch.distributed.run", "--standalone",
         "--nproc-per-node", str(processes), "-m", "ddcodec",
-        "encode", "digits", "--codec", "lic", "--ipc", "20", "--steps", "2",
+        "encode", "digits", "--codec", "lic", "--ipc", "20",
         "--observer", str(observer_file), "--device", "cpu", *words,
     ]  # fmt: skip
+
+
+def torchrun(folder: Path, observer_file: Path, *words: str) -> str:
     done = subprocess.run(
-        command,
+        command_line(observer_file, *words),
         cwd=folder,
         text=True,
         capture_output=True,
@@ -111,11 +116,78 @@ def test_two_processes_write_the_file_of_one(
 ) -> None:
     lic = LICOptions(observer_file)
     one = encode(digits, "lic", ipc=20, steps=2, out=tmp_path / "one.ddset", lic=lic, device="cpu")
-    said = torchrun(tmp_path, observer_file, "-o", "two.ddset")
+    said = torchrun(tmp_path, observer_file, "--steps", "2", "-o", "two.ddset")
     assert said.count("two.ddset: ") == 1  # one process speaks
     assert info(tmp_path / "two.ddset")["content_digest"] == one.content_digest
     assert (tmp_path / "two.ddset").read_bytes() == (tmp_path / "one.ddset").read_bytes()
     assert not (tmp_path / "two.ddset.checkpoint").exists()
+
+
+def process_of_rank(rank: int, parent: int) -> int | None:
+    """Return the process that torchrun started for a rank, once it runs."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            inherited = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            variables = (folder / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue  # it has ended meanwhile
+        if int(inherited) == parent and f"RANK={rank}".encode() in variables:
+            return int(folder.name)
+    return None
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+def test_a_killed_process_costs_its_unfinished_class_and_no_more(
+    digits: Source, observer_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"ipc": 20, "steps": 20, "lic": LICOptions(observer_file), "device": "cpu"}
+    encode(digits, "lic", out=tmp_path / "one.ddset", **settings)
+    out = tmp_path / "two.ddset"
+    folder = Parts(out, "").folder
+    both = subprocess.Popen(
+        command_line(observer_file, "--steps", "20", "-o", "two.ddset"),
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+    def finished() -> set[int]:
+        return {int(path.stem) for path in folder.glob("*.safetensors")}
+
+    try:
+        deadline = time.monotonic() + 120
+        while not any(number % 2 for number in finished()):
+            assert time.monotonic() < deadline
+            assert both.poll() is None
+            time.sleep(0.005)
+        before = finished()
+        victim = process_of_rank(1, both.pid)
+        assert victim is not None
+        os.kill(victim, signal.SIGKILL)
+        assert both.wait(120) != 0
+    finally:
+        both.kill()
+        both.wait()
+    kept = finished()
+    assert before <= kept
+    assert not out.exists()
+    # Rank 1 went through its classes in order and lost at most the one that it was at.
+    mine = [number for number in range(10) if number % 2]
+    assert [number for number in mine if number in kept] == mine[: len(kept & set(mine))]
+
+    made: list[range] = []
+    original = module.GroupMaker.make
+
+    def counted(self: module.GroupMaker, group: range) -> module.Group:
+        made.append(group)
+        return original(self, group)
+
+    monkeypatch.setattr(module.GroupMaker, "make", counted)
+    encode(digits, "lic", out=out, resume=True, **settings)
+    assert [group.start for group in made] == sorted(set(range(10)) - kept)
+    assert out.read_bytes() == (tmp_path / "one.ddset").read_bytes()
+    assert info(out)["content_digest"] == info(tmp_path / "one.ddset")["content_digest"]
 
 
 def test_ranks_share_the_groups_out() -> None:
