@@ -16,7 +16,7 @@ import typer
 from ddcodec import __version__
 from ddcodec.errors import DDSetError
 
-from . import decode, demo, diff, encode, info, observer, preview, sweep, train, verify
+from . import decode, demo, diff, encode, info, observer, preview, prior, sweep, train, verify
 from .output import EXIT_IO, EXIT_OK, drop_stdout, error, write_line
 
 EXIT_INTERNAL = 1
@@ -67,6 +67,9 @@ app.command(
 app.command("diff", short_help="Say in what two files differ.")(diff.diff)
 app.add_typer(
     observer.app, name="observer", short_help="Train the network that lic looks at images with."
+)
+app.add_typer(
+    prior.app, name="prior", short_help="Train the diffusion model that d3m makes images with."
 )
 app.command("demo", short_help="All of it on real handwritten digits.")(demo.demo)
 

@@ -6,8 +6,23 @@ import math
 import os
 import re
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from ddcodec.errors import UsageError
+
+# Of every command that needs the images of a file.
+Prior = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR", help="d3m: the diffusion model, a folder or an id of the hub that is here."
+    ),
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="d3m: keep generated images in this folder, up to 8 GiB."),
+]
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from .arguments import Cache, Prior
 from .files import check_folder, reading, whole_folder
 from .output import message, number, percent
 
@@ -28,6 +29,8 @@ def decode(
             "webdataset: tar shards, soft labels as .soft.npy. Each is a SOURCE for encode.",
         ),
     ],
+    prior: Prior = None,
+    cache: Cache = None,
     force: Annotated[
         bool, typer.Option("-f", "--force", help="Replace DIR and all that is in it.")
     ] = False,
@@ -38,7 +41,7 @@ def decode(
     from ddcodec.export import LAYOUTS, Decoded
 
     with reading(file):
-        decoded = Decoded(file)
+        decoded = Decoded(file, prior=prior, cache=cache)
         with whole_folder(out, force) as folder:
             LAYOUTS[to](decoded, folder)
     note = "" if decoded.weights is None else "; weights say how often each is to be drawn"

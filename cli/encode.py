@@ -10,7 +10,7 @@ import typer
 
 from ddcodec.errors import UsageError
 
-from .arguments import default_output, parse_duration, parse_grid
+from .arguments import Prior, default_output, parse_duration, parse_grid
 from .output import byte_count, message, number, seconds
 from .progress import is_first, progress
 
@@ -18,13 +18,16 @@ EXIT_INTERRUPTED = 130
 
 Profile = Literal["auto", "quick", "paper"]
 LabelKind = Literal["auto", "fixed", "learned"]  # of posters
-Selection = Literal["loss", "crops", "random"]
+Selection = Literal["auto", "loss", "crops", "random"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Pooling = Literal["auto", "area", "cell", "sharpened", "centre", "reference"]
 Preprocessing = Literal["auto", "none", "standardise", "dct_whiten", "conv_whiten"]
 Quantiser = Literal["uniform", "codebook"]
 Scales = Literal["channel", "tensor", "tile"]
 Origins = Literal["even", "balanced", "cyclic", "per-class"]
+Tokens = Literal["learned", "names"]
+Scheduler = Literal["ddim", "dpm_solver"]
+ModelType = Literal["auto", "float32", "float16", "bfloat16"]
 StageStart = Literal["copy", "noise", "blend"]
 Truncation = Literal["random", "adaptive"]
 Direction = Literal["as-printed", "recent"]
@@ -54,7 +57,9 @@ def encode(
     codec: Annotated[
         str,
         typer.Option(
-            metavar="podd|ppodd|lic", help="Method: a poster, posters in stages, squeezed images."
+            metavar="podd|ppodd|lic|d3m",
+            help="Method: a poster, posters in stages, squeezed images, prompts for a diffusion "
+            "model.",
         ),
     ] = "podd",
     profile: Annotated[
@@ -68,7 +73,8 @@ def encode(
         int | None,
         typer.Option(
             metavar="N",
-            help="Outer steps; iterations of lic. [default: the profile's; 200 for lic]",
+            help="Outer steps; iterations of lic; of inversion for d3m. [default: the profile's; "
+            "200 for lic; 500 or, on latents, 3000 for d3m]",
         ),
     ] = None,
     time: Annotated[
@@ -202,12 +208,15 @@ def encode(
     ] = None,
     observer: Annotated[
         Path | None,
-        typer.Option(metavar="F", help="lic: the network of 'observer train' on this SOURCE."),
+        typer.Option(metavar="F", help="lic, d3m: network of 'observer train' on this SOURCE."),
     ] = None,
     select: Annotated[
         Selection,
-        typer.Option(help="lic: images with the lowest loss, the best crops of images, or any."),
-    ] = "loss",
+        typer.Option(
+            help="lic, d3m: images with the lowest loss, the best crops of images, or any. auto: "
+            "loss; of d3m crops above 32 pixels."
+        ),
+    ] = "auto",
     no_select: Annotated[
         bool, typer.Option("--no-select", help="lic: the same as --select random.")
     ] = False,
@@ -215,20 +224,68 @@ def encode(
         int, typer.Option(metavar="1|4|9|16|25", help="lic: images squeezed into one.")
     ] = 4,
     candidates: Annotated[
-        int, typer.Option(metavar="N", help="lic: images of a class to select from.")
+        int, typer.Option(metavar="N", help="lic, d3m: images of a class to select from.")
     ] = 300,
     no_compensate: Annotated[
         bool, typer.Option("--no-compensate", help="lic: leave the squeezed images as they are.")
     ] = False,
     no_relabel: Annotated[
-        bool, typer.Option("--no-relabel", help="lic: the same as --labels class.")
+        bool, typer.Option("--no-relabel", help="lic, d3m: the same as --labels class.")
     ] = False,
-    temperature: Annotated[float, typer.Option(metavar="T", help="lic: of the soft labels.")] = 2.0,
+    temperature: Annotated[float, typer.Option(metavar="T", help="lic, d3m: of the labels.")] = 2.0,
     precision: Annotated[
         Precision, typer.Option(help="lic: of the comparison; auto as in 'observer train'.")
     ] = "auto",
+    prior: Prior = None,
+    collage: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="d3m: collages of N x N patches. [default: 4 from 256 pixels, else 1]"
+        ),
+    ] = None,
+    take: Annotated[
+        int | None,
+        typer.Option(
+            metavar="M",
+            help="d3m: M x M of them make an image. [default: 2 above 64 pixels, else 1]",
+        ),
+    ] = None,
+    tokens: Annotated[
+        Tokens | None, typer.Option(help="d3m: learned tokens, or class names. [default: learned]")
+    ] = None,
+    token_bits: Annotated[
+        int | None, typer.Option(metavar="8|16", help="d3m: of a token's value. [default: 16]")
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="d3m: with * for the class.")
+    ] = None,
+    variations: Annotated[
+        int | None,
+        typer.Option(metavar="V", help="d3m: sets of seeds, one an epoch. [default: 1]"),
+    ] = None,
+    resolution: Annotated[
+        int | None, typer.Option(metavar="N", help="d3m: side of collages. [default: the model's]")
+    ] = None,
+    scheduler: Annotated[
+        Scheduler | None, typer.Option(help="d3m: how collages are sampled. [default: ddim]")
+    ] = None,
+    sampling_steps: Annotated[
+        int | None, typer.Option(metavar="N", help="d3m: steps of sampling. [default: 25]")
+    ] = None,
+    guidance: Annotated[
+        float | None,
+        typer.Option(metavar="W", help="d3m: [default: 7.5 with latent models, else 2]"),
+    ] = None,
+    dtype: Annotated[
+        ModelType | None,
+        typer.Option(help="d3m: of the model. [default: float16 for latents on a GPU, float32]"),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(metavar="R", help="d3m: of inversion. [default: 0.036 on latents, else 0.1]"),
+    ] = None,
     download: Annotated[
-        bool, typer.Option("--download", help="Fetch a known data set that is not here.")
+        bool, typer.Option("--download", help="Fetch a known data set, or a model, not here.")
     ] = False,
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace F if it exists.")] = False,
 ) -> None:
@@ -244,20 +301,51 @@ def encode(
     from ddcodec.encoder import encode as run
     from ddcodec.report import info
 
-    lic = None
-    if observer is not None:
+    lic = d3m = None
+    own = {
+        "collage": collage,
+        "take": take,
+        "tokens": tokens,
+        "token_bits": token_bits,
+        "prompt": prompt,
+        "variations": variations,
+        "size": resolution,
+        "scheduler": scheduler,
+        "sampling_steps": sampling_steps,
+        "guidance": guidance,
+        "dtype": dtype,
+        "rate": rate,
+    }
+    asked = {name: value for name, value in own.items() if value is not None}
+    if codec == "d3m":
+        if squeeze != 4 or no_compensate or precision != "auto":
+            raise UsageError("--squeeze, --no-compensate and --precision belong to the codec lic")
+        if observer is not None and prior is not None:
+            from ddcodec.codecs.d3m.params import D3MOptions
+
+            d3m = D3MOptions(
+                observer,
+                prior,
+                select="random" if no_select else select,
+                candidates=candidates,
+                temperature=temperature,
+                **asked,  # type: ignore[arg-type]
+            )
+    elif asked or prior is not None:
+        raise UsageError("--prior, --collage and the like belong to --codec d3m")
+    elif observer is not None:
         from ddcodec.codecs.lic.params import LICOptions
 
         lic = LICOptions(
             observer,
-            select="random" if no_select else select,
+            select="random" if no_select else "loss" if select == "auto" else select,
             squeeze=squeeze,
             candidates=candidates,
             compensate=not no_compensate,
             temperature=temperature,
             precision=precision,
         )
-    elif (squeeze, select, candidates) != (4, "loss", 300) or no_select or no_compensate:
+    elif (squeeze, select, candidates) != (4, "auto", 300) or no_select or no_compensate:
         raise UsageError("--squeeze, --select and the like belong to --codec lic with --observer F")
     chosen = {
         "stages": stages,
@@ -314,6 +402,7 @@ def encode(
                 size=size,
                 lic=lic,
                 ppodd=ppodd,
+                d3m=d3m,
                 reporter=reporter,
             )
     except KeyboardInterrupt:
@@ -322,10 +411,14 @@ def encode(
     if not is_first():
         return
     facts = info(target)
+    beside = "".join(
+        f" (and the model {item['name']} of {byte_count(item['bytes'])})"
+        for item in facts["external"]
+    )
     message(
         f"{target}: {number(facts['pixels'])} pixels ({facts['ipc']:.4g} IPC), "
-        f"{byte_count(facts['bytes']['total'])}, {facts['bits_per_class']:,.1f} bits per class, "
-        f"in {seconds(clock.monotonic() - started)}"
+        f"{byte_count(facts['bytes']['total'])}{beside}, {facts['bits_per_class']:,.1f} bits per "
+        f"class, in {seconds(clock.monotonic() - started)}"
     )
 
 

@@ -129,6 +129,8 @@ def poster_rows(facts: Facts) -> list[tuple[str, str]]:
         samples = mosaics["count"] * mosaics["regions"]
         what = f"{number(mosaics['count'])} of {columns}x{down} cells"
         rows.append(("mosaics", f"{what}, {number(samples)} training images"))
+    if made := facts.get("generated"):
+        rows += generated_rows(made)
     rows += stage_rows(facts.get("stages", []))
     if labels:
         pooling = f", {labels['pooling']} pooling" if "pooling" in labels else ""
@@ -139,6 +141,15 @@ def poster_rows(facts: Facts) -> list[tuple[str, str]]:
         score = f", score {order['score']:.4g}" if "score" in order else ""
         rows.append(("class order", f"{columns}x{down} by rule {order['rule']}{score}"))
     return rows
+
+
+def generated_rows(made: Facts) -> list[tuple[str, str]]:
+    """Return what a model is to make of a file."""
+    sets = f", {number(made['variations'])} variations" if made["variations"] > 1 else ""
+    patches = f" of {made['patches']} patches" if made["patches"] > 1 else ""
+    images = f"{number(made['images'])}{patches} from {number(made['collages'])} collages{sets}"
+    token = f"{made['tokens']} values a class" if made["tokens"] else "none, class names"
+    return [("generated images", images), ("tokens", token)]
 
 
 def stage_rows(stages: list[Facts]) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ import typer
 
 from ddcodec.errors import UsageError
 
-from .arguments import default_output
+from .arguments import Cache, Prior, default_output
 from .files import check_file, reading, whole_file
 from .output import message
 
@@ -20,6 +20,8 @@ def preview(
         Path | None,
         typer.Option("-o", "--out", metavar="P.png", help="Picture. [default: F.png here]"),
     ] = None,
+    prior: Prior = None,
+    cache: Cache = None,
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace P if it exists.")] = False,
 ) -> None:
     """Draw what a file holds: the poster with its class grid, patches and their labels."""
@@ -27,17 +29,23 @@ def preview(
     if target.suffix.lower() != ".png":
         raise UsageError(f"{target}: the picture is a PNG; give it a name that ends in .png")
     check_file(target, force)
-    width, height = draw(file, target, force)
+    width, height = draw(file, target, force, prior, cache)
     message(f"{target}: {width} x {height} pixels")
 
 
-def draw(file: Path, target: Path, overwrite: bool) -> tuple[int, int]:
+def draw(
+    file: Path,
+    target: Path,
+    overwrite: bool,
+    prior: str | None = None,
+    cache: Path | None = None,
+) -> tuple[int, int]:
     """Write the picture of ``file`` to ``target`` and return its (width, height)."""
     from ddcodec.dataset import load
     from ddcodec.preview import render
 
     with reading(file):
-        picture = render(load(file))
+        picture = render(load(file, prior=prior, cache=cache))
     with whole_file(target, overwrite) as draft:
         picture.save(draft, format="PNG")
     return picture.size

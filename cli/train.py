@@ -10,6 +10,7 @@ import typer
 
 from ddcodec.errors import UsageError
 
+from .arguments import Cache, Prior
 from .files import reading
 from .output import accuracy, number, seconds, table, write_json, write_line
 from .progress import progress
@@ -39,6 +40,7 @@ class TrainReport:
     test_images: int
     pixels: int
     bytes: int
+    external_bytes: int
     accuracy_mean: float
     accuracy_std: float
     nets: int
@@ -98,6 +100,8 @@ def train(
     ] = False,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the networks.")] = 0,
     device: Annotated[str, typer.Option(metavar="D", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    prior: Prior = None,
+    cache: Cache = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Train fresh networks on F alone and report their accuracy on real test images."""
@@ -116,6 +120,8 @@ def train(
         observer=observer,
         architecture=architecture,
         precision=precision,
+        prior=prior,
+        cache=cache,
     )
     if record:
         write_down(file, report)
@@ -139,6 +145,8 @@ def measure(
     observer: Path | None = None,
     architecture: str | None = None,
     precision: Precision = "float32",
+    prior: str | None = None,
+    cache: Path | None = None,
 ) -> TrainReport:
     """Train on ``file``, test on ``test`` and return what ``train`` prints."""
     for option, value, least in (("--nets", nets, 1), ("--steps", steps, 1), ("--seed", seed, 0)):
@@ -151,7 +159,7 @@ def measure(
 
     check_architecture(architecture)
     with reading(file):
-        ds = dataset.load(file)
+        ds = dataset.load(file, prior=prior, cache=cache, download=download)
     teacher = None
     if observer is not None:
         from ddcodec.observers.file import load as load_observer
@@ -194,6 +202,7 @@ def measure(
         test_images=len(split.labels),
         pixels=facts["pixels"],
         bytes=facts["bytes"]["total"],
+        external_bytes=sum(item["bytes"] for item in facts["external"]),
         accuracy_mean=result.mean,
         accuracy_std=result.std,
         nets=result.nets,
@@ -249,6 +258,11 @@ def describe(report: TrainReport) -> str:
         f"{'' if report.network == 'recipe' else f' ({report.network})'}, "
         f"{number(report.steps)} steps each, {seconds(report.seconds)}"
     )
+    if report.external_bytes:
+        head += (
+            f"; {number(report.bytes)} bytes, and {number(report.external_bytes)} of the model "
+            "that it needs"
+        )
     if report.baselines is None:
         return head
     return f"{head}\n\n{comparison(report)}"

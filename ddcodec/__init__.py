@@ -22,6 +22,7 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .chunked import ChunkedDataset
+    from .codecs.d3m.params import D3MOptions
     from .codecs.lic.params import LICOptions
     from .codecs.pack import pack
     from .dataset import DistilledDataset, load
@@ -35,6 +36,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CheckpointMismatch",
     "ChunkedDataset",
+    "D3MOptions",
     "DDSetError",
     "DistilledDataset",
     "InvalidFile",
@@ -57,6 +59,7 @@ __all__ = [
 _LAZY = {
     "ChunkedDataset": "chunked",
     "DistilledDataset": "dataset",
+    "D3MOptions": "codecs.d3m.params",
     "LICOptions": "codecs.lic.params",
     "load": "dataset",
     "encode": "encoder",

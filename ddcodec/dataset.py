@@ -22,6 +22,7 @@ from .preprocess import Preprocess
 
 if TYPE_CHECKING:
     from .codecs.base import Device, Samples
+    from .codecs.d3m.decode import ModelPlace
     from .format import DDSetFile, Manifest
     from .stream import SampleStream
 
@@ -55,6 +56,7 @@ class DistilledDataset(Dataset[Item]):
         target_transform: Callable[[Tensor], Any] | None = None,
         hard_labels: bool = False,
         raw: bool = False,
+        model: ModelPlace | None = None,
     ) -> None:
         self.file = file
         self.transform = transform
@@ -65,7 +67,7 @@ class DistilledDataset(Dataset[Item]):
             image["preprocessing"], image["channels"], image["height"], image["width"]
         )
         self.raw = raw
-        self._samples = decode(file)
+        self._samples = decode(file, model)
         if raw:
             self._samples = raw_samples(self._samples, image["preprocessing"])
         self._soft = torch.from_numpy(self._samples.labels)
@@ -116,6 +118,15 @@ class DistilledDataset(Dataset[Item]):
             return (self,)
         size = len(self) // count
         return tuple(self._part(range(i * size, (i + 1) * size)) for i in range(count))
+
+    @property
+    def variations(self) -> int:
+        """Sets of images of which ``batches`` and streams show one an epoch, in turn.
+
+        More than 1 only for a file of generated images with as many sets of seeds. ``len(ds)``
+        and ``ds[i]`` go over all of them, one after the other.
+        """
+        return self._samples.variations
 
     def _part(self, rows: range) -> DistilledDataset:
         part = copy.copy(self)
@@ -236,6 +247,10 @@ def load(
     target_transform: Callable[[Tensor], Any] | None = None,
     hard_labels: bool = False,
     raw: bool = False,
+    prior: str | os.PathLike[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    cache_bytes: int | None = None,
+    download: bool = False,
 ) -> DistilledDataset:
     """Open a ``.ddset`` file as a data set. The whole file is read; nothing stays open.
 
@@ -245,9 +260,14 @@ def load(
         path: the file.
         check: compare every digest; False saves time on a file that was verified before.
         transform, target_transform, hard_labels, raw: see ``DistilledDataset``.
+        prior: for a file of the codec ``d3m``: the diffusion model that it names, a folder or an id
+            of the hub that is in the local cache. Its weights must have the digests in the file.
+        cache: folder that keeps generated images, at most ``cache_bytes`` (8 GiB) of them.
+        download: fetch the model from the hub where it is not here.
 
     Raises:
-        InvalidFile: the file breaks the format. Unsupported: it needs a newer version.
+        InvalidFile: the file breaks the format. Unsupported: it needs a newer version, or a model
+        that is not given, not here or another one.
     """
     from .format import read
 
@@ -257,4 +277,21 @@ def load(
         target_transform=target_transform,
         hard_labels=hard_labels,
         raw=raw,
+        model=_model(prior, cache, cache_bytes, download),
     )
+
+
+def _model(
+    prior: str | os.PathLike[str] | None,
+    cache: str | os.PathLike[str] | None,
+    cache_bytes: int | None,
+    download: bool,
+) -> ModelPlace | None:
+    if cache_bytes is not None and cache_bytes < 1:
+        raise UsageError(f"cache_bytes must be at least 1, got {cache_bytes}")
+    if prior is None and cache is None:
+        return None
+    from .codecs.d3m.cache import CAP
+    from .codecs.d3m.decode import ModelPlace
+
+    return ModelPlace(prior, cache, CAP if cache_bytes is None else cache_bytes, download)

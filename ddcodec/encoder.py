@@ -14,6 +14,7 @@ from .distill.progress import SILENT, Reporter
 from .errors import OutputError, Unsupported, UsageError
 
 if TYPE_CHECKING:
+    from .codecs.d3m.params import D3MOptions
     from .codecs.lic.params import LICOptions
     from .codecs.ppodd.params import PPoDDOptions
     from .distill.truncation import Truncation
@@ -55,13 +56,14 @@ def encode(
     size: int | None = None,
     lic: LICOptions | None = None,
     ppodd: PPoDDOptions | None = None,
+    d3m: D3MOptions | None = None,
     reporter: Reporter = SILENT,
 ) -> Manifest:
     """Distil a data set into one file and return the manifest that was written.
 
     Args:
         source: a known name, a path, or a ``Source``.
-        codec: ``podd``, ``ppodd`` or ``lic``.
+        codec: ``podd``, ``ppodd``, ``lic`` or ``d3m``.
         ipc: budget in images per class, > 0; pixels <= ipc x classes x height x width. Of
             ``ppodd`` each stage has a poster of that size.
         total_bytes: instead of ``ipc``: the whole file takes no more, and ``podd`` makes the
@@ -102,13 +104,16 @@ def encode(
             over all processes is one step. Under torchrun the file is that of one process with as
             many meta-batches as all have together.
         overwrite: replace an existing file.
-        download: fetch a known data set that is not here; nothing else ever uses the network.
+        download: fetch a known data set, or a model of the hub, that is not here; nothing else
+            ever uses the network.
         size: scale the central square of every image to this many pixels a side.
         lic: settings of the codec ``lic``, which takes no profile, time, quality or poster. There
             ``steps`` are iterations of compensation, and ``labels`` are ``auto``, ``logits``,
             ``top=K`` (the K most probable classes), ``embed-teacher`` (the observer itself, in
             integers) or ``class`` (no soft labels).
         ppodd: settings of the codec ``ppodd``; the paper's by default.
+        d3m: settings of the codec ``d3m``, which takes what ``lic`` takes; there ``steps`` are
+            those of textual inversion.
         reporter: told of stages and steps.
 
     Raises:
@@ -141,7 +146,7 @@ def encode(
 
     if total_bytes is not None and codec != "podd":
         raise UsageError(f"--bytes belongs to the codec podd; give --ipc X for {codec}")
-    if codec == "lic":
+    if codec in ("lic", "d3m"):
         assert ipc is not None
         given = {
             "--profile": profile != "auto",
@@ -165,7 +170,11 @@ def encode(
         }
         for option, there in given.items():
             if there:
-                raise UsageError(f"{option} belongs to posters; the codec lic has none")
+                raise UsageError(f"{option} belongs to posters; the codec {codec} has none")
+        if codec == "d3m":
+            return _encode_d3m(
+                data, d3m, where, target, ipc, steps, labels, seed, size, resume, download, reporter
+            )
         if lic is None:
             raise UsageError(
                 "the codec lic needs --observer F, made by 'ddcodec observer train' on this source"
@@ -173,12 +182,14 @@ def encode(
         return _encode_lic(
             data, lic, where, target, ipc, steps, labels, seed, size, resume, reporter
         )
-    if lic is not None:
-        raise UsageError("--observer and the options with it belong to the codec lic")
+    if lic is not None or d3m is not None:
+        raise UsageError("--observer and the options with it belong to the codec lic, or d3m")
     from .ranks import joined, world_size
 
     if world_size() > 1 and codec != "podd":
-        raise UsageError(f"the codec {codec} works in one process; torchrun is for podd and lic")
+        raise UsageError(
+            f"the codec {codec} works in one process; torchrun is for podd, lic and d3m"
+        )
     if ppodd is not None and codec != "ppodd":
         raise UsageError("--stages and the options with it belong to the codec ppodd")
 
@@ -274,6 +285,66 @@ def _encode_lic(
     with joined() as ranks:
         run = Run(device, resume, reporter, ranks)
         return encode_lic(data, pool, observer, params, run, target, command)
+
+
+def _encode_d3m(
+    data: Source,
+    options: D3MOptions | None,
+    device: torch.device,
+    target: Path,
+    ipc: float,
+    steps: int | None,
+    labels: str,
+    seed: int,
+    size: int | None,
+    resume: bool,
+    download: bool,
+    reporter: Reporter,
+) -> Manifest:
+    if options is None:
+        raise UsageError(
+            "the codec d3m needs --observer F, made by 'ddcodec observer train', and --prior DIR, "
+            "a diffusion model, for instance of 'ddcodec prior train'"
+        )
+    from .codecs.d3m.encode import Run, command_line
+    from .codecs.d3m.encode import encode as encode_d3m
+    from .codecs.d3m.params import make_params
+    from .observers.file import load as load_observer
+    from .priors.folder import config_of, find
+    from .priors.model import load as load_prior
+    from .ranks import joined
+
+    observer = load_observer(options.observer)
+    pool = data.by_class()
+    observer.require_fit(data.classes, pool.shape)
+    folder = find(options.prior, download)
+    latent = folder.has("vae")
+    dtype = "float16" if latent and device.type == "cuda" else "float32"
+    native = int(config_of(folder, "unet").get("sample_size") or 64)
+    if latent:
+        levels = config_of(folder, "vae").get("block_out_channels", [0])
+        native *= 2 ** (len(levels) - 1)
+    params = make_params(
+        options,
+        ipc=ipc,
+        height=pool.shape[1],
+        width=pool.shape[2],
+        classes=len(data.classes),
+        native=native,
+        latent=latent,
+        dtype=dtype,
+        iterations=steps,
+        labels=labels,
+        seed=seed,
+    )
+    prior = load_prior(folder, device, params.dtype)
+    if prior.channels < pool.shape[0]:
+        raise UsageError(f"{folder.name} makes grey images, the data set has colours; use another")
+    prior.latent_shape(*params.size)
+    command = command_line(data.name, Path(options.observer).name, folder.name, params, size)
+    with joined() as ranks:
+        run = Run(device, resume, reporter, ranks)
+        return encode_d3m(data, pool, observer, prior, params, run, target, command)
 
 
 def choose_device(name: str) -> torch.device:

@@ -309,15 +309,16 @@ def endless_batches(
     """
     count = len(samples)
     device = labels.device
-    if count <= batch_size and samples.shares is None:
+    each = count // samples.variations
+    if count <= batch_size and samples.shares is None and each == count:
         whole = samples.gather(torch.arange(count, device=device)), labels
         while True:
             yield whole
-    batch_size = min(batch_size, count)
+    batch_size = min(batch_size, each)
     epoch = 0
     while True:
-        order = epoch_order(count, seed, epoch, samples.shares).to(device)
-        for start in range(0, count - batch_size + 1, batch_size):
+        order = epoch_order(count, seed, epoch, samples.shares, samples.variations).to(device)
+        for start in range(0, each - batch_size + 1, batch_size):
             index = order[start : start + batch_size]
             yield samples.gather(index), labels.index_select(0, index)
         epoch += 1

@@ -20,11 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from .chunked import ChunkedDataset
-from .dataset import load
+from .codecs.raw import raw_samples
+from .dataset import DistilledDataset, load
 from .errors import MissingExtra
 from .format import read_manifest
 from .format.stages import stage_shares
@@ -48,17 +51,31 @@ class Decoded:
         clipped, values: after ``pictures``, how many of all values lay outside of 0 to 1.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Read what the file says; its samples are read by the methods."""
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        prior: str | os.PathLike[str] | None = None,
+        cache: str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Read what the file says; its samples are read by the methods.
+
+        ``prior`` and ``cache`` are those of ``load``.
+        """
         self._path = path
         self.manifest, _ = read_manifest(path)
         image = self.manifest.image
         size = image["channels"] * image["height"] * image["width"] * 4
         self._batch = min(1024, max(1, BATCH_BYTES // size))
         self.weights: Floats | None = None
+        self._generated: DistilledDataset | None = None
         self._streams = self.manifest.codec["name"] in ("images", "lic")
         if self._streams:
             self.count = self._chunked(raw=False).count
+        elif self.manifest.codec["name"] == "d3m":
+            # Made once; all variations are written, one after the other.
+            self._generated = load(path, prior=prior, cache=cache)
+            self.count = len(self._generated)
         else:
             assert self.manifest.patches is not None  # every other codec has them
             across, down = self.manifest.patches["grid"]
@@ -66,7 +83,8 @@ class Decoded:
             if self.manifest.codec["name"] == "ppodd":
                 self._weigh(stage_shares(self.manifest))
         stored = self.manifest.tensors.get("images")
-        self.rounded = stored is None or stored.dtype != "uint8"
+        generated = self.manifest.codec["name"] == "d3m"
+        self.rounded = not generated and (stored is None or stored.dtype != "uint8")
         self.clipped = self.values = 0
 
     def _weigh(self, shares: tuple[float, ...]) -> None:
@@ -93,10 +111,19 @@ class Decoded:
         batches: Any
         if self._streams:
             batches = self._chunked(raw)
+        elif self._generated is not None:
+            batches = self._of_model(self._generated, raw)
         else:
             batches = load(self._path, raw=raw).batches(self._batch, shuffle=False)
         for images, labels in batches:
             yield images.numpy(), labels.numpy()
+
+    def _of_model(self, ds: DistilledDataset, raw: bool) -> Iterator[tuple[Tensor, Tensor]]:
+        samples, _ = ds.on("cpu")
+        if raw:
+            samples = raw_samples(samples, self.manifest.image["preprocessing"])
+        for index in torch.split(torch.arange(self.count), self._batch):
+            yield samples.gather(index), ds.soft_labels[index]
 
     def _chunked(self, raw: bool) -> ChunkedDataset:
         return ChunkedDataset(

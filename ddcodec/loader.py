@@ -16,16 +16,27 @@ from .errors import UsageError
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 
 
-def epoch_order(count: int, seed: int, epoch: int, shares: Sequence[float] | None = None) -> Tensor:
+def epoch_order(
+    count: int,
+    seed: int,
+    epoch: int,
+    shares: Sequence[float] | None = None,
+    variations: int = 1,
+) -> Tensor:
     """Return the order of an epoch, a permutation of 0..count - 1 as int64 (count,) on the CPU.
 
     With ``shares`` (see ``Samples``) it has ``count`` samples too, but each stage gives as many as
     its share says: some of them none, some several times. A stage gives all its samples before it
     gives one again.
 
+    With ``variations`` > 1 it has count / variations samples: those of set epoch mod variations.
+
     A pure function of its arguments: no earlier epoch needs to have been drawn.
     """
     random = generator(seed, "order", epoch)
+    if variations > 1:
+        each = count // variations
+        return torch.randperm(each, generator=random) + epoch % variations * each
     if shares is None:
         return torch.randperm(count, generator=random)
     size = count // len(shares)
@@ -101,7 +112,7 @@ class Batches:
         self._order = (shuffle, seed, epoch)
         self._augment = augment
         self._infinite = infinite
-        count = len(samples)
+        count = len(samples) // samples.variations
         self._used = count - count % batch_size if drop_last else count
 
     def __len__(self) -> int:
@@ -119,9 +130,12 @@ class Batches:
             yield from self._one_epoch(shuffle, seed, number)
 
     def _one_epoch(self, shuffle: bool, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        count = len(self._samples)
+        count, sets = len(self._samples), self._samples.variations
         shares = self._samples.shares
-        order = epoch_order(count, seed, epoch, shares) if shuffle else torch.arange(count)
+        if shuffle:
+            order = epoch_order(count, seed, epoch, shares, sets)
+        else:
+            order = torch.arange(count // sets) + epoch % sets * (count // sets)
         order = order.to(self._labels.device)
         for start in range(0, self._used, self._batch_size):
             index = order[start : start + self._batch_size]

@@ -73,6 +73,11 @@ def render(ds: DistilledDataset) -> Image.Image:
         unit = unit_images(ds, [each * i + each - 1 for i in spread(len(ds) // each, SHEET)])
         low, high = (float(v) for v in np.percentile(unit, (0.5, 99.5)))
         drawings = [enlarge(to_picture(sheet_of(unit), low, high), INNER, POSTER_HEIGHT)]
+    elif "seeds" in ds.file.arrays:
+        what = "images"
+        unit = unit_images(ds, spread(len(ds) // ds.variations, SHEET))
+        low, high = (float(v) for v in np.percentile(unit, (0.5, 99.5)))
+        drawings = [enlarge(to_picture(sheet_of(unit), low, high), INNER, POSTER_HEIGHT)]
     else:
         raise Unsupported(f"codec '{manifest.codec['name']}' has no poster to draw")
     shown = spread(len(ds), EXAMPLES)

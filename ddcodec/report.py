@@ -55,6 +55,15 @@ def info(path: str | os.PathLike[str], *, equivalents: bool = False) -> dict[str
     if manifest.codec["name"] == "lic":
         count, cells = manifest.tensors["images"].shape[0], manifest.codec["params"]["cells"]
         out["mosaics"] = {"count": count, "cells": cells, "regions": regions_of(manifest)}
+    if manifest.codec["name"] == "d3m":
+        params, seeds = manifest.codec["params"], manifest.tensors["seeds"]
+        out["generated"] = {
+            "images": classes * params["images"],
+            "patches": params["take"] ** 2,
+            "variations": seeds.shape[0],
+            "collages": classes * seeds.shape[2],
+            "tokens": manifest.tensors["tokens"].shape[1] if "tokens" in manifest.tensors else 0,
+        }
     if manifest.patches is not None:
         across, down = manifest.patches["grid"]
         size = manifest.patches["size"]
@@ -86,7 +95,13 @@ def info(path: str | os.PathLike[str], *, equivalents: bool = False) -> dict[str
 
 
 def stored_pixels(manifest: Manifest) -> int:
-    """Return the pixels of all posters, or of all stored images; channels are not counted."""
+    """Return the pixels of all posters, or of all stored images; channels are not counted.
+
+    Of a file of generated images those that an epoch shows are counted, as the paper does.
+    """
+    if manifest.codec["name"] == "d3m":
+        size = manifest.image["height"] * manifest.image["width"]
+        return int(len(manifest.classes) * manifest.codec["params"]["images"] * size)
     if posters := poster_names(manifest):
         _, height, width = manifest.tensors[posters[0]].shape
         return len(posters) * height * width

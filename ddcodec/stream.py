@@ -97,16 +97,18 @@ class SampleStream(ShardedStream):
         self._over = True
 
     def _unit_count(self) -> int:
-        count, size = len(self._ds), self._settings["batch_size"]
+        count, size = len(self._ds) // self._ds.variations, self._settings["batch_size"]
         if size is None:
             return count
         return count // int(size) if self._settings["drop_last"] else -(-count // int(size))
 
     def _order(self) -> Tensor:
+        samples, sets = self._ds.on("cpu")[0], self._ds.variations
         if self._settings["shuffle"]:
-            shares = self._ds.on("cpu")[0].shares
-            return epoch_order(len(self._ds), self._settings["seed"], self.epoch, shares)
-        return torch.arange(len(self._ds))
+            seed = self._settings["seed"]
+            return epoch_order(len(samples), seed, self.epoch, samples.shares, sets)
+        each = len(samples) // sets
+        return torch.arange(each) + self.epoch % sets * each
 
     def _unit(self, order: Tensor, unit: int) -> tuple[Any, Any]:
         size = self._settings["batch_size"]

@@ -251,6 +251,7 @@ def samples(m, tensors):
         "ppodd": stages_of,
         "images": images_of,
         "lic": regions_of,
+        "d3m": generated,
     }
     return by_codec[m["codec"]["name"]](m, tensors)
 
@@ -348,11 +349,7 @@ def regions_of(m, tensors):
             elif m["labels"]["kind"] == "teacher":
                 label = WEIGHTS[taught(seen, m, tensors)]
             else:
-                label = WEIGHTS[tensors["labels"][i, region]]
-            if m["labels"]["kind"] == "top":
-                planes, listed, rest = tensors["label_classes"][i, region], label[:-1], label[-1]
-                label = np.full(n, rest / (n - len(listed)))
-                label[sum(p.astype(int) << 8 * b for b, p in enumerate(planes))] = listed
+                label = soft_label(m, tensors, i, region)
             yield seen, shares(label)
 
 
@@ -434,6 +431,37 @@ def largest(x):
     return windows[:, ::2, ::2].max((3, 4))
 
 
+def soft_label(m, tensors, i, region):
+    n, label = len(m["classes"]), WEIGHTS[tensors["labels"][i, region]]
+    if m["labels"]["kind"] == "top":
+        planes, listed, rest = tensors["label_classes"][i, region], label[:-1], label[-1]
+        label = np.full(n, rest / (n - len(listed)))
+        label[sum(p.astype(int) << 8 * b for b, p in enumerate(planes))] = listed
+    return label
+
+
+def generated(m, tensors):
+    """Say which model makes the images of a d3m file (section 8.5): none of them is stored."""
+    model = m["external"][0]
+    raise SystemExit(
+        f"the images are made by the diffusion model {model['name']!a}, revision "
+        f"{model['revision']!a}, {model['bytes']:,} bytes, which is not in the file"
+    )
+    yield
+
+
+def generated_labels(m, tensors):
+    """Yield the soft labels of a d3m file in the order of its samples; they need no model."""
+    n, params = len(m["classes"]), m["codec"]["params"]
+    if m["labels"]["kind"] == "class":
+        variations, each = tensors["seeds"].shape[0], params["images"] * params["take"] ** 2
+        yield from np.tile(np.repeat(np.eye(n, dtype=np.float32), each, 0), (variations, 1))
+        return
+    for i, regions in enumerate(tensors["labels"]):
+        for region in range(len(regions)):
+            yield shares(soft_label(m, tensors, i, region))
+
+
 def cell_edges(length, cells, cell):
     return -(-cell * length // cells), -(-(cell + 1) * length // cells)
 
@@ -500,8 +528,10 @@ def patches_of(m, tensors):
 
 if __name__ == "__main__":
     manifest, tensors = read(Path(sys.argv[1]).read_bytes())
-    stored = tensors["poster" if "poster" in tensors else "images"]
-    pixels = stored.size // manifest["image"]["channels"]
+    stored = [tensors[name] for name in tensors if name.startswith(("poster", "images"))]
+    pixels = sum(tensor.size for tensor in stored) // manifest["image"]["channels"]
     print(f"{len(manifest['classes'])} classes, {pixels} pixels")
+    for name in () if stored else tensors:
+        print(f"{name}: {tensors[name].dtype} {tensors[name].shape}")
     for image, label in samples(manifest, tensors):
         print(image.shape, f"mean {image.mean():+.3f}", manifest["classes"][int(label.argmax())])

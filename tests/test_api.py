@@ -13,6 +13,7 @@ import ddcodec
 NAMES = [
     "CheckpointMismatch",
     "ChunkedDataset",
+    "D3MOptions",
     "DDSetError",
     "DistilledDataset",
     "InvalidFile",

@@ -20,6 +20,8 @@ class Samples(ABC):
         image_shape: (C, H, W) of one sample.
         shares: where samples come in stages of equally many, one after the other, the probability
             with which each stage is drawn; None where all samples are alike.
+        variations: where samples come in sets of equally many, one after the other, of which each
+            epoch shows one, in turn: how many sets. 1 where every epoch shows all samples.
 
     Images are float32 in the space of the file's preprocessing (that of ``preprocess(x)``).
     """
@@ -27,6 +29,7 @@ class Samples(ABC):
     labels: NDArray[np.float32]
     image_shape: tuple[int, int, int]
     shares: tuple[float, ...] | None = None
+    variations: int = 1
 
     def __len__(self) -> int:
         return len(self.labels)

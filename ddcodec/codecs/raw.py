@@ -22,7 +22,7 @@ class UnitSamples(Samples):
     def __init__(self, samples: Samples, spec: Mapping[str, Any]) -> None:
         """Take samples and ``image.preprocessing`` of their manifest."""
         self.labels, self.image_shape = samples.labels, samples.image_shape
-        self.shares = samples.shares
+        self.shares, self.variations = samples.shares, samples.variations
         self._samples, self._spec = samples, spec
         if is_whitening(spec):
             return

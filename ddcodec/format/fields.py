@@ -13,7 +13,9 @@ from .strict_json import is_hex, shown
 TEXT = 200  # characters of a name
 COMMAND = 2000  # characters of a command line
 LARGEST = 2**53
+FILES = 64  # of a model
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_WEIGHTS = re.compile(r"([A-Za-z0-9_-][A-Za-z0-9_.-]*/){0,3}[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 # Controls and the marks that turn writing around could make a terminal show what is not there.
 _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -34,6 +36,25 @@ def _count(high: int = LARGEST, low: int = 1) -> Check:
     return lambda value: type(value) is int and low <= value <= high
 
 
+def is_weights(value: Any) -> bool:
+    """Say whether a value may be the path of a weights file within a model's folder."""
+    return (
+        is_text(value)
+        and value.endswith(".safetensors")
+        and ".." not in value
+        and bool(_WEIGHTS.fullmatch(value))
+    )
+
+
+def _files(value: Any) -> bool:
+    """Say whether a value maps 1 to 64 paths of weights to their SHA-256."""
+    return (
+        isinstance(value, dict)
+        and 1 <= len(value) <= FILES
+        and all(is_weights(path) and is_hex(digest, 64) for path, digest in value.items())
+    )
+
+
 def _word(value: Any) -> bool:
     return isinstance(value, str) and bool(_WORD.fullmatch(value))
 
@@ -51,6 +72,7 @@ OPTIONAL: dict[str, dict[str, Check]] = {
     "recipe": {"schedule": _word},
     "recipe.optimizer": {"weight_decay": lambda v: is_number(v, 0, 1)},
     "provenance": {"observer": lambda v: isinstance(v, dict)},
+    "external": {"files": _files},
 }
 OBSERVER: dict[str, Check] = {"architecture": is_text, "digest": lambda v: is_hex(v, 32)}
 RECIPE: dict[str, Check] = {

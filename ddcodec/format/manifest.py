@@ -15,7 +15,7 @@ from .strict_json import is_hex, is_integer, shown
 from .tensors import TensorSpec, parse_tensor
 
 MAJOR, MINOR = 1, 0
-CODECS = ("podd", "ppodd", "images", "lic")
+CODECS = ("podd", "ppodd", "images", "lic", "d3m")
 
 _KINDS: dict[Any, str] = {dict: "an object", list: "a list", str: "a string"}
 # field -> (required, JSON type)

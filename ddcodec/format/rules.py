@@ -12,6 +12,7 @@ from .fields import check_fields, is_text
 from .manifest import Manifest
 from .needs import is_count, need
 from .preprocessing import check_preprocessing
+from .rules_d3m import check_d3m, check_d3m_values
 from .rules_lic import check_lic, check_lic_values
 from .rules_podd import check_podd, check_pooling
 from .rules_ppodd import check_ppodd, check_ppodd_values
@@ -26,7 +27,7 @@ def check_manifest(manifest: Manifest, limits: Limits) -> None:
     _check_image(manifest)
     check_preprocessing(manifest.image)
     name = manifest.codec["name"]
-    params = manifest.codec["params"] if name in ("lic", "ppodd") else {}
+    params = manifest.codec["params"] if name in ("lic", "ppodd", "d3m") else {}
     need(manifest.codec == {"name": name, "version": 1, "params": params}, "codec: unknown field")
     if name == "podd":
         check_podd(manifest, limits)
@@ -36,12 +37,17 @@ def check_manifest(manifest: Manifest, limits: Limits) -> None:
         check_images(manifest, limits)
     elif name == "lic":
         check_lic(manifest, limits)
+    elif name == "d3m":
+        check_d3m(manifest, limits)
 
 
 def check_values(manifest: Manifest, arrays: dict[str, NDArray[Any]]) -> None:
     """Check what depends on the values of decoded tensors or chunks; raises InvalidFile."""
     if manifest.codec["name"] == "lic":
         check_lic_values(manifest, arrays)
+        return
+    if manifest.codec["name"] == "d3m":
+        check_d3m_values(manifest, arrays)
         return
     if manifest.codec["name"] == "ppodd":
         check_ppodd_values(manifest, arrays)

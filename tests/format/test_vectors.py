@@ -17,12 +17,14 @@ import safetensors.numpy
 from jsonschema import Draft202012Validator
 
 from ddcodec import load
+from ddcodec.errors import Unsupported
 from ddcodec.format import read, verify
 from ddcodec.format.codes import CODES
 from ddcodec.format.defaults import FIXED, strip
 from ddcodec.format.noise import SCALE, normal
 from ddcodec.limits import Limits
 from tests.format import vectors
+from tests.format.d3m_files import D3M_CASES
 from tests.format.hostile import CASES, Forgery
 from tests.format.lic_files import LIC_CASES
 from tests.format.ppodd_files import PPODD_CASES
@@ -60,7 +62,7 @@ def test_there_is_a_vector_for_every_code() -> None:
     # What a file of a few kilobytes cannot show is tested in process.
     assert set(CODES) - found == set()
     assert len(INVALID) >= 60
-    assert set(INVALID) <= set(CASES) | {name for name, _, _ in LIC_CASES + PPODD_CASES}
+    assert set(INVALID) <= set(CASES) | {name for name, _, _ in LIC_CASES + PPODD_CASES + D3M_CASES}
 
 
 @pytest.mark.parametrize("name", VALID)
@@ -75,6 +77,16 @@ def test_the_second_reader_finds_the_same_bits(name: str) -> None:
     manifest, tensors = SECOND["read"](data)
     for key, digest in VALID[name]["tensors"].items():
         assert hashlib.sha256(tensors[key].tobytes()).hexdigest() == digest
+    if VALID[name]["first_patches"] is None:  # a model makes the images
+        found = list(SECOND["generated_labels"](manifest, tensors))
+        assert len(found) == VALID[name]["samples"]
+        assert (
+            hashlib.sha256(np.stack(found[:FIRST]).tobytes()).hexdigest()
+            == (VALID[name]["first_labels"])
+        )
+        with pytest.raises(Unsupported, match="is not in the file"):
+            load(FOLDER / "valid" / f"{name}.ddset")
+        return
     samples = list(SECOND["samples"](manifest, tensors))
     assert len(samples) == VALID[name]["samples"]
     patches = np.stack([image for image, _ in samples[:FIRST]])

@@ -1,0 +1,385 @@
+"""D3M, a data set as prompts, seeds and soft labels: select, invert, generate, label, store (paper,
+section 3).
+
+Tokens first, for groups of classes that do not see each other; then, with the tokens as the file
+will hold them, the images of each group and their labels. Every finished group is kept beside the
+output until the file is complete, so an interrupted encode goes on with what is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ... import __version__
+from ...distill.progress import SILENT, Reporter
+from ...distill.threads import threads_for
+from ...errors import OutputError
+from ...format import Manifest, Storage, dequantise, quantise
+from ...format.container import write
+from ...format.payload import CODED, encode_tensor
+from ...observers.file import Trained
+from ...priors.model import Prior
+from ...priors.sampling import settings_for
+from ...ranks import Ranks
+from ...sources.base import Source
+from ...sources.by_class import ByClass
+from ..lic.labels import store
+from ..lic.mosaic import Mosaic
+from ..lic.parts import Group, Parts
+from .fingerprint import thumbnail
+from .generate import Generator, Wish
+from .invert import first_token, invert
+from .params import D3MParams
+from .patches import best_patches
+from .recipe import recipe_of
+
+ALONE = Ranks()
+SEEN_PIXELS = 1 << 20  # by the observer at once
+
+
+@dataclass
+class Run:
+    """How an encode is carried out, up to rounding without influence on its result."""
+
+    device: torch.device
+    resume: bool = False
+    reporter: Reporter = SILENT
+    ranks: Ranks = ALONE
+
+
+def encode(
+    source: Source,
+    pool: ByClass,
+    observer: Trained,
+    prior: Prior,
+    params: D3MParams,
+    run: Run,
+    out: Path,
+    command: str,
+) -> Manifest:
+    """Learn tokens, make and label images, write the file at ``out``; return its manifest.
+
+    Of several processes each works on its groups of classes, and the first writes the file.
+
+    Raises KeyboardInterrupt with every finished group kept, CheckpointMismatch where the groups
+    to go on from belong to another encode.
+    """
+    work = Encode(source, pool, observer, prior, params, run, out)
+    ranks = run.ranks
+    if ranks.rank == 0:
+        work.parts.prepare(run.resume)
+    ranks.wait()
+    if params.learned:
+        with threads_for(*params.size):
+            work.invert()
+        ranks.wait()
+    work.label()
+    ranks.wait()
+    manifest = work.manifest(command)
+    if ranks.rank == 0:
+        arrays = work.arrays()
+        try:
+            manifest = write(out, manifest, arrays, storage_of(arrays, params))
+        except OutputError as error:
+            raise OutputError(
+                f"{error}; {work.parts.folder.name} keeps the work, run the same command with "
+                "--resume"
+            ) from None
+        work.parts.remove()
+    ranks.wait()
+    return manifest
+
+
+class Encode:
+    """One encode: its groups of classes, and what is finished of them."""
+
+    def __init__(
+        self,
+        source: Source,
+        pool: ByClass,
+        observer: Trained,
+        prior: Prior,
+        params: D3MParams,
+        run: Run,
+        out: Path,
+    ) -> None:
+        device = run.ranks.device(run.device)
+        observer.network.to(device)
+        self._source, self._pool, self._observer = source, pool, observer
+        self._prior, self._params, self._run, self._device = prior.to(device), params, run, device
+        self.parts = Parts(out, fingerprint(pool, observer, prior, params))
+        self._groups = params.groups(len(source.classes))
+        self._codec_params = codec_params(params, prior)
+        _, height, width = pool.shape
+        self._geometry = Mosaic(height, width, params.take, params.take)
+        self.loss = 0.0  # of the observer on the patches of the last group
+
+    def invert(self) -> None:
+        """Learn the tokens of this process's groups that are not finished."""
+        mine = self._mine()
+        missing = [number for number in mine if not self.parts.has(number)]
+        steps = self._params.steps
+        self._run.reporter.stage("tokens", steps * len(mine))
+        done = steps * (len(mine) - len(missing))
+        prompt = self._prior.prompt(self._params.prompt)
+        for number in missing:
+            labels = list(self._groups[number])
+            patches = [self._patches(label) for label in labels]
+            names = [self._source.classes[label] for label in labels]
+            begin = torch.stack([first_token(self._prior, name) for name in names])
+            counted = _counting(self._run.reporter, done)
+            tokens = invert(self._prior, prompt, patches, begin, labels, self._params, counted)
+            self.parts.save(number, {"tokens": tokens.numpy()})
+            done += steps
+
+    def label(self) -> None:
+        """Make the images of this process's groups and label them."""
+        mine, first = self._mine(), len(self._groups)
+        self._run.reporter.stage("images", len(mine))
+        maker = self._maker()
+        for done, number in enumerate(mine, 1):
+            if not self.parts.has(first + number):
+                with threads_for(*self._params.size):
+                    self.parts.save(first + number, self._labelled(maker, self._groups[number]))
+            self._run.reporter.step(done, self.loss)
+
+    def tokens(self) -> NDArray[Any] | None:
+        """Return all tokens as the file will hold them, (classes, d), or None for names."""
+        if not self._params.learned:
+            return None
+        learned = [self.parts.load(number)["tokens"] for number in range(len(self._groups))]
+        return np.concatenate(learned)
+
+    def arrays(self) -> Group:
+        """Return the tensors of the file from finished groups."""
+        first = len(self._groups)
+        groups = [self.parts.load(first + number) for number in range(len(self._groups))]
+        found: Group = {}
+        for name in groups[0]:
+            # Of each variation the classes lie side by side; labels are one row an image then.
+            axis = 0 if name == "fingerprints" else 1
+            whole = np.concatenate([group[name] for group in groups], axis)
+            found[name] = whole.reshape(-1, *whole.shape[3:]) if name.startswith("label") else whole
+        found["seeds"] = seeds_of(self._params, len(self._source.classes))
+        tokens = self.tokens()
+        if tokens is not None:
+            found["tokens"] = tokens if self._params.token_bits == 8 else tokens.astype(np.float16)
+        return found
+
+    def manifest(self, command: str) -> Manifest:
+        """Return the manifest of the file, without its tensors."""
+        params, observer, source = self._params, self._observer, self._source
+        channels, height, width = self._pool.shape
+        classes = len(source.classes)
+        return Manifest(
+            codec={"name": "d3m", "version": 1, "params": self._codec_params},
+            classes=source.classes,
+            image={
+                "channels": channels,
+                "height": height,
+                "width": width,
+                "colour": "grey" if channels == 1 else "rgb",
+                "preprocessing": observer.description.image["preprocessing"],
+            },
+            tensors={},
+            labels={"kind": "class"} if params.one_hot else params.labels.as_json(),
+            recipe=recipe_of(
+                channels, height, width, params.images * classes, params.patches, classes,
+                params.one_hot,
+            ),
+            source={
+                "name": source.name,
+                "split": "train",
+                "count": self._pool.total,
+                "digest": self._pool.digest()[:32],
+            },
+            provenance={
+                "tool": f"ddcodec {__version__}",
+                "command": command,
+                "seed": params.seed,
+                "observer": {
+                    "architecture": observer.description.architecture,
+                    "digest": observer.digest[:32],
+                },
+            },
+            external=(self._prior.folder.as_external(),),
+        )  # fmt: skip
+
+    def _mine(self) -> list[int]:
+        return [n for n in range(len(self._groups)) if self._run.ranks.mine(n)]
+
+    def _patches(self, label: int) -> Tensor:
+        name = self._source.classes[label]
+        found = best_patches(self._pool, label, name, self._observer, self._params, self._device)
+        # A model of colour images can learn from grey ones, not the other way round.
+        return found.expand(-1, self._prior.channels, -1, -1)
+
+    def _maker(self) -> Generator:
+        tokens = self.tokens()
+        if tokens is not None:
+            tokens = stored_tokens(tokens, self._params.token_bits)
+        return Generator(
+            self._prior, self._codec_params, self._source.classes, tokens, self._pool.shape
+        )
+
+    def _labelled(self, maker: Generator, group: range) -> Group:
+        """Return fingerprints and labels of some classes: (V, classes, S, R, ...)."""
+        params, seeds = self._params, seeds_of(self._params, len(self._source.classes))
+        wishes = [
+            Wish(label, int(seed))
+            for variation in range(params.variations)
+            for label in group
+            for seed in seeds[variation, label]
+        ]
+        first = [i * params.collages for i in range(len(group))]
+        thumbnails, logits = [], []
+        for start, images in _in_batches(maker, wishes):
+            shown = [i - start for i in first if start <= i < start + len(images)]
+            if shown:
+                thumbnails.append(thumbnail(images[shown, 0]))
+            if not params.one_hot:
+                logits.append(self._logits(images))
+        out: Group = {"fingerprints": np.concatenate(thumbnails)}
+        if params.one_hot:
+            return out
+        shape = (params.variations, len(group), params.collages * params.blocks)
+        seen = torch.cat(logits).view(*shape, params.patches, -1)[:, :, : params.images]
+        own = torch.tensor(list(group)).view(1, -1, 1, 1).expand(seen.shape[:-1])
+        self.loss = float(F.cross_entropy(seen.flatten(0, 3), own.flatten()))
+        labels = store(seen.flatten(0, 2), params.labels)
+        each = (params.variations, len(group), params.images)
+        return out | {
+            name: array.reshape(*each, *array.shape[1:]) for name, array in labels.items()
+        }
+
+    def _logits(self, images: Tensor) -> Tensor:
+        """Return the observer's logits of patches, (n blocks, R, classes), of (n, blocks, ...)."""
+        geometry, observer = self._geometry, self._observer
+        whole = images.flatten(0, 1).to(self._device)
+        at_once = max(1, SEEN_PIXELS // (geometry.height * geometry.width))
+        seen = []
+        with torch.no_grad():
+            for cell in range(geometry.cells):
+                patches = geometry.expand(whole, cell) if geometry.cells > 1 else whole
+                parts = torch.split(patches, at_once)
+                logits = [observer.network(observer.preprocess(x)) for x in parts]
+                seen.append(torch.cat(logits).cpu())
+        return torch.stack(seen, 1)
+
+
+def codec_params(params: D3MParams, prior: Prior) -> dict[str, Any]:
+    """Return ``codec.params`` of the manifest: all that making the images takes."""
+    return {
+        "prompt": params.prompt,
+        "collage": params.collage,
+        "take": params.take,
+        "images": params.images,
+        "key": params.seed,
+        "size": list(params.size),
+        "scheduler": {
+            "name": params.scheduler,
+            "config": settings_for(params.scheduler, prior),
+        },
+        "steps": params.sampling_steps,
+        "guidance": params.guidance,
+        "dtype": params.dtype,
+    }
+
+
+def seeds_of(params: D3MParams, classes: int) -> NDArray[Any]:
+    """Return seeds (variations, classes, collages): counted on over the variations of a class."""
+    count = params.variations * params.collages
+    dtype = np.uint8 if count <= 256 else np.int32
+    rows = np.arange(count, dtype=dtype).reshape(params.variations, 1, params.collages)
+    return np.repeat(rows, classes, 1)
+
+
+def stored_tokens(tokens: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
+    """Return tokens (classes, d) after the rounding of the file."""
+    if bits == 16:
+        return tokens.astype(np.float16).astype(np.float32)
+    return dequantise(*quantise(tokens, bits))
+
+
+def storage_of(arrays: Group, params: D3MParams) -> dict[str, Storage]:
+    """Return how each tensor is stored: labels by the coder that takes fewer bytes."""
+    storage = {}
+    for name, array in arrays.items():
+        storage[name] = Storage(bits=8 if name == "tokens" and params.token_bits == 8 else None)
+        if name.startswith("label") and array.size <= CODED:
+            choices = (Storage(coder="zstd"), Storage(coder="context"))
+            sizes = [sum(p.nbytes for p in encode_tensor(array, how)[1]) for how in choices]
+            storage[name] = choices[int(sizes[1] < sizes[0])]
+    return storage
+
+
+def fingerprint(pool: ByClass, observer: Trained, prior: Prior, params: D3MParams) -> str:
+    """Return what must be equal for groups of two runs to be exchangeable."""
+    model = prior.folder.digest
+    identity = [params.as_dict(), pool.digest(), observer.digest, model, __version__]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def command_line(
+    source: str, observer: str, prior: str, params: D3MParams, size: int | None
+) -> str:
+    """Return the command that makes the same file again, where all it needs is at hand."""
+    labels = {"logits": "logits", "top": f"top={params.labels.top}", "index": "class"}
+    options = {
+        "--ipc": (params.images, None),
+        "--observer": (observer, None),
+        "--prior": (prior, None),
+        "--collage": (params.collage, None),
+        "--take": (params.take, None),
+        "--tokens": ("learned" if params.learned else "names", "learned"),
+        "--token-bits": (params.token_bits, 16),
+        "--prompt": (params.prompt, "a photo of *"),
+        "--variations": (params.variations, 1),
+        "--select": (params.selection, "auto"),
+        "--candidates": (params.candidates, 300),
+        "--steps": (params.steps if params.learned else None, None),
+        "--rate": (f"{params.rate:g}", None),
+        "--resolution": (max(params.size), None),
+        "--scheduler": (params.scheduler, "ddim"),
+        "--sampling-steps": (params.sampling_steps, 25),
+        "--guidance": (f"{params.guidance:g}", None),
+        "--dtype": (params.dtype, "auto"),
+        "--labels": (labels[params.labels.kind], "auto"),
+        "--temperature": (f"{params.labels.temperature:g}", "2"),
+        "--seed": (params.seed, 0),
+        "--size": (size, None),
+    }
+    words = ["ddcodec", "encode", source, "--codec", "d3m"]
+    for option, (value, usual) in options.items():
+        if value is not None and value != usual:
+            words += [option, str(value)]
+    return shlex.join(words)
+
+
+def _in_batches(maker: Generator, wishes: list[Wish]) -> Iterator[tuple[int, Tensor]]:
+    for start in range(0, len(wishes), maker.batch):
+        yield start, maker.images(wishes[start : start + maker.batch])
+
+
+def _counting(reporter: Reporter, done: int) -> Any:
+    count = done
+
+    def step(loss: float) -> None:
+        nonlocal count
+        count += 1
+        if count % 10 == 0:
+            reporter.step(count, loss)
+
+    return step

@@ -1,0 +1,74 @@
+"""Step 2: textual inversion, one token a class (paper, section 3.2; Gal et al., 2022).
+
+UNet and text encoder are frozen; the one vector moves until the model denoises collages of the
+class as well as it can. Classes do not see each other: those of a group share batches, no values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from ...distill.rng import generator
+from ...priors.model import Prior, Prompt
+from ...priors.sampling import noise_scheduler, target
+from .params import D3MParams
+from .patches import random_collages
+
+
+def first_token(prior: Prior, name: str) -> Tensor:
+    """Return where the token of a class begins: the mean embedding of its name, float32 (d,)."""
+    return prior.embedding_of(name.replace("_", " "))
+
+
+def invert(
+    prior: Prior,
+    prompt: Prompt,
+    patches: Sequence[Tensor],
+    begin: Tensor,
+    labels: Sequence[int],
+    params: D3MParams,
+    step: Callable[[float], None],
+) -> Tensor:
+    """Return the learned tokens of some classes, float32 (n, d), on the CPU.
+
+    Args:
+        prior: the model.
+        prompt: with a place for the token.
+        patches: of each class, uint8 (k, C, H, W).
+        begin: tokens to begin with, (n, d).
+        labels: of the classes; they key what is random.
+        params: steps, rate and batch.
+        step: told of the loss after each step.
+    """
+    scheduler = noise_scheduler(prior)
+    count, each = len(labels), params.batch
+    tokens = begin.clone().to(prior.device).requires_grad_()
+    rate = params.rate * prior.embedding_scale()
+    optimiser = torch.optim.AdamW([tokens], lr=rate, weight_decay=0.0)
+    times_there = int(scheduler.config.num_train_timesteps)
+    for number in range(params.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * number / params.steps))
+        pictures, noises, times = [], [], []
+        for own, label in zip(patches, labels, strict=True):
+            random = generator(params.seed, "invert", label, number)
+            made = random_collages(own, each, params, random)
+            latents = prior.to_latents(made).float()
+            pictures.append(latents)
+            noises.append(torch.randn(latents.shape, generator=random))
+            times.append(torch.randint(times_there, (each,), generator=random))
+        x, noise = torch.cat(pictures), torch.cat(noises).to(prior.device)
+        when = torch.cat(times).to(prior.device)
+        told = prior.condition([prompt] * count, tokens).repeat_interleave(each, 0)
+        out = prior.denoise(scheduler.add_noise(x, noise, when), when, told)
+        error = (out.float() - target(scheduler, x, noise, when)).square().mean((1, 2, 3))
+        # A sum over classes of means: the gradient of a token is that of its class alone.
+        loss = error.view(count, each).mean(1).sum()
+        (tokens.grad,) = torch.autograd.grad(loss, tokens)
+        optimiser.step()
+        step(float(loss.detach()) / count)
+    return tokens.detach().float().cpu()

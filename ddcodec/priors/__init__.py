@@ -1,0 +1,1 @@
+"""Diffusion models that the codec d3m draws images with: found, loaded, sampled from, trained."""

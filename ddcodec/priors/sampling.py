@@ -1,0 +1,142 @@
+"""From noise to images: deterministic schedulers of diffusers, and the loop around them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import Unsupported
+from .model import Prior, require_libraries
+
+# What defines how noise was added; the rest is a sampler's own.
+NOISE_SETTINGS = (
+    "num_train_timesteps",
+    "beta_start",
+    "beta_end",
+    "beta_schedule",
+    "prediction_type",
+    "rescale_betas_zero_snr",
+)
+SAMPLER_SETTINGS = ("steps_offset", "timestep_spacing")
+# dpm_solver: DPM-Solver++ of second order (Lu et al., arXiv 2211.01095); ddim: Song et al., 2021.
+OWN_SETTINGS: dict[str, dict[str, Any]] = {
+    "ddim": {"clip_sample": False, "set_alpha_to_one": False, "thresholding": False},
+    "dpm_solver": {
+        "algorithm_type": "dpmsolver++",
+        "solver_order": 2,
+        "solver_type": "midpoint",
+        "lower_order_final": True,
+        "final_sigmas_type": "zero",
+        "thresholding": False,
+    },
+}
+BATCH_PIXELS = 1 << 20  # of images made at a time: a bound on the memory
+BATCH_LATENTS = 256  # at a time, however small
+
+
+def settings_for(name: str, prior: Prior) -> dict[str, Any]:
+    """Return the full configuration of a scheduler for a model: plain values, no null."""
+    own, kind = prior.schedule, kind_of(name)
+    known = inspect.signature(kind.__init__).parameters
+    shared = [key for key in (*NOISE_SETTINGS, *SAMPLER_SETTINGS) if key in own and key in known]
+    given: dict[str, Any] = {key: own[key] for key in shared}
+    if own.get("trained_betas") is not None:
+        raise Unsupported(f"{prior.folder.name}: its scheduler has betas of its own; not supported")
+    if prior.vae is None and name == "ddim":
+        # Pixels have a range; keeping to it costs nothing.
+        given |= {"clip_sample": True, "clip_sample_range": 1.0}
+    made = kind(**{**OWN_SETTINGS[name], **given})
+    return {
+        key: value
+        for key, value in sorted(dict(made.config).items())
+        if not key.startswith("_") and isinstance(value, (str, bool, int, float))
+    }
+
+
+def make(name: str, config: Mapping[str, Any]) -> Any:
+    """Return a scheduler; raises Unsupported for a setting that this diffusers does not know."""
+    kind = kind_of(name)
+    unknown = sorted(set(config) - set(inspect.signature(kind.__init__).parameters))
+    if unknown:
+        raise Unsupported(
+            f"the scheduler needs the setting '{unknown[0]}', which this diffusers does not know; "
+            "update diffusers"
+        )
+    if "sde" in str(config.get("algorithm_type", "")):
+        raise Unsupported("the scheduler draws noise at every step; only deterministic ones can")
+    try:
+        return kind(**config)
+    except (NotImplementedError, ValueError, TypeError) as error:
+        raise Unsupported(f"the scheduler cannot be made: {error}") from None
+
+
+def noise_scheduler(prior: Prior) -> Any:
+    """Return a scheduler that adds noise as the model was trained with."""
+    given = {key: prior.schedule[key] for key in NOISE_SETTINGS if key in prior.schedule}
+    return kind_of("ddim")(**given)
+
+
+def target(scheduler: Any, latents: Tensor, noise: Tensor, times: Tensor) -> Tensor:
+    """Return what the UNet should answer: the noise, the velocity, or the latents themselves."""
+    kind = scheduler.config.prediction_type
+    if kind == "v_prediction":
+        velocity: Tensor = scheduler.get_velocity(latents, noise, times)
+        return velocity
+    return noise if kind == "epsilon" else latents
+
+
+def sample(
+    prior: Prior,
+    noise: Tensor,
+    told: Tensor,
+    empty: Tensor,
+    scheduler: Any,
+    steps: int,
+    guidance: float,
+    step: Callable[[], None] = lambda: None,
+) -> Tensor:
+    """Return images uint8 (B, C, H, W).
+
+    Args:
+        prior: the model.
+        noise: float32 (B, c, h, w), mean 0 and variance 1.
+        told: condition of each image, (B, L, D); ``empty``: that of the empty prompt, (1, L, D).
+        scheduler: see ``make``; it is set anew.
+        steps: of denoising.
+        guidance: w of classifier-free guidance (Ho and Salimans, arXiv 2207.12598): the answer is
+            without + w (with - without); 1 is the condition alone.
+        step: called after each step.
+    """
+    scheduler.set_timesteps(steps)
+    # The loop is float32 whatever the UNet computes in; its state is the noise that is left.
+    x = noise.to(prior.device) * scheduler.init_noise_sigma
+    guided = guidance != 1
+    if guided:
+        told = torch.cat([empty.expand(len(told), -1, -1), told])
+    with torch.no_grad():
+        for time in scheduler.timesteps:
+            seen = scheduler.scale_model_input(torch.cat([x, x]) if guided else x, time)
+            out = prior.denoise(seen, time.to(prior.device).expand(len(seen)), told).float()
+            if guided:
+                without, with_it = out.chunk(2)
+                out = without + guidance * (with_it - without)
+            x = scheduler.step(out, time, x, return_dict=False)[0]
+            step()
+        return prior.to_images(x)
+
+
+def batch_of(height: int, width: int) -> int:
+    """Return how many images of this size are made at a time."""
+    return max(1, min(BATCH_LATENTS, BATCH_PIXELS // (height * width)))
+
+
+def kind_of(name: str) -> Any:
+    """Return the scheduler class of diffusers that a name of the format stands for."""
+    require_libraries()
+    from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
+
+    return {"ddim": DDIMScheduler, "dpm_solver": DPMSolverMultistepScheduler}[name]
