@@ -134,7 +134,7 @@ def encode(
         Preprocessing,
         typer.Option(
             help="The space that is distilled in, kept in the file: pixels as they are, "
-            "standardised, or whitened. auto: dct_whiten for colour images of 16 to 512 pixels."
+            "standardised, or whitened. auto: conv_whiten for colour images of 16 to 512 pixels."
         ),
     ] = "auto",
     augment: Annotated[

@@ -30,7 +30,7 @@ from .poster import PER_CLASS, PosterGeometry, most_patches
 from .presets import PoDDPreset, preset_for
 
 QUICK_STEPS = 1500  # of 8-pixel digits; a minute or two on one core
-QUICK_LEAST_STEPS = 60  # of larger images, where the same time allows fewer
+QUICK_LEAST_STEPS = 300  # of larger images, where the same time allows fewer
 QUICK_STEP_PIXELS = 18 * 8 * 8  # of an inner batch of digits
 QUICK_BATCH_PIXELS = 48 * 32 * 32  # an inner batch holds as many patches as fit
 # Outer steps of the first stage. They are several times cheaper than unrolled ones, so they carry
@@ -39,6 +39,7 @@ QUICK_KERNEL_SHARE = 0.3
 QUICK_KERNEL_SHARE_FEW = 0.6
 QUICK_FEW_STEPS = 300
 LIFETIME = 49  # inner steps after which a pool network is replaced, at the latest
+LARGE_PIXELS = 16 * 16  # images from here on need slower labels and longer, slower inner runs
 # Rounding is seen by the end of the last stage only: earlier it sends the run elsewhere, and the
 # rate of learning at the end is small enough to settle on the levels.
 AWARE_SHARE = 0.25
@@ -157,18 +158,23 @@ def quick_stages(ipc: float, geometry: PosterGeometry) -> tuple[Stage, ...]:
     # The length depends on sizes alone, never on a clock: the same call gives the same file.
     steps = round(QUICK_STEPS * min(1.0, QUICK_STEP_PIXELS / (batch * pixels)))
     steps = max(QUICK_LEAST_STEPS, steps)
+    large = pixels >= LARGE_PIXELS
+    # Where patches hardly share pixels, quick labels fit the inner runs, not the data; and the
+    # larger the images, the sooner (docs/posters.md).
+    lr_labels = 0.01 if ipc < 0.95 else 0.003
+    if large:
+        lr_labels = 0.003 if small else 0.0003
     kernel = Stage(
         method="kernel",
         steps=_kernel_steps(steps),
         lr_poster=0.06,
-        # Where patches hardly share pixels, quick labels fit the inner runs, not the data.
-        lr_labels=0.01 if ipc < 0.95 else 0.003,
+        lr_labels=lr_labels,
         cosine=True,
         window=0,
-        total_steps=LIFETIME,
+        total_steps=80 if large else LIFETIME,
         real_batch=256,
         distilled_batch=0 if batch == geometry.num_patches else batch,
-        inner_lr=5e-3,
+        inner_lr=2e-3 if large else 5e-3,
         betas=(0.9, 0.99),
         augment_synthetic="none",
         augment_real="none",
@@ -255,7 +261,7 @@ def _preprocessing(kind: str, source: Source) -> str:
     # Whitening pays on natural images and costs on digits (docs/coding.md).
     natural = source.channels == 3 and min(source.height, source.width) >= WHITENED_SIDE
     fits = max(source.height, source.width) <= MOST_SIDE
-    return "dct_whiten" if natural and fits else "standardise"
+    return "conv_whiten" if natural and fits else "standardise"
 
 
 def _class_grid(
