@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .distill.augment import AUGMENTATIONS, augment
@@ -259,15 +258,15 @@ class Trial:
             for index in range(self.nets):
                 samples, labels = training_set(index)
                 student = self._train(index, samples, labels)
-                with self._autocast(labels.device):
-                    scores.append(accuracy(student, *self.test))
+                scores.append(accuracy(student, *self.test, self._dtype))
         seconds = time.perf_counter() - start
         return Accuracy(
             float(np.mean(scores)), float(np.std(scores)), self.nets, steps, seconds, tuple(scores)
         )
 
-    def _autocast(self, device: torch.device) -> torch.autocast:
-        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+    @property
+    def _dtype(self) -> torch.dtype:
+        return torch.bfloat16 if self.precision == "bfloat16" else torch.float32
 
     def _train(self, index: int, samples: Samples, labels: Tensor) -> Student:
         """Return network ``index`` after the last step, ready to be tested."""
@@ -287,15 +286,12 @@ class Trial:
             if recipe.augment != "none":
                 x = augment(x, recipe.augment, random)
             optimiser.param_groups[0]["lr"] = recipe.rate(step - 1)
-            with self._autocast(device):
-                logits = student(x)
-            loss = F.cross_entropy(logits.float(), y)
-            gradients = torch.autograd.grad(loss, student.parameters)
+            loss, gradients = student.gradients(x, y, self._dtype)
             for weights, gradient in zip(student.parameters, gradients, strict=True):
                 weights.grad = gradient
             optimiser.step()
             if step % REPORT_EVERY == 0 or step == recipe.steps:
-                self.reporter.step(index * recipe.steps + step, float(loss.detach()))
+                self.reporter.step(index * recipe.steps + step, float(loss))
         student.finish()
         return student
 
@@ -324,12 +320,11 @@ def endless_batches(
         epoch += 1
 
 
-def accuracy(student: Student, x: Tensor, y: Tensor) -> float:
+def accuracy(student: Student, x: Tensor, y: Tensor, dtype: torch.dtype = torch.float32) -> float:
     """Return the share of images x (N, C, H, W) whose largest logit is at y, int64 (N,)."""
     chunk = max(1, TEST_PIXELS // (x.shape[2] * x.shape[3]))
     right = torch.zeros((), dtype=torch.int64, device=x.device)
-    with torch.no_grad():
-        for start in range(0, len(y), chunk):
-            part = slice(start, start + chunk)
-            right += (student(x[part]).argmax(1) == y[part]).sum()
+    for start in range(0, len(y), chunk):
+        part = slice(start, start + chunk)
+        right += (student.logits(x[part], dtype).argmax(1) == y[part]).sum()
     return int(right) / len(y)

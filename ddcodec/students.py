@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from .distill.convnet_grad import logits, loss_gradient
 from .distill.networks import ConvNet
 from .observers.networks import build, check_name, initialise
 
@@ -21,8 +24,18 @@ class Student(ABC):
     parameters: list[Tensor]
 
     @abstractmethod
-    def __call__(self, x: Tensor) -> Tensor:
-        """Return logits (N, classes) of preprocessed images (N, C, H, W)."""
+    def gradients(
+        self, x: Tensor, labels: Tensor, dtype: torch.dtype
+    ) -> tuple[Tensor, Sequence[Tensor]]:
+        """Return the mean cross-entropy (0-d) and its gradients, one for each of ``parameters``.
+
+        x are preprocessed images float32 (N, C, H, W), labels float32 (N, classes); ``dtype`` is
+        that of activations.
+        """
+
+    @abstractmethod
+    def logits(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return logits float (N, classes) of preprocessed images (N, C, H, W), for testing."""
 
     def finish(self) -> None:  # noqa: B027 (most networks have no other mode)
         """Go over to testing, where batch norm uses what it has gathered."""
@@ -36,9 +49,16 @@ class RecipeStudent(Student):
         self._flat = net.init(random, device).requires_grad_()
         self.parameters = [self._flat]
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def gradients(
+        self, x: Tensor, labels: Tensor, dtype: torch.dtype
+    ) -> tuple[Tensor, Sequence[Tensor]]:
+        """Return loss and the gradient of the one vector."""
+        tape = loss_gradient(self._net, self._flat.detach(), x, labels, dtype)
+        return tape.loss, [tape.gradient]
+
+    def logits(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """Return logits (N, classes)."""
-        return self._net(self._flat, x)
+        return logits(self._net, self._flat.detach(), x, dtype)
 
 
 class OtherStudent(Student):
@@ -51,10 +71,22 @@ class OtherStudent(Student):
         self._network = initialise(made, random).to(device).train()
         self.parameters = list(self._network.parameters())
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def gradients(
+        self, x: Tensor, labels: Tensor, dtype: torch.dtype
+    ) -> tuple[Tensor, Sequence[Tensor]]:
+        """Return loss and gradients, by autograd."""
+        loss = F.cross_entropy(self._forward(x, dtype), labels)
+        return loss.detach(), torch.autograd.grad(loss, self.parameters)
+
+    def logits(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """Return logits (N, classes)."""
-        logits: Tensor = self._network(x)
-        return logits
+        with torch.no_grad():
+            return self._forward(x, dtype)
+
+    def _forward(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
+            found: Tensor = self._network(x)
+        return found.float()
 
     def finish(self) -> None:
         """Use the statistics that were gathered while learning."""

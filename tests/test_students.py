@@ -49,8 +49,20 @@ def test_a_student_with_batch_norm_learns_and_is_tested_without_its_batch(
     student = fresh("convnet3", NET, torch.Generator().manual_seed(1), CPU)
     x = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(2))
     student.finish()
-    with torch.no_grad():
-        assert torch.allclose(student(x)[:2], student(x[:2]), atol=1e-5)
+    whole, part = student.logits(x, torch.float32), student.logits(x[:2], torch.float32)
+    assert torch.allclose(whole[:2], part, atol=1e-5)
+
+
+def test_the_recipes_network_has_the_gradients_of_its_loss() -> None:
+    student = fresh(None, NET, torch.Generator().manual_seed(1), CPU)
+    g = torch.Generator().manual_seed(2)
+    x, labels = torch.randn(6, 1, 8, 8, generator=g), torch.rand(6, 10, generator=g)
+    (flat,) = student.parameters
+    expected = torch.nn.functional.cross_entropy(NET(flat, x), labels)
+    loss, (gradient,) = student.gradients(x, labels, torch.float32)
+    torch.testing.assert_close(loss, expected.detach())
+    torch.testing.assert_close(gradient, torch.autograd.grad(expected, flat)[0])
+    torch.testing.assert_close(student.logits(x, torch.float32), NET(flat, x).detach())
 
 
 def test_bfloat16_learns_as_well(path: Path, digits: Source) -> None:
