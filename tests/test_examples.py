@@ -65,17 +65,27 @@ def test_encode_your_images_names_what_is_wrong(tmp_path: Path) -> None:
 
 
 def test_ablation(tmp_path: Path) -> None:
-    words = ("digits", "--steps", 2, "--seeds", 1, "--groups", "patches", "--rows", "even")
-    done = run("ablation.py", *words, "-o", "table.md", cwd=tmp_path)
+    words = ("digits", "--steps", 6, "--seeds", 1, "--nets", 1, "--groups", "patches", "in all")
+    rows = ("--rows", "even", "in the bytes of 3")
+    done = run("ablation.py", *words, *rows, "-o", "table.md", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    (row,) = re.findall(
-        r"^\| even, edge to edge \| `--patches 10x2` \| [\d.]+ ± 0.0 \| 250 \| [\d,]+ \|$",
-        (tmp_path / "table.md").read_text(encoding="utf-8"),
+    text = (tmp_path / "table.md").read_text(encoding="utf-8")
+    (even,) = re.findall(
+        r"^\| even, edge to edge \| `--patches 10x2` \| [\d.]+ \| 250 \| [\d,]+ \|$",
+        text,
         re.MULTILINE,
     )
-    again = run("ablation.py", *words, cwd=tmp_path)
+    (bytes_of_one,) = re.findall(
+        r"^\| one poster in the bytes of 3 stages \| `--bytes BYTES .* ([\d,]+) \|$",
+        text,
+        re.MULTILINE,
+    )
+    (staged,) = (file for file in (tmp_path / "ablation").glob("*.ddset") if "stages" in file.name)
+    limit = staged.stat().st_size
+    assert 0.95 * limit < int(bytes_of_one.replace(",", "")) <= limit
+    again = run("ablation.py", *words, *rows, cwd=tmp_path)
     assert again.stderr == ""  # nothing is measured twice
-    assert row in again.stdout
+    assert even in again.stdout
 
 
 def test_read_ddset(digits_file: Path, tmp_path: Path) -> None:
