@@ -232,6 +232,13 @@ def encode(
     no_relabel: Annotated[
         bool, typer.Option("--no-relabel", help="lic, d3m: the same as --labels class.")
     ] = False,
+    images: Annotated[
+        str,
+        typer.Option(
+            metavar="zstd|webp=Q|avif=Q",
+            help="lic: store the mosaics exactly, or lossy at quality Q.",
+        ),
+    ] = "zstd",
     temperature: Annotated[float, typer.Option(metavar="T", help="lic, d3m: of the labels.")] = 2.0,
     precision: Annotated[
         Precision, typer.Option(help="lic: of the comparison; auto as in 'observer train'.")
@@ -344,8 +351,13 @@ def encode(
             compensate=not no_compensate,
             temperature=temperature,
             precision=precision,
+            images=images,
         )
-    elif (squeeze, select, candidates) != (4, "auto", 300) or no_select or no_compensate:
+    elif (
+        (squeeze, select, candidates, images) != (4, "auto", 300, "zstd")
+        or no_select
+        or no_compensate
+    ):
         raise UsageError("--squeeze, --select and the like belong to --codec lic with --observer F")
     chosen = {
         "stages": stages,

@@ -1,11 +1,14 @@
 """Read a .ddset file with numpy and zstandard alone: a second, independent implementation.
 
+Only images in lossy pictures (WebP, AVIF) need Pillow as well.
+
     python examples/read_ddset.py digits.ddset
 
 Everything below follows spec/ddset-1.md and imports nothing of ddcodec. It decodes to the same
 bits and checks every digest; it does not refuse everything that a strict reader must refuse.
 """
 
+import io
 import json
 import sys
 from hashlib import sha256
@@ -35,7 +38,9 @@ def read(data):
         for i, start in enumerate(range(0, rows, chunk)):
             begin, end = header[f"{name}.{i}" if "chunk" in spec else name]["data_offsets"]
             pieces.append(decode(body[begin:end], spec, start, min(start + chunk, rows)))
-            if "digests" in spec and sha256(pieces[-1].tobytes()).hexdigest() != spec["digests"][i]:
+            lossy = spec["coder"] in ("webp", "avif")
+            digested = body[begin:end] if lossy else pieces[-1].tobytes()
+            if "digests" in spec and sha256(digested).hexdigest() != spec["digests"][i]:
                 raise SystemExit(f"chunk {i} of {name} is damaged")
         tensors[name] = np.concatenate(pieces)
     for digest in ("content_digest", "data_digest"):
@@ -57,12 +62,31 @@ def decode(raw, spec, first, after):
     """Return one stored piece, rows first to after - 1 of a tensor: uncode, then dequantise."""
     shape = [after - first, *spec["shape"][1:]]
     quantiser = spec.get("quantiser")
+    if spec["coder"] in ("webp", "avif"):
+        return picture(raw, shape, spec["coder"])
     if spec["coder"] == "zstd":
         raw = zstandard.ZstdDecompressor().decompress(raw)
     if spec["coder"] == "context":
         raw = uncode(raw, shape, quantiser["bits"] if quantiser else 8)
     stored = np.frombuffer(raw, "<u1" if quantiser else DTYPES[spec["dtype"]]).reshape(shape)
     return stored if quantiser is None else dequantise(stored, quantiser, first)
+
+
+def picture(raw, shape, coder):
+    """Return images that are stored in one lossy picture, with Pillow (section 5.2)."""
+    try:
+        from PIL import Image
+    except ImportError:
+        raise SystemExit(f"images are stored as {coder}; install Pillow to read them") from None
+    n, channels, height, width = shape
+    columns = min(next(c for c in range(1, n + 1) if c * c >= n), 16383 // width)
+    rows = -(-n // columns)
+    with Image.open(io.BytesIO(raw), formats=[coder.upper()]) as found:
+        if found.size != (columns * width, rows * height) or found.mode != "RGB":
+            raise SystemExit(f"the {coder} picture is not one of these images")
+        pixels = np.asarray(found).reshape(rows, height, columns, width, 3)
+    images = pixels.transpose(0, 2, 4, 1, 3).reshape(-1, 3, height, width)[:n]
+    return images if channels == 3 else images[:, 1:2]
 
 
 def dequantise(stored, quantiser, first):

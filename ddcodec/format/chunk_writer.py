@@ -33,6 +33,7 @@ class _Tensor:
 
     chunk: int
     quantiser: dict[str, Any] | None
+    coder: str = "zstd"
     dtype: str = ""
     row: tuple[int, ...] = ()
     rows: int = 0
@@ -58,14 +59,25 @@ class ChunkWriter:
         with self._writing():
             self._body = tempfile.TemporaryFile(dir=self.path.absolute().parent)  # noqa: SIM115
 
-    def tensor(self, name: str, chunk: int, quantiser: dict[str, Any] | None = None) -> None:
-        """Announce a tensor in chunks of ``chunk`` rows; a quantiser means ``add`` gets symbols."""
+    def tensor(
+        self,
+        name: str,
+        chunk: int,
+        quantiser: dict[str, Any] | None = None,
+        coder: str = "zstd",
+    ) -> None:
+        """Announce a tensor in chunks of ``chunk`` rows; a quantiser means ``add`` gets symbols.
+
+        With a lossy ``coder``, ``webp`` or ``avif``, ``add`` gets the pictures beside the values.
+        """
         if chunk < 1:
             raise UsageError(f"a chunk has at least one row, not {chunk}")
-        self._tensors[name] = _Tensor(chunk, quantiser)
+        self._tensors[name] = _Tensor(chunk, quantiser, coder)
 
-    def add(self, name: str, rows: Array) -> None:
+    def add(self, name: str, rows: Array, picture: bytes | None = None) -> None:
         """Append the next chunk of a tensor: its values, or the symbols (uint8) of its quantiser.
+
+        ``picture`` is what a lossy coder made of them, and ``rows`` what its decoder gives back.
 
         Raises UsageError for another shape, dtype or number of rows than the chunks before.
         """
@@ -85,7 +97,7 @@ class ChunkWriter:
                 f"tensor '{name}': every chunk but the last has {tensor.chunk} rows, got "
                 f"{len(values)} after {tensor.rows}"
             )
-        stored = self._compressor.compress(little_endian(rows))
+        stored = self._compressor.compress(little_endian(rows)) if picture is None else picture
         place = Entry("U8", (len(stored),), self._size, self._size + len(stored))
         self._entries[f"{name}.{len(tensor.digests)}"] = place
         self._size += len(stored)
@@ -93,7 +105,8 @@ class ChunkWriter:
         with self._writing():
             self._body.write(stored)
         tensor.rows += len(values)
-        tensor.digests.append(digest(values).hex())
+        found = digest(values) if picture is None else hashlib.sha256(picture).digest()
+        tensor.digests.append(found.hex())
 
     def finish(self, manifest: Manifest, limits: Limits = Limits()) -> Manifest:
         """Write the file, check it chunk by chunk, and return the manifest with its digests.
@@ -111,7 +124,7 @@ class ChunkWriter:
                 tensor.dtype,
                 shape,
                 tensor.quantiser,
-                "zstd",
+                tensor.coder,
                 min(tensor.chunk, tensor.rows),
                 tuple(tensor.digests),
             )

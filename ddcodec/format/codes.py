@@ -22,6 +22,7 @@ CODES: dict[str, str] = {
     "DDS-E022": "a decoded symbol is out of range",
     "DDS-E023": "a decoded value is not finite",
     "DDS-E024": "a piece of the coder context is not one that an encoder writes",
+    "DDS-E025": "a WebP or AVIF picture is damaged, or not a plain one of the size of its images",
     "DDS-E030": "the digest of the stored data does not match",
     "DDS-E031": "the digest of a decoded chunk does not match",
     "DDS-E032": "the content digest does not match",

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from ..errors import InvalidFile, LimitExceeded, UsageError
 from ..limits import Limits
 from . import context
+from .pictures import decode_picture, encode_picture
 from .quantise import Layout, Quantised, dequantise, largest_symbol, of_rows, quantise
-from .tensors import DTYPES, TensorSpec
+from .tensors import DTYPES, PICTURES, TensorSpec
 
 ZSTD_LEVEL = 19
 CODED = 1 << 21  # symbols of a tensor; beyond, the coder context would take seconds to decode
@@ -29,11 +30,13 @@ class Storage:
     Attributes:
         bits: 2 to 8 for a quantiser (float32 only), None to store values as they are.
         per_channel: one offset and scale for each index of axis 0.
-        coder: raw, zstd, context (symbols of 8 bits and fewer), or None: context where there is
-            a quantiser and the tensor is not too large for it, else zstd.
+        coder: raw, zstd, webp or avif (8-bit images in chunks, at ``quality``), context (symbols
+            of 8 bits and fewer), or None: context where there is a quantiser and the tensor is not
+            too large for it, else zstd.
         chunk: rows of axis 0 in a chunk, None for one piece.
         kind: uniform, square or codebook (see ``quantise``).
         tile: (height, width) of tiles with a scale each.
+        quality: 0 to 100, of webp and avif.
         coarse: factor, 1 or more, on the levels of a uniform quantiser; 1 uses all its symbols.
     """
 
@@ -44,6 +47,7 @@ class Storage:
     kind: str = "uniform"
     tile: tuple[int, int] | None = None
     coarse: float = 1.0
+    quality: int = 80
 
 
 def quantise_as(array: NDArray[np.float32], storage: Storage) -> Quantised:
@@ -72,6 +76,15 @@ def encode_tensor(array: Array, storage: Storage) -> tuple[TensorSpec, list[Arra
             raise UsageError(f"the coder context takes symbols of 8 bits, not {stored.dtype}")
         bits = storage.bits or 8
         pieces = [np.frombuffer(context.encode(p, bits), dtype=np.uint8) for p in pieces]
+    elif coder in PICTURES:
+        coded = [encode_picture(p, coder, storage.quality) for p in pieces]
+        array = np.concatenate(
+            [
+                decode_picture("", data, piece.shape, coder)
+                for data, piece in zip(coded, pieces, strict=True)
+            ]
+        )
+        pieces = [np.frombuffer(data, dtype=np.uint8) for data in coded]
     elif coder == "zstd":
         compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_content_size=True)
         pieces = [
@@ -79,7 +92,8 @@ def encode_tensor(array: Array, storage: Storage) -> tuple[TensorSpec, list[Arra
         ]
     digests = None
     if storage.chunk is not None:
-        digests = tuple(digest(array[i : i + step]).hex() for i in range(0, len(array), step))
+        parts = [array[i : i + step] for i in range(0, len(array), step)]
+        digests = tuple(digest(p).hex() for p in (pieces if coder in PICTURES else parts))
     spec = TensorSpec(array.dtype.name, array.shape, quantiser, coder, storage.chunk, digests)
     return spec, pieces, array
 
@@ -116,6 +130,8 @@ def decode_piece(
     shape = (end - begin, *spec.shape[1:])
     stored_dtype = np.dtype("uint8" if spec.quantiser else spec.dtype).newbyteorder("<")
     size = math.prod(shape) * stored_dtype.itemsize
+    if spec.coder in PICTURES:
+        return decode_picture(name, piece, shape, spec.coder)
     if spec.coder == "context":
         symbols: Array = _decode_context(name, spec, piece, shape)
     else:

@@ -13,7 +13,8 @@ from ..limits import Limits
 from .quantise import count_tiles
 from .strict_json import is_hex, is_integer, shown
 
-CODERS = ("raw", "zstd", "context")
+PICTURES = ("webp", "avif")  # lossy: what they hold is what their decoder makes of it
+CODERS = ("raw", "zstd", "context", *PICTURES)
 DTYPES = {"uint8": 1, "int32": 4, "int64": 8, "float16": 2, "float32": 4}
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
@@ -25,10 +26,11 @@ class TensorSpec:
     Attributes:
         dtype, shape: of the decoded array.
         quantiser: None, or {kind, bits, ...} (see ``quantise``).
-        coder: raw, zstd or context.
+        coder: raw, zstd, context, webp or avif.
         chunk: rows of axis 0 in a chunk; None stores the tensor in one piece.
-        digests: SHA-256 in hex of the decoded bytes (little-endian, C order) of every chunk, so
-            that chunks can be checked one by one; None for a tensor in one piece.
+        digests: SHA-256 in hex of the decoded bytes (little-endian, C order) of every chunk, of
+            its stored bytes where the coder is lossy, so that chunks can be checked one by one;
+            None for a tensor in one piece.
     """
 
     dtype: str
@@ -105,6 +107,10 @@ def parse_tensor(name: str, value: Any, limits: Limits) -> TensorSpec:
                 f"{limits.context_symbols}",
                 "DDS-E040",
             )
+    if value["coder"] in PICTURES:
+        plain = dtype == "uint8" and len(shape) == 4 and shape[1] in (1, 3)
+        if not plain or quantiser is not None or chunk is None:
+            raise fail(f"the coder {value['coder']} is for chunks of uint8 (N, 1 or 3, H, W)")
     return TensorSpec(
         dtype,
         tuple(shape),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import features
 
 import ddcodec
 from ddcodec import LICOptions, encode
@@ -329,3 +330,42 @@ def test_samples_are_the_same_expanded_at_once_or_batch_by_batch(
     raw = ddcodec.load(tmp_path / "x.ddset", raw=True)
     assert raw[3][0].dtype == torch.uint8
     assert torch.equal(whole.preprocess(raw[3][0]), whole[3][0][None])
+
+
+@pytest.mark.parametrize("images", ["webp=30", "avif=50"])
+def test_lossy_mosaics_are_labelled_as_they_come_back(
+    digits: Source, observer: Trained, observer_file: Path, tmp_path: Path, images: str
+) -> None:
+    if not features.check(images.partition("=")[0]):
+        pytest.skip(f"this Pillow has no {images}")
+    lic = LICOptions(observer_file, precision="float32", images=images)
+    settings = {"ipc": 2, "steps": 3, "device": "cpu", "lic": lic}
+    out = tmp_path / "x.ddset"
+    manifest = encode(digits, "lic", out=out, **settings)
+    assert manifest.tensors["images"].coder == images.partition("=")[0]
+    assert f"--images {images}" in manifest.provenance["command"]
+    ds = ddcodec.load(out)
+    pixels = torch.stack([ds[i][0] for i in range(len(ds))])
+    with torch.no_grad():
+        wanted = torch.softmax(observer.network(pixels) / 2, 1)
+    assert (wanted - ds.soft_labels).abs().max() < 0.03
+    exact = run(digits, observer_file, tmp_path / "y.ddset", steps=3)
+    assert exact.tensors["images"].coder == "zstd"
+    assert not np.array_equal(
+        read(out).arrays["images"], read(tmp_path / "y.ddset").arrays["images"]
+    )
+    assert encode(digits, "lic", out=tmp_path / "z.ddset", **settings).content_digest == (
+        manifest.content_digest
+    )
+    assert ddcodec.verify(out) == []
+
+
+@pytest.mark.parametrize("images", ["jpeg=50", "webp", "webp=0", "webp=101", "webp=x", "zstd=3"])
+def test_how_images_are_stored_has_one_spelling(
+    digits: Source, observer_file: Path, tmp_path: Path, images: str
+) -> None:
+    with pytest.raises(UsageError, match="--images"):
+        encode(
+            digits, "lic", ipc=1, out=tmp_path / "x.ddset", device="cpu",
+            lic=LICOptions(observer_file, images=images),
+        )  # fmt: skip

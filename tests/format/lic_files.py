@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from ddcodec.format import Manifest, Storage, to_bytes
 from ddcodec.format.teacher import network, stored_sizes, units
@@ -99,6 +102,11 @@ def lic_valid() -> dict[str, bytes]:
     storage = {name: Storage(chunk=3) for name in chunked}
     for name in ("convnet3", "convnet4", "resnet18", "mobilenetv2"):
         files[f"lic-teacher-{name}"] = teacher_file(name)
+    # WebP alone: libwebp decodes to the same bytes everywhere, which AVIF's libraries may not.
+    for name, size in (("lic-webp", (3, 6, 8)), ("lic-webp-grey", (1, 6, 8))):
+        found = lic_manifest(size=size)
+        how = {"images": Storage(chunk=3, coder="webp", quality=60), "labels": Storage(chunk=3)}
+        files[name] = to_bytes(found, lic_arrays(found), how)[0]
     files["lic-chunks"] = to_bytes(lic_manifest("top"), chunked, storage)[0]
     return files
 
@@ -152,6 +160,47 @@ def of_teacher(change: Change) -> Callable[[bytes], bytes]:
         return forgery.build()
 
     return make
+
+
+def of_pictures(change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    """Change the second of the pictures of a valid file, digests included."""
+
+    def make(_: bytes) -> bytes:
+        found = lic_manifest()
+        how = {"images": Storage(chunk=2, coder="webp", quality=60), "labels": Storage(chunk=2)}
+        f = Forgery.of(to_bytes(found, lic_arrays(found), how)[0])
+        begin, end = f.header["images.1"]["data_offsets"]
+        picture = change(f.body[begin:end])
+        f.body = f.body[:begin] + picture + f.body[end:]
+        moved = len(picture) - (end - begin)
+        for entry in f.header.values():
+            entry["data_offsets"] = [at + moved * (at >= end) for at in entry["data_offsets"]]
+        f.header["images.1"]["data_offsets"] = [begin, end + moved]
+        f.header["images.1"]["shape"] = [len(picture)]
+        f.manifest["tensors"]["images"]["digests"][1] = sha256(picture).hexdigest()
+        f.manifest["data_digest"] = sha256(f.body).hexdigest()[:16]
+        return f.build()
+
+    return make
+
+
+def wide_picture(data: bytes) -> bytes:
+    """Claim 16383 x 16383 pixels, which a decoder would allocate."""
+    return data[:26] + b"\xff\x3f\xff\x3f" + data[30:]
+
+
+def saved(mode: str, **settings: Any) -> Callable[[bytes], bytes]:
+    """Write another picture of the same size instead."""
+
+    def change(data: bytes) -> bytes:
+        with Image.open(io.BytesIO(data)) as picture:
+            again, out = picture.convert(mode), io.BytesIO()
+        if mode == "RGBA":
+            again.putalpha(100)
+        again.save(out, **{"format": "WEBP", "quality": 50} | settings)
+        return out.getvalue()
+
+    return change
 
 
 def teacher_of_zeros(_: bytes) -> bytes:
@@ -247,6 +296,15 @@ LIC_CASES: list[tuple[str, Callable[[bytes], bytes], str]] = [
             set_path("image/preprocessing", {"kind": "dct_whiten", "gain": 1.0,
                 "bands": [[1, 0, 0, 1, 0, 1]] * 8}), "DDS-E014"),
     )],
+    *[(name, of_pictures(change), code) for name, change, code in (
+        ("lic-webp-that-claims-a-large-size", wide_picture, "DDS-E025"),
+        ("lic-webp-cut-short", lambda data: data[:-9], "DDS-E025"),
+        ("lic-webp-that-is-a-png", saved("RGB", format="PNG"), "DDS-E025"),
+        ("lic-webp-with-transparency", saved("RGBA", lossless=True, exact=True), "DDS-E025"),
+        ("lic-webp-with-metadata", saved("RGB", xmp=b"<x/>"), "DDS-E025"),
+    )],
+    ("lic-webp-of-floats", of_lic(lambda f: f.manifest["tensors"]["label_classes"].update(
+        coder="webp")), "DDS-E006"),
     ("lic-teacher-of-zeros", teacher_of_zeros, "DDS-E022"),
     ("lic-label-without-a-unit", with_values("labels", 1), "DDS-E014"),
     ("lic-a-class-twice-in-a-label", with_values("label_classes", 1), "DDS-E011"),

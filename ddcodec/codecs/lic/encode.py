@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ... import __version__
@@ -23,6 +24,7 @@ from ...distill.progress import SILENT, Reporter
 from ...errors import OutputError
 from ...format import Manifest, read_manifest
 from ...format.chunk_writer import ChunkWriter
+from ...format.pictures import decode_picture, encode_picture
 from ...observers.file import Trained
 from ...ranks import Ranks
 from ...sources.base import Source
@@ -131,6 +133,7 @@ def command_line(source: str, observer: str, params: LICParams, size: int | None
         "--labels": (labels[params.labels.kind], "auto"),
         "--temperature": (f"{params.labels.temperature:g}", "2"),
         "--precision": (params.precision, "auto"),
+        "--images": (f"{params.images}={params.quality}" if params.quality else "zstd", "zstd"),
         "--seed": (str(params.seed), "0"),
         "--size": (str(size or 0), "0"),
     }
@@ -178,7 +181,9 @@ class GroupMaker:
                 compensate(mosaics[part], originals[inner], geometry, observer, params, key)
             )
         mosaics = torch.cat(done)
-        out: Group = {"images": mosaics.cpu().numpy()}
+        out = stored_images(mosaics.cpu().numpy(), params)
+        # Labels are those of what a decoder gives back.
+        mosaics = torch.from_numpy(out["images"]).to(mosaics.device)
         owners = np.repeat(np.arange(group.start, group.stop), params.ipc)
         if params.labels.kind == "index":
             return out | {"labels": owners.astype(np.int32)}
@@ -187,6 +192,15 @@ class GroupMaker:
         cost = torch.nn.functional.cross_entropy(logits.flatten(0, 1), own.flatten())
         self.loss = float(cost)
         return out | store(logits, self._stored)
+
+
+def stored_images(mosaics: NDArray[np.uint8], params: LICParams) -> Group:
+    """Return ``images`` as they come back, and the ``picture`` of a lossy coder."""
+    if params.images == "zstd":
+        return {"images": mosaics}
+    picture = encode_picture(mosaics, params.images, params.quality)
+    back = decode_picture("images", picture, mosaics.shape, params.images)
+    return {"images": back, "picture": np.frombuffer(picture, np.uint8).copy()}
 
 
 def write(
@@ -210,10 +224,11 @@ def write(
     geometry = params.mosaic(height, width)
     with ChunkWriter(out, level=LEVEL) as writer:
         for name in names:
-            writer.tensor(name, rows)
+            writer.tensor(name, rows, coder=params.images if name == "images" else "zstd")
         for group in parts.each(groups):
             for name in names:
-                writer.add(name, group[name])
+                picture = group["picture"].tobytes() if "picture" in group else None
+                writer.add(name, group[name], picture if name == "images" else None)
         if kind == "teacher":
             arrays, scale = embedded(observer, parts, groups, geometry)
             labels |= {"architecture": observer.description.architecture, "scale": scale}

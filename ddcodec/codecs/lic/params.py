@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from ...errors import UsageError
+from ...format.pictures import check_picture
+from ...format.tensors import PICTURES
 from .labels import LabelPlan, plan_labels
 from .mosaic import Mosaic
 
@@ -34,6 +36,8 @@ class LICParams:
         augment: applied to images before and after squeezing alike, when they are compared.
         precision: of the observer's convolutions while it compares.
         labels: how labels are stored.
+        images: how mosaics are stored: ``zstd``, exactly, or ``webp`` or ``avif`` at a quality.
+        quality: of a lossy coder, 1 to 100; 0 for zstd.
         seed: of everything random.
         batch: mosaics compensated at a time. group: classes made, saved and stored together.
     """
@@ -48,6 +52,8 @@ class LICParams:
     augment: str
     precision: str
     labels: LabelPlan
+    images: str
+    quality: int
     seed: int
     batch: int
     group: int
@@ -84,6 +90,8 @@ class LICOptions:
         temperature: of the stored soft labels, 0.01 to 100. At 1 they are nearly one class each
             where the observer is sure, as it is of what it selected.
         precision: of the observer's comparison: ``float32``, ``bfloat16`` or ``auto``.
+        images: how mosaics are stored: ``zstd``, or lossy: ``webp=Q`` or ``avif=Q``, Q from 1 to
+            100. Labels are those of what comes back.
     """
 
     observer: str | os.PathLike[str]
@@ -93,6 +101,7 @@ class LICOptions:
     compensate: bool = True
     temperature: float = 2.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    images: str = "zstd"
 
 
 def make_params(
@@ -125,6 +134,10 @@ def make_params(
         raise UsageError("--steps counts iterations of compensation, which --no-compensate omits")
     count = ITERATIONS if iterations is None else iterations
     per_mosaic = squeeze * height * width
+    group = max(1, GROUP // int(ipc))
+    coder, quality = plan_images(options.images)
+    if coder in PICTURES:
+        check_picture(coder, (int(ipc) * min(group, classes), 3, height, width))
     return LICParams(
         ipc=int(ipc),
         squeeze=squeeze,
@@ -136,7 +149,23 @@ def make_params(
         augment="crop_cutout_flip",
         precision=precision,
         labels=plan_labels(labels, classes, options.temperature),
+        images=coder,
+        quality=quality,
         seed=seed,
         batch=max(1, min(GROUP, BATCH_PIXELS // per_mosaic)),
-        group=max(1, GROUP // int(ipc)),
+        group=group,
     )
+
+
+def plan_images(text: str) -> tuple[str, int]:
+    """Return coder and quality (0 for none) of ``zstd``, ``webp=Q`` or ``avif=Q``.
+
+    Raises UsageError.
+    """
+    if text == "zstd":
+        return text, 0
+    coder, _, quality = text.partition("=")
+    good = coder in PICTURES and quality.isascii() and quality.isdigit() and len(quality) <= 3
+    if not good or not 1 <= int(quality) <= 100:
+        raise UsageError(f"--images {text}: must be zstd, webp=Q or avif=Q, with Q from 1 to 100")
+    return coder, int(quality)
