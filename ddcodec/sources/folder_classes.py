@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SourceError
-from .images import decode, decode_all
+from .images import Encoded, decode, decode_all
 
 
 class FolderClasses:
@@ -46,21 +46,10 @@ class FolderClasses:
         Raises SourceError naming the file that cannot be read or does not fit.
         """
         files = [self._files[label][i] for i in index.tolist()]
-        found = decode_all(((str(file), file) for file in files), len(files), self._size)
-        channels, height, width = self.shape
-        if found.shape[1:3] != (height, width):
-            raise SourceError(
-                f"{files[0]}: is {found.shape[2]}x{found.shape[1]}, but {self._first} is "
-                f"{width}x{height} (width x height); resize all images to one size, as --size N "
-                "does"
-            )
-        if found.shape[3] > channels:
-            named = next(f for f in files if decode(str(f), f, self._size).shape[2] > channels)
-            raise SourceError(
-                f"{named}: is in colour, the first image of every class is grey; put one in "
-                "colour first, or make all grey"
-            )
-        return np.repeat(found, 3, axis=3) if found.shape[3] < channels else found
+        items = [(str(file), file) for file in files]
+        found = decode_all(items, len(items), self._size)
+        said = "the first image of every class"
+        return fitted(found, items, self._size, self.shape, self._first, said)
 
     def digest(self) -> str:
         """Return a digest of class names, the names and the sizes of all files.
@@ -74,3 +63,35 @@ class FolderClasses:
                 h.update(os.fsencode(file.relative_to(self._root).as_posix()) + b"\0")
                 h.update(b"%d\0" % file.stat().st_size)
         return h.hexdigest()
+
+
+def fitted(
+    found: NDArray[np.uint8],
+    items: Sequence[tuple[str, Encoded]],
+    size: int | None,
+    shape: tuple[int, int, int],
+    first: str,
+    first_ones: str,
+) -> NDArray[np.uint8]:
+    """Return images (n, H, W, C) in colour where others are.
+
+    Args:
+        found: as they were decoded from ``items`` (name, encoded) with ``size``.
+        shape: (C, H, W) that was promised; first: what promised it, and ``first_ones``, in words.
+
+    Raises SourceError naming the image that does not fit.
+    """
+    channels, height, width = shape
+    if found.shape[1:3] != (height, width):
+        raise SourceError(
+            f"{items[0][0]}: is {found.shape[2]}x{found.shape[1]}, but {first} is "
+            f"{width}x{height} (width x height); resize all images to one size, as --size N "
+            "does"
+        )
+    if found.shape[3] > channels:
+        named = next(name for name, data in items if decode(name, data, size).shape[2] > channels)
+        raise SourceError(
+            f"{named}: is in colour, {first_ones} is grey; put one in "
+            "colour first, or make all grey"
+        )
+    return np.repeat(found, 3, axis=3) if found.shape[3] < channels else found

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,12 @@ from numpy.typing import NDArray
 
 from ..errors import MissingExtra, SourceError
 from .base import Source, Split, numbered_classes
+from .by_class import ByClass, InMemory
 from .images import BATCH, decode_all
+from .parquet_classes import ParquetClasses
 
 IMAGE_COLUMNS = ("img", "image")
+HELD_BYTES = 1 << 30  # of training images; a larger data set is read class by class
 TESTS = ("test", "validation", "valid", "val")
 LABEL_COLUMNS = ("label", "fine_label", "labels")
 
@@ -54,7 +58,22 @@ def load(folder: Path, name: str, size: int | None = None) -> Source:
         splits["test"] = partial(_read, tests, image, label, size)
     if not classes:
         classes = numbered_classes(_labels(train, label), f"{folder}: column '{label}'")
-    return Source(name, classes, splits, where=folder)
+    by_class = partial(_by_class, train, image, label, classes, size)
+    return Source(name, classes, splits, where=folder, by_class=by_class)
+
+
+def _by_class(
+    files: list[Path],
+    image: str,
+    label: str,
+    classes: tuple[str, ...],
+    size: int | None,
+    source: Source,
+) -> ByClass:
+    labels = _labels(files, label)
+    lazy = ParquetClasses(files, image, labels, classes, size, _open, _bytes_of)
+    # What fits is read as everywhere else, so that its digest is that of its pixels.
+    return InMemory(source) if lazy.total * prod(lazy.shape) <= HELD_BYTES else lazy
 
 
 def _columns(path: Path) -> tuple[str, str, tuple[str, ...]]:
@@ -109,14 +128,18 @@ def _encoded(files: list[Path], column: str) -> Iterator[tuple[str, bytes]]:
             for batch in file.iter_batches(batch_size=BATCH, columns=[column]):
                 for cell in batch.column(0).to_pylist():
                     name = f"{path} row {row}"
-                    data = cell.get("bytes") if isinstance(cell, dict) else cell
-                    if not isinstance(data, bytes):
-                        raise SourceError(
-                            f"{name}: column '{column}' holds no image bytes; "
-                            "store the images inside the parquet file"
-                        )
-                    yield name, data
+                    yield name, _bytes_of(name, cell, column)
                     row += 1
+
+
+def _bytes_of(name: str, cell: Any, column: str) -> bytes:
+    data = cell.get("bytes") if isinstance(cell, dict) else cell
+    if not isinstance(data, bytes):
+        raise SourceError(
+            f"{name}: column '{column}' holds no image bytes; "
+            "store the images inside the parquet file"
+        )
+    return data
 
 
 @contextmanager
