@@ -99,7 +99,7 @@ def test_read_ddset(digits_file: Path, tmp_path: Path) -> None:
 def test_read_ddset_needs_nothing_of_ddcodec(digits_file: Path) -> None:
     code = (EXAMPLES / "read_ddset.py").read_text(encoding="utf-8")
     imports = set(re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE))
-    assert imports <= {"hashlib", "json", "math", "sys", "pathlib", "numpy", "zstandard"}
+    assert imports <= {"hashlib", "io", "json", "math", "sys", "pathlib", "numpy", "zstandard"}
 
 
 def test_attacks_are_refused_with_the_codes_of_their_table(tmp_path: Path) -> None:
