@@ -12,7 +12,7 @@ install: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q -c constraints.txt torch
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[clip,data,plot,dev]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[clip,d3m,data,plot,dev]'
 	@touch $(STAMP)
 
 demo: install
@@ -30,6 +30,7 @@ bench: install
 	$(BIN)/python tests/bench/bench_startup.py
 	$(BIN)/python tests/bench/bench_outer_step.py
 	$(BIN)/python tests/bench/bench_decode.py
+	$(BIN)/python tests/bench/bench_d3m.py
 
 # Mutated files into the reader, guided by coverage where atheris is installed: make fuzz SECONDS=3600
 SECONDS ?= 60

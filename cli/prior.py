@@ -41,12 +41,12 @@ def train(
     time: Annotated[
         str | None, typer.Option(metavar="T", help="Or as many steps as fit in 90s, 9m, 1.5h.")
     ] = None,
-    batch: Annotated[int, typer.Option(metavar="N", help="Pictures a step.")] = 64,
+    batch: Annotated[int, typer.Option(metavar="N", help="Pictures a step.")] = 32,
     views: Annotated[
         Views,
         typer.Option(
-            help="plain: images as they are, alone and in collages. wide: negatives, mirrored and "
-            "turned ones too, as a general model knows more than one data set."
+            help="plain: images as they are, alone and in collages. wide: every other one as a "
+            "negative, as a general model knows more than one data set."
         ),
     ] = "wide",
     resolution: Annotated[

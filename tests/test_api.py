@@ -45,7 +45,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 HEAVY = {"torch", "PIL", "rich", "sklearn", "pyarrow", "scipy", "open_clip", "torchvision"}
-HEAVY |= {"matplotlib"}
+HEAVY |= {"matplotlib", "diffusers", "transformers"}
 
 
 def imported(code: str) -> set[str]:

@@ -1,9 +1,9 @@
 """What a prior is taught: real images in views, each with a caption in words and spelled names.
 
 ``plain`` shows images as they are, alone and in collages; the caption names the class and the
-layout. ``wide`` also shows negatives, mirror images and turned ones, as a general model has
-seen more of a concept than one data set holds; half of the captions leave out what kind of view it
-is, as captions in the wild do. A class name alone then means any view.
+layout. ``wide`` shows every other one as a negative, as a general model has seen more of a concept
+than one data set holds; half of the captions of negatives do not say so, as captions in the wild
+leave things out. A class name alone then means either.
 """
 
 from __future__ import annotations
@@ -16,42 +16,37 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Views = Literal["plain", "wide"]
-LAYOUTS = (1, 1, 2, 4)  # cells in a row; drawn evenly
-SAID = 0.5  # share of captions that say the kind of view
+LAYOUTS = (1, 1, 1, 2, 4)  # cells in a row; drawn evenly
+LEAST = 4  # pixels of a cell; smaller ones show nothing
+NEGATIVE = 0.5  # share of negatives in wide views
+SAID = 0.5  # share of their captions that say so
 EMPTY = 0.1  # share of captions that say nothing, for guidance
-TURNS = ("upright", "mirrored", "upside down", "lying")
 
 
 @dataclass(frozen=True)
 class View:
-    """How images of one class are shown: cells in a row, negative or not, and turned how."""
+    """How images of one class are shown: cells in a row, and as a negative or not."""
 
     layout: int = 1
     negative: bool = False
-    turn: int = 0
 
 
-def draw(views: Views, random: torch.Generator, largest: int) -> View:
-    """Return a random view; collages have at most ``largest`` cells in a row."""
+def draw(views: Views, random: torch.Generator, side: int) -> View:
+    """Return a random view for pictures of ``side`` pixels."""
     picked = torch.randint(len(LAYOUTS), (), generator=random)
     layout = LAYOUTS[int(picked)]
-    layout = layout if layout <= largest else 1
-    if views == "plain":
-        return View(layout)
-    negative = bool(torch.rand((), generator=random) < 0.5)
-    return View(layout, negative, int(torch.randint(len(TURNS), (), generator=random)))
+    layout = layout if layout * LEAST <= side else 1
+    negative = bool(torch.rand((), generator=random) < NEGATIVE)
+    return View(layout, negative and views == "wide")
 
 
-def caption(name: str, view: View, views: Views, random: torch.Generator) -> str:
+def caption(name: str, view: View, random: torch.Generator) -> str:
     """Return a caption; the empty one now and then."""
-    if float(torch.rand((), generator=random)) < EMPTY:
+    empty, said = torch.rand(2, generator=random).tolist()
+    if empty < EMPTY:
         return ""
-    subject = described(name, view.layout)
-    if views == "plain":
-        return subject
-    words = [TURNS[view.turn]] + (["negative"] if view.negative else [])
-    said = [word for word in words if float(torch.rand((), generator=random)) < SAID]
-    return " ".join(["a", *said, subject.removeprefix("a ")])
+    words = "a negative" if view.negative and said < SAID else "a"
+    return words + described(name, view.layout).removeprefix("a")
 
 
 def described(name: str, layout: int) -> str:
@@ -63,15 +58,7 @@ def described(name: str, layout: int) -> str:
 def show(images: Tensor, view: View, size: tuple[int, int]) -> Tensor:
     """Return one picture float32 (C, h, w) of layout squared images (n, C, H, W), all in 0..1."""
     picture = collage(images, view.layout, size)
-    if view.negative:
-        picture = 1 - picture
-    if TURNS[view.turn] == "mirrored":
-        return picture.flip(-1)
-    if TURNS[view.turn] == "upside down":
-        return picture.flip(-1, -2)
-    if TURNS[view.turn] == "lying" and size[0] == size[1]:
-        return picture.rot90(1, (-2, -1))
-    return picture
+    return 1 - picture if view.negative else picture
 
 
 def collage(images: Tensor, cells: int, size: tuple[int, int]) -> Tensor:

@@ -175,6 +175,13 @@ class Prior:
             x = torch.cat([self.vae.decode(part).sample for part in torch.split(scaled, 1)])
         return ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
+    def save_memory(self, on: bool) -> None:
+        """Compute activations of a latent model's UNet twice instead of holding them, or not."""
+        if self.vae is not None and on:
+            self.unet.enable_gradient_checkpointing()
+        elif self.vae is not None:
+            self.unet.disable_gradient_checkpointing()
+
     def to(self, device: torch.device | str) -> Prior:
         """Move the model to a device and return it."""
         self.device = torch.device(device)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import math
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -53,8 +55,15 @@ def settings_for(name: str, prior: Prior) -> dict[str, Any]:
     return {
         key: value
         for key, value in sorted(dict(made.config).items())
-        if not key.startswith("_") and isinstance(value, (str, bool, int, float))
+        if not key.startswith("_") and _is_plain(value)
     }
+
+
+def _is_plain(value: Any) -> bool:
+    # An infinity is a library's way to say that a limit is off, its default.
+    return isinstance(value, (str, bool, int)) or (
+        isinstance(value, float) and math.isfinite(value)
+    )
 
 
 def make(name: str, config: Mapping[str, Any]) -> Any:
@@ -111,7 +120,7 @@ def sample(
             without + w (with - without); 1 is the condition alone.
         step: called after each step.
     """
-    scheduler.set_timesteps(steps)
+    _begin(scheduler, steps)
     # The loop is float32 whatever the UNet computes in; its state is the noise that is left.
     x = noise.to(prior.device) * scheduler.init_noise_sigma
     guided = guidance != 1
@@ -127,6 +136,16 @@ def sample(
             x = scheduler.step(out, time, x, return_dict=False)[0]
             step()
         return prior.to_images(x)
+
+
+def _begin(scheduler: Any, steps: int) -> None:
+    with warnings.catch_warnings():
+        # NumPy's and torch's quarrels inside of the library are no concern of the caller.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            scheduler.set_timesteps(steps)
+        except (ValueError, ZeroDivisionError) as error:
+            raise Unsupported(f"the scheduler cannot take {steps} steps: {error}") from None
 
 
 def batch_of(height: int, width: int) -> int:

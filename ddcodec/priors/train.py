@@ -57,7 +57,7 @@ class PriorRecipe:
     """
 
     steps: int = 3000
-    batch: int = 64
+    batch: int = 32
     lr: float = 1e-3
     side: int | None = None
     width: int = 32
@@ -191,16 +191,16 @@ class Pictures:
     def batch(self, step: int, size: int, purpose: str) -> tuple[Tensor, list[str]]:
         """Return pictures float32 (B, C, h, w) in 0..1, and their captions."""
         random = generator(self._seed, "prior", purpose, step)
-        side, least = self._shape.side, 2  # a cell has at least two pixels
+        side = self._shape.side
         pictures, captions = [], []
         for _ in range(size):
             label = int(torch.randint(len(self._names), (), generator=random))
-            view = draw(self._recipe.views, random, side // least)
+            view = draw(self._recipe.views, random, side)
             places = self._places[label]
             picked = torch.randint(len(places), (view.layout**2,), generator=random)
             images = self._images[places[picked]].float() / 255
             pictures.append(show(images, view, (side, side)))
-            captions.append(caption(self._names[label], view, self._recipe.views, random))
+            captions.append(caption(self._names[label], view, random))
         return torch.stack(pictures).to(self._device), captions
 
     def loss(self, unet: Any, text: Any, vae: Any | None, step: int) -> Tensor:

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-WORDS = ("photo", "of", "collage", "negative", "upright", "mirrored", "upside", "down", "lying")
+WORDS = ("photo", "of", "collage", "negative")
 LENGTH = 40  # tokens of a prompt
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
 WORD_END = "</w>"

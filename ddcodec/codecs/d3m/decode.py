@@ -134,8 +134,12 @@ class Images:
     def _hold(self, i: int, image: Tensor, keep: set[int]) -> None:
         if int(self._slot_of[i]) >= 0:
             return
-        while int(self._owner[self._next]) in keep:
+        for _ in range(len(self._slots)):
+            if int(self._owner[self._next]) not in keep:
+                break
             self._next = (self._next + 1) % len(self._slots)
+        else:
+            return  # the batch that is asked for fills memory; this one came along with it
         slot = self._next
         if (before := int(self._owner[slot])) >= 0:
             self._slot_of[before] = -1

@@ -26,7 +26,7 @@ from ... import __version__
 from ...distill.progress import SILENT, Reporter
 from ...distill.threads import threads_for
 from ...errors import OutputError
-from ...format import Manifest, Storage, dequantise, quantise
+from ...format import Manifest, Storage, dequantise, quantise, read_manifest
 from ...format.container import write
 from ...format.payload import CODED, encode_tensor
 from ...observers.file import Trained
@@ -87,11 +87,10 @@ def encode(
         ranks.wait()
     work.label()
     ranks.wait()
-    manifest = work.manifest(command)
     if ranks.rank == 0:
         arrays = work.arrays()
         try:
-            manifest = write(out, manifest, arrays, storage_of(arrays, params))
+            write(out, work.manifest(command), arrays, storage_of(arrays, params))
         except OutputError as error:
             raise OutputError(
                 f"{error}; {work.parts.folder.name} keeps the work, run the same command with "
@@ -99,7 +98,7 @@ def encode(
             ) from None
         work.parts.remove()
     ranks.wait()
-    return manifest
+    return read_manifest(out)[0]
 
 
 class Encode:

@@ -18,6 +18,8 @@ from ...priors.sampling import noise_scheduler, target
 from .params import D3MParams
 from .patches import random_collages
 
+HALF_SCALE = 1024.0
+
 
 def first_token(prior: Prior, name: str) -> Tensor:
     """Return where the token of a class begins: the mean embedding of its name, float32 (d,)."""
@@ -50,6 +52,9 @@ def invert(
     rate = params.rate * prior.embedding_scale()
     optimiser = torch.optim.AdamW([tokens], lr=rate, weight_decay=0.0)
     times_there = int(scheduler.config.num_train_timesteps)
+    # Gradients of float16 would vanish; Adam does not mind the factor.
+    scale = HALF_SCALE if prior.dtype == torch.float16 else 1.0
+    prior.save_memory(True)
     for number in range(params.steps):
         for group in optimiser.param_groups:
             group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * number / params.steps))
@@ -68,7 +73,9 @@ def invert(
         error = (out.float() - target(scheduler, x, noise, when)).square().mean((1, 2, 3))
         # A sum over classes of means: the gradient of a token is that of its class alone.
         loss = error.view(count, each).mean(1).sum()
-        (tokens.grad,) = torch.autograd.grad(loss, tokens)
-        optimiser.step()
+        (tokens.grad,) = torch.autograd.grad(loss * scale, tokens)
+        if bool(tokens.grad.isfinite().all()):
+            optimiser.step()
         step(float(loss.detach()) / count)
+    prior.save_memory(False)
     return tokens.detach().float().cpu()

@@ -154,12 +154,15 @@ def make_params(
     """
     if ipc != int(ipc) or not 1 <= ipc <= 100_000:
         raise UsageError(f"--ipc {ipc:g}: the codec d3m makes whole images, 1 or more a class")
-    side = options.size or native
-    collage = options.collage or (4 if side >= PAPER_SIDE else 1)
-    take = options.take or (2 if max(height, width) > 64 and collage % 2 == 0 else 1)
+    side = native if options.size is None else options.size
+    collage = (4 if side >= PAPER_SIDE else 1) if options.collage is None else options.collage
+    if not 1 <= collage <= MAX_COLLAGE:
+        raise UsageError(f"--collage {collage}: must lie in 1..{MAX_COLLAGE}")
+    usual = 2 if max(height, width) > 64 and collage % 2 == 0 else 1
+    take = usual if options.take is None else options.take
     size = _size(side, height, width, collage)
-    if not 1 <= take <= collage <= MAX_COLLAGE or collage % take:
-        raise UsageError(f"--take {take} must divide --collage {collage}, both 1 to {MAX_COLLAGE}")
+    if not 1 <= take <= collage or collage % take:
+        raise UsageError(f"--take {take} must divide --collage {collage}")
     if take > min(height, width):
         raise UsageError(f"--take {take}: images of {width}x{height} hold no such patches")
     _check_options(options)
@@ -210,8 +213,8 @@ def _size(side: int, height: int, width: int, collage: int) -> tuple[int, int]:
     step = 8 * collage // _common(8, collage)
     longest = max(height, width)
     size = tuple(max(step, round(side * x / longest / step) * step) for x in (height, width))
-    if not all(s <= MAX_GENERATED for s in size):
-        raise UsageError(f"--resolution {side}: at most {MAX_GENERATED} pixels a side")
+    if side < 8 or max(size) > MAX_GENERATED:
+        raise UsageError(f"--resolution {side}: must lie in 8..{MAX_GENERATED}")
     return size[0], size[1]
 
 
@@ -236,8 +239,8 @@ def _check_options(options: D3MOptions) -> None:
         "--candidates": (options.candidates, 2, 10**9),
         "--variations": (options.variations, 1, 10_000),
         "--sampling-steps": (options.sampling_steps, 1, MAX_STEPS),
-        "--guidance": (options.guidance or 0, 0, 100),
-        "--rate": (options.rate or 1, 1e-6, 100),
+        "--guidance": (0 if options.guidance is None else options.guidance, 0, 100),
+        "--rate": (1 if options.rate is None else options.rate, 1e-6, 100),
     }
     for option, (value, low, high) in ranges.items():
         if not low <= value <= high:

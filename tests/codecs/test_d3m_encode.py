@@ -1,0 +1,243 @@
+"""D3M from images to a file: selection, inversion, what is stored, and going on after a stop."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import ddcodec
+from ddcodec import D3MOptions, encode
+from ddcodec.codecs.d3m import encode as module
+from ddcodec.codecs.d3m.invert import first_token, invert
+from ddcodec.codecs.d3m.params import D3MParams, make_params
+from ddcodec.codecs.d3m.patches import best_patches, random_collages
+from ddcodec.codecs.lic.ranks import Ranks
+from ddcodec.codecs.lic.select import losses_of
+from ddcodec.distill.rng import generator
+from ddcodec.errors import CheckpointMismatch, SourceError, UsageError
+from ddcodec.format import read
+from ddcodec.observers.file import load as load_observer
+from ddcodec.priors.folder import find
+from ddcodec.priors.model import Prior
+from ddcodec.sources import Source
+from ddcodec.sources.base import Split
+from ddcodec.sources.by_class import InMemory
+from tests.codecs.d3m_runs import run
+from tests.conftest import StopAfter
+from tests.priors.models import stable_diffusion
+
+CPU = torch.device("cpu")
+
+
+def settings(**changes: Any) -> D3MParams:
+    names = D3MOptions.__dataclass_fields__
+    options = D3MOptions("o", "p", **{k: v for k, v in changes.items() if k in names})
+    rest = {"ipc": 1, "height": 8, "width": 8, "classes": 10, "native": 8, "latent": False}
+    given = {k: v for k, v in changes.items() if k not in names}
+    return make_params(options, **{**rest, "dtype": "float32", **given})
+
+
+def test_half_of_the_candidates_are_kept_the_best(digits: Source, observer_file: Path) -> None:
+    observer, pool = load_observer(observer_file), InMemory(digits)
+    found = best_patches(pool, 7, "7", observer, settings(candidates=50), CPU)
+    assert found.shape == (25, 1, 8, 8)
+    drawn = torch.randperm(pool.count(7), generator=generator(0, "candidates", 7))[:50]
+    images = torch.from_numpy(pool.images(7, drawn.numpy())).permute(0, 3, 1, 2)
+    losses = losses_of(images, 7, observer)
+    assert torch.equal(losses_of(found, 7, observer).sort().values, losses.sort().values[:25])
+    crops = best_patches(pool, 7, "7", observer, settings(candidates=50, select="crops"), CPU)
+    assert crops.shape == found.shape
+    assert not torch.equal(crops, found)
+    lone = Split(np.zeros((1, 8, 8, 1), np.uint8), np.zeros(1, np.int64))
+    alone = InMemory(Source("one", ("a",), {"train": lambda: lone}))
+    with pytest.raises(SourceError, match="'a' has 1 training image"):
+        best_patches(alone, 0, "a", observer, settings(), CPU)
+
+
+def test_the_usual_settings_are_those_of_the_paper_for_large_models_and_images() -> None:
+    large = settings(height=224, width=224, native=512, latent=True)
+    assert (large.collage, large.take, large.size, large.guidance) == (4, 2, (512, 512), 7.5)
+    assert (large.selection, large.steps) == ("crops", 3000)
+    assert settings(ipc=10, height=32, width=32, native=512, latent=True).collages == 1
+    small = settings(ipc=10)
+    assert (small.collage, small.take, small.size, small.collages) == (1, 1, (8, 8), 10)
+    wide = settings(height=20, width=60, native=64)
+    assert wide.size == (24, 64)
+    pictures = random_collages(
+        torch.zeros(3, 1, 8, 8, dtype=torch.uint8), 2, settings(collage=2), generator(0)
+    )
+    assert pictures.shape == (2, 1, 8, 8)
+
+
+def test_inversion_finds_a_token_that_explains_its_class_better(
+    digits: Source, prior: Prior
+) -> None:
+    params = replace(settings(), steps=12, batch=16, rate=1.0)
+    ones = torch.from_numpy(InMemory(digits).images(1, np.arange(40))).permute(0, 3, 1, 2)
+    begin = first_token(prior, "1")[None]
+    losses: list[float] = []
+    prompt = prior.prompt(params.prompt)
+    found = invert(prior, prompt, [ones], begin, [1], params, losses.append)
+    assert found.shape == (1, prior.width)
+    assert not torch.equal(found, begin)
+    # The same noise again, before and after: only the token differs.
+    still = replace(params, steps=1, batch=64, rate=1e-6)
+    scores = []
+    for token in (begin, found):
+        invert(prior, prompt, [ones], token, [1], still, scores.append)
+    assert scores[1] < scores[0]
+
+
+def test_classes_side_by_side_do_not_change_each_other(digits: Source, prior: Prior) -> None:
+    params = replace(settings(), steps=3, batch=4)
+    pool, prompt = InMemory(digits), prior.prompt("a photo of *")
+    patches = [torch.from_numpy(pool.images(c, np.arange(20))).permute(0, 3, 1, 2) for c in (3, 8)]
+    begin = torch.stack([first_token(prior, "3"), first_token(prior, "8")])
+    both = invert(prior, prompt, patches, begin, [3, 8], params, lambda _: None)
+    alone = invert(prior, prompt, patches[1:], begin[1:], [8], params, lambda _: None)
+    assert torch.allclose(both[1:], alone, atol=1e-5)
+
+
+def test_an_encode_stores_tokens_seeds_labels_and_its_model(
+    digits: Source, observer_file: Path, prior_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "x.ddset"
+    manifest = run(digits, observer_file, prior_folder, out, ipc=3)
+    assert {n: (t.dtype, t.shape) for n, t in manifest.tensors.items()} == {
+        "fingerprints": ("uint8", (10, 4, 4)),
+        "labels": ("uint8", (30, 1, 10)),
+        "seeds": ("uint8", (1, 10, 3)),
+        "tokens": ("float16", (10, 64)),
+    }
+    assert manifest.external == (find(prior_folder).as_external(),)
+    assert manifest.recipe["augment"] == "none"
+    again = run(digits, observer_file, prior_folder, tmp_path / "y.ddset", ipc=3)
+    assert again.content_digest == manifest.content_digest
+    assert ddcodec.verify(out) == []
+    ds = ddcodec.load(out, prior=prior_folder)
+    observer = load_observer(observer_file)
+    images = torch.stack([image for image, _ in ds])
+    soft = (observer.network(images) / 2).softmax(1)  # the file's preprocessing is the observer's
+    assert torch.allclose(ds.soft_labels, soft, atol=0.02)
+    words = manifest.provenance["command"].split()
+    assert words[words.index("--prior") + 1] == "small"
+
+
+def test_one_hot_files_and_names_take_next_to_no_bytes(
+    digits: Source, observer_file: Path, prior_folder: Path, tmp_path: Path
+) -> None:
+    names = run(
+        digits, observer_file, prior_folder, tmp_path / "a.ddset",
+        tokens="names", labels="class", steps=None,
+    )  # fmt: skip
+    assert set(names.tensors) == {"fingerprints", "seeds"}
+    assert names.recipe["augment"] == "dsa_upright"
+    ds = ddcodec.load(tmp_path / "a.ddset", prior=prior_folder)
+    assert ds.soft_labels.argmax(1).tolist() == [i // 2 for i in range(20)]
+    eight = run(digits, observer_file, prior_folder, tmp_path / "b.ddset", token_bits=8)
+    spec = eight.tensors["tokens"]
+    assert (spec.dtype, spec.quantiser and spec.quantiser["bits"]) == ("float32", 8)
+    ddcodec.load(tmp_path / "b.ddset", prior=prior_folder)[0]
+
+
+def test_finished_groups_are_kept_over_an_interruption(
+    digits: Source, observer_file: Path, prior_folder: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("ddcodec.codecs.d3m.params.GROUP", 4)
+    settings = {"steps": 10, "ipc": 1}  # a step is told of every ten
+    whole = run(digits, observer_file, prior_folder, tmp_path / "a.ddset", **settings)
+    out, folder = tmp_path / "b.ddset", tmp_path / "b.ddset.checkpoint"
+    for left in (2, 3):  # while the second group learns; while the second group is labelled
+        with pytest.raises(KeyboardInterrupt):
+            run(digits, observer_file, prior_folder, out, resume=left == 3,
+                reporter=StopAfter(left), **settings)  # fmt: skip
+        assert folder.is_dir()
+        assert not out.exists()
+    with pytest.raises(CheckpointMismatch):
+        run(digits, observer_file, prior_folder, out, resume=True, seed=1, **settings)
+    learned: list[Any] = []
+    original = module.invert
+    monkeypatch.setattr(module, "invert", lambda *a: learned.append(a) or original(*a))
+    resumed = run(digits, observer_file, prior_folder, out, resume=True, **settings)
+    assert len(learned) <= 1
+    assert resumed.content_digest == whole.content_digest
+    assert out.read_bytes() == (tmp_path / "a.ddset").read_bytes()
+    assert not folder.exists()
+
+
+def test_processes_share_the_groups_out(
+    digits: Source, observer_file: Path, prior: Prior, prior_folder: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("ddcodec.codecs.d3m.params.GROUP", 3)
+    whole = run(digits, observer_file, prior_folder, tmp_path / "a.ddset", ipc=1)
+    out, params = tmp_path / "b.ddset", settings(sampling_steps=2, iterations=2)
+    assert len(params.groups(10)) == 4
+    work = []
+    for rank in (0, 1):
+        one = module.Run(CPU, resume=rank > 0, ranks=Ranks(rank, 2))
+        args = (digits, digits.by_class(), load_observer(observer_file), prior, params, one, out)
+        work.append(module.Encode(*args))
+    work[0].parts.prepare(False)
+    for stage in (module.Encode.invert, module.Encode.label):
+        for part in work:
+            stage(part)
+    arrays = work[0].arrays()
+    found = read(tmp_path / "a.ddset").arrays
+    assert all(np.array_equal(arrays[name], found[name]) for name in found)
+    assert whole.source == work[0].manifest("x").source
+
+
+def test_a_model_of_stable_diffusions_layout_makes_grey_digits(
+    digits: Source, observer_file: Path, tmp_path: Path
+) -> None:
+    folder = stable_diffusion(tmp_path, prediction="v_prediction")
+    out = tmp_path / "x.ddset"
+    manifest = run(digits, observer_file, folder, out, ipc=3, collage=2, scheduler="dpm_solver")
+    params = manifest.codec["params"]
+    assert params["size"] == [16, 16]
+    assert params["scheduler"]["config"]["prediction_type"] == "v_prediction"
+    assert manifest.tensors["seeds"].shape == (1, 10, 1)  # four images from one collage
+    ds = ddcodec.load(out, prior=folder, raw=True)
+    assert len(ds) == 30
+    assert ds[0][0].shape == (1, 8, 8)
+    assert not torch.equal(ds[0][0], ds[1][0])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"ipc": 0.5}, "--ipc 0.5"),
+        ({"collage": 3, "take": 2}, "--take 2 must divide"),
+        ({"take": 16, "collage": 16}, "--take 16: images"),
+        ({"select": "worst"}, "--select worst"),
+        ({"tokens": "none"}, "--tokens none"),
+        ({"tokens": "names"}, "--steps counts"),
+        ({"token_bits": 4}, "--token-bits 4"),
+        ({"prompt": "a photo"}, "--prompt"),
+        ({"scheduler": "euler"}, "--scheduler euler"),
+        ({"variations": 0}, "--variations"),
+        ({"sampling_steps": 0}, "--sampling-steps"),
+        ({"guidance": -1.0}, "--guidance"),
+        ({"labels": "learned"}, "--labels learned"),
+        ({"quality": "small"}, "--quality belongs to posters"),
+    ],
+)
+def test_settings_that_cannot_work_are_named(
+    digits: Source, observer_file: Path, prior_folder: Path, tmp_path: Path,
+    wrong: dict[str, Any], words: str,
+) -> None:  # fmt: skip
+    with pytest.raises(UsageError, match=words):
+        run(digits, observer_file, prior_folder, tmp_path / "x.ddset", **wrong)
+    assert not (tmp_path / "x.ddset.checkpoint").exists()
+
+
+def test_observer_and_prior_must_be_given(digits: Source, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"needs --observer F, .* and --prior DIR"):
+        encode(digits, "d3m", ipc=1, out=tmp_path / "x.ddset")

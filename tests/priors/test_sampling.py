@@ -1,0 +1,102 @@
+"""Prompts in, images out: on pixels and on latents, with both schedulers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ddcodec.errors import Unsupported
+from ddcodec.format.noise import normal
+from ddcodec.priors.model import Prior
+from ddcodec.priors.sampling import make, noise_scheduler, sample, settings_for, target
+
+
+def images(prior: Prior, name: str = "ddim", guidance: float = 2.0, steps: int = 4) -> torch.Tensor:
+    side = prior.native
+    noise = np.stack([normal(prior.latent_shape(side, side), 5, i) for i in range(3)])
+    with torch.no_grad():
+        told = prior.condition([prior.prompt(f"a photo of {i}") for i in range(3)])
+        empty = prior.condition([prior.prompt("")])
+    scheduler = make(name, settings_for(name, prior))
+    return sample(prior, torch.from_numpy(noise), told, empty, scheduler, steps, guidance)
+
+
+@pytest.mark.parametrize("name", ["ddim", "dpm_solver"])
+@pytest.mark.parametrize("kind", ["pixel", "latent"])
+def test_images_are_bytes_and_repeat(request: pytest.FixtureRequest, kind: str, name: str) -> None:
+    prior = request.getfixturevalue(kind)
+    first = images(prior, name)
+    channels, side = prior.channels, prior.native
+    assert first.shape == (3, channels, side, side)
+    assert first.dtype == torch.uint8
+    assert torch.equal(first, images(prior, name))
+    assert not torch.equal(first, images(prior, name, guidance=6.0))
+    assert not torch.equal(first[0], first[1])
+
+
+def test_threads_and_batches_change_no_more_than_rounding(pixel: Prior) -> None:
+    one = images(pixel).int()
+    torch.set_num_threads(2)
+    try:
+        two = images(pixel).int()
+    finally:
+        torch.set_num_threads(1)
+    assert int((one - two).abs().max()) <= 1
+
+
+def test_the_sampler_takes_the_noise_of_the_model_and_its_own_steps(latent: Prior) -> None:
+    settings = settings_for("ddim", latent)
+    assert settings["beta_schedule"] == "scaled_linear"
+    assert settings["steps_offset"] == 1
+    assert settings["clip_sample"] is False
+    assert "trained_betas" not in settings
+    again = make("ddim", settings)
+    assert torch.equal(again.alphas_cumprod, noise_scheduler(latent).alphas_cumprod)
+
+
+def test_settings_of_a_file_that_cannot_be_met_are_named(pixel: Prior) -> None:
+    with pytest.raises(Unsupported, match="'warp_factor'"):
+        make("ddim", {"warp_factor": 9})
+    with pytest.raises(Unsupported, match="noise at every step"):
+        make("dpm_solver", {"algorithm_type": "sde-dpmsolver++"})
+    with pytest.raises(Unsupported, match="cannot be made"):
+        make("ddim", {"beta_schedule": "zigzag"})
+
+
+def test_a_learned_token_stands_at_its_place_and_gradients_reach_it(latent: Prior) -> None:
+    prompt = latent.prompt("a photo of *")
+    assert prompt.place == 4
+    table = latent.text_encoder.get_input_embeddings().weight
+    # The embedding of a known token in the place of the learned one is that token.
+    word = latent.tokenizer("photo", add_special_tokens=False)["input_ids"][0]
+    same = latent.condition([latent.prompt("a photo of photo")])
+    token = table[word].detach().clone()[None].requires_grad_()
+    told = latent.condition([prompt], token)
+    assert torch.allclose(told, same, atol=1e-6)
+    (gradient,) = torch.autograd.grad(told.square().mean(), token)
+    assert float(gradient.abs().sum()) > 0
+    with torch.no_grad():
+        assert not torch.allclose(latent.condition([prompt]), same)
+    with pytest.raises(Unsupported, match="no room"):
+        latent.prompt("z" * 60 + " *")
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "sample"])
+def test_what_the_model_answers_follows_its_schedule(pixel: Prior, kind: str) -> None:
+    scheduler = make("ddim", settings_for("ddim", pixel) | {"prediction_type": kind})
+    x, noise = torch.full((1, 1, 2, 2), 0.5), torch.full((1, 1, 2, 2), -1.0)
+    at = torch.tensor([300])
+    alpha = scheduler.alphas_cumprod[300]
+    wanted = {
+        "epsilon": noise,
+        "sample": x,
+        "v_prediction": alpha.sqrt() * noise - (1 - alpha).sqrt() * x,
+    }
+    assert torch.allclose(target(scheduler, x, noise, at), wanted[kind], atol=1e-6)
+
+
+def test_sides_that_the_model_cannot_make_are_named(latent: Prior) -> None:
+    assert latent.latent_shape(16, 24) == (4, 8, 12)
+    with pytest.raises(Unsupported, match="multiples of 4 pixels"):
+        latent.latent_shape(18, 16)
