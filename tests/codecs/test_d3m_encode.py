@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ddcodec.codecs.lic.ranks import Ranks
 
 import ddcodec
 from ddcodec import D3MOptions, encode
@@ -16,7 +17,6 @@ from ddcodec.codecs.d3m import encode as module
 from ddcodec.codecs.d3m.invert import first_token, invert
 from ddcodec.codecs.d3m.params import D3MParams, make_params
 from ddcodec.codecs.d3m.patches import best_patches, random_collages
-from ddcodec.codecs.lic.ranks import Ranks
 from ddcodec.codecs.lic.select import losses_of
 from ddcodec.distill.rng import generator
 from ddcodec.errors import CheckpointMismatch, SourceError, UsageError
