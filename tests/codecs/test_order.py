@@ -374,7 +374,7 @@ def test_a_wrong_order_file_is_explained(tmp_path: Path, text: str, message: str
 
 def test_an_order_that_is_neither_rule_nor_file_lists_the_rules(tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"neither a rule \(auto, clip, image, colour, paper, given\)"
+        UsageError, match=r"neither a rule \(auto, clip, image, colour, paper, given, random\)"
     ):
         order_classes(str(tmp_path / "clap"), shades([1, 2]), (2, 1))
 
