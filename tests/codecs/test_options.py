@@ -87,3 +87,11 @@ def test_a_class_order_is_made_once_for_plans_of_many_sizes(
     plans = [make_plan(source, ipc, options, ordered=ordered) for ipc in (0.5, 0.7, 1.0, 2.0)]
     assert made == [(5, 2)]
     assert len({p.order for p in plans}) == 1
+
+
+@pytest.mark.parametrize("profile", ["quick", "paper"])
+def test_a_patch_has_one_label_cell_wherever_every_class_has_one(profile: str) -> None:
+    params = plan(10, (32, 32), ipc=0.4, profile=profile).params
+    assert params.label_pooling == "cell"
+    few = plan(10, (8, 8), ipc=0.5, profile=profile, patches=(4, 2)).params
+    assert (few.class_grid, few.label_pooling) == ((5, 2), "area")
