@@ -12,7 +12,7 @@ install: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q -c constraints.txt torch
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[clip,d3m,data,plot,dev]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[clip,observers,d3m,data,plot,dev]'
 	@touch $(STAMP)
 
 demo: install

@@ -135,7 +135,8 @@ def poster_rows(facts: Facts) -> list[tuple[str, str]]:
     if labels:
         pooling = f", {labels['pooling']} pooling" if "pooling" in labels else ""
         heat = f", temperature {labels['temperature']:g}" if "temperature" in labels else ""
-        rows.append(("labels", f"{labels['kind']}{pooling}{heat}"))
+        teacher = f" in the file, a {labels['architecture']}" if "architecture" in labels else ""
+        rows.append(("labels", f"{labels['kind']}{teacher}{pooling}{heat}"))
     if order:
         columns, down = order["grid"]
         score = f", score {order['score']:.4g}" if "score" in order else ""

@@ -260,6 +260,7 @@ def _encode_lic(
     from .codecs.lic.encode import Run, command_line
     from .codecs.lic.encode import encode as encode_lic
     from .codecs.lic.params import make_params
+    from .codecs.lic.teacher import require_embeddable
     from .observers.file import load as load_observer
     from .observers.recipe import has_bfloat16
     from .ranks import joined
@@ -281,6 +282,9 @@ def _encode_lic(
         precision=precision,
         seed=seed,
     )
+    if params.labels.kind == "teacher":
+        regions = params.mosaic(pool.shape[1], pool.shape[2]).regions
+        require_embeddable(observer, params.ipc * len(data.classes) * regions)
     command = command_line(data.name, Path(options.observer).name, params, size)
     with joined() as ranks:
         run = Run(device, resume, reporter, ranks)

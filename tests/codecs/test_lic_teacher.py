@@ -14,7 +14,7 @@ import ddcodec
 from ddcodec import LICOptions, UsageError, encode
 from ddcodec.chunked import ChunkedDataset
 from ddcodec.codecs.lic.labels import WEIGHTS, restore
-from ddcodec.codecs.lic.teacher import embed, teacher_of, teacher_symbols
+from ddcodec.codecs.lic.teacher import embed, require_embeddable, teacher_of, teacher_symbols
 from ddcodec.format.teacher import ARCHITECTURES, costs, network, stored_sizes
 from ddcodec.observers.file import Description, Trained, load, ready
 from ddcodec.observers.networks import build, initialise
@@ -168,4 +168,7 @@ def test_only_listed_architectures_are_embedded(observer_file: Path) -> None:
     observer = load(observer_file)
     other = replace(observer, description=replace(observer.description, architecture="x"))
     with pytest.raises(UsageError, match="cannot hold a x; it holds convnet3"):
-        embed(other, images((1, 8, 8), 2))
+        require_embeddable(other, 10)
+    require_embeddable(observer, 10)
+    with pytest.raises(UsageError, match="use --labels auto"):
+        require_embeddable(observer, 10**9)

@@ -128,6 +128,7 @@ def test_a_trained_one_is_saved_loaded_and_used_by_lic(
             labels="embed-teacher",
         )  # fmt: skip
     assert not (tmp_path / "y.ddset").exists()
+    assert not (tmp_path / "y.ddset.checkpoint").exists()  # said before the work
 
 
 def test_a_file_cannot_name_what_is_no_classifier(trained: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from ...errors import UsageError
 from ...format.rules_lic import NOTHING
 from ...format.teacher import ARCHITECTURES, Network, Unit, costs, network, units
+from ...limits import Limits
 from ...observers.file import Trained
 from ...observers.networks import Residual as FloatResidual
 from ...preprocess import Preprocess
@@ -104,19 +105,35 @@ def can_embed(architecture: str) -> bool:
     return architecture in ARCHITECTURES
 
 
+def require_embeddable(observer: Trained, samples: int) -> None:
+    """Raise UsageError for an observer that a file cannot hold, or that readers would refuse.
+
+    ``samples`` are all those that it will have to label.
+    """
+    description = observer.description
+    name, image = description.architecture, description.image
+    if not can_embed(name):
+        raise UsageError(
+            f"--labels embed-teacher: a file cannot hold a {name}; it holds "
+            f"{', '.join(ARCHITECTURES)}"
+        )
+    shape = (image["channels"], image["height"], image["width"])
+    products, _ = costs(network(name, *shape, len(description.classes)), *shape)
+    most = Limits().teacher_products
+    if samples * products > most:
+        raise UsageError(
+            f"--labels embed-teacher: to label {samples:,} images takes readers "
+            f"{samples * products:.1e} products, the limit is {most:.0e}; use --labels auto"
+        )
+
+
 def embed(observer: Trained, images: Tensor) -> tuple[dict[str, NDArray[Any]], float]:
     """Return the tensors of an observer in integers, and the scale of what comes in.
 
     ``images``, uint8 (n, C, H, W), show how far the values of every layer go; twice as much fits.
 
-    Raises UsageError for an architecture that a file cannot hold.
+    The architecture is one that a file can hold, see ``require_embeddable``.
     """
-    description = observer.description
-    if not can_embed(description.architecture):
-        raise UsageError(
-            f"--labels embed-teacher: a file cannot hold a {description.architecture}; it holds "
-            f"{', '.join(ARCHITECTURES)}"
-        )
     x = observer.preprocess(images)
     scale = LARGEST["signed"] / (ROOM * max(float(x.abs().max()), 1e-6))
     # Few digits: it stands in the manifest as a number.
