@@ -261,8 +261,8 @@ def _encode_lic(
     from .codecs.lic.encode import encode as encode_lic
     from .codecs.lic.params import make_params
     from .codecs.lic.teacher import require_embeddable
+    from .distill.compute import has_bfloat16
     from .observers.file import load as load_observer
-    from .observers.recipe import has_bfloat16
     from .ranks import joined
 
     observer = load_observer(options.observer)

@@ -19,15 +19,17 @@ def activation_type(device: torch.device, height: int, width: int) -> torch.dtyp
     """
     if min(height, width) < SMALL_SIDE:
         return None
+    return torch.bfloat16 if has_bfloat16(device) else None
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Say whether a device multiplies bfloat16 in hardware, so that it is faster than float32."""
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else None
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
-        return None
-    # Emulated bfloat16 is slower than float32, so these instructions have to be there.
-    known = [
-        getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile")
-    ]
-    return torch.bfloat16 if any(ask is not None and ask() for ask in known) else None
+        return False
+    tests = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return any(bool(getattr(torch.cpu, name, bool)()) for name in tests)
 
 
 def kept_bytes(device: torch.device) -> int:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 
+from ..distill.compute import has_bfloat16
 from ..sources.base import Source
 
 Augment = Literal["auto", "none", "crop", "crop_flip"]
@@ -43,14 +44,6 @@ class Recipe:
         rise = (step + 1) / warm
         fall = (self.steps - step) / max(1, self.steps - warm)
         return self.lr * min(1.0, rise, fall)
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Say whether a device multiplies bfloat16 in hardware, so that it is faster than float32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    tests = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    return any(bool(getattr(torch.cpu, name, bool)()) for name in tests)
 
 
 def settled(recipe: Recipe, source: Source, device: torch.device) -> Recipe:

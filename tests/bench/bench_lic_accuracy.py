@@ -28,10 +28,11 @@ from ddcodec.baselines import (
     random_draw,
     same_bytes,
 )
+from ddcodec.distill.compute import has_bfloat16
 from ddcodec.distill.progress import SILENT
 from ddcodec.evaluate import train_students
 from ddcodec.observers.file import load as load_observer
-from ddcodec.observers.recipe import Recipe, has_bfloat16
+from ddcodec.observers.recipe import Recipe
 from ddcodec.observers.train import train
 from ddcodec.soft_baselines import random_images_with_observer
 from ddcodec.sources import Source
