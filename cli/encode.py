@@ -241,7 +241,11 @@ def encode(
     ] = "zstd",
     temperature: Annotated[float, typer.Option(metavar="T", help="lic, d3m: of the labels.")] = 2.0,
     precision: Annotated[
-        Precision, typer.Option(help="lic: of the comparison; auto as in 'observer train'.")
+        Precision,
+        typer.Option(
+            help="Of activations: of posters while distilling, of the comparison of lic. auto: "
+            "bfloat16 where the device multiplies it and images have 16 pixels or more."
+        ),
     ] = "auto",
     prior: Prior = None,
     collage: Annotated[
@@ -409,6 +413,7 @@ def encode(
                 aware=aware,
                 truncation=truncation,
                 meta_batches=meta_batches,
+                precision=precision if lic is None and d3m is None else "auto",
                 overwrite=force,
                 download=download,
                 size=size,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import torch
 
 from . import sources
 from .codecs import ENCODERS
+from .distill.compute import activation_type
 from .distill.progress import SILENT, Reporter
 from .errors import OutputError, Unsupported, UsageError
 
@@ -51,6 +53,7 @@ def encode(
     aware: float | None = None,
     truncation: Truncation = "random",
     meta_batches: int = 1,
+    precision: str = "auto",
     overwrite: bool = False,
     download: bool = False,
     size: int | None = None,
@@ -103,6 +106,8 @@ def encode(
         meta_batches: meta-gradients that each process computes for an outer step; their average
             over all processes is one step. Under torchrun the file is that of one process with as
             many meta-batches as all have together.
+        precision: of activations while a poster is distilled: ``float32``, ``bfloat16``, or
+            ``auto``: bfloat16 for images of 16 pixels and more where the device multiplies it.
         overwrite: replace an existing file.
         download: fetch a known data set, or a model of the hub, that is not here; nothing else
             ever uses the network.
@@ -218,6 +223,7 @@ def encode(
         aware=aware,
         truncation=truncation,
         meta_batches=meta_batches * world_size(),
+        activations=precision,
         size=size,
         steps=steps,
         seed=seed,
@@ -232,6 +238,11 @@ def encode(
     else:
         assert ipc is not None
         plan = make_plan(data, ipc, options)
+    half = precision == "bfloat16" or (
+        precision == "auto" and activation_type(where, data.height, data.width) is not None
+    )
+    params = replace(plan.params, activations="bfloat16" if half else "float32")
+    plan = replace(plan, params=params)
     for note in plan.notes:
         reporter.note(note)
     with joined() as ranks:

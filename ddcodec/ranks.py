@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -31,6 +31,7 @@ class Ranks:
 
     rank: int = 0
     world: int = 1
+    group: Any = None  # of torch.distributed, on the CPU
 
     def mine(self, number: int) -> bool:
         """Say whether piece ``number`` of the work belongs to this process."""
@@ -39,14 +40,14 @@ class Ranks:
     def wait(self) -> None:
         """Return when every process has come here."""
         if self.world > 1:
-            dist.barrier()
+            dist.barrier(self.group)
 
     def first(self, mine: int) -> int:
         """Return what rank 0 said; every process has to ask."""
         if self.world == 1:
             return mine
         said = torch.tensor([int(mine)])
-        dist.broadcast(said, 0)
+        dist.broadcast(said, 0, self.group)
         return int(said)
 
     def gathered(self, rows: Tensor) -> Tensor:
@@ -55,7 +56,7 @@ class Ranks:
             return rows
         mine = rows.cpu().contiguous()
         found = [torch.empty_like(mine) for _ in range(self.world)]
-        dist.all_gather(found, mine)
+        dist.all_gather(found, mine, self.group)
         return torch.stack(found, 1).flatten(0, 1).to(rows.device)
 
     def to_first(self, mine: list[T]) -> list[T]:
@@ -63,7 +64,7 @@ class Ranks:
         if self.world == 1:
             return mine
         lists: list[list[T]] | None = [[] for _ in range(self.world)] if self.rank == 0 else None
-        dist.gather_object(mine, lists)
+        dist.gather_object(mine, lists, 0, self.group)
         return mine if lists is None else [item for part in lists for item in part]
 
     def device(self, device: torch.device) -> torch.device:
@@ -81,7 +82,9 @@ def joined() -> Iterator[Ranks]:
     The meeting point is gloo, on GPUs too: what goes over it is small, a poster's gradient at most.
     """
     if dist.is_available() and dist.is_initialized():
-        yield Ranks(dist.get_rank(), dist.get_world_size())
+        # Whatever the caller's own group speaks, this one takes tensors of the CPU.
+        group = dist.new_group(timeout=PATIENCE, backend="gloo")
+        yield Ranks(dist.get_rank(), dist.get_world_size(), group)
         return
     if world_size() == 1:
         yield Ranks()
@@ -100,7 +103,9 @@ def joined() -> Iterator[Ranks]:
 
 
 def world_size() -> int:
-    """Return the processes that torchrun says there are; 1 without it."""
+    """Return the processes that have joined, or that torchrun says there are; 1 without it."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_world_size()
     said = os.environ.get("WORLD_SIZE", "1")
     if not (said.isascii() and said.isdigit()):
         raise UsageError(f"the variable WORLD_SIZE is '{said}'; unset it, or use torchrun")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from pathlib import Path
 
 import torch
 
 MEMORY_SHARE = 4  # of the device's memory, one part for the passes of unrolled steps
-FEW_BYTES = 1 << 29  # where the memory's size is not known
+FEW_BYTES = 1 << 29  # where there is little memory, or its size is not known
+CONTAINER_LIMITS = (
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+)
 SMALL_SIDE = 16  # pixels; below, a step is bound by the overhead of its operations
 
 
@@ -33,14 +39,30 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def kept_bytes(device: torch.device) -> int:
-    """Return how much memory the passes of unrolled steps may take, in bytes.
+    """Return how much memory the passes of unrolled steps may take in this process, in bytes.
 
-    More of it saves time and changes no result.
+    A quarter of the device's memory, shared by the processes that torchrun started here. More of it
+    saves time and changes no result.
     """
+    processes = max(1, _whole_number(os.environ.get("LOCAL_WORLD_SIZE", "1")) or 1)
     if device.type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory) // MEMORY_SHARE
-    try:
-        pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # not on every system
-        return FEW_BYTES
-    return max(FEW_BYTES, pages // MEMORY_SHARE)
+        whole = int(torch.cuda.get_device_properties(device).total_memory)
+        processes = -(-processes // torch.cuda.device_count())
+    else:
+        whole = _memory()
+    return max(FEW_BYTES, whole // MEMORY_SHARE) // processes
+
+
+def _memory() -> int:
+    """Return the bytes of memory that the machine has, or the container that this runs in."""
+    found = []
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # not on every system
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for limit in CONTAINER_LIMITS:
+        with contextlib.suppress(OSError):
+            found.append(_whole_number(Path(limit).read_text(encoding="ascii").strip()))
+    return min((size for size in found if size), default=MEMORY_SHARE * FEW_BYTES)
+
+
+def _whole_number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0  # "max" is no limit

@@ -7,7 +7,8 @@ passes when the parameters move along v (forward over reverse; Pearlmutter, Neur
 1994): the same nine convolutions a layer as autograd's, six where the first passes were kept.
 
 Activations are (N, H W, C), the memory of channels-last images: sums over pixels, pooling and
-convolutions in bfloat16 are several times faster so. Sums, the head and the loss are float32.
+convolutions in bfloat16 are several times faster so. There sums over pixels are added up in float32
+and rounded to bfloat16; the head, the loss and sums over images have the type of the parameters.
 """
 
 from __future__ import annotations

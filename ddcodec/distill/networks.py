@@ -96,7 +96,7 @@ class ConvNet:
         for block in range(self.depth):
             weight, scale, shift = views[3 * block : 3 * block + 3]
             x = F.conv2d(x, weight, padding=1)
-            x = F.relu(F.group_norm(x, x.shape[1], scale, shift))
+            x = F.relu(torch.group_norm(x, x.shape[1], scale, shift))
             if min(x.shape[2:]) >= 2:
                 x = F.avg_pool2d(x, 2)
         return x.flatten(1)

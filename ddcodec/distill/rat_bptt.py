@@ -3,8 +3,8 @@
 Feng et al., "Embarrassingly simple dataset distillation", as used by PoDD (paper section 3). The
 inner optimiser is Adam. Its adjoint and the network's second derivatives (``convnet_grad``) are
 written by hand. The window runs forward once and is walked backwards step by step. Every step keeps
-three vectors, and the last ones, as many as memory allows, both passes through the network; the
-others make their passes again on the way back, to the same bits.
+its state and gradient, and the last ones, as many as memory allows, both passes through the
+network; the others make their passes again on the way back, to the same bits.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class AdaptiveTruncation:
     gradient's norm in the first third of the outer steps, evenly in the second, and that falls
     with it in the last; a window grows where the norm changes fast along the run. Here the norms
     are running means over outer steps, of the steps that are done anyway, so nothing is added to
-    the cost. Windows keep their length on average.
+    the cost. A position that no run has reached yet counts as the last one that one has.
     """
 
     def __init__(self, window: int, total: int) -> None:
@@ -45,23 +45,29 @@ class AdaptiveTruncation:
         places = self.total - self.window + 1
         weights = torch.ones(places)
         direction = 1 if progress < 1 / 3 else 0 if progress < 2 / 3 else -1
-        if self._seen():
-            sizes = self.norms.unfold(0, self.window, 1).mean(1)
+        norms = self._filled()
+        if norms is not None:
+            sizes = norms.unfold(0, self.window, 1).mean(1)
             if direction and float(sizes.std(correction=0)) > 0:
                 scores = (sizes - sizes.mean()) / sizes.std(correction=0)
                 weights = torch.softmax(direction * scores, 0)
         start = int(torch.multinomial(weights, 1, generator=generator))
-        return start, self._length(start)
+        return start, self.window if norms is None else self._length(norms, start)
 
-    def _length(self, start: int) -> int:
-        if not self._seen() or self.window < 2:
+    def _length(self, norms: Tensor, start: int) -> int:
+        if self.window < 2:
             return self.window
-        change = (self.norms[1:] - self.norms[:-1]).abs().unfold(0, self.window - 1, 1).mean(1)
+        change = (norms[1:] - norms[:-1]).abs().unfold(0, self.window - 1, 1).mean(1)
         mean = float(change.mean())
         if mean == 0:
             return self.window
         share = max(-SPREAD, min(SPREAD, SPREAD * (float(change[start]) / mean - 1)))
         return max(1, min(round(self.window * (1 + share)), self.total - start))
 
-    def _seen(self) -> bool:
-        return bool((self.norms > 0).all())
+    def _filled(self) -> Tensor | None:
+        """Return the norms with none left open; None before the first run."""
+        # Runs begin at step 0, so what has been seen is without gaps.
+        seen = int((self.norms > 0).sum())
+        if not 0 < seen < self.total:
+            return self.norms if seen else None
+        return torch.cat([self.norms[:seen], self.norms[seen - 1].expand(self.total - seen)])

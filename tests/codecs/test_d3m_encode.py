@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ddcodec.codecs.lic.ranks import Ranks
 
 import ddcodec
 from ddcodec import D3MOptions, encode
@@ -24,6 +23,7 @@ from ddcodec.format import read
 from ddcodec.observers.file import load as load_observer
 from ddcodec.priors.folder import find
 from ddcodec.priors.model import Prior
+from ddcodec.ranks import Ranks
 from ddcodec.sources import Source
 from ddcodec.sources.base import Split
 from ddcodec.sources.by_class import InMemory

@@ -310,3 +310,29 @@ def test_a_full_disk_at_the_end_leaves_the_old_file_and_the_work(
     resumed = encode(digits, ipc=0.9, out=out, steps=3, overwrite=True, resume=True, reporter=steps)
     assert resumed.content_digest == expected.content_digest
     assert sorted(p.name for p in tmp_path.iterdir()) == ["whole.ddset", "x.ddset"]
+
+
+def test_the_type_of_activations_is_part_of_a_run(
+    digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ddcodec.codecs.podd.distil.SNAPSHOT_SECONDS", 0.0)
+    settings = {"ipc": 0.4, "steps": 4, "profile": "quick"}
+    files = {}
+    for precision in ("auto", "float32", "bfloat16"):
+        out = tmp_path / f"{precision}.ddset"
+        files[precision] = encode(digits, out=out, precision=precision, **settings)
+    assert (
+        files["auto"].content_digest
+        == encode(digits, out=tmp_path / "again.ddset", **settings).content_digest
+    )
+    poster = {name: read(tmp_path / f"{name}.ddset").arrays["poster"] for name in files}
+    assert np.array_equal(poster["auto"], poster["float32"])  # 8 pixels are too few
+    assert not np.array_equal(poster["bfloat16"], poster["float32"])
+    assert "--precision bfloat16" in files["bfloat16"].provenance["command"]
+    out = tmp_path / "cut.ddset"
+    with pytest.raises(KeyboardInterrupt):
+        encode(digits, out=out, reporter=StopAfter(2), precision="bfloat16", **settings)
+    with pytest.raises(CheckpointMismatch):
+        encode(digits, out=out, resume=True, precision="float32", **settings)
+    with pytest.raises(UsageError, match="--precision half is unknown"):
+        encode(digits, out=out, precision="half", **settings)

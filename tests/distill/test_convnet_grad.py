@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from ddcodec.distill.compute import activation_type
 from ddcodec.distill.convnet_grad import (
     features,
     features_with_adjoint,
@@ -108,9 +107,3 @@ def test_features_and_their_adjoint_equal_autograd(name: str) -> None:
     torch.testing.assert_close(found, expected.detach())
     torch.testing.assert_close(features(net, flat, x.detach()), expected.detach())
     torch.testing.assert_close(adjoint(g), to_x)
-
-
-def test_small_images_are_computed_in_float32() -> None:
-    assert activation_type(torch.device("cpu"), 8, 8) is None
-    assert activation_type(torch.device("cpu"), 32, 32) in (None, torch.bfloat16)
-    assert activation_type(torch.device("meta"), 32, 32) is None

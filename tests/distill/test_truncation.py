@@ -44,13 +44,23 @@ def test_windows_grow_where_gradients_change_and_keep_within_the_run() -> None:
     assert all(3 <= length <= 5 and start + length <= 20 for start, length in drawn)
 
 
-def test_before_every_position_was_seen_windows_are_random() -> None:
+def test_before_the_first_run_windows_are_random() -> None:
     adaptive = AdaptiveTruncation(4, 20)
-    adaptive.observe(0, torch.ones(10))
     g = generator(3, "draws")
     drawn = [adaptive.sample(g, 0.0) for _ in range(400)]
     assert {length for _, length in drawn} == {4}
     assert {start for start, _ in drawn} == set(range(17))
+
+
+def test_positions_that_no_run_reached_count_as_the_last_one_reached() -> None:
+    adaptive = AdaptiveTruncation(4, 20)
+    adaptive.observe(0, torch.linspace(2.0, 1.0, 6))
+    whole = AdaptiveTruncation(4, 20)
+    whole.observe(0, torch.cat([torch.linspace(2.0, 1.0, 6), torch.ones(14)]))
+    for progress in (0.1, 0.5, 0.9):
+        draws = [a.sample(generator(4, "draws"), progress) for a in (adaptive, whole)]
+        assert draws[0] == draws[1]
+    assert mean_start(adaptive, 0.0) < 5
 
 
 def test_norms_are_running_means_and_what_lies_beyond_the_run_is_left_out() -> None:

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from ...distill import checkpoint
-from ...distill.compute import activation_type
 from ...distill.networks import ConvNet
 from ...distill.outer import EmaClip, OuterAdam, cosine
 from ...distill.progress import Reporter
@@ -74,7 +73,7 @@ class Distiller:
         channels, height, width = (int(s) for s in self.real_x.shape[1:])
         classes = int(variables.labels().shape[1])
         self.net = ConvNet(channels, height, width, classes, params.depth, params.width)
-        dtype = activation_type(run.device, height, width)
+        dtype = torch.bfloat16 if params.activations == "bfloat16" else None
         self.meta_batches = [
             MetaBatch(params, variables, self.net, run.device, dtype, index)
             for index in range(params.meta_batches)

@@ -18,6 +18,7 @@ from .precision import Precision, check_choice, parse
 PROFILES = ("paper", "quick")
 ORIGINS = {"even": EVEN, "balanced": BALANCED, "cyclic": CYCLIC, "per-class": PER_CLASS}
 MOST_META_BATCHES = 4096
+NAMES = {"activations": "precision"}  # options that are called otherwise than their field
 POOLINGS: dict[str, Pooling] = {
     "area": "area",
     "cell": "cell",
@@ -31,9 +32,9 @@ POOLINGS: dict[str, Pooling] = {
 class PoDDOptions:
     """The choices of an encode, all but the budget; what is ``auto`` or None the plan decides.
 
-    Each field is the option of ``ddcodec encode`` of the same name, in the order in which a file's
-    command lists them; ``encoder.encode`` says what they mean. Raises UsageError for a value that
-    no data set could take.
+    Each field is the option of ``ddcodec encode`` of the same name (but for ``NAMES``), in the order
+    in which a file's command lists them; ``encoder.encode`` says what they mean. Raises UsageError
+    for a value that no data set could take.
     """
 
     profile: str = "quick"
@@ -53,6 +54,7 @@ class PoDDOptions:
     aware: float | None = None
     truncation: Truncation = "random"
     meta_batches: int = 1
+    activations: str = "auto"
     size: int | None = None
     steps: int | None = None
     seed: int = 0
@@ -66,6 +68,7 @@ class PoDDOptions:
             ("--augment", self.augment, ("auto", *AUGMENTATIONS)),
             ("--preprocessing", self.preprocessing, ("auto", *KINDS)),
             ("--truncation", self.truncation, TRUNCATIONS),
+            ("--precision", self.activations, ("auto", "float32", "bfloat16")),
         ):
             check_choice(option, value, known)
         if not 0 <= self.rate_weight < math.inf:
@@ -103,7 +106,7 @@ class PoDDOptions:
             if field.name in ("steps", "seed"):
                 continue
             if value != field.default or field.name == "profile":
-                words += ["--" + field.name.replace("_", "-"), _word(value)]
+                words += ["--" + NAMES.get(field.name, field.name.replace("_", "-")), _word(value)]
         return words
 
 

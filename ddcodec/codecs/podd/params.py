@@ -78,6 +78,7 @@ class PoDDParams:
     preprocessing: str  # a kind of ``preprocess.KINDS``
     rate_weight: float  # of the bits of a value, beside the loss in nats
     meta_batches: int = 1  # meta-gradients that an outer step averages
+    activations: Literal["float32", "bfloat16"] = "float32"  # their type while distilling
 
     @property
     def steps(self) -> int:
