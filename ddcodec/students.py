@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .distill.convnet_grad import logits, loss_gradient
 from .distill.networks import ConvNet
+from .distill.rng import seeded
 from .observers.networks import build, check_name, initialise
 
 
@@ -68,6 +69,7 @@ class OtherStudent(Student):
         self, architecture: str, net: ConvNet, random: torch.Generator, device: torch.device
     ) -> None:
         made = build(architecture, net.channels, net.height, net.width, net.classes)
+        self._seed, self._step = int(torch.randint(2**62, (), generator=random)), 0
         self._network = initialise(made, random).to(device).train()
         self.parameters = list(self._network.parameters())
 
@@ -75,8 +77,13 @@ class OtherStudent(Student):
         self, x: Tensor, labels: Tensor, dtype: torch.dtype
     ) -> tuple[Tensor, Sequence[Tensor]]:
         """Return loss and gradients, by autograd."""
-        loss = F.cross_entropy(self._forward(x, dtype), labels)
-        return loss.detach(), torch.autograd.grad(loss, self.parameters)
+        self._step += 1
+        with seeded(x.device, self._seed, "student", self._step):  # dropout
+            loss = F.cross_entropy(self._forward(x, dtype), labels)
+        # Some networks have parts that only run when they are tested.
+        found = torch.autograd.grad(loss, self.parameters, allow_unused=True)
+        pairs = zip(found, self.parameters, strict=True)
+        return loss.detach(), [torch.zeros_like(p) if g is None else g for g, p in pairs]
 
     def logits(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """Return logits (N, classes)."""

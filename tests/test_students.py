@@ -65,6 +65,24 @@ def test_the_recipes_network_has_the_gradients_of_its_loss() -> None:
     torch.testing.assert_close(student.logits(x, torch.float32), NET(flat, x).detach())
 
 
+def test_dropout_is_keyed_by_the_student_and_its_step() -> None:
+    pytest.importorskip("timm")
+    net = ConvNet(3, 32, 32, 4)
+    g = torch.Generator().manual_seed(2)
+    x, labels = torch.randn(4, 3, 32, 32, generator=g), torch.rand(4, 4, generator=g)
+
+    def losses(seed: int) -> list[float]:
+        torch.rand(seed + 1)  # another state of the global generator every time
+        student = fresh(
+            "torchvision:mobilenet_v3_small", net, torch.Generator().manual_seed(1), CPU
+        )
+        return [float(student.gradients(x, labels, torch.float32)[0]) for _ in range(2)]
+
+    first = losses(0)
+    assert losses(5) == first
+    assert first[0] != first[1]  # the same weights, another draw
+
+
 def test_bfloat16_learns_as_well(path: Path, digits: Source) -> None:
     ds, test = load(path), digits.require_test()
     settings = {"nets": 1, "steps": 40, "device": "cpu"}

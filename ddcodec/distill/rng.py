@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -19,3 +21,19 @@ def generator(seed: int, *path: int | str) -> torch.Generator:
     Numbers are drawn on the CPU and moved, so a GPU run starts from the same networks.
     """
     return torch.Generator().manual_seed(key(seed, *path))
+
+
+@contextmanager
+def seeded(device: torch.device, seed: int, *path: int | str) -> Iterator[None]:
+    """Run the body with torch's global generators keyed by ``path``; their states come back.
+
+    For what takes no generator: dropout, and the initialisers of other libraries.
+    """
+    number = key(seed, *path)
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.default_generator.manual_seed(number)
+        for one in devices:
+            with torch.cuda.device(one):
+                torch.cuda.manual_seed(number)
+        yield

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..distill.rng import seeded
 from ..errors import MissingExtra, UsageError
 from ..torchvision_ops import make_importable
 from .networks import Observer
@@ -199,7 +200,7 @@ def _made(
 ) -> nn.Module:
     """Return a model with the library's random weights; the global generator stays as it was."""
     check_there(f"{library}:{name}")
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of aliases and defaults to come
         if library == "timm":
             import timm
@@ -220,9 +221,9 @@ def _made(
 
 def _tried(make: Any, more: dict[str, Any], seed: int) -> nn.Module:
     for settings in (more, {}):
-        torch.manual_seed(seed)
         try:
-            model: nn.Module = make(settings)
+            with seeded(torch.device("cpu"), seed, "library"):
+                model: nn.Module = make(settings)
             return model
         except TypeError as error:
             if not settings or next(iter(more)) not in str(error):

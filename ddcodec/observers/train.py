@@ -21,7 +21,7 @@ from .. import __version__
 from ..distill import checkpoint
 from ..distill.augment import flip, shift
 from ..distill.progress import SILENT, Reporter
-from ..distill.rng import generator
+from ..distill.rng import generator, seeded
 from ..distill.threads import threads_for
 from ..errors import UsageError
 from ..loader import epoch_order
@@ -269,9 +269,10 @@ class Training:
         index = self._index()
         x = self._preprocess(self._images[index].permute(0, 3, 1, 2))
         x = self._augmented(x).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(
+        half = torch.autocast(
             self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"
-        ):
+        )
+        with half, seeded(self.device, self.seed, "dropout", self.step):
             logits = self.network(x)
         loss = F.cross_entropy(
             logits.float(), self._labels[index], label_smoothing=self.recipe.smoothing

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..distill.rng import key
+from ..distill.rng import seeded
 from .model import require_libraries
 from .vocabulary import LENGTH, vocabulary
 
@@ -61,7 +61,7 @@ def build_unet(shape: Shape, seed: int) -> Any:
     down = ["DownBlock2D"] * plain + ["CrossAttnDownBlock2D"] * (len(levels) - plain)
     up = ["CrossAttnUpBlock2D"] * (len(levels) - plain) + ["UpBlock2D"] * plain
     channels = LATENT_CHANNELS if shape.vae else shape.channels
-    with _seeded(seed, "unet"):
+    with seeded(torch.device("cpu"), seed, "prior", "unet"):
         return UNet2DConditionModel(
             sample_size=shape.latent_side,
             in_channels=channels,
@@ -99,7 +99,7 @@ def build_text_encoder(seed: int) -> Any:
         eos_token_id=end,
         pad_token_id=end,
     )
-    with _seeded(seed, "text encoder"):
+    with seeded(torch.device("cpu"), seed, "prior", "text encoder"):
         return CLIPTextModel(config)
 
 
@@ -109,7 +109,7 @@ def build_vae(shape: Shape, seed: int) -> Any:
     from diffusers import AutoencoderKL
 
     widths = (32, 64, 64)
-    with _seeded(seed, "vae"):
+    with seeded(torch.device("cpu"), seed, "prior", "vae"):
         return AutoencoderKL(
             in_channels=shape.channels,
             out_channels=shape.channels,
@@ -122,17 +122,3 @@ def build_vae(shape: Shape, seed: int) -> Any:
             sample_size=shape.side,
             scaling_factor=1.0,
         )
-
-
-class _seeded:
-    """Draw the weights of a library's modules from a key; the global generator is put back."""
-
-    def __init__(self, seed: int, *path: str) -> None:
-        self._key = key(seed, "prior", *path)
-
-    def __enter__(self) -> None:
-        self._before = torch.get_rng_state()
-        torch.manual_seed(self._key)
-
-    def __exit__(self, *_: object) -> None:
-        torch.set_rng_state(self._before)

@@ -32,9 +32,9 @@ POOLINGS: dict[str, Pooling] = {
 class PoDDOptions:
     """The choices of an encode, all but the budget; what is ``auto`` or None the plan decides.
 
-    Each field is the option of ``ddcodec encode`` of the same name (but for ``NAMES``), in the order
-    in which a file's command lists them; ``encoder.encode`` says what they mean. Raises UsageError
-    for a value that no data set could take.
+    Each field is the option of ``ddcodec encode`` of that name (but for ``NAMES``), in the order in
+    which a file's command lists them; ``encoder.encode`` says what they mean. Raises UsageError for
+    a value that no data set could take.
     """
 
     profile: str = "quick"
