@@ -25,6 +25,7 @@ from .baselines import (
     same_bytes,
 )
 from .codecs.lic.labels import LabelPlan, restore, store
+from .observers.networks import SEEN_PIXELS
 
 if TYPE_CHECKING:
     from .dataset import DistilledDataset
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from .observers.file import Trained
 
 Bytes = NDArray[np.uint8]
-SEEN_PIXELS = 1 << 20  # at once, a bound on the memory for activations
 
 
 class Labeller:

@@ -114,7 +114,8 @@ def _check_teacher(manifest: Manifest, count: int, limits: Limits) -> None:
     )
     need(fits, "tensors: not the weights of the architecture", "DDS-E013")
     products, widest = costs(steps, *shape)
-    if 8 * widest > limits.decoded_bytes:
+    # Weights become float64, by way of a second array.
+    if max(8 * widest, 16 * weights) > limits.decoded_bytes:
         raise LimitExceeded("labels: a layer of the teacher needs too much memory", "DDS-E040")
     if count * regions_of(manifest) * products > limits.teacher_products:
         raise LimitExceeded(

@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
+from ..distill.rng import generator
 from ..errors import InvalidFile, UsageError
 from ..format import strict_json
 from ..format.atomic import write_atomically
@@ -26,7 +27,7 @@ from ..format.fields import is_number, is_text
 from ..format.opening import read_at, reading
 from ..format.strict_json import is_hex
 from ..preprocess import Preprocess, mean_and_std
-from .library import is_library
+from .library import LibraryObserver, is_library
 from .networks import ARCHITECTURES, Observer, build
 
 KEY = "observer"  # the one entry of the safetensors metadata
@@ -135,17 +136,21 @@ def load(path: str | os.PathLike[str]) -> Trained:
         except (InvalidFile, KeyError, TypeError, AttributeError, ValueError):
             raise invalid("its header is not that of an observer") from None
         image = description.image
-        network = build(
-            description.architecture,
-            image["channels"],
-            image["height"],
-            image["width"],
-            len(description.classes),
-        )
+        # On this device nothing has memory, a model of a library neither.
+        with torch.device("meta"):
+            network = build(
+                description.architecture,
+                image["channels"],
+                image["height"],
+                image["width"],
+                len(description.classes),
+            )
         del header["__metadata__"]
         shapes = {name: list(tensor.shape) for name, tensor in _weights(network)}
         if not _fits(header, shapes, total - 8 - length):
             raise invalid(f"its weights are not those of {description.architecture}")
+        if isinstance(network, LibraryObserver):
+            network.begin(generator(0, "tables"))  # what is no weight is as the library makes it
         data = read_at(file, 8 + length, total - 8 - length)
     weights: dict[str, Tensor] = {}
     for name, entry in header.items():

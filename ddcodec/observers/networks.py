@@ -16,6 +16,7 @@ from ..errors import UsageError
 
 SMALL_SIDE = 64  # pixels; up to here the stem does not reduce
 WIDTH = 128  # filters of every block of a ConvNet
+SEEN_PIXELS = 1 << 20  # of the images that a network sees at once, a bound on memory
 
 
 class Observer(nn.Module):

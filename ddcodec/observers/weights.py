@@ -18,6 +18,18 @@ from ..format.opening import reading
 
 WRAPPINGS = ("state_dict", "model_state_dict", "model", "state_dict_ema", "net")
 PREFIXES = ("module.", "_orig_mod.", "model.")
+# What the readers of both formats raise for files that are none.
+MALFORMED = (
+    SafetensorError,
+    pickle.UnpicklingError,
+    RuntimeError,
+    ValueError,
+    EOFError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+)
 HASHED = 4 << 20  # bytes of a read
 
 
@@ -39,7 +51,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], str]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what it warns of ends in an error below
                 found = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError):
+    except MALFORMED:
         raise InvalidFile(
             f"{path}: is no checkpoint of tensors (safetensors, or torch.save of a state dict)"
         ) from None

@@ -67,6 +67,9 @@ def test_regions_count_against_the_limits() -> None:
     with pytest.raises(LimitExceeded, match="needs 13386240 products, the limit is 13386239"):
         read(data, limits=Limits(teacher_products=13_386_239))
     assert read(data, limits=Limits(teacher_products=13_386_240)).manifest.labels["scale"] == 8000.5
+    # 299,136 weights as float64 and once again, which the tensors' own sizes do not show.
+    with pytest.raises(LimitExceeded, match="a layer of the teacher needs too much memory"):
+        read(data, limits=Limits(decoded_bytes=2_300_000))
     found = lic_manifest("index", classes=tuple(f"class {i}" for i in range(300)))
     data, _ = to_bytes(found, lic_arrays(found), {})
     with pytest.raises(LimitExceeded, match="regions x classes"):

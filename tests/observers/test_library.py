@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import warnings
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,25 @@ def test_a_file_cannot_name_what_is_no_classifier(trained: Path, tmp_path: Path)
         with pytest.raises(DDSetError) as caught:
             load(bad)
         assert "\n" not in str(caught.value)
+
+
+def test_a_small_file_that_names_a_huge_model_takes_no_memory_for_it(
+    trained: Path, tmp_path: Path
+) -> None:
+    data = trained.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    body = json.loads(header["__metadata__"]["observer"])
+    body["architecture"] = "timm:vit_giant_patch14_224@norm"  # four gigabytes of weights
+    body["image"] |= {"height": 224, "width": 224}
+    header["__metadata__"]["observer"] = json.dumps(body)
+    text = json.dumps(header).encode()
+    bad = tmp_path / "bad.safetensors"
+    bad.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InvalidFile, match="its weights are not those of timm:vit_giant"):
+        load(bad)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20  # KiB
 
 
 def published(path: Path, classes: int = 10, seed: int = 3, **changes: Any) -> Path:

@@ -30,6 +30,7 @@ from ...format import Manifest, Storage, dequantise, quantise, read_manifest
 from ...format.container import write
 from ...format.payload import CODED, encode_tensor
 from ...observers.file import Trained
+from ...observers.networks import SEEN_PIXELS
 from ...priors.model import Prior
 from ...priors.sampling import settings_for
 from ...ranks import Ranks
@@ -46,7 +47,6 @@ from .patches import best_patches
 from .recipe import recipe_of
 
 ALONE = Ranks()
-SEEN_PIXELS = 1 << 20  # by the observer at once
 
 
 @dataclass

@@ -16,7 +16,7 @@ from ..base import Device, Samples
 from ..images import Reading
 from .labels import restore
 from .mosaic import Mosaic
-from .teacher import teacher_of, teacher_symbols
+from .teacher import Teacher, teacher_of, teacher_symbols
 
 if TYPE_CHECKING:
     from ...format import ChunkReader, Manifest
@@ -104,26 +104,32 @@ def geometry_of(manifest: Manifest) -> Mosaic:
 
 
 def region_labels(
-    manifest: Manifest, arrays: dict[str, NDArray[Any]], reading: Reading
+    manifest: Manifest,
+    arrays: dict[str, NDArray[Any]],
+    reading: Reading,
+    teacher: Teacher | None = None,
 ) -> NDArray[np.float32]:
     """Return soft labels float32 (M x R, classes) of decoded tensors or chunks."""
     kind, classes = manifest.labels["kind"], len(manifest.classes)
     if kind == "index":
         return np.repeat(reading.soft(arrays["labels"]), geometry_of(manifest).regions, 0)
     if kind == "teacher":
-        return restore({"labels": seen_by_teacher(manifest, arrays)}, "logits", classes)
+        teacher = teacher or teacher_of(arrays, manifest.labels, manifest.image, classes)
+        found = seen_by_teacher(manifest, arrays["images"], teacher)
+        return restore({"labels": found}, "logits", classes)
     return restore(arrays, kind, classes)
 
 
-def seen_by_teacher(manifest: Manifest, arrays: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
+def seen_by_teacher(
+    manifest: Manifest, mosaics: NDArray[np.uint8], teacher: Teacher
+) -> NDArray[np.uint8]:
     """Return symbols (M x R, classes) of the labels that the network in a file gives."""
-    labels, geometry = manifest.labels, geometry_of(manifest)
-    teacher = teacher_of(arrays, labels, manifest.image, len(manifest.classes))
+    geometry, temperature = geometry_of(manifest), manifest.labels["temperature"]
     found = []
     # A few mosaics at a time: their regions are expanded to be seen.
-    for part in torch.split(torch.from_numpy(arrays["images"]), MOSAICS_SEEN):
+    for part in torch.split(torch.from_numpy(mosaics), MOSAICS_SEEN):
         logits = teacher.logits(all_regions(part, geometry))
-        found.append(teacher_symbols(logits, labels["temperature"]))
+        found.append(teacher_symbols(logits, temperature))
     return np.concatenate(found)
 
 
@@ -134,18 +140,21 @@ class MosaicChunks:
         self._manifest, self._reading = manifest, Reading(manifest)
         self._geometry = geometry_of(manifest)
         self.per_row = self._geometry.regions  # samples of a stored mosaic
-        self._teacher: dict[str, NDArray[Any]] = {}
+        self._teacher: Teacher | None = None
 
     def read(self, reader: ChunkReader, chunk: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the regions uint8 (n, C, H, W) and soft labels (n, classes) of a chunk."""
-        if self._manifest.labels["kind"] == "teacher" and not self._teacher:
-            # Read once for all chunks; threads that read it twice find the same.
-            self._teacher = {name: reader.read(name, 0) for name in TEACHER}
+        manifest = self._manifest
+        if manifest.labels["kind"] == "teacher" and self._teacher is None:
+            # Made once for all chunks; threads that make it twice make the same.
+            own = {name: reader.read(name, 0) for name in TEACHER}
+            self._teacher = teacher_of(own, manifest.labels, manifest.image, len(manifest.classes))
         arrays = {
-            name: reader.read(name, chunk) for name in self._manifest.tensors if name not in TEACHER
-        } | self._teacher
+            name: reader.read(name, chunk) for name in manifest.tensors if name not in TEACHER
+        }
         regions = all_regions(torch.from_numpy(arrays["images"]), self._geometry)
-        return regions.numpy(), region_labels(self._manifest, arrays, self._reading)
+        labels = region_labels(manifest, arrays, self._reading, self._teacher)
+        return regions.numpy(), labels
 
     def soft(self, labels: NDArray[Any]) -> NDArray[np.float32]:
         """Return labels that ``read`` gave; they are soft already."""

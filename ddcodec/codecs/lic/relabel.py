@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from ...observers.file import Trained
+from ...observers.networks import SEEN_PIXELS
 from .mosaic import Mosaic
-
-SEEN_PIXELS = 1 << 20  # at once, a bound on the memory for activations
 
 
 def region_logits(mosaics: Tensor, geometry: Mosaic, observer: Trained) -> Tensor:

@@ -22,6 +22,7 @@ from ...format.rules_lic import NOTHING
 from ...format.teacher import ARCHITECTURES, Network, Unit, costs, network, units
 from ...limits import Limits
 from ...observers.file import Trained
+from ...observers.networks import SEEN_PIXELS
 from ...observers.networks import Residual as FloatResidual
 from ...preprocess import Preprocess
 from .labels import OCTAVE
@@ -134,7 +135,8 @@ def embed(observer: Trained, images: Tensor) -> tuple[dict[str, NDArray[Any]], f
 
     The architecture is one that a file can hold, see ``require_embeddable``.
     """
-    x = observer.preprocess(images)
+    device = next(observer.network.parameters()).device
+    x = observer.preprocess(images).to(device)
     scale = LARGEST["signed"] / (ROOM * max(float(x.abs().max()), 1e-6))
     # Few digits: it stands in the manifest as a number.
     scale = float(f"{scale:.4g}")
@@ -246,7 +248,7 @@ def _seen(network: nn.Module, x: Tensor) -> dict[nn.Module, float]:
     found: dict[nn.Module, float] = {}
 
     def look(module: nn.Module, _: Any, out: Tensor) -> None:
-        found[module] = max(float(out.abs().max()), 1e-6)
+        found[module] = max(float(out.abs().max()), found.get(module, 1e-6))
 
     hooks = [
         part.register_forward_hook(look)
@@ -261,7 +263,8 @@ def _seen(network: nn.Module, x: Tensor) -> dict[nn.Module, float]:
     ]
     try:
         with torch.no_grad():
-            network(x)
+            for part in torch.split(x, max(1, SEEN_PIXELS // (x.shape[2] * x.shape[3]))):
+                network(part)
     finally:
         for hook in hooks:
             hook.remove()
