@@ -148,12 +148,13 @@ class ChunkReader:
 
     def _checked(self, name: str, i: int) -> Array:
         """Return a chunk, compared with its digest where the manifest lists one."""
-        spec, stored = self.manifest.tensors[name], self._stored(name, i)
-        digests = spec.digests
+        spec = self.manifest.tensors[name]
+        digests, rows = spec.digests, rows_of(spec, i)
+        stored = self._stored(name, i)
         if spec.coder in PICTURES and digests is not None:
             # Before a decoder of pictures sees them.
             self._compare(name, i, hashlib.sha256(stored).digest())
-        array = decode_piece(name, spec, stored, rows_of(spec, i), self._limits)
+        array = decode_piece(name, spec, stored, rows, self._limits)
         if digests is not None and spec.coder not in PICTURES:
             self._compare(name, i, digest(array))
         return array
@@ -167,7 +168,8 @@ class ChunkReader:
 
     def _decode(self, name: str, i: int) -> Array:
         spec = self.manifest.tensors[name]
-        return decode_piece(name, spec, self._stored(name, i), rows_of(spec, i), self._limits)
+        rows = rows_of(spec, i)
+        return decode_piece(name, spec, self._stored(name, i), rows, self._limits)
 
     def _stored(self, name: str, i: int) -> memoryview:
         entry = self._header.entries[stored_name(name, self.manifest.tensors[name], i)]
