@@ -84,7 +84,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_id_that_is_not_here_names_the_command_that_would_fetch_it(cache: Path) -> None:
-    with pytest.raises(Unsupported, match="hf download runwayml/stable-diffusion-v1-5, or add"):
+    with pytest.raises(Unsupported, match="hf download runwayml/stable-diffusion-v1-5, or use"):
         find("runwayml/stable-diffusion-v1-5")
     with pytest.raises(Unsupported, match="hf download a/b --revision abc"):
         find("a/b@abc")
