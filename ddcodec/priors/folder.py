@@ -166,8 +166,8 @@ def _in_cache(name: str, revision: str | None, download: bool) -> Path:
         command = f"hf download {name}" + (f" --revision {revision}" if revision else "")
         raise Unsupported(
             f"--prior {name}: revision {revision or 'main'} is not in the local cache, and nothing "
-            f"is downloaded without consent; fetch it with: {command}, or use --download with encode or "
-            "train"
+            f"is downloaded without consent; fetch it with: {command}, or use --download with "
+            "encode or train"
         ) from None
     # Network, disk and hub fail in ways that huggingface_hub reports by many exceptions.
     except Exception as error:
