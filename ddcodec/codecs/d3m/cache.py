@@ -39,9 +39,9 @@ class ImageCache:
         self._place = folder / f"d3m-{key}"
         try:
             self._place.mkdir(parents=True, exist_ok=True)
+            self._used = sum(size for _, size, _ in self._files())
         except OSError as error:
             raise OutputError(f"{folder}: cannot be used as a cache: {error.strerror}") from None
-        self._used = sum(size for _, size, _ in self._files())
 
     def get(self, unit: int, shape: tuple[int, ...]) -> Images | None:
         """Return the images of a unit, uint8 of a shape, or None where they are not here."""
@@ -59,16 +59,20 @@ class ImageCache:
         return np.frombuffer(data, np.uint8, offset=DIGEST).reshape(shape).copy()
 
     def put(self, unit: int, images: Images) -> None:
-        """Keep the images of a unit; older files go where the cap is reached."""
+        """Keep the images of a unit; older files go where the cap is reached.
+
+        What cannot be kept, on a full disk for instance, will be made again: that is no error.
+        """
         data = np.ascontiguousarray(images).tobytes()
         size = DIGEST + len(data)
         if size > self._cap:
             return
-        self._make_room(size)
         path = self._place / f"{unit:08d}.u8"
-        self._place.mkdir(parents=True, exist_ok=True)  # another process may have emptied it
-        write_atomically(path, hashlib.sha256(data).digest() + data)
-        self._used += size
+        with suppress(OSError, OutputError):
+            self._make_room(size)
+            self._place.mkdir(parents=True, exist_ok=True)  # another process may have emptied it
+            write_atomically(path, hashlib.sha256(data).digest() + data)
+            self._used += size
 
     def _make_room(self, size: int) -> None:
         if self._used + size <= self._cap:
