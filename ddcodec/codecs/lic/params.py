@@ -118,7 +118,7 @@ def make_params(
 ) -> LICParams:
     """Return complete settings for images of this size; raises UsageError for what cannot work."""
     squeeze, selection, candidates = options.squeeze, options.select, options.candidates
-    if ipc != int(ipc) or not 1 <= ipc <= 100_000:
+    if not 1 <= ipc <= 100_000 or ipc != int(ipc):
         raise UsageError(f"--ipc {ipc:g}: the codec lic stores whole images, 1 or more a class")
     if squeeze not in SQUEEZES:
         known = ", ".join(map(str, SQUEEZES))
