@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -20,16 +21,18 @@ from .. import __version__
 from ..distill.progress import SILENT, Reporter
 from ..distill.rng import generator
 from ..distill.threads import threads_for
-from ..errors import OutputError, UsageError
+from ..errors import OutputError, SourceError, UsageError
 from ..sources.base import Source
 from .captions import Views, caption, draw, show
 from .fitting import Fit
 from .folder import find
+from .model import require_libraries
 from .networks import Shape, build_text_encoder, build_unet, build_vae
 from .vocabulary import write as write_vocabulary
 
 PIXELS = 64  # up to this side a UNet works on pixels
 LARGEST = 512  # pixels of a side
+STAGES = ("unet", "vae")  # that have a checkpoint of their own
 KL = 1e-6  # weight of the VAE's divergence (Rombach et al., 2022)
 # v-prediction on a cosine schedule (Salimans and Ho, 2022; Nichol and Dhariwal, 2021).
 TIMES = 1000
@@ -132,8 +135,13 @@ def train(
     identity = [asdict(recipe), asked, seed, source.digest(), __version__]
     fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     saved_at = out.with_name(out.name + ".checkpoint")
-    if saved_at.exists() and not resume:
-        shutil.rmtree(saved_at)
+    # What can go wrong goes wrong before the work of an earlier run is removed.
+    require_libraries()
+    counts = np.bincount(source.train.labels, minlength=len(source.classes))
+    if not counts.all():
+        name = source.classes[int(counts.argmin())]
+        raise SourceError(f"class '{name}' has no training image; a prior needs one of each")
+    _make_way(saved_at, resume)
     start = time.monotonic()
     with threads_for(shape.side, shape.side):
         pictures = Pictures(source, recipe, shape, seed, where)
@@ -166,6 +174,24 @@ def train(
     made = find(out)
     spent = time.monotonic() - start
     return TrainedPrior(str(out), made.name, fit.steps, loss, spent, made.bytes, made.digest)
+
+
+def _make_way(saved_at: Path, resume: bool) -> None:
+    """Remove the checkpoint of an earlier run; raises OutputError where it is something else."""
+    try:
+        # A process that was killed may have left a temporary file, such as .unet.x2k9.
+        ours = saved_at.is_dir() and all(
+            path.name.lstrip(".").partition(".")[0] in STAGES for path in saved_at.iterdir()
+        )
+        if saved_at.exists() and not ours:
+            raise OutputError(
+                f"{saved_at}: is no checkpoint of a prior; move it away, or choose another name "
+                "with -o"
+            )
+        if ours and not resume:
+            shutil.rmtree(saved_at)
+    except OSError as error:
+        raise OutputError(f"{saved_at}: cannot be removed: {error.strerror}") from None
 
 
 class Pictures:
@@ -280,7 +306,14 @@ def write(out: Path, parts: dict[str, Any], description: dict[str, Any], overwri
             for name, value in (("model_index.json", index), ("ddcodec_prior.json", description)):
                 (draft / name).write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
             if out.exists() and overwrite:
-                out.rename(Path(place) / "old")
-            draft.rename(out)
+                old = Path(place) / "old"
+                out.rename(old)
+                try:
+                    draft.rename(out)
+                except BaseException:
+                    old.rename(out)
+                    raise
+            else:
+                draft.rename(out)
     except OSError as error:
         raise OutputError(f"{out}: cannot write: {error.strerror}") from None

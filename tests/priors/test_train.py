@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from ddcodec.errors import CheckpointMismatch, OutputError, UsageError
+from ddcodec.errors import CheckpointMismatch, MissingExtra, OutputError, SourceError, UsageError
 from ddcodec.priors.folder import ModelFolder, find
 from ddcodec.priors.model import load
-from ddcodec.priors.train import PriorRecipe, train
+from ddcodec.priors.train import PriorRecipe, train, write
 from ddcodec.sources import Source
+from ddcodec.sources.base import Split
 from tests.conftest import StopAfter
 from tests.priors.models import small_prior
 
@@ -69,6 +70,53 @@ def test_a_prior_on_latents_has_a_vae_that_scales_to_one(digits: Source, tmp_pat
     assert latents.shape == (64, 4, 8, 8)
     assert 0.3 < float(latents.std()) < 3
     assert prior.to_images(latents).shape == (64, 1, 32, 32)
+
+
+def test_what_cannot_work_is_said_before_anything_is_removed(
+    digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved_at = tmp_path / "x.checkpoint"
+    saved_at.mkdir()
+    (saved_at / "unet").write_bytes(b"an earlier run")
+    split = digits.train
+    kept = split.labels != 3
+    fewer = Split(split.images[kept], split.labels[kept])
+    with pytest.raises(SourceError, match="class '3' has no training image"):
+        train(Source("few", digits.classes, {"train": lambda: fewer}), tmp_path / "x")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match="diffusers"):
+        train(digits, tmp_path / "x", recipe=RECIPE)
+    assert (saved_at / "unet").is_file()
+
+
+def test_what_is_no_checkpoint_of_a_prior_stays(digits: Source, tmp_path: Path) -> None:
+    folder, file = tmp_path / "a.checkpoint", tmp_path / "b.checkpoint"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("mine")
+    file.write_text("of an encode")
+    for name in ("a", "b"):
+        with pytest.raises(OutputError, match="is no checkpoint of a prior"):
+            train(digits, tmp_path / name, recipe=RECIPE)
+    assert (folder / "thesis.txt").read_text() == "mine"
+    assert file.read_text() == "of an encode"
+
+
+def test_a_folder_that_cannot_be_replaced_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, rename = tmp_path / "x", Path.rename
+    out.mkdir()
+    (out / "old.txt").write_text("old")
+
+    def fail(path: Path, to: Path) -> Path:
+        if path.name == "x" and path != out:
+            raise OSError(28, "No space left on device")
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OutputError, match="No space left"):
+        write(out, {}, {}, overwrite=True)
+    assert (out / "old.txt").read_text() == "old"
 
 
 @pytest.mark.parametrize(
