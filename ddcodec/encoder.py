@@ -325,7 +325,7 @@ def _encode_d3m(
     from .codecs.d3m.encode import encode as encode_d3m
     from .codecs.d3m.params import make_params
     from .observers.file import load as load_observer
-    from .priors.folder import config_of, find
+    from .priors.folder import find, native_side
     from .priors.model import load as load_prior
     from .ranks import joined
 
@@ -335,24 +335,21 @@ def _encode_d3m(
     folder = find(options.prior, download)
     latent = folder.has("vae")
     dtype = "float16" if latent and device.type == "cuda" else "float32"
-    native = int(config_of(folder, "unet").get("sample_size") or 64)
-    if latent:
-        levels = config_of(folder, "vae").get("block_out_channels", [0])
-        native *= 2 ** (len(levels) - 1)
     params = make_params(
         options,
         ipc=ipc,
         height=pool.shape[1],
         width=pool.shape[2],
         classes=len(data.classes),
-        native=native,
+        native=native_side(folder),
         latent=latent,
         dtype=dtype,
         iterations=steps,
         labels=labels,
         seed=seed,
     )
-    prior = load_prior(folder, device, params.dtype)
+    # Each process takes it to its own device, once it knows which.
+    prior = load_prior(folder, "cpu", params.dtype)
     if prior.channels < pool.shape[0]:
         raise UsageError(f"{folder.name} makes grey images, the data set has colours; use another")
     prior.latent_shape(*params.size)

@@ -13,7 +13,7 @@ import importlib.util
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,8 @@ PATTERNS = ("model_index.json", "*/*.json", "*/*.txt", "*/*.safetensors")
 WEIGHTS = re.compile(r"(?:diffusion_pytorch_)?model(\.fp16)?(?:-\d{5}-of-\d{5})?\.safetensors")
 HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
 REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+DEFAULT_SIDE = 64  # of what a UNet sees, where its configuration does not say
 
 External = Mapping[str, Any]
 
@@ -124,10 +126,14 @@ def how(name: str, revision: str) -> str:
     return "ask for that folder where the file came from, and give it with --prior DIR"
 
 
-def find(spec: str | os.PathLike[str], download: bool = False) -> ModelFolder:
+def find(
+    spec: str | os.PathLike[str], download: bool = False, files: Collection[str] = ()
+) -> ModelFolder:
     """Return the model at a path, or with an id of the hub, if it is here.
 
     With ``download`` an id that is not here is fetched; without, nothing uses the network.
+    ``files`` are names of weights that a file needs: where a folder has plain weights and fp16,
+    they say which, else the plain ones are taken.
 
     Raises:
         UsageError: neither a folder nor an id. Unsupported: an id that is not here, or a folder of
@@ -136,7 +142,7 @@ def find(spec: str | os.PathLike[str], download: bool = False) -> ModelFolder:
     text = os.fspath(spec)
     path = Path(text)
     if path.is_dir():
-        return _described(path, path.resolve().name or "model", "")
+        return _described(path, path.resolve().name or "model", "", files)
     name, _, revision = text.partition("@")
     if not HUB_ID.fullmatch(name) or (revision and not REVISION.fullmatch(revision)):
         raise UsageError(
@@ -144,7 +150,7 @@ def find(spec: str | os.PathLike[str], download: bool = False) -> ModelFolder:
             "as owner/name that is in the local cache"
         )
     found = _in_cache(name, revision or None, download)
-    return _described(found, name, found.name)
+    return _described(found, name, found.name, files)
 
 
 def _in_cache(name: str, revision: str | None, download: bool) -> Path:
@@ -174,7 +180,7 @@ def _in_cache(name: str, revision: str | None, download: bool) -> Path:
         raise SourceError(f"--prior {name}: cannot be fetched: {one_line(error)[:300]}") from None
 
 
-def _described(path: Path, name: str, revision: str) -> ModelFolder:
+def _described(path: Path, name: str, revision: str, files: Collection[str]) -> ModelFolder:
     for needed in NEEDED:
         if not (path / needed).is_file():
             raise Unsupported(
@@ -183,19 +189,21 @@ def _described(path: Path, name: str, revision: str) -> ModelFolder:
             )
     weights: list[str] = []
     variants = set()
+    halved = any(".fp16" in file for file in files)
     for part in PARTS:
         kinds: dict[bool, list[Path]] = {False: [], True: []}
         for file in sorted((path / part).glob("*.safetensors")):
             if found := WEIGHTS.fullmatch(file.name):
                 kinds[found[1] is not None].append(file)
-        plain, chosen = kinds[False], kinds[False] or kinds[True]
+        half = kinds[True] if halved else []
+        chosen = half or kinds[False] or kinds[True]
         if not chosen and (part != "vae" or (path / part).is_dir()):
             raise Unsupported(
                 f"{path / part}: has no safetensors; pickled weights (.bin) are not read, save "
                 "them again with save_pretrained(safe_serialization=True)"
             )
         if chosen:
-            variants.add(None if plain else "fp16")
+            variants.add("fp16" if chosen is kinds[True] else None)
         weights += [f"{part}/{file.name}" for file in chosen]
     if len(variants) > 1:
         raise Unsupported(f"{path}: some parts have only fp16 weights; keep one kind for all")
@@ -204,6 +212,22 @@ def _described(path: Path, name: str, revision: str) -> ModelFolder:
             raise Unsupported(f"{path}: the file name {weight!a} cannot stand in a manifest")
     shown = name if is_text(name) else "model"
     return ModelFolder(path, shown, revision, tuple(sorted(weights)), variants.pop())
+
+
+def native_side(folder: ModelFolder) -> int:
+    """Return the pixels of a side of the images that a model was trained on.
+
+    Raises Unsupported where its configuration does not say so by one number.
+    """
+    found = config_of(folder, "unet").get("sample_size")
+    side = DEFAULT_SIDE if found is None else found
+    levels = config_of(folder, "vae").get("block_out_channels", [0]) if folder.has("vae") else [0]
+    if type(side) is not int or side < 1 or not isinstance(levels, list) or not levels:
+        raise Unsupported(
+            f"{folder.path}: its sample_size is {found!a}; this version runs models of square "
+            "images, with one number"
+        )
+    return side * 2 ** (len(levels) - 1)
 
 
 def config_of(folder: ModelFolder, part: str, file: str = "config.json") -> dict[str, Any]:

@@ -20,9 +20,10 @@ from torch import Tensor
 from ..errors import MissingExtra, Unsupported
 from ..format.rules_d3m import PLACE
 from ..sources.base import one_line
-from .folder import ModelFolder, config_of
+from .folder import ModelFolder, config_of, native_side
 
 TRAINED_LENGTH = 77  # of a prompt, where the tokenizer does not say
+MOST_SIDES = 4  # times the side that a model was trained on
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -77,10 +78,20 @@ class Prior:
     @property
     def native(self) -> int:
         """Pixels of a side of the images that it was trained on."""
-        return int(self.unet.config.sample_size) * self.reduction
+        return native_side(self.folder)
 
     def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:
-        """Return (channels, h, w) of what the UNet sees of an image; raises Unsupported."""
+        """Return (channels, h, w) of what the UNet sees of an image.
+
+        Raises Unsupported for sides that it cannot make, or far above those it was trained on:
+        memory grows with the square of a side and more, and the size may come from a file.
+        """
+        most = MOST_SIDES * self.native
+        if max(height, width) > most:
+            raise Unsupported(
+                f"{self.folder.name}: was trained on {self.native} pixels a side and makes at most "
+                f"{most}, not {width}x{height}"
+            )
         # Each level of the UNet halves; a skip connection must meet its own size again.
         step = self.reduction * 2 ** (len(self.unet.config.block_out_channels) - 1)
         if height % step or width % step:

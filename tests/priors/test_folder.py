@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 from ddcodec.errors import SourceError, Unsupported, UsageError
-from ddcodec.priors.folder import ModelFolder, find, how, wanted
+from ddcodec.priors.folder import ModelFolder, find, how, native_side, wanted
 
 
 @pytest.fixture
@@ -63,6 +64,29 @@ def test_only_the_weights_that_are_loaded_count(copy: Path) -> None:
         for file in list((copy / part).glob("*model.safetensors")):
             file.rename(file.with_name(f"{file.stem}.fp16.safetensors"))
     assert find(copy).variant == "fp16"
+
+
+def test_a_file_says_which_of_plain_and_fp16_weights_it_needs(copy: Path) -> None:
+    plain = find(copy)
+    for name in plain.weights:
+        file = copy / name
+        shutil.copy(file, file.with_name(f"{file.stem}.fp16.safetensors"))
+    half = {
+        name.replace(".safetensors", ".fp16.safetensors"): d for name, d in plain.digests.items()
+    }
+    found = find(copy, files=half)
+    assert found.variant == "fp16"
+    found.require(plain.as_external() | {"files": half})
+    assert find(copy, files=plain.digests) == find(copy) == plain
+
+
+@pytest.mark.parametrize("size", [[8, 8], "8", 0])
+def test_a_model_without_one_native_side_is_unsupported(copy: Path, size: object) -> None:
+    assert native_side(find(copy)) == 16
+    config = copy / "unet" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"sample_size": size}))
+    with pytest.raises(Unsupported, match="sample_size"):
+        native_side(find(copy))
 
 
 def test_what_is_no_model_is_one_line(tmp_path: Path) -> None:
