@@ -5,13 +5,16 @@ from __future__ import annotations
 import inspect
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..errors import Unsupported
+from ..format.rules_d3m import SETTINGS
+from ..sources.base import one_line
 from .model import Prior, require_libraries
 
 # What defines how noise was added; the rest is a sampler's own.
@@ -51,12 +54,19 @@ def settings_for(name: str, prior: Prior) -> dict[str, Any]:
     if prior.vae is None and name == "ddim":
         # Pixels have a range; keeping to it costs nothing.
         given |= {"clip_sample": True, "clip_sample_range": 1.0}
-    made = kind(**{**OWN_SETTINGS[name], **given})
-    return {
+    with _refusing(f"{prior.folder.name}: its scheduler cannot be made"):
+        made = kind(**{**OWN_SETTINGS[name], **given})
+    found = {
         key: value
         for key, value in sorted(dict(made.config).items())
-        if not key.startswith("_") and _is_plain(value)
+        if key in SETTINGS and _is_plain(value)
     }
+    for key, value in found.items():
+        if not SETTINGS[key](value):
+            raise Unsupported(
+                f"{prior.folder.name}: its scheduler has {key} {value}, which files cannot hold"
+            )
+    return found
 
 
 def _is_plain(value: Any) -> bool:
@@ -77,10 +87,20 @@ def make(name: str, config: Mapping[str, Any]) -> Any:
         )
     if "sde" in str(config.get("algorithm_type", "")):
         raise Unsupported("the scheduler draws noise at every step; only deterministic ones can")
-    try:
+    with _refusing("the scheduler cannot be made"):
         return kind(**config)
-    except (NotImplementedError, ValueError, TypeError) as error:
-        raise Unsupported(f"the scheduler cannot be made: {error}") from None
+
+
+@contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    """Raise Unsupported for whatever a scheduler raises: its settings may come from a file."""
+    with warnings.catch_warnings():
+        # Quarrels inside of the libraries are no concern of the caller.
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except Exception as error:
+            raise Unsupported(f"{what}: {one_line(error)[:300]}") from None
 
 
 def noise_scheduler(prior: Prior) -> Any:
@@ -106,7 +126,6 @@ def sample(
     scheduler: Any,
     steps: int,
     guidance: float,
-    step: Callable[[], None] = lambda: None,
 ) -> Tensor:
     """Return images uint8 (B, C, H, W).
 
@@ -118,9 +137,9 @@ def sample(
         steps: of denoising.
         guidance: w of classifier-free guidance (Ho and Salimans, arXiv 2207.12598): the answer is
             without + w (with - without); 1 is the condition alone.
-        step: called after each step.
     """
-    _begin(scheduler, steps)
+    with _refusing(f"the scheduler cannot take {steps} steps"):
+        scheduler.set_timesteps(steps)
     # The loop is float32 whatever the UNet computes in; its state is the noise that is left.
     x = noise.to(prior.device) * scheduler.init_noise_sigma
     guided = guidance != 1
@@ -128,24 +147,16 @@ def sample(
         told = torch.cat([empty.expand(len(told), -1, -1), told])
     with torch.no_grad():
         for time in scheduler.timesteps:
-            seen = scheduler.scale_model_input(torch.cat([x, x]) if guided else x, time)
+            seen = torch.cat([x, x]) if guided else x
+            with _refusing("the scheduler cannot begin a step"):
+                seen = scheduler.scale_model_input(seen, time)
             out = prior.denoise(seen, time.to(prior.device).expand(len(seen)), told).float()
             if guided:
                 without, with_it = out.chunk(2)
                 out = without + guidance * (with_it - without)
-            x = scheduler.step(out, time, x, return_dict=False)[0]
-            step()
+            with _refusing("the scheduler cannot take a step"):
+                x = scheduler.step(out, time, x, return_dict=False)[0]
         return prior.to_images(x)
-
-
-def _begin(scheduler: Any, steps: int) -> None:
-    with warnings.catch_warnings():
-        # NumPy's and torch's quarrels inside of the library are no concern of the caller.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            scheduler.set_timesteps(steps)
-        except (ValueError, ZeroDivisionError) as error:
-            raise Unsupported(f"the scheduler cannot take {steps} steps: {error}") from None
 
 
 def batch_of(height: int, width: int) -> int:

@@ -13,9 +13,12 @@ import torch
 import ddcodec
 from ddcodec import D3MOptions, encode
 from ddcodec.codecs.d3m import encode as module
+from ddcodec.codecs.d3m.encode import command_line
 from ddcodec.codecs.d3m.invert import first_token, invert
 from ddcodec.codecs.d3m.params import D3MParams, make_params
 from ddcodec.codecs.d3m.patches import best_patches, random_collages
+from ddcodec.codecs.lic.params import LICOptions
+from ddcodec.codecs.lic.params import make_params as lic_params
 from ddcodec.codecs.lic.select import losses_of
 from ddcodec.distill.rng import generator
 from ddcodec.errors import CheckpointMismatch, SourceError, UsageError
@@ -72,6 +75,22 @@ def test_the_usual_settings_are_those_of_the_paper_for_large_models_and_images()
         torch.zeros(3, 1, 8, 8, dtype=torch.uint8), 2, settings(collage=2), generator(0)
     )
     assert pictures.shape == (2, 1, 8, 8)
+
+
+@pytest.mark.parametrize("ipc", [float("inf"), float("nan"), -float("inf")])
+def test_a_budget_that_is_no_number_is_named(ipc: float) -> None:
+    with pytest.raises(UsageError, match="--ipc"):
+        settings(ipc=ipc)
+    with pytest.raises(UsageError, match="--ipc"):
+        lic_params(LICOptions("o"), ipc=ipc, height=8, width=8, classes=10)
+
+
+def test_the_recorded_command_names_every_prompt_that_is_not_usual() -> None:
+    usual = settings(tokens="names", collage=2)
+    other = replace(usual, prompt="a photo of *")
+    assert "--prompt" not in command_line("d", "o", "p", usual, None)
+    assert "--prompt 'a photo of *'" in command_line("d", "o", "p", other, None)
+    assert "--prompt" not in command_line("d", "o", "p", settings(), None)
 
 
 def test_inversion_finds_a_token_that_explains_its_class_better(

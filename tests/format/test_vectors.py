@@ -127,6 +127,7 @@ def test_the_script_makes_every_vector(tmp_path: Path, monkeypatch: pytest.Monke
 
 # JSON Schema takes 10.0 for an integer and cannot compare two fields.
 BEYOND_SCHEMA = (
+    "d3m-scheduler-with-fewer-times-than-steps",
     "float-for-an-integer",
     "scales-for-no-channel",
     "codebook-of-too-many",

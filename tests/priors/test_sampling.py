@@ -64,6 +64,30 @@ def test_settings_of_a_file_that_cannot_be_met_are_named(pixel: Prior) -> None:
         make("ddim", {"beta_schedule": "zigzag"})
 
 
+def test_whatever_a_scheduler_raises_is_unsupported(
+    pixel: Prior, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Unsupported, match="cannot be made"):
+        make("ddim", {"num_train_timesteps": -5})  # torch raises a RuntimeError
+    with pytest.raises(Unsupported, match="cannot be made"):
+        make("dpm_solver", {"algorithm_type": "dpmsolver"})
+    past = settings_for("ddim", pixel) | {"steps_offset": 100, "timestep_spacing": "leading"}
+    noise, told = torch.zeros(1, *pixel.latent_shape(8, 8)), pixel.condition([pixel.prompt("")])
+    with pytest.raises(Unsupported, match="cannot take a step"):  # an IndexError
+        sample(pixel, noise, told, told, make("ddim", past), 1000, 1.0)
+    monkeypatch.setitem(pixel.schedule, "beta_schedule", "laplace")
+    with pytest.raises(Unsupported, match="its scheduler cannot be made"):
+        settings_for("ddim", pixel)
+
+
+def test_a_schedule_that_files_cannot_hold_is_named(
+    pixel: Prior, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(pixel.schedule, "num_train_timesteps", 20_000)
+    with pytest.raises(Unsupported, match="num_train_timesteps 20000, which files cannot hold"):
+        settings_for("ddim", pixel)
+
+
 def test_a_learned_token_stands_at_its_place_and_gradients_reach_it(latent: Prior) -> None:
     prompt = latent.prompt("a photo of *")
     assert prompt.place == 4
@@ -100,3 +124,6 @@ def test_sides_that_the_model_cannot_make_are_named(latent: Prior) -> None:
     assert latent.latent_shape(16, 24) == (4, 8, 12)
     with pytest.raises(Unsupported, match="multiples of 4 pixels"):
         latent.latent_shape(18, 16)
+    assert latent.latent_shape(64, 16) == (4, 32, 8)
+    with pytest.raises(Unsupported, match="at most 64, not 4096x16"):
+        latent.latent_shape(16, 4096)

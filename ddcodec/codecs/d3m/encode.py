@@ -25,10 +25,11 @@ from torch import Tensor
 from ... import __version__
 from ...distill.progress import SILENT, Reporter
 from ...distill.threads import threads_for
-from ...errors import OutputError
+from ...errors import OutputError, UsageError
 from ...format import Manifest, Storage, dequantise, quantise, read_manifest
 from ...format.container import write
 from ...format.payload import CODED, encode_tensor
+from ...format.rules_d3m import TIMES
 from ...observers.file import Trained
 from ...observers.networks import SEEN_PIXELS
 from ...priors.model import Prior
@@ -42,7 +43,7 @@ from ..lic.parts import Group, Parts
 from .fingerprint import thumbnail
 from .generate import Generator, Wish
 from .invert import first_token, invert
-from .params import D3MParams
+from .params import D3MParams, usual_prompt
 from .patches import best_patches
 from .recipe import recipe_of
 
@@ -279,7 +280,16 @@ class Encode:
 
 
 def codec_params(params: D3MParams, prior: Prior) -> dict[str, Any]:
-    """Return ``codec.params`` of the manifest: all that making the images takes."""
+    """Return ``codec.params`` of the manifest: all that making the images takes.
+
+    Raises UsageError for more steps of sampling than the model has.
+    """
+    config = settings_for(params.scheduler, prior)
+    times = config.get("num_train_timesteps", TIMES)
+    if params.sampling_steps > times:
+        raise UsageError(
+            f"--sampling-steps {params.sampling_steps}: {prior.folder.name} has {times} steps"
+        )
     return {
         "prompt": params.prompt,
         "collage": params.collage,
@@ -289,7 +299,7 @@ def codec_params(params: D3MParams, prior: Prior) -> dict[str, Any]:
         "size": list(params.size),
         "scheduler": {
             "name": params.scheduler,
-            "config": settings_for(params.scheduler, prior),
+            "config": config,
         },
         "steps": params.sampling_steps,
         "guidance": params.guidance,
@@ -344,7 +354,7 @@ def command_line(
         "--take": (params.take, None),
         "--tokens": ("learned" if params.learned else "names", "learned"),
         "--token-bits": (params.token_bits, 16),
-        "--prompt": (params.prompt, "a photo of *"),
+        "--prompt": (params.prompt, usual_prompt(params.learned, params.collage)),
         "--variations": (params.variations, 1),
         "--select": (params.selection, "auto"),
         "--candidates": (params.candidates, 300),

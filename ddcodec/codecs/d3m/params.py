@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
@@ -152,7 +153,7 @@ def make_params(
     ``native`` is the side that the model was trained on, ``latent`` says that it has a VAE, and
     ``dtype`` what ``auto`` means. Raises UsageError for what cannot work.
     """
-    if ipc != int(ipc) or not 1 <= ipc <= 100_000:
+    if not 1 <= ipc <= 100_000 or ipc != int(ipc):
         raise UsageError(f"--ipc {ipc:g}: the codec d3m makes whole images, 1 or more a class")
     side = native if options.size is None else options.size
     collage = (4 if side >= PAPER_SIDE else 1) if options.collage is None else options.collage
@@ -166,7 +167,7 @@ def make_params(
     if take > min(height, width):
         raise UsageError(f"--take {take}: images of {width}x{height} hold no such patches")
     _check_options(options)
-    prompt = options.prompt or (described(PLACE, 1 if options.tokens == "learned" else collage))
+    prompt = options.prompt or usual_prompt(options.tokens == "learned", collage)
     if not is_text(prompt) or prompt.count(PLACE) != 1:
         raise UsageError(f"--prompt must hold one {PLACE}, which stands for the class")
     if iterations is not None and options.tokens == "names":
@@ -208,20 +209,19 @@ def make_params(
     )
 
 
+def usual_prompt(learned: bool, collage: int) -> str:
+    """Return the prompt where none is given; a learned token knows of collages itself."""
+    return described(PLACE, 1 if learned else collage)
+
+
 def _size(side: int, height: int, width: int, collage: int) -> tuple[int, int]:
     # The shape of the images, the longer side as asked: multiples of the collage and of 8.
-    step = 8 * collage // _common(8, collage)
+    step = math.lcm(8, collage)
     longest = max(height, width)
     size = tuple(max(step, round(side * x / longest / step) * step) for x in (height, width))
     if side < 8 or max(size) > MAX_GENERATED:
         raise UsageError(f"--resolution {side}: must lie in 8..{MAX_GENERATED}")
     return size[0], size[1]
-
-
-def _common(a: int, b: int) -> int:
-    while b:
-        a, b = b, a % b
-    return a
 
 
 def _check_options(options: D3MOptions) -> None:
