@@ -262,15 +262,20 @@ def load(
         transform, target_transform, hard_labels, raw: see ``DistilledDataset``.
         prior: for a file of the codec ``d3m``: the diffusion model that it names, a folder or an id
             of the hub that is in the local cache. Its weights must have the digests in the file.
-        cache: folder that keeps generated images, at most ``cache_bytes`` (8 GiB) of them.
+        cache: folder that keeps generated images, at most ``cache_bytes`` (8 GiB) of them; it
+            needs ``check``, for images are kept under the file's digest.
         download: fetch the model from the hub where it is not here.
 
     Raises:
+        UsageError: ``cache`` without ``check``, or ``cache_bytes`` below 1.
         InvalidFile: the file breaks the format. Unsupported: it needs a newer version, or a model
         that is not given, not here or another one.
     """
     from .format import read
 
+    if cache is not None and not check:
+        # A file that only claims a digest could put its images in the place of another's.
+        raise UsageError("cache needs check=True: images are kept under the file's digest")
     return DistilledDataset(
         read(path, check=check),
         transform=transform,

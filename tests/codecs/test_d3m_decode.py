@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +17,7 @@ from ddcodec.codecs.d3m.cache import ImageCache
 from ddcodec.codecs.d3m.fingerprint import MOST, Watch, thumbnail
 from ddcodec.codecs.d3m.generate import Generator, Wish
 from ddcodec.distill.rng import generator
-from ddcodec.errors import Unsupported, UsageError
+from ddcodec.errors import OutputError, Unsupported, UsageError
 from ddcodec.export import Decoded
 from ddcodec.format import Storage, read, write
 from ddcodec.format.noise import normal
@@ -159,6 +162,31 @@ def test_what_memory_cannot_hold_is_made_again(
         assert float((found - whole[index]).abs().max()) < 0.03
 
 
+def test_processes_that_are_spawned_hold_images_of_their_own(
+    file: Path,
+    prior_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ddcodec.codecs.d3m.decode.UNIT_BYTES", 64 * 2)
+    whole = all_of(ddcodec.load(file, prior=prior_folder, cache=tmp_path))
+    monkeypatch.setattr("ddcodec.codecs.d3m.decode.MEMORY", 64 * 7)
+    ds = ddcodec.load(file, prior=prior_folder, cache=tmp_path)
+    # As torch's DataLoader sends a data set to a worker: tensors become shared memory.
+    one, two = (pickle.loads(ForkingPickler.dumps(ds._samples)) for _ in "ab")  # noqa: S301
+    get = one.images._cache.get
+
+    def meanwhile(unit: int, shape: tuple[int, ...]) -> Any:
+        found = get(unit, shape)
+        two.gather(torch.arange(200, 224))
+        return found
+
+    monkeypatch.setattr(one.images._cache, "get", meanwhile)
+    index = torch.arange(0, 24)
+    assert torch.equal(one.gather(index), whole[index])
+    assert torch.equal(two.gather(torch.arange(200, 224)), whole[200:224])
+
+
 def test_a_cache_serves_what_was_made_and_nothing_that_is_damaged(
     file: Path,
     prior_folder: Path,
@@ -205,6 +233,31 @@ def test_a_cache_keeps_to_its_size_and_to_its_own_files(tmp_path: Path) -> None:
     assert np.array_equal(found, unit + 8)
     assert ImageCache(tmp_path, "b" * 64, "m").get(8, unit.shape) is None
     assert ImageCache(tmp_path, "a" * 64, "other").get(8, unit.shape) is None
+
+
+def test_what_a_cache_cannot_keep_is_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = np.zeros((4, 1, 8, 8), np.uint8)
+    cache = ImageCache(tmp_path / "c", "a" * 64, "m")
+
+    def full(*_: Any) -> None:
+        raise OutputError("x: cannot write: No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ddcodec.codecs.d3m.cache.write_atomically", full)
+        cache.put(0, unit)
+    assert cache.get(0, unit.shape) is None
+    next((tmp_path / "c").iterdir()).rmdir()
+    (tmp_path / "c").rmdir()
+    (tmp_path / "c").write_text("a file where the folder was")
+    cache.put(0, unit)
+    assert cache.get(0, unit.shape) is None
+
+
+def test_a_cache_is_refused_where_the_digest_is_not_checked(file: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cache needs check=True"):
+        ddcodec.load(file, check=False, prior="p", cache=tmp_path)
 
 
 def test_decoding_for_other_tools_makes_every_image_once(

@@ -72,15 +72,9 @@ class Images:
         size = int(np.prod(self.shape))
         self._step = max(1, min(self._collages, UNIT_BYTES // (size * self._blocks)))
         self.count = self.variations * self._classes * self._each
-        self._slot_of = torch.full((self.count,), -1, dtype=torch.int64)
         self._reserve(min(self.count, max(1, MEMORY // size)))
         self._watch = Watch(self._arrays["fingerprints"], folder.name)
         self._maker: Generator | None = None
-
-    @property
-    def difference(self) -> float:
-        """Levels of 255 by which fingerprints differ so far."""
-        return self._watch.difference
 
     def gather(self, index: Tensor) -> Tensor:
         """Return images uint8 (B, C, H, W) at ``index``, int64 (B,), on this device."""
@@ -95,18 +89,29 @@ class Images:
 
     def to(self, device: torch.device) -> Images:
         """Return the same images, held and made on another device."""
-        other = Images(self._manifest, self._arrays, self._folder, self._cache, device)
-        return other
+        return Images(self._manifest, self._arrays, self._folder, self._cache, device)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state for another process, which loads the model itself where it has to."""
-        return {**self.__dict__, "_maker": None}
+        """Return the state for another process, which loads the model itself where it has to.
+
+        It holds its own images, too: to processes that are spawned torch hands tensors as shared
+        memory, and what one of them puts into a slot would replace what others find there.
+        """
+        held = ("_slots", "_owner", "_slot_of")
+        state = {name: value for name, value in self.__dict__.items() if name not in held}
+        return state | {"_maker": None, "_capacity": len(self._slots)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Begin with nothing held, in memory of this process alone."""
+        capacity = state.pop("_capacity")
+        self.__dict__.update(state)
+        self._reserve(capacity)
 
     def _reserve(self, capacity: int) -> None:
         self._slots = torch.empty((capacity, *self.shape), dtype=torch.uint8, device=self.device)
         self._owner = torch.full((capacity,), -1, dtype=torch.int64)
         self._next = 0
-        self._slot_of.fill_(-1)
+        self._slot_of = torch.full((self.count,), -1, dtype=torch.int64)
         self._left = (
             self.count if capacity == self.count else -1
         )  # images not held; -1: not all fit
@@ -293,7 +298,7 @@ def decode(
             f"the images are made by a diffusion model that is not in the file: {wanted(external)}"
         )
     try:
-        folder = find(place.prior, place.download)
+        folder = find(place.prior, place.download, external["files"])
     except Unsupported as error:
         raise Unsupported(f"{error}; {wanted(external)}") from None
     folder.require(external)
