@@ -227,7 +227,7 @@ def native_side(folder: ModelFolder) -> int:
             f"{folder.path}: its sample_size is {found!a}; this version runs models of square "
             "images, with one number"
         )
-    return side * 2 ** (len(levels) - 1)
+    return int(side * 2 ** (len(levels) - 1))
 
 
 def config_of(folder: ModelFolder, part: str, file: str = "config.json") -> dict[str, Any]:
