@@ -106,8 +106,8 @@ class SampleStream(ShardedStream):
         samples, sets = self._ds.on("cpu")[0], self._ds.variations
         if self._settings["shuffle"]:
             seed = self._settings["seed"]
-            return epoch_order(len(samples), seed, self.epoch, samples.shares, sets)
-        each = len(samples) // sets
+            return epoch_order(len(self._ds), seed, self.epoch, samples.shares, sets)
+        each = len(self._ds) // sets
         return torch.arange(each) + self.epoch % sets * each
 
     def _unit(self, order: Tensor, unit: int) -> tuple[Any, Any]:

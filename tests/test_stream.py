@@ -24,6 +24,7 @@ class Numbers:
     """A data set whose images are their own index, so a test sees what it was given."""
 
     transform = target_transform = None
+    variations = 1
     manifest = SimpleNamespace(content_digest="numbers")
 
     def __init__(self, count: int) -> None:
@@ -36,7 +37,9 @@ class Numbers:
         return index, index
 
     def on(self, device: str) -> tuple[Any, torch.Tensor]:
-        return SimpleNamespace(gather=lambda index: index, shares=None), torch.arange(self.count)
+        return SimpleNamespace(gather=lambda index: index, shares=None, variations=1), torch.arange(
+            self.count
+        )
 
 
 def stream(count: int, **settings: Any) -> SampleStream:

@@ -121,7 +121,7 @@ def test_what_is_distilled_in_is_what_the_file_preprocesses_to(
     encode(colours, ipc=1.0, out=out, steps=2, preprocessing=kind)
     ds = load(out)
     spec = ds.manifest.image["preprocessing"]
-    assert spec["kind"] == ("dct_whiten" if kind == "auto" else kind)
+    assert spec["kind"] == ("conv_whiten" if kind == "auto" else kind)
     images = colours.train.images
     seen = ds.preprocess(images)
     assert torch.equal(seen, distilled_in[0])

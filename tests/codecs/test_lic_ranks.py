@@ -208,10 +208,10 @@ def test_processes_that_cannot_meet_are_one_line(monkeypatch: pytest.MonkeyPatch
         pass
 
 
-def test_posters_are_made_in_one_process(
+def test_posters_in_stages_are_made_in_one_process(
     digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert world_size() == 2
-    with pytest.raises(UsageError, match="torchrun is for lic"):
-        encode(digits, ipc=0.5, out=tmp_path / "x.ddset")
+    with pytest.raises(UsageError, match="ppodd works in one process; torchrun is for podd"):
+        encode(digits, "ppodd", ipc=0.5, out=tmp_path / "x.ddset")

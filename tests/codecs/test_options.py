@@ -10,7 +10,7 @@ from ddcodec_cli.app import app
 
 from ddcodec import UsageError
 from ddcodec.codecs.podd import plan as planning
-from ddcodec.codecs.podd.options import PoDDOptions
+from ddcodec.codecs.podd.options import NAMES, PoDDOptions
 from ddcodec.codecs.podd.order import ClassOrder, order_classes
 from ddcodec.codecs.podd.plan import make_plan, orders
 from tests.codecs.test_class_counts import noise_source, plan
@@ -68,7 +68,8 @@ def test_every_choice_is_an_option_of_the_command_line() -> None:
 
     command = typer.main.get_command(app).commands["encode"]  # type: ignore[attr-defined]
     known = {word for parameter in command.params for word in parameter.opts}
-    wanted = {"--" + name.replace("_", "-") for name in PoDDOptions.__dataclass_fields__}
+    fields = PoDDOptions.__dataclass_fields__
+    wanted = {"--" + NAMES.get(name, name).replace("_", "-") for name in fields}
     assert wanted <= known
 
 
