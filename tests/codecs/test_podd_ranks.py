@@ -80,7 +80,7 @@ def test_meta_batches_resume_to_the_same_digest(
 
 
 def test_processes_that_are_interrupted_go_on_from_what_they_saved(tmp_path: Path) -> None:
-    words = (*QUICK[:-1], "150", "-o", "d.ddset")
+    words = (*QUICK[:-1], "90", "-o", "d.ddset")
     file = tmp_path / "d.ddset.checkpoint"
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     # What is under test is the last seconds' work, so it is saved more often than every ten.
