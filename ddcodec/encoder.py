@@ -321,9 +321,10 @@ def _encode_d3m(
             "the codec d3m needs --observer F, made by 'ddcodec observer train', and --prior DIR, "
             "a diffusion model, for instance of 'ddcodec prior train'"
         )
-    from .codecs.d3m.encode import Run, command_line
+    from .codecs.d3m.encode import command_line
     from .codecs.d3m.encode import encode as encode_d3m
     from .codecs.d3m.params import make_params
+    from .codecs.lic.encode import Run
     from .observers.file import load as load_observer
     from .priors.folder import find, native_side
     from .priors.model import load as load_prior

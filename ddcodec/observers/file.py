@@ -27,8 +27,8 @@ from ..format.fields import is_number, is_text
 from ..format.opening import read_at, reading
 from ..format.strict_json import is_hex
 from ..preprocess import Preprocess, mean_and_std
-from .library import LibraryObserver, is_library
 from .networks import ARCHITECTURES, Observer, build
+from .zoo import LibraryObserver, is_library
 
 KEY = "observer"  # the one entry of the safetensors metadata
 FORMAT = 1

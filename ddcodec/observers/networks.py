@@ -60,7 +60,7 @@ def build(architecture: str, channels: int, height: int, width: int, classes: in
     """
     check_name(architecture)
     if architecture not in ARCHITECTURES:
-        from .library import LibraryObserver
+        from .zoo import LibraryObserver
 
         return LibraryObserver(architecture, channels, height, width, classes)
     with torch.device("meta"):
@@ -70,7 +70,7 @@ def build(architecture: str, channels: int, height: int, width: int, classes: in
 def check_name(architecture: str) -> None:
     """Raise UsageError for a name that ``build`` does not know."""
     if ":" in architecture:
-        from .library import check_there
+        from .zoo import check_there
 
         check_there(architecture)
     elif architecture not in ARCHITECTURES:
@@ -86,7 +86,7 @@ def initialise(observer: Observer, generator: torch.Generator) -> Observer:
     Convolutions are normal with variance 2 / fan out (He et al., 2015), the head is uniform
     within 1 / sqrt(fan in), norms start at scale 1 and shift 0. A library has ways of its own.
     """
-    from .library import LibraryObserver
+    from .zoo import LibraryObserver
 
     if isinstance(observer, LibraryObserver):
         observer.begin(generator)

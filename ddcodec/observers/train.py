@@ -28,10 +28,10 @@ from ..loader import epoch_order
 from ..preprocess import Preprocess, fit_standardise
 from ..sources.base import Source, Split
 from .file import Description, save
-from .library import LibraryObserver
 from .networks import Observer, build, initialise
 from .recipe import Recipe, settled
 from .weights import place, read_checkpoint
+from .zoo import LibraryObserver
 
 SNAPSHOT_SECONDS = 5.0  # at most this much work is lost by an interruption
 SAVE_SECONDS = 60.0

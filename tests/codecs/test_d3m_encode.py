@@ -17,6 +17,7 @@ from ddcodec.codecs.d3m.encode import command_line
 from ddcodec.codecs.d3m.invert import first_token, invert
 from ddcodec.codecs.d3m.params import D3MParams, make_params
 from ddcodec.codecs.d3m.patches import best_patches, random_collages
+from ddcodec.codecs.lic.encode import Run
 from ddcodec.codecs.lic.params import LICOptions
 from ddcodec.codecs.lic.params import make_params as lic_params
 from ddcodec.codecs.lic.select import losses_of
@@ -200,7 +201,7 @@ def test_processes_share_the_groups_out(
     assert len(params.groups(10)) == 4
     work = []
     for rank in (0, 1):
-        one = module.Run(CPU, resume=rank > 0, ranks=Ranks(rank, 2))
+        one = Run(CPU, resume=rank > 0, ranks=Ranks(rank, 2))
         args = (digits, digits.by_class(), load_observer(observer_file), prior, params, one, out)
         work.append(module.Encode(*args))
     work[0].parts.prepare(False)

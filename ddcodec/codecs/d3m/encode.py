@@ -12,7 +12,6 @@ import hashlib
 import json
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ... import __version__
-from ...distill.progress import SILENT, Reporter
+from ...distill.progress import Reporter
 from ...distill.threads import threads_for
 from ...errors import OutputError, UsageError
 from ...format import Manifest, Storage, dequantise, quantise, read_manifest
@@ -34,9 +33,9 @@ from ...observers.file import Trained
 from ...observers.networks import SEEN_PIXELS
 from ...priors.model import Prior
 from ...priors.sampling import settings_for
-from ...ranks import Ranks
 from ...sources.base import Source
 from ...sources.by_class import ByClass
+from ..lic.encode import Run
 from ..lic.labels import store
 from ..lic.mosaic import Mosaic
 from ..lic.parts import Group, Parts
@@ -46,18 +45,6 @@ from .invert import first_token, invert
 from .params import D3MParams, usual_prompt
 from .patches import best_patches
 from .recipe import recipe_of
-
-ALONE = Ranks()
-
-
-@dataclass
-class Run:
-    """How an encode is carried out, up to rounding without influence on its result."""
-
-    device: torch.device
-    resume: bool = False
-    reporter: Reporter = SILENT
-    ranks: Ranks = ALONE
 
 
 def encode(

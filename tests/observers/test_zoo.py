@@ -13,13 +13,13 @@ import torch
 
 from ddcodec import LICOptions, encode, info
 from ddcodec.errors import DDSetError, InvalidFile, MissingExtra, SourceError, UsageError
-from ddcodec.observers import library
+from ddcodec.observers import zoo
 from ddcodec.observers.file import load
-from ddcodec.observers.library import deepest, taken_apart
 from ddcodec.observers.networks import build, check_name, initialise
 from ddcodec.observers.recipe import Recipe
 from ddcodec.observers.train import train
 from ddcodec.observers.weights import read_checkpoint
+from ddcodec.observers.zoo import deepest, taken_apart
 from ddcodec.sources import Source
 from ddcodec.torchvision_ops import make_importable
 
@@ -169,7 +169,7 @@ def test_a_small_file_that_names_a_huge_model_takes_no_memory_for_it(
 
 def published(path: Path, classes: int = 10, seed: int = 3, **changes: Any) -> Path:
     """Write a checkpoint as others do: names of the library, wrapped in a dictionary."""
-    model = library._made("timm", "mobilenetv3_small_050", 1, 8, 8, classes, seed)
+    model = zoo._made("timm", "mobilenetv3_small_050", 1, 8, 8, classes, seed)
     torch.save({"epoch": 1, "state_dict": model.state_dict() | changes}, path)
     return path
 
