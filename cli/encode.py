@@ -78,7 +78,12 @@ def encode(
         ),
     ] = None,
     time: Annotated[
-        str | None, typer.Option(metavar="T", help="Or as many steps as fit in 90s, 9m, 1.5h.")
+        str | None,
+        typer.Option(
+            metavar="T",
+            help="Or as many steps as fit in 90s, 9m, 1.5h. With paper, or --steps too: this call "
+            "stops there, and --resume goes on.",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same file.")] = 0,
     device: Annotated[str, typer.Option(metavar="D", help="auto, cpu, cuda or cuda:N.")] = "auto",

@@ -74,10 +74,13 @@ def encode(
         out: the file to write. It appears whole or not at all.
         profile: ``paper`` (as published), ``quick`` (made for a CPU and a minute), ``auto``
             (``paper`` on CUDA, ``quick`` elsewhere).
-        steps: outer steps, > 0; ``time``: seconds of optimisation, > 0; at most one of them.
+        steps: outer steps, > 0. time: seconds of optimisation, > 0. The profile ``quick`` takes as
+            many steps as fit in them. A run of ``paper``, or one with ``steps`` too, stops there:
+            the file holds what was reached and the checkpoint stays for ``resume``.
         seed: >= 0; the same source, settings and seed give the same content digest on a machine.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        resume: go on from ``<out>.checkpoint`` if it exists.
+        resume: go on from ``<out>.checkpoint`` if it exists; ``out``, which that run may have
+            written already, is then replaced.
         order: class order: ``auto``, ``clip``, ``image``, ``colour``, ``paper``, ``given``,
             ``random`` (by ``seed``) or a text file; order_search: ``none``, ``auto`` or a number
             of moves to improve it by.
@@ -129,8 +132,8 @@ def encode(
     """
     if codec not in ENCODERS:
         raise Unsupported(f"unknown codec '{codec}'; this version encodes: {', '.join(ENCODERS)}")
-    if steps is not None and time is not None:
-        raise UsageError("give --steps or --time, not both")
+    if steps is not None and time is not None and codec != "podd":
+        raise UsageError("give --steps or --time; only the codec podd takes both")
     if steps is not None and steps < 1:
         raise UsageError(f"--steps must be at least 1, got {steps}")
     if time is not None and not 0 < time < float("inf"):
@@ -140,7 +143,9 @@ def encode(
     if seed < 0:
         raise UsageError(f"--seed must be 0 or more, got {seed}")
     target = Path(out)
-    _check_output(target, overwrite)
+    # A checkpoint lies there because its run was allowed to write the file, or has written it.
+    going_on = resume and target.with_name(target.name + ".checkpoint").exists()
+    _check_output(target, overwrite or going_on)
     where = choose_device(device)
     if isinstance(source, sources.Source):
         if size is not None:
@@ -252,7 +257,9 @@ def encode(
             from .codecs.ppodd.params import PPoDDOptions
 
             return encode_ppodd(data, plan, ppodd or PPoDDOptions(), run, target, seconds=time)
-        return encode_podd(data, plan, run, target, seconds=time)
+        if options.profile == "quick" and steps is None:
+            return encode_podd(data, plan, run, target, seconds=time)
+        return encode_podd(data, plan, run, target, lease=time)
 
 
 def _encode_lic(

@@ -41,6 +41,22 @@ def digits_file(tmp_path_factory: pytest.TempPathFactory, digits: Source) -> Pat
     return path
 
 
+class Notes:
+    """A reporter that keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def stage(self, name: str, steps: int) -> None:
+        pass
+
+    def step(self, done: int, loss: float) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+
 class StopAfter:
     """A reporter that interrupts as a person at the keyboard would."""
 

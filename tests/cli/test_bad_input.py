@@ -52,7 +52,7 @@ def test_an_unknown_codec(run: Run, tmp_path: Path) -> None:
     [
         ("--steps", "0"),
         ("--steps", "-3"),
-        ("--steps", "3", "--time", "9s"),
+        ("--steps", "3", "--time", "9s", "--codec", "ppodd"),
         ("--seed", "-1"),
         ("--quality", "best"),
         ("--quality", "bits=1"),

@@ -21,6 +21,7 @@ from ddcodec.observers.networks import build, initialise
 from ddcodec.observers.recipe import Recipe
 from ddcodec.observers.train import train
 from ddcodec.sources import Source
+from tests.conftest import Notes
 
 SHAPES = [(3, 32, 32), (1, 20, 36), (3, 72, 72), (1, 3, 5)]
 
@@ -107,22 +108,6 @@ def observer_file(tmp_path_factory: pytest.TempPathFactory, digits: Source) -> P
     path = tmp_path_factory.mktemp("observer") / "digits.safetensors"
     train(digits, "convnet3", path, epochs=2, recipe=Recipe(steps=1, batch_size=32, augment="crop"))
     return path
-
-
-class Notes:
-    """A reporter that keeps what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def stage(self, name: str, steps: int) -> None:
-        pass
-
-    def step(self, done: int, loss: float) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        self.said.append(text)
 
 
 def test_a_file_with_its_teacher_gives_the_observers_labels(

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ from ddcodec.format.payload import decode_tensor, encode_tensor
 from ddcodec.limits import Limits
 from ddcodec.sources import Source, Split
 from ddcodec.sources import load as load_source
-from tests.conftest import StopAfter, real_data
+from tests.conftest import Notes, StopAfter, real_data
 
 
 @pytest.mark.parametrize("ipc", [0.1, 0.25, 0.4, 0.9, 1.0, 2.0])
@@ -177,6 +178,39 @@ def test_time_fixes_a_number_of_steps_that_makes_the_same_file_again(
     assert again.content_digest == timed.content_digest
 
 
+@pytest.mark.parametrize("profile", ["paper", "quick"])
+def test_a_run_over_many_short_calls_is_the_run_in_one(
+    profile: str, digits: Source, tmp_path: Path
+) -> None:
+    run: dict[str, Any] = {"ipc": 0.4, "profile": profile, "steps": 5}
+    if profile == "paper":
+        run["augment"] = "none"
+    whole = encode(digits, out=tmp_path / "a.ddset", **run)
+    out = tmp_path / "b.ddset"
+    notes = Notes()
+    parts = [
+        encode(digits, out=out, time=1e-6, resume=True, reporter=notes, **run) for _ in range(5)
+    ]
+    assert [part.content_digest for part in parts[:-1]].count(whole.content_digest) == 0
+    assert parts[-1].content_digest == whole.content_digest
+    assert parts[-1].provenance["command"] == whole.provenance["command"]
+    assert [note.split(" steps")[0] for note in notes.said] == [f"{n} of 5" for n in range(1, 5)]
+    assert not out.with_name("b.ddset.checkpoint").exists()
+    with pytest.raises(OutputError, match="exists"):  # the run is over: nothing to go on with
+        encode(digits, out=out, resume=True, **run)
+
+
+def test_the_file_of_a_stopped_run_says_how_it_was_made(digits: Source, tmp_path: Path) -> None:
+    run: dict[str, Any] = {"ipc": 0.4, "steps": 4}
+    constant = encode(digits, out=tmp_path / "a.ddset", profile="paper", time=1e-6, **run)
+    assert "--steps 1" in constant.provenance["command"]
+    again = encode(digits, ipc=0.4, out=tmp_path / "b.ddset", profile="paper", steps=1)
+    assert again.content_digest == constant.content_digest
+    annealed = encode(digits, out=tmp_path / "c.ddset", profile="quick", time=1e-6, **run)
+    assert annealed.provenance["command"].endswith("  # stopped after 1")
+    assert "--steps 4" in annealed.provenance["command"]
+
+
 def test_one_class_and_primes_encode(tmp_path: Path, digits: Source) -> None:
     for n in (1, 2, 7):
         keep = digits.train.labels < n
@@ -197,7 +231,7 @@ def test_one_class_and_primes_encode(tmp_path: Path, digits: Source) -> None:
         ({"codec": "zip"}, Unsupported, "unknown codec 'zip'"),
         ({"steps": 0}, UsageError, "--steps"),
         ({"time": -1.0}, UsageError, "--time"),
-        ({"steps": 1, "time": 1.0}, UsageError, "not both"),
+        ({"steps": 1, "time": 1.0, "codec": "ppodd"}, UsageError, "podd takes both"),
         ({"quality": "bits=9"}, UsageError, "bits=N"),
         ({"profile": "slow"}, UsageError, "--profile slow"),
         ({"patches": (500, 500)}, UsageError, "at most"),

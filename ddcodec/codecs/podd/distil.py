@@ -38,7 +38,7 @@ class Run:
         reporter: told of every step.
         checkpoint: file to save to, or None.
         resume: go on from the checkpoint if it is there.
-        deadline: ``time.monotonic()`` after which no further step of a ``rat`` stage starts.
+        deadline: ``time.monotonic()`` after which no further step starts; each call takes one.
         ranks: the processes that share the meta-batches of a step.
     """
 
@@ -97,11 +97,11 @@ class Distiller:
     def _run_stages(self) -> int:
         snapshot = self._snapshot()
         taken = saved = time.monotonic()
+        stop = False
         try:
             while self.stage_index < len(self.params.stages):
                 stage = self.params.stages[self.stage_index]
                 self.run.reporter.stage(STAGE_NAMES[stage.method], stage.steps)
-                stop = self._agreed(self._out_of_time(stage))
                 while self.step < stage.steps and not stop:
                     loss = self._outer_step(stage)
                     self.step += 1
@@ -114,14 +114,16 @@ class Distiller:
                     if now - saved >= SAVE_SECONDS:
                         self._save(snapshot)
                         saved = now
-                    stop = self._agreed(self._out_of_time(stage))
-                if stop:
+                    stop = self._agreed(self._out_of_time())
+                if self.step < stage.steps:
                     break
                 self.stage_index += 1
                 self.step = 0
                 if self.stage_index < len(self.params.stages):
                     self._begin_stage()
                 snapshot = self._snapshot()
+                if stop:
+                    break
         except KeyboardInterrupt:
             self._save(snapshot)
             raise
@@ -151,15 +153,8 @@ class Distiller:
         self._load(*before)
         return sorted(times[1:])[repeat // 2]
 
-    def _out_of_time(self, stage: Stage) -> bool:
-        deadline = self.run.deadline
-        started = self.step > 0
-        return (
-            deadline is not None
-            and stage.method == "rat"
-            and started
-            and time.monotonic() >= deadline
-        )
+    def _out_of_time(self) -> bool:
+        return self.run.deadline is not None and time.monotonic() >= self.run.deadline
 
     def _agreed(self, mine: bool) -> bool:
         """Return rank 0's answer, since clocks differ."""

@@ -34,11 +34,21 @@ Variables = TypeVar("Variables", bound=PosterVariables)
 NOISE_ON_MEANS = 0.1  # std of the noise added to class means, in units of preprocessed pixels
 
 
-def encode(source: Source, plan: Plan, run: Run, out: Path, *, seconds: float | None) -> Manifest:
+def encode(
+    source: Source,
+    plan: Plan,
+    run: Run,
+    out: Path,
+    *,
+    seconds: float | None = None,
+    lease: float | None = None,
+) -> Manifest:
     """Distil ``source`` as ``plan`` says and write the file at ``out``; return its manifest.
 
     ``seconds`` bounds the optimisation: the number of steps that fits is measured first and then
-    fixed, so that the same file can be made again with ``--steps``.
+    fixed, so that the same file can be made again with ``--steps``. ``lease`` leaves the number of
+    steps as it is and bounds this call: where the run takes longer, the file holds what was reached
+    and the checkpoint stays, to go on from.
     """
     preprocessing = dict(fit(source.train.images, plan.params.preprocessing))
     real = real_tensors(source, preprocessing, run.device)
@@ -48,6 +58,8 @@ def encode(source: Source, plan: Plan, run: Run, out: Path, *, seconds: float | 
     fingerprint = fingerprint_of(source, params.as_dict(), seconds)
     if seconds is not None:
         params = fit_steps(params, variables, real, run, fingerprint, seconds)
+    if lease is not None:
+        run.deadline = time.monotonic() + lease
     distiller = Distiller(params, variables, real, run, fingerprint)
     steps = distiller.distil()
     if run.ranks.rank > 0:
@@ -62,7 +74,14 @@ def encode(source: Source, plan: Plan, run: Run, out: Path, *, seconds: float | 
         raise OutputError(
             f"{error}; {run.checkpoint.name} keeps the work, run the same command with --resume"
         ) from None
-    run.checkpoint.unlink(missing_ok=True)
+    if steps < params.steps:
+        distiller.keep()
+        run.reporter.note(
+            f"{steps:,} of {params.steps:,} steps are done and in {out.name}; go on with the same "
+            "command and --resume"
+        )
+    else:
+        run.checkpoint.unlink(missing_ok=True)
     run.ranks.wait()
     return manifest
 

@@ -91,10 +91,22 @@ def describe(
         },
         provenance={
             "tool": f"ddcodec {__version__}",
-            "command": plan.command(steps),
+            "command": _command(plan, params, steps),
             "seed": params.seed,
         },
     )
+
+
+def _command(plan: Plan, params: PoDDParams, steps: int) -> str:
+    """Return what makes the file again; of a run that was stopped, its beginning."""
+    alike = all(
+        not (stage.cosine or stage.aware or stage.truncation == "adaptive")
+        for stage in params.stages
+    )
+    if steps >= params.steps or (len(params.stages) == 1 and alike):
+        return plan.command(steps)
+    # What a step does depends on how many there are to be.
+    return f"{plan.command(params.steps)}  # stopped after {steps}"
 
 
 def coarse_enough(
