@@ -17,11 +17,10 @@ from ddcodec import __version__
 from ddcodec.errors import DDSetError
 
 from . import decode, demo, diff, encode, info, observer, preview, prior, sweep, train, verify
-from .output import EXIT_IO, EXIT_OK, drop_stdout, error, write_line
+from .output import EXIT_INTERRUPTED, EXIT_IO, EXIT_OK, drop_stdout, error, write_line
 
 EXIT_INTERNAL = 1
 EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
 DEBUG_VARIABLE = "DDCODEC_DEBUG"
 
 # Plain help: it pipes cleanly and spares a fifth of the start-up time.

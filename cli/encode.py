@@ -8,13 +8,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from ddcodec.errors import UsageError
-
 from .arguments import Prior, default_output, parse_duration, parse_grid
-from .output import byte_count, message, number, seconds
+from .methods import chosen_options
+from .output import byte_count, interrupted, message, number, seconds
 from .progress import is_first, progress
-
-EXIT_INTERRUPTED = 130
 
 Profile = Literal["auto", "quick", "paper"]
 LabelKind = Literal["auto", "fixed", "learned"]  # of posters
@@ -317,72 +314,46 @@ def encode(
     from ddcodec.encoder import encode as run
     from ddcodec.report import info
 
-    lic = d3m = None
-    own = {
-        "collage": collage,
-        "take": take,
-        "tokens": tokens,
-        "token_bits": token_bits,
-        "prompt": prompt,
-        "variations": variations,
-        "size": resolution,
-        "scheduler": scheduler,
-        "sampling_steps": sampling_steps,
-        "guidance": guidance,
-        "dtype": dtype,
-        "rate": rate,
-    }
-    asked = {name: value for name, value in own.items() if value is not None}
-    if codec == "d3m":
-        if squeeze != 4 or no_compensate or precision != "auto":
-            raise UsageError("--squeeze, --no-compensate and --precision belong to the codec lic")
-        if observer is not None and prior is not None:
-            from ddcodec.codecs.d3m.params import D3MOptions
-
-            d3m = D3MOptions(
-                observer,
-                prior,
-                select="random" if no_select else select,
-                candidates=candidates,
-                temperature=temperature,
-                **asked,  # type: ignore[arg-type]
-            )
-    elif asked or prior is not None:
-        raise UsageError("--prior, --collage and the like belong to --codec d3m")
-    elif observer is not None:
-        from ddcodec.codecs.lic.params import LICOptions
-
-        lic = LICOptions(
-            observer,
-            select="random" if no_select else "loss" if select == "auto" else select,
-            squeeze=squeeze,
-            candidates=candidates,
-            compensate=not no_compensate,
-            temperature=temperature,
-            precision=precision,
-            images=images,
-        )
-    elif (
-        (squeeze, select, candidates, images) != (4, "auto", 300, "zstd")
-        or no_select
-        or no_compensate
-    ):
-        raise UsageError("--squeeze, --select and the like belong to --codec lic with --observer F")
-    chosen = {
-        "stages": stages,
-        "start": stage_start,
-        "direction": stage_direction,
-        "decay": stage_decay,
-        "boost": stage_boost,
-        "floor": stage_floor,
-        "max_bytes": max_stages_bytes,
-    }
-    given = {name: value for name, value in chosen.items() if value is not None}
-    ppodd = None
-    if given:
-        from ddcodec.codecs.ppodd.params import PPoDDOptions
-
-        ppodd = PPoDDOptions(**given)  # type: ignore[arg-type]
+    chosen = chosen_options(
+        codec,
+        observer=observer,
+        prior=prior,
+        images={
+            "select": select,
+            "no_select": no_select,
+            "candidates": candidates,
+            "temperature": temperature,
+        },
+        lic={
+            "squeeze": squeeze,
+            "compensate": not no_compensate,
+            "precision": precision,
+            "images": images,
+        },
+        d3m={
+            "collage": collage,
+            "take": take,
+            "tokens": tokens,
+            "token_bits": token_bits,
+            "prompt": prompt,
+            "variations": variations,
+            "size": resolution,
+            "scheduler": scheduler,
+            "sampling_steps": sampling_steps,
+            "guidance": guidance,
+            "dtype": dtype,
+            "rate": rate,
+        },
+        ppodd={
+            "stages": stages,
+            "start": stage_start,
+            "direction": stage_direction,
+            "decay": stage_decay,
+            "boost": stage_boost,
+            "floor": stage_floor,
+            "max_bytes": max_stages_bytes,
+        },
+    )
     checkpoint = target.with_name(target.name + ".checkpoint")
     if resume and not checkpoint.exists():
         message(f"{checkpoint}: not there; starting from the beginning")
@@ -418,18 +389,17 @@ def encode(
                 aware=aware,
                 truncation=truncation,
                 meta_batches=meta_batches,
-                precision=precision if lic is None and d3m is None else "auto",
+                precision="auto" if chosen.lic or chosen.d3m else precision,
                 overwrite=force,
                 download=download,
                 size=size,
-                lic=lic,
-                ppodd=ppodd,
-                d3m=d3m,
+                lic=chosen.lic,
+                ppodd=chosen.ppodd,
+                d3m=chosen.d3m,
                 reporter=reporter,
             )
     except KeyboardInterrupt:
-        message(f"interrupted; {how_to_resume(checkpoint)}")
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+        raise interrupted(checkpoint) from None
     if not is_first():
         return
     facts = info(target)
@@ -442,10 +412,3 @@ def encode(
         f"{byte_count(facts['bytes']['total'])}{beside}, {facts['bits_per_class']:,.1f} bits per "
         f"class, in {seconds(clock.monotonic() - started)}"
     )
-
-
-def how_to_resume(checkpoint: Path) -> str:
-    """Return what to do after an interruption, in one clause."""
-    if not checkpoint.exists():
-        return "nothing was saved yet, run the same command again"
-    return f"the checkpoint is {checkpoint}; run the same command with --resume"

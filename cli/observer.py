@@ -12,10 +12,8 @@ from ddcodec.errors import UsageError
 
 from .arguments import parse_duration
 from .files import check_file
-from .output import accuracy, message, number, seconds, write_json, write_line
+from .output import accuracy, interrupted, message, number, seconds, write_json, write_line
 from .progress import progress
-
-EXIT_INTERRUPTED = 130
 
 Augment = Literal["auto", "none", "crop", "crop_flip"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -144,9 +142,7 @@ def train(
                 reporter=reporter,
             )
     except KeyboardInterrupt:
-        saved = f"the checkpoint is {checkpoint}; run the same command with --resume"
-        message(f"interrupted; {saved if checkpoint.exists() else 'nothing was saved yet'}")
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+        raise interrupted(checkpoint) from None
     report = ObserverReport(
         str(target),
         architecture,

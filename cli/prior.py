@@ -10,13 +10,12 @@ import typer
 
 from .arguments import default_output, parse_duration
 from .files import check_parent
-from .output import message, number, seconds, write_json, write_line
+from .output import interrupted, message, number, seconds, write_json, write_line
 from .progress import progress
 
 if TYPE_CHECKING:
     from ddcodec.priors.train import TrainedPrior
 
-EXIT_INTERRUPTED = 130
 
 Views = Literal["plain", "wide"]
 
@@ -113,9 +112,7 @@ def train(
                 reporter=reporter,
             )
     except KeyboardInterrupt:
-        saved = f"the checkpoint is {checkpoint}; run the same command with --resume"
-        message(f"interrupted; {saved if checkpoint.exists() else 'nothing was saved yet'}")
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+        raise interrupted(checkpoint) from None
     if as_json:
         write_json(asdict(result))
     else:

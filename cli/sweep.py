@@ -13,8 +13,18 @@ from typer.core import TyperCommand
 from ddcodec.errors import UsageError
 
 from .arguments import parse_duration, parse_grid
-from .encode import EXIT_INTERRUPTED, Origins, Pooling, Profile, Selection
-from .output import accuracy, byte_count, message, number, seconds, table, write_json, write_line
+from .encode import Origins, Pooling, Profile, Selection
+from .output import (
+    EXIT_INTERRUPTED,
+    accuracy,
+    byte_count,
+    message,
+    number,
+    seconds,
+    table,
+    write_json,
+    write_line,
+)
 from .progress import progress
 
 if TYPE_CHECKING:

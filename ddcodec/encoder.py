@@ -11,6 +11,7 @@ import torch
 
 from . import sources
 from .codecs import ENCODERS
+from .codecs.request import Request
 from .distill.compute import activation_type
 from .distill.progress import SILENT, Reporter
 from .errors import OutputError, Unsupported, UsageError
@@ -181,17 +182,14 @@ def encode(
         for option, there in given.items():
             if there:
                 raise UsageError(f"{option} belongs to posters; the codec {codec} has none")
+        request = Request(where, target, ipc, steps, labels, seed, size, resume, download, reporter)
         if codec == "d3m":
-            return _encode_d3m(
-                data, d3m, where, target, ipc, steps, labels, seed, size, resume, download, reporter
-            )
-        if lic is None:
-            raise UsageError(
-                "the codec lic needs --observer F, made by 'ddcodec observer train' on this source"
-            )
-        return _encode_lic(
-            data, lic, where, target, ipc, steps, labels, seed, size, resume, reporter
-        )
+            from .codecs.d3m.start import start as start_d3m
+
+            return start_d3m(data, d3m, request)
+        from .codecs.lic.start import start as start_lic
+
+        return start_lic(data, lic, request)
     if lic is not None or d3m is not None:
         raise UsageError("--observer and the options with it belong to the codec lic, or d3m")
     from .ranks import joined, world_size
@@ -260,111 +258,6 @@ def encode(
         if options.profile == "quick" and steps is None:
             return encode_podd(data, plan, run, target, seconds=time)
         return encode_podd(data, plan, run, target, lease=time)
-
-
-def _encode_lic(
-    data: Source,
-    options: LICOptions,
-    device: torch.device,
-    target: Path,
-    ipc: float,
-    steps: int | None,
-    labels: str,
-    seed: int,
-    size: int | None,
-    resume: bool,
-    reporter: Reporter,
-) -> Manifest:
-    from .codecs.lic.encode import Run, command_line
-    from .codecs.lic.encode import encode as encode_lic
-    from .codecs.lic.params import make_params
-    from .codecs.lic.teacher import require_embeddable
-    from .distill.compute import has_bfloat16
-    from .observers.file import load as load_observer
-    from .ranks import joined
-
-    observer = load_observer(options.observer)
-    pool = data.by_class()
-    observer.require_fit(data.classes, pool.shape)
-    precision = options.precision
-    if precision == "auto":
-        precision = "bfloat16" if has_bfloat16(device) else "float32"
-    params = make_params(
-        options,
-        ipc=ipc,
-        height=pool.shape[1],
-        width=pool.shape[2],
-        classes=len(data.classes),
-        iterations=steps,
-        labels=labels,
-        precision=precision,
-        seed=seed,
-    )
-    if params.labels.kind == "teacher":
-        regions = params.mosaic(pool.shape[1], pool.shape[2]).regions
-        require_embeddable(observer, params.ipc * len(data.classes) * regions)
-    command = command_line(data.name, Path(options.observer).name, params, size)
-    with joined() as ranks:
-        run = Run(device, resume, reporter, ranks)
-        return encode_lic(data, pool, observer, params, run, target, command)
-
-
-def _encode_d3m(
-    data: Source,
-    options: D3MOptions | None,
-    device: torch.device,
-    target: Path,
-    ipc: float,
-    steps: int | None,
-    labels: str,
-    seed: int,
-    size: int | None,
-    resume: bool,
-    download: bool,
-    reporter: Reporter,
-) -> Manifest:
-    if options is None:
-        raise UsageError(
-            "the codec d3m needs --observer F, made by 'ddcodec observer train', and --prior DIR, "
-            "a diffusion model, for instance of 'ddcodec prior train'"
-        )
-    from .codecs.d3m.encode import command_line
-    from .codecs.d3m.encode import encode as encode_d3m
-    from .codecs.d3m.params import make_params
-    from .codecs.lic.encode import Run
-    from .observers.file import load as load_observer
-    from .priors.folder import find, native_side
-    from .priors.model import load as load_prior
-    from .ranks import joined
-
-    observer = load_observer(options.observer)
-    pool = data.by_class()
-    observer.require_fit(data.classes, pool.shape)
-    folder = find(options.prior, download)
-    latent = folder.has("vae")
-    dtype = "float16" if latent and device.type == "cuda" else "float32"
-    params = make_params(
-        options,
-        ipc=ipc,
-        height=pool.shape[1],
-        width=pool.shape[2],
-        classes=len(data.classes),
-        native=native_side(folder),
-        latent=latent,
-        dtype=dtype,
-        iterations=steps,
-        labels=labels,
-        seed=seed,
-    )
-    # Each process takes it to its own device, once it knows which.
-    prior = load_prior(folder, "cpu", params.dtype)
-    if prior.channels < pool.shape[0]:
-        raise UsageError(f"{folder.name} makes grey images, the data set has colours; use another")
-    prior.latent_shape(*params.size)
-    command = command_line(data.name, Path(options.observer).name, folder.name, params, size)
-    with joined() as ranks:
-        run = Run(device, resume, reporter, ranks)
-        return encode_d3m(data, pool, observer, prior, params, run, target, command)
 
 
 def choose_device(name: str) -> torch.device:

@@ -12,6 +12,7 @@ from torch import Tensor
 from .distill.convnet_grad import logits, loss_gradient
 from .distill.networks import ConvNet
 from .distill.rng import seeded
+from .observers.narrow import keep_narrow_exact
 from .observers.networks import build, check_name, initialise
 
 
@@ -70,7 +71,9 @@ class OtherStudent(Student):
     ) -> None:
         made = build(architecture, net.channels, net.height, net.width, net.classes)
         self._seed, self._step = int(torch.randint(2**62, (), generator=random)), 0
-        self._network = initialise(made, random).to(device).train()
+        initialise(made, random)
+        keep_narrow_exact(made, net.channels, net.height, net.width)
+        self._network = made.to(device).train()
         self.parameters = list(self._network.parameters())
 
     def gradients(

@@ -28,6 +28,7 @@ from ..loader import epoch_order
 from ..preprocess import Preprocess, fit_standardise
 from ..sources.base import Source, Split
 from .file import Description, save
+from .narrow import keep_narrow_exact
 from .networks import Observer, build, initialise
 from .recipe import Recipe, settled
 from .weights import place, read_checkpoint
@@ -165,7 +166,9 @@ class Training:
         device: torch.device,
     ) -> None:
         self.recipe, self.seed, self.device = recipe, seed, device
-        self.network = initialise(network, generator(seed, "observer")).to(device)
+        self.network = initialise(network, generator(seed, "observer"))
+        height, width, channels = split.images.shape[1:]
+        keep_narrow_exact(self.network, channels, height, width).to(device)
         # The layout in which convolutions are fastest, on processors and accelerators alike.
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._preprocess = preprocess

@@ -1,0 +1,46 @@
+"""Strided convolutions of maps narrower than their stride keep their gradients in bfloat16 runs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from ddcodec.observers.narrow import keep_narrow_exact
+
+
+def network(side: int) -> nn.Sequential:
+    convolution = nn.Conv2d(8, 8, 5, stride=2, padding=2, groups=8)
+    made = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), convolution)
+    return keep_narrow_exact(made, 1, side, side).to(memory_format=torch.channels_last)  # type: ignore[return-value, call-overload]
+
+
+def gradient(made: nn.Sequential, x: torch.Tensor, half: bool) -> torch.Tensor:
+    # What is freed here is what a library that forgets to write finds in its place.
+    held = [torch.full((size,), float("nan")) for size in (100, 200, 400, 3600) for _ in range(50)]
+    del held
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        out = made(x)
+    weight = made[1].weight
+    (found,) = torch.autograd.grad(out.float().square().mean(), weight)  # type: ignore[arg-type]
+    return found
+
+
+@pytest.mark.parametrize("side", [1, 2, 3])
+def test_gradients_in_bfloat16_are_those_of_float32(side: int) -> None:
+    torch.manual_seed(0)
+    made = network(side)
+    x = torch.randn(64, 1, side, side)
+    exact = gradient(made, x, False)
+    for _ in range(3):
+        torch.testing.assert_close(
+            gradient(made, x, True), exact, rtol=0.1, atol=0.02 * float(exact.abs().max())
+        )
+
+
+@pytest.mark.parametrize(("side", "kind"), [(1, torch.float32), (2, torch.bfloat16)])
+def test_only_narrow_maps_are_kept_out(side: int, kind: torch.dtype) -> None:
+    made = network(side).train()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert made(torch.zeros(2, 1, side, side)).dtype == kind
+    assert made.training
