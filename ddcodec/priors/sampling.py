@@ -39,6 +39,10 @@ OWN_SETTINGS: dict[str, dict[str, Any]] = {
         "thresholding": False,
     },
 }
+IN_RANGE: dict[str, dict[str, Any]] = {
+    "ddim": {"clip_sample": True, "clip_sample_range": 1.0},
+    "dpm_solver": {"thresholding": True, "sample_max_value": 1.0},
+}
 BATCH_PIXELS = 1 << 20  # of images made at a time: a bound on the memory
 BATCH_LATENTS = 256  # at a time, however small
 
@@ -51,9 +55,9 @@ def settings_for(name: str, prior: Prior) -> dict[str, Any]:
     given: dict[str, Any] = {key: own[key] for key in shared}
     if own.get("trained_betas") is not None:
         raise Unsupported(f"{prior.folder.name}: its scheduler has betas of its own; not supported")
-    if prior.vae is None and name == "ddim":
+    if prior.vae is None:
         # Pixels have a range; keeping to it costs nothing.
-        given |= {"clip_sample": True, "clip_sample_range": 1.0}
+        given |= IN_RANGE[name]
     with _refusing(f"{prior.folder.name}: its scheduler cannot be made"):
         made = kind(**{**OWN_SETTINGS[name], **given})
     found = {
@@ -142,6 +146,11 @@ def sample(
         scheduler.set_timesteps(steps)
     # The loop is float32 whatever the UNet computes in; its state is the noise that is left.
     x = noise.to(prior.device) * scheduler.init_noise_sigma
+    # An image kept to its range leaves other noise behind it. With the noise as the model said it,
+    # guidance drives samples out of all that the model has seen.
+    own = scheduler.config
+    kept = isinstance(scheduler, kind_of("ddim")) and (own.clip_sample or own.thresholding)
+    extra = {"use_clipped_model_output": True} if kept else {}
     guided = guidance != 1
     if guided:
         told = torch.cat([empty.expand(len(told), -1, -1), told])
@@ -155,7 +164,7 @@ def sample(
                 without, with_it = out.chunk(2)
                 out = without + guidance * (with_it - without)
             with _refusing("the scheduler cannot take a step"):
-                x = scheduler.step(out, time, x, return_dict=False)[0]
+                x = scheduler.step(out, time, x, return_dict=False, **extra)[0]
         return prior.to_images(x)
 
 

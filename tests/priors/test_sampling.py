@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -53,6 +55,48 @@ def test_the_sampler_takes_the_noise_of_the_model_and_its_own_steps(latent: Prio
     assert "trained_betas" not in settings
     again = make("ddim", settings)
     assert torch.equal(again.alphas_cumprod, noise_scheduler(latent).alphas_cumprod)
+
+
+class Knowing:
+    """A model that knows the one image of each prompt: its answer is the exact velocity."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, scheduler: Any) -> None:
+        self.alphas = scheduler.alphas_cumprod
+        self.noise: list[float] = []
+
+    def denoise(self, x: torch.Tensor, times: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+        image = told.view(x.shape)
+        alpha = self.alphas[times[0]]
+        noise = (x - alpha.sqrt() * image) / (1 - alpha).sqrt()
+        self.noise.append(float(noise[-1].std()))
+        return alpha.sqrt() * noise - (1 - alpha).sqrt() * image
+
+    def to_images(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+def test_guidance_leaves_samples_among_what_the_model_has_seen(pixel: Prior) -> None:
+    scheduler = make("ddim", settings_for("ddim", pixel) | {"prediction_type": "v_prediction"})
+    g = torch.Generator().manual_seed(0)
+    image = torch.rand((1, 1, 16, 16), generator=g).sub(0.5).sign()  # what guidance 4 limits to
+    model = Knowing(scheduler)
+    noise = torch.randn((1, 1, 16, 16), generator=g)
+    made = sample(model, noise, image.flatten(2), -image.flatten(2), scheduler, 25, 4.0)  # type: ignore[arg-type]
+    assert torch.allclose(made, image, atol=0.05)
+    # Noise has variance 1 in training; what it had here, the image being known, at each step.
+    assert all(0.8 < spread < 1.2 for spread in model.noise)
+
+
+@pytest.mark.parametrize("name", ["ddim", "dpm_solver"])
+def test_pixels_are_kept_to_their_range(pixel: Prior, name: str) -> None:
+    scheduler = make(name, settings_for(name, pixel) | {"prediction_type": "v_prediction"})
+    model = Knowing(scheduler)
+    image = torch.ones(1, 1, 8, 8)
+    noise = torch.randn((1, 1, 8, 8), generator=torch.Generator().manual_seed(0))
+    made = sample(model, noise, image.flatten(2), -image.flatten(2), scheduler, 10, 6.0)  # type: ignore[arg-type]
+    assert float(made.abs().max()) < 1.05
 
 
 def test_settings_of_a_file_that_cannot_be_met_are_named(pixel: Prior) -> None:
