@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
+from ddcodec.codecs.podd.options import PoDDOptions
 from ddcodec.codecs.podd.order import class_grid
+from ddcodec.codecs.podd.plan import make_plan
 from ddcodec.codecs.podd.poster import pixel_budget
 from ddcodec.codecs.podd.presets import GENERIC, PRESETS, preset_for
+from ddcodec.sources import Source, Split
 
 PAPER = ("cifar10", "cifar100", "cub200", "tiny-imagenet")
 
@@ -81,3 +85,22 @@ def test_presets_cannot_be_changed() -> None:
     with pytest.raises(TypeError):
         PRESETS["cifar10"] = GENERIC  # type: ignore[index]
     assert len({*PRESETS.values(), GENERIC}) == len(PRESETS) + 1
+
+
+@pytest.mark.parametrize(
+    ("channels", "side", "augment", "window"),
+    [(3, 32, "flip", 20), (1, 32, "none", 20), (3, 8, "none", 10), (1, 8, "none", 10)],
+)
+def test_the_quick_profile_mirrors_photographs_only(
+    channels: int, side: int, augment: str, window: int
+) -> None:
+    rng = np.random.default_rng(0)
+    split = Split(rng.integers(0, 256, (40, side, side, channels), np.uint8), np.arange(40) % 10)
+    source = Source("some", tuple("abcdefghij"), {"train": lambda: split})
+    plan = make_plan(source, 1.0, PoDDOptions(profile="quick"))
+    last = plan.params.stages[-1]
+    assert (last.augment_synthetic, last.augment_real) == (augment, augment)
+    assert plan.recipe["augment"] == augment
+    assert last.window == window
+    chosen = make_plan(source, 1.0, PoDDOptions(profile="quick", augment="none"))
+    assert chosen.params.stages[-1].augment_real == "none"

@@ -43,7 +43,7 @@ LARGE_PIXELS = 16 * 16  # images from here on need slower labels and longer, slo
 # Rounding is seen by the end of the last stage only: earlier it sends the run elsewhere, and the
 # rate of learning at the end is small enough to settle on the levels.
 AWARE_SHARE = 0.25
-WHITENED_SIDE = 16  # pixels; smaller images have too few frequencies to gain
+NATURAL_SIDE = 16  # pixels; smaller images are icons, and have too few frequencies to whiten
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,14 @@ def make_plan(
     kind = _label_kind(options, preset, ipc)
     pooling = _pooling(options, kind, grid, patch_grid)
     stages = quick_stages(ipc, geometry) if quick else paper_stages(preset, geometry.num_patches)
-    if options.augment != "auto":
+    # Photographs are as likely mirrored. That pays as much as a run of three times the length
+    # (docs/speed.md); the published settings have an augmentation of their own.
+    augment = (
+        "flip" if options.augment == "auto" and quick and _is_natural(source) else options.augment
+    )
+    if augment != "auto":
         stages = tuple(
-            replace(stage, augment_synthetic=options.augment, augment_real=options.augment)
-            for stage in stages
+            replace(stage, augment_synthetic=augment, augment_real=augment) for stage in stages
         )
     if precision.is_low or options.aware:
         share = AWARE_SHARE if options.aware is None else options.aware
@@ -184,7 +188,7 @@ def quick_stages(ipc: float, geometry: PosterGeometry) -> tuple[Stage, ...]:
         method="pool",
         steps=steps - kernel.steps,
         lr_poster=0.05 if small else 0.03,
-        window=10,
+        window=20 if large else 10,  # more pays at equal time only there (docs/speed.md)
     )
     return kernel, unroll
 
@@ -259,9 +263,13 @@ def _preprocessing(kind: str, source: Source) -> str:
     if kind != "auto":
         return kind
     # Whitening pays on natural images and costs on digits (docs/coding.md).
-    natural = source.channels == 3 and min(source.height, source.width) >= WHITENED_SIDE
     fits = max(source.height, source.width) <= MOST_SIDE
-    return "conv_whiten" if natural and fits else "standardise"
+    return "conv_whiten" if _is_natural(source) and fits else "standardise"
+
+
+def _is_natural(source: Source) -> bool:
+    """Say whether images are taken for photographs: grey ones are often writing."""
+    return source.channels == 3 and min(source.height, source.width) >= NATURAL_SIDE
 
 
 def _class_grid(
