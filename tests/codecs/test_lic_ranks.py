@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from ddcodec.observers.recipe import Recipe
 from ddcodec.observers.train import train
 from ddcodec.ranks import Ranks, joined, world_size
 from ddcodec.sources import Source
+from tests.torchrun import ENVIRONMENT, command, run
 
 CPU = torch.device("cpu")
 
@@ -88,27 +88,9 @@ def test_what_lost_processes_finished_is_not_made_again(
     assert out.read_bytes() == (tmp_path / "a.ddset").read_bytes()
 
 
-def command_line(observer_file: Path, *words: str, processes: int = 2) -> list[str]:
-    return [
-        sys.executable, "-m", "torch.distributed.run", "--standalone",
-        "--nproc-per-node", str(processes), "-m", "ddcodec",
-        "encode", "digits", "--codec", "lic", "--ipc", "20",
-        "--observer", str(observer_file), "--device", "cpu", *words,
-    ]  # fmt: skip
-
-
-def torchrun(folder: Path, observer_file: Path, *words: str) -> str:
-    done = subprocess.run(
-        command_line(observer_file, *words),
-        cwd=folder,
-        text=True,
-        capture_output=True,
-        timeout=300,
-        check=False,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stderr
+def words(observer_file: Path, *more: str) -> list[object]:
+    start = ["encode", "digits", "--codec", "lic", "--ipc", "20", "--device", "cpu"]
+    return [*start, "--observer", observer_file, *more]
 
 
 def test_two_processes_write_the_file_of_one(
@@ -116,7 +98,7 @@ def test_two_processes_write_the_file_of_one(
 ) -> None:
     lic = LICOptions(observer_file)
     one = encode(digits, "lic", ipc=20, steps=2, out=tmp_path / "one.ddset", lic=lic, device="cpu")
-    said = torchrun(tmp_path, observer_file, "--steps", "2", "-o", "two.ddset")
+    said = run(tmp_path, *words(observer_file, "--steps", "2", "-o", "two.ddset"))
     assert said.count("two.ddset: ") == 1  # one process speaks
     assert info(tmp_path / "two.ddset")["content_digest"] == one.content_digest
     assert (tmp_path / "two.ddset").read_bytes() == (tmp_path / "one.ddset").read_bytes()
@@ -145,11 +127,11 @@ def test_a_killed_process_costs_its_unfinished_class_and_no_more(
     out = tmp_path / "two.ddset"
     folder = Parts(out, "").folder
     both = subprocess.Popen(
-        command_line(observer_file, "--steps", "20", "-o", "two.ddset"),
+        command(*words(observer_file, "--steps", "20", "-o", "two.ddset")),
         cwd=tmp_path,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=ENVIRONMENT,
     )
 
     def finished() -> set[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -16,38 +15,21 @@ from ddcodec.codecs.podd.options import PoDDOptions
 from ddcodec.errors import UsageError
 from ddcodec.sources import Source
 from tests.conftest import StopAfter
+from tests.torchrun import ENVIRONMENT, run
 
 QUICK = ("--ipc", "0.4", "--profile", "quick", "--steps", "8")
 PAPER = ("--ipc", "0.4", "--profile", "paper", "--steps", "1", "--truncation", "adaptive")
 
 
-def command(*words: str, processes: int) -> list[str]:
-    start = [sys.executable, "-m"]
-    if processes > 1:
-        start += ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"]
-    return [*start, "ddcodec", "encode", "digits", "--device", "cpu", *words]
-
-
-def run(folder: Path, *words: str, processes: int = 2) -> str:
-    done = subprocess.run(
-        command(*words, processes=processes),
-        cwd=folder,
-        text=True,
-        capture_output=True,
-        timeout=300,
-        check=False,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stderr
+ENCODE = ("encode", "digits", "--device", "cpu")
 
 
 @pytest.mark.parametrize("words", [QUICK, PAPER], ids=["quick", "paper"])
 def test_two_processes_write_the_file_of_one_with_two_meta_batches(
     words: tuple[str, ...], tmp_path: Path
 ) -> None:
-    run(tmp_path, *words, "--meta-batches", "2", "-o", "one.ddset", processes=1)
-    said = run(tmp_path, *words, "-o", "two.ddset")
+    run(tmp_path, *ENCODE, *words, "--meta-batches", "2", "-o", "one.ddset", processes=1)
+    said = run(tmp_path, *ENCODE, *words, "-o", "two.ddset")
     assert said.count("two.ddset: ") == 1  # one process speaks
     assert (tmp_path / "two.ddset").read_bytes() == (tmp_path / "one.ddset").read_bytes()
     assert not (tmp_path / "two.ddset.checkpoint").exists()
@@ -82,7 +64,6 @@ def test_meta_batches_resume_to_the_same_digest(
 def test_processes_that_are_interrupted_go_on_from_what_they_saved(tmp_path: Path) -> None:
     words = (*QUICK[:-1], "90", "-o", "d.ddset")
     file = tmp_path / "d.ddset.checkpoint"
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
     # What is under test is the last seconds' work, so it is saved more often than every ten.
     starter = (
         "import signal, runpy; signal.signal(signal.SIGINT, signal.default_int_handler); "
@@ -92,9 +73,11 @@ def test_processes_that_are_interrupted_go_on_from_what_they_saved(tmp_path: Pat
     (tmp_path / "start.py").write_text(starter, encoding="utf-8")
     start = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-        "start.py", "encode", "digits", "--device", "cpu", *words,
+        "start.py", *ENCODE, *words,
     ]  # fmt: skip
-    running = subprocess.Popen(start, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        start, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+    )
     deadline = time.monotonic() + 120
     while not file.exists() and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -102,8 +85,8 @@ def test_processes_that_are_interrupted_go_on_from_what_they_saved(tmp_path: Pat
     running.send_signal(signal.SIGTERM)
     running.communicate(timeout=120)
     assert not (tmp_path / "d.ddset").exists()
-    run(tmp_path, *words, "--resume")
-    run(tmp_path, *words[:-1], "whole.ddset", "--meta-batches", "2", processes=1)
+    run(tmp_path, *ENCODE, *words, "--resume")
+    run(tmp_path, *ENCODE, *words[:-1], "whole.ddset", "--meta-batches", "2", processes=1)
     assert (tmp_path / "d.ddset").read_bytes() == (tmp_path / "whole.ddset").read_bytes()
 
 
