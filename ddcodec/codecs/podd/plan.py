@@ -30,13 +30,15 @@ from .poster import PER_CLASS, PosterGeometry, most_patches
 from .presets import PoDDPreset, preset_for
 
 QUICK_STEPS = 1500  # of 8-pixel digits; a minute or two on one core
-QUICK_LEAST_STEPS = 300  # of larger images, where the same time allows fewer
+QUICK_LEAST_STEPS = 400  # of larger images, where the same time allows fewer
 QUICK_STEP_PIXELS = 18 * 8 * 8  # of an inner batch of digits
 QUICK_BATCH_PIXELS = 48 * 32 * 32  # an inner batch holds as many patches as fit
 # Outer steps of the first stage. They are several times cheaper than unrolled ones, so they carry
-# a run of few steps; on a held-out part of digits .3 was better than .6 and .1 at equal time.
+# a run of few steps; on a held-out part of digits .3 was better than .6 and .1 at equal time. Of
+# larger images they cost a tenth, and .7 was better than .4.
 QUICK_KERNEL_SHARE = 0.3
 QUICK_KERNEL_SHARE_FEW = 0.6
+QUICK_KERNEL_SHARE_LARGE = 0.6
 QUICK_FEW_STEPS = 300
 LIFETIME = 49  # inner steps after which a pool network is replaced, at the latest
 LARGE_PIXELS = 16 * 16  # images from here on need slower labels and longer, slower inner runs
@@ -163,6 +165,7 @@ def quick_stages(ipc: float, geometry: PosterGeometry) -> tuple[Stage, ...]:
     steps = round(QUICK_STEPS * min(1.0, QUICK_STEP_PIXELS / (batch * pixels)))
     steps = max(QUICK_LEAST_STEPS, steps)
     large = pixels >= LARGE_PIXELS
+    share = QUICK_KERNEL_SHARE_LARGE if large else QUICK_KERNEL_SHARE
     # Where patches hardly share pixels, quick labels fit the inner runs, not the data; and the
     # larger the images, the sooner (docs/posters.md).
     lr_labels = 0.01 if ipc < 0.95 else 0.003
@@ -170,7 +173,7 @@ def quick_stages(ipc: float, geometry: PosterGeometry) -> tuple[Stage, ...]:
         lr_labels = 0.003 if small else 0.0003
     kernel = Stage(
         method="kernel",
-        steps=_kernel_steps(steps),
+        steps=round(share * steps),
         lr_poster=0.06,
         lr_labels=lr_labels,
         cosine=True,
@@ -220,15 +223,13 @@ def with_steps(params: PoDDParams, steps: int) -> PoDDParams:
     if len(params.stages) == 1:
         return replace(params, stages=(replace(params.stages[0], steps=steps),))
     kernel, unroll = params.stages
-    first = min(_kernel_steps(steps), steps - 1)
+    share = kernel.steps / params.steps
+    if steps < QUICK_FEW_STEPS:
+        share = max(share, QUICK_KERNEL_SHARE_FEW)
+    first = min(round(share * steps), steps - 1)
     return replace(
         params, stages=(replace(kernel, steps=first), replace(unroll, steps=steps - first))
     )
-
-
-def _kernel_steps(steps: int) -> int:
-    share = QUICK_KERNEL_SHARE_FEW if steps < QUICK_FEW_STEPS else QUICK_KERNEL_SHARE
-    return round(steps * share)
 
 
 def student_recipe(params: PoDDParams, preset: PoDDPreset) -> dict[str, Any]:
