@@ -91,8 +91,8 @@ def make_plan(
     kind = _label_kind(options, preset, ipc)
     pooling = _pooling(options, kind, grid, patch_grid)
     stages = quick_stages(ipc, geometry) if quick else paper_stages(preset, geometry.num_patches)
-    # Photographs are as likely mirrored. That pays as much as a run of three times the length
-    # (docs/speed.md); the published settings have an augmentation of their own.
+    # Photographs are as likely mirrored: 3 points on held-out CIFAR-10 (docs/speed.md). The
+    # published settings have an augmentation of their own.
     augment = (
         "flip" if options.augment == "auto" and quick and _is_natural(source) else options.augment
     )
