@@ -47,7 +47,7 @@ def train(
             help="plain: images as they are, alone and in collages. wide: every other one as a "
             "negative, as a general model knows more than one data set."
         ),
-    ] = "wide",
+    ] = "plain",
     resolution: Annotated[
         int | None,
         typer.Option(metavar="N", help="Pixels of a side. [default: that of the images]"),

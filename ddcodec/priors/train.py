@@ -64,7 +64,7 @@ class PriorRecipe:
     lr: float = 1e-3
     side: int | None = None
     width: int = 32
-    views: Views = "wide"
+    views: Views = "plain"
     vae: bool | None = None
 
     def shape(self, source: Source) -> Shape:
