@@ -78,8 +78,8 @@ def encode(
         str | None,
         typer.Option(
             metavar="T",
-            help="Or as many steps as fit in 90s, 9m, 1.5h. With paper, or --steps too: this call "
-            "stops there, and --resume goes on.",
+            help="Or as many steps as fit in 90s, 9m, 1.5h. podd with --profile paper, or with "
+            "--steps too: this call stops there, and --resume goes on.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same file.")] = 0,
@@ -144,7 +144,8 @@ def encode(
         typer.Option(
             metavar="NAME",
             help="Change patches and real images while distilling, and in the recipe: none, flip, "
-            "flip_rotate, flip_scale_rotate, ... [default: the profile's]",
+            "flip_rotate, flip_scale_rotate, ... [default: flip_rotate with paper; with quick flip "
+            "for colour images of 16 pixels and more, else none]",
             show_default=False,
         ),
     ] = "auto",

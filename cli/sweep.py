@@ -99,7 +99,10 @@ def sweep(
         int | None, typer.Option(metavar="N", help="Outer steps. [default: the profile's]")
     ] = None,
     time: Annotated[
-        str | None, typer.Option(metavar="T", help="Or as many steps a file as fit in 90s, 9m.")
+        str | None,
+        typer.Option(
+            metavar="T", help="Or as many steps a file of --profile quick as fit in 90s, 9m."
+        ),
     ] = None,
     order: Annotated[str, typer.Option(metavar="O", help="Class order, as for encode.")] = "auto",
     order_search: Annotated[

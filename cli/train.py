@@ -155,8 +155,10 @@ def measure(
 
     from ddcodec import dataset, evaluate, report
     from ddcodec.baselines import baselines as run_baselines
+    from ddcodec.distill.memory import keep_large_blocks
     from ddcodec.students import check_architecture
 
+    keep_large_blocks()
     check_architecture(architecture)
     with reading(file):
         ds = dataset.load(file, prior=prior, cache=cache, download=download)

@@ -76,8 +76,9 @@ def encode(
         profile: ``paper`` (as published), ``quick`` (made for a CPU and a minute), ``auto``
             (``paper`` on CUDA, ``quick`` elsewhere).
         steps: outer steps, > 0. time: seconds of optimisation, > 0. The profile ``quick`` takes as
-            many steps as fit in them. A run of ``paper``, or one with ``steps`` too, stops there:
-            the file holds what was reached and the checkpoint stays for ``resume``.
+            many steps as fit in them, and so does ``ppodd``. A run of ``podd`` with the profile
+            ``paper``, or with ``steps`` too, stops there: the file holds what was reached and the
+            checkpoint stays for ``resume``.
         seed: >= 0; the same source, settings and seed give the same content digest on a machine.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         resume: go on from ``<out>.checkpoint`` if it exists; ``out``, which that run may have
@@ -144,9 +145,9 @@ def encode(
     if seed < 0:
         raise UsageError(f"--seed must be 0 or more, got {seed}")
     target = Path(out)
-    # A checkpoint lies there because its run was allowed to write the file, or has written it.
-    going_on = resume and target.with_name(target.name + ".checkpoint").exists()
-    _check_output(target, overwrite or going_on)
+    # A poster's checkpoint beside its file is a run that wrote the file, or was allowed to.
+    unfinished = codec == "podd" and target.with_name(target.name + ".checkpoint").is_file()
+    _check_output(target, overwrite or (resume and unfinished), unfinished)
     where = choose_device(device)
     if isinstance(source, sources.Source):
         if size is not None:
@@ -275,7 +276,7 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def _check_output(target: Path, overwrite: bool) -> None:
+def _check_output(target: Path, overwrite: bool, unfinished: bool) -> None:
     # Found before the work, not after a day of it.
     parent = target.absolute().parent
     if target.is_dir():
@@ -284,5 +285,10 @@ def _check_output(target: Path, overwrite: bool) -> None:
         raise OutputError(f"{target}: the folder {parent} does not exist; make it first")
     if not os.access(parent, os.W_OK):
         raise OutputError(f"{target}: the folder {parent} cannot be written to")
+    if target.exists() and not overwrite and unfinished:
+        raise OutputError(
+            f"{target}: exists, and {target.name}.checkpoint holds its unfinished run; --resume "
+            "goes on with it, -f starts again"
+        )
     if target.exists() and not overwrite:
         raise OutputError(f"{target}: exists; choose another name with -o or replace it with -f")

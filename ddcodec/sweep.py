@@ -29,8 +29,8 @@ from .baselines import (
 )
 from .dataset import load
 from .distill.progress import SILENT, Reporter
-from .encoder import encode
-from .errors import CheckpointMismatch, InvalidFile, OutputError
+from .encoder import choose_device, encode
+from .errors import CheckpointMismatch, InvalidFile, OutputError, UsageError
 from .evaluate import test_split, train_students
 from .format import read_manifest
 from .image_baselines import FORMATS, can_write, image_baseline
@@ -85,6 +85,7 @@ def sweep(
         KeyboardInterrupt: interrupted; finished points are in the record.
     """
     settings, watcher = settings or Settings(), watcher or _Unwatched()
+    _check_time(settings)
     data = sources.load(source, download=settings.download, size=settings.size)
     test = data
     if settings.test is not None:
@@ -103,6 +104,20 @@ def sweep(
             record.save()
         watcher.ends(task.what, number, len(tasks), entry, new)
     return record
+
+
+def _check_time(settings: Settings) -> None:
+    """Refuse a time that would end a point before its last step: points must compare."""
+    given = settings.encode
+    if given.get("time") is None:
+        return
+    if given.get("steps") is not None:
+        raise UsageError("give a sweep --steps or --time, not both")
+    profile = given.get("profile", "auto")
+    if profile == "auto" and choose_device(settings.device).type == "cuda":
+        profile = "paper"
+    if profile == "paper" and given.get("codec", "podd") == "podd":
+        raise UsageError("--time bounds one call of a paper run; give a sweep --steps with it")
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ parser.add_argument("--steps", type=int, help="steps of distillation instead, to
 parser.add_argument("-o", "--out", help="file to write (default: FOLDER.ddset)")
 args = parser.parse_args()
 effort = {"time": args.time} if args.steps is None else {"steps": args.steps}
+effort["profile"] = "quick"  # on a GPU with hours to spend: "paper"
 out = Path(args.out or f"{Path(args.folder).resolve().name}.ddset")
 
 try:

@@ -269,3 +269,17 @@ def test_an_observer_is_known_by_its_content_and_put_back(tmp_path: Path, digits
     path.unlink()
     with pytest.raises(SourceError, match=r"seen\.safetensors: cannot be read"):
         identity(digits, digits, settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"steps": 3, "time": 1.0}, "--steps or --time, not both"),
+        ({"profile": "paper", "time": 1.0}, "bounds one call of a paper run"),
+    ],
+)
+def test_points_are_finished_runs(given: dict[str, Any], words: str, tmp_path: Path) -> None:
+    settings = Settings(encode=given, baselines=False)
+    with pytest.raises(UsageError, match=words):
+        sweep.sweep("digits", tmp_path / "x", Grid((0.4,), ("bits=4",)), settings)
+    assert not (tmp_path / "x").exists()

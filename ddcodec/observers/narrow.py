@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from types import MethodType
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +13,8 @@ def keep_narrow_exact(network: nn.Module, channels: int, height: int, width: int
 
     On processors with AMX, PyTorch 2.13 (oneDNN) leaves parts of their weights' gradient in
     bfloat16 unwritten: whatever lay in memory becomes a step of training. Networks made for large
-    images meet this on small ones, where their last maps are one pixel wide. Shapes come from one
-    image (channels, height, width) sent through.
+    images meet this on small ones, where their last maps are one pixel wide. A map that is only too
+    low comes out right. Shapes come from one image (channels, height, width) sent through.
     """
     narrow: list[nn.Conv2d] = []
 
@@ -34,13 +33,11 @@ def keep_narrow_exact(network: nn.Module, channels: int, height: int, width: int
         for hook in hooks:
             hook.remove()
     for module in set(narrow):
-        module.forward = _exact(module.forward)  # type: ignore[method-assign]
+        # A method, not a closure: a copy of the network computes with the weights of the copy.
+        module.forward = MethodType(_exact_forward, module)  # type: ignore[method-assign]
     return network
 
 
-def _exact(forward: Callable[[Tensor], Tensor]) -> Any:
-    def run(x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
-            return forward(x.float())
-
-    return run
+def _exact_forward(module: nn.Conv2d, x: Tensor) -> Tensor:
+    with torch.autocast(x.device.type, enabled=False):
+        return type(module).forward(module, x.float())

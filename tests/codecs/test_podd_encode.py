@@ -178,13 +178,19 @@ def test_time_fixes_a_number_of_steps_that_makes_the_same_file_again(
     assert again.content_digest == timed.content_digest
 
 
-@pytest.mark.parametrize("profile", ["paper", "quick"])
+@pytest.mark.parametrize(
+    ("profile", "more"),
+    [
+        ("paper", {"augment": "none"}),
+        ("paper", {"quality": "small"}),  # the last quarter sees values rounded
+        ("paper", {"truncation": "adaptive"}),
+        ("quick", {}),
+    ],
+)
 def test_a_run_over_many_short_calls_is_the_run_in_one(
-    profile: str, digits: Source, tmp_path: Path
+    profile: str, more: dict[str, Any], digits: Source, tmp_path: Path
 ) -> None:
-    run: dict[str, Any] = {"ipc": 0.4, "profile": profile, "steps": 5}
-    if profile == "paper":
-        run["augment"] = "none"
+    run: dict[str, Any] = {"ipc": 0.4, "profile": profile, "steps": 5, **more}
     whole = encode(digits, out=tmp_path / "a.ddset", **run)
     out = tmp_path / "b.ddset"
     notes = Notes()
@@ -198,6 +204,33 @@ def test_a_run_over_many_short_calls_is_the_run_in_one(
     assert not out.with_name("b.ddset.checkpoint").exists()
     with pytest.raises(OutputError, match="exists"):  # the run is over: nothing to go on with
         encode(digits, out=out, resume=True, **run)
+
+
+def test_a_forgotten_resume_does_not_cost_the_work(digits: Source, tmp_path: Path) -> None:
+    out = tmp_path / "x.ddset"
+    run: dict[str, Any] = {"ipc": 0.4, "steps": 3, "time": 1e-6}
+    encode(digits, out=out, **run)
+    kept = out.with_name("x.ddset.checkpoint").read_bytes()
+    with pytest.raises(OutputError, match="holds its unfinished run; --resume goes on with it"):
+        encode(digits, out=out, **run)
+    with pytest.raises(CheckpointMismatch):
+        encode(digits, out=out, resume=True, **run | {"ipc": 0.9})
+    assert out.with_name("x.ddset.checkpoint").read_bytes() == kept
+    assert info(out)["ipc"] < 0.5
+
+
+def test_a_checkpoint_that_cannot_be_kept_is_no_file_to_go_on_with(
+    digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OutputError("no space left")
+
+    monkeypatch.setattr("ddcodec.codecs.podd.distil.checkpoint.save", full)
+    out, notes = tmp_path / "x.ddset", Notes()
+    with pytest.raises(OutputError, match="no space left"):
+        encode(digits, ipc=0.4, out=out, steps=3, time=1e-6, reporter=notes)
+    assert notes.said == []
+    assert not out.exists()
 
 
 def test_the_file_of_a_stopped_run_says_how_it_was_made(digits: Source, tmp_path: Path) -> None:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
+from ddcodec.distill.networks import ConvNet
+from ddcodec.distill.rng import generator
 from ddcodec.observers.narrow import keep_narrow_exact
+from ddcodec.observers.networks import build
+from ddcodec.observers.recipe import Recipe
+from ddcodec.observers.train import Training
+from ddcodec.preprocess import Preprocess
+from ddcodec.sources import Source, Split
+from ddcodec.students import OtherStudent
+
+CPU = torch.device("cpu")
 
 
 def network(side: int) -> nn.Sequential:
@@ -44,3 +56,27 @@ def test_only_narrow_maps_are_kept_out(side: int, kind: torch.dtype) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         assert made(torch.zeros(2, 1, side, side)).dtype == kind
     assert made.training
+
+
+def test_copies_compute_with_weights_of_their_own() -> None:
+    made = network(1)
+    other = copy.deepcopy(made)
+    with torch.no_grad():
+        for weight in other.parameters():
+            weight.zero_()
+    assert not other(torch.ones(1, 1, 1, 1)).any()
+    assert made(torch.ones(1, 1, 1, 1)).any()
+
+
+def narrow_ones(made: nn.Module) -> list[nn.Module]:
+    return [module for module in made.modules() if "forward" in vars(module)]
+
+
+def test_observers_and_students_are_kept_exact(digits: Source) -> None:
+    architecture = "mobilenetv2"  # strides at one pixel on images of four
+    split = Split(digits.train.images[:8, ::2, ::2], digits.train.labels[:8])
+    spec = Preprocess({"kind": "none"}, 1, 4, 4)
+    training = Training(split, build(architecture, 1, 4, 4, 10), spec, Recipe(steps=1), 0, CPU)
+    assert narrow_ones(training.network)
+    student = OtherStudent(architecture, ConvNet(1, 4, 4, 10, 1, 8), generator(0, "x"), CPU)
+    assert narrow_ones(student._network)

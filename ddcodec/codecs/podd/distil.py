@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,6 @@ from ...distill.outer import EmaClip, OuterAdam, cosine
 from ...distill.progress import Reporter
 from ...distill.rate import poster_rate
 from ...distill.threads import threads_for
-from ...errors import OutputError
 from ...ranks import Ranks
 from .meta_batch import MetaBatch, Work
 from .params import PoDDParams, Stage
@@ -31,7 +29,7 @@ STAGE_NAMES = {"kernel": "kernel warm start", "pool": "unrolling", "rat": "RaT-B
 
 @dataclass
 class Run:
-    """How to run, as opposed to what to compute: nothing here changes the result.
+    """How to run, as opposed to what to compute: only ``open_end`` changes the result.
 
     Attributes:
         device: where tensors live.
@@ -39,6 +37,8 @@ class Run:
         checkpoint: file to save to, or None.
         resume: go on from the checkpoint if it is there.
         deadline: ``time.monotonic()`` after which no further step starts; each call takes one.
+        open_end: the deadline is the end of a stage of constant rates, whose last steps are then
+            not known before.
         ranks: the processes that share the meta-batches of a step.
     """
 
@@ -47,6 +47,7 @@ class Run:
     checkpoint: Path | None = None
     resume: bool = False
     deadline: float | None = None
+    open_end: bool = False
     ranks: Ranks = field(default_factory=Ranks)
 
 
@@ -132,9 +133,8 @@ class Distiller:
         return done + self.step
 
     def keep(self) -> None:
-        """Save a checkpoint of the finished run, if that is possible."""
-        with contextlib.suppress(OutputError):
-            self._save(self.latest)
+        """Save a checkpoint of what ``distil`` reached; raises OutputError where it cannot."""
+        self._save(self.latest)
 
     def seconds_per_step(self, method: str, repeat: int = 3) -> float:
         """Time a step of each method without keeping its effect (the median of ``repeat``)."""
@@ -164,9 +164,9 @@ class Distiller:
         """Say whether this step sees poster and labels rounded."""
         if not stage.aware:
             return False
-        # Where a run ends that stops by the clock is not known: all of it is aware.
-        by_clock = stage.method == "rat" and self.run.deadline is not None
-        return by_clock or self.step >= round((1 - stage.aware) * stage.steps)
+        # Where a stage ends by the clock, all of it is aware.
+        open_end = stage.method == "rat" and self.run.open_end
+        return open_end or self.step >= round((1 - stage.aware) * stage.steps)
 
     def _begin_stage(self) -> None:
         stage = self.params.stages[self.stage_index]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
@@ -65,17 +66,20 @@ def encode(
     if run.ranks.rank > 0:
         run.ranks.wait()
         return read_manifest(out)[0]
+    unfinished = steps < params.steps
+    if unfinished:
+        distiller.keep()
     try:
         manifest = pack(source, plan, params, variables, preprocessing, steps, out)
     except OutputError as error:
-        distiller.keep()
+        with contextlib.suppress(OutputError):
+            distiller.keep()
         if not run.checkpoint.exists():
             raise
         raise OutputError(
             f"{error}; {run.checkpoint.name} keeps the work, run the same command with --resume"
         ) from None
-    if steps < params.steps:
-        distiller.keep()
+    if unfinished:
         run.reporter.note(
             f"{steps:,} of {params.steps:,} steps are done and in {out.name}; go on with the same "
             "command and --resume"
@@ -185,7 +189,7 @@ def fit_steps(
     start = time.monotonic()
     if any(stage.method == "rat" for stage in params.stages):
         # Rates are constant there, so the run may simply stop when the time is over.
-        run.deadline = start + seconds
+        run.deadline, run.open_end = start + seconds, True
         return params
     timing = Distiller(params, variables, real, replace(run, checkpoint=None), fingerprint)
     cost = {stage.method: timing.seconds_per_step(stage.method) for stage in params.stages}

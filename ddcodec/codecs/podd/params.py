@@ -79,6 +79,7 @@ class PoDDParams:
     rate_weight: float  # of the bits of a value, beside the loss in nats
     meta_batches: int = 1  # meta-gradients that an outer step averages
     activations: Literal["float32", "bfloat16"] = "float32"  # their type while distilling
+    kernel_share: float = 0.0  # of the outer steps; of two stages, the first
 
     @property
     def steps(self) -> int:

@@ -45,6 +45,7 @@ LARGE_PIXELS = 16 * 16  # images from here on need slower labels and longer, slo
 # Rounding is seen by the end of the last stage only: earlier it sends the run elsewhere, and the
 # rate of learning at the end is small enough to settle on the levels.
 AWARE_SHARE = 0.25
+MIRRORED = "images are mirrored as well; for writing, signs and the like give --augment none"
 NATURAL_SIDE = 16  # pixels; smaller images are icons, and have too few frequencies to whiten
 
 
@@ -127,6 +128,7 @@ def make_plan(
         preprocessing=_preprocessing(options.preprocessing, source),
         rate_weight=options.rate_weight,
         meta_batches=options.meta_batches,
+        kernel_share=_kernel_share(geometry) if quick else 0.0,
     )
     if options.steps is not None:
         params = with_steps(params, options.steps)
@@ -139,6 +141,11 @@ def make_plan(
 
     recipe = student_recipe(params, preset)
     notes = (*order_notes(class_order), *label_notes(params, geometry, class_order, source.classes))
+    if options.augment != augment:
+        notes = (
+            *notes,
+            MIRRORED,
+        )
     return Plan(params, geometry, class_order, source.classes, recipe, command, total_bytes, notes)
 
 
@@ -165,7 +172,6 @@ def quick_stages(ipc: float, geometry: PosterGeometry) -> tuple[Stage, ...]:
     steps = round(QUICK_STEPS * min(1.0, QUICK_STEP_PIXELS / (batch * pixels)))
     steps = max(QUICK_LEAST_STEPS, steps)
     large = pixels >= LARGE_PIXELS
-    share = QUICK_KERNEL_SHARE_LARGE if large else QUICK_KERNEL_SHARE
     # Where patches hardly share pixels, quick labels fit the inner runs, not the data; and the
     # larger the images, the sooner (docs/posters.md).
     lr_labels = 0.01 if ipc < 0.95 else 0.003
@@ -173,7 +179,7 @@ def quick_stages(ipc: float, geometry: PosterGeometry) -> tuple[Stage, ...]:
         lr_labels = 0.003 if small else 0.0003
     kernel = Stage(
         method="kernel",
-        steps=round(share * steps),
+        steps=round(_kernel_share(geometry) * steps),
         lr_poster=0.06,
         lr_labels=lr_labels,
         cosine=True,
@@ -218,12 +224,17 @@ def paper_stages(preset: PoDDPreset, num_patches: int) -> tuple[Stage, ...]:
     )
 
 
+def _kernel_share(geometry: PosterGeometry) -> float:
+    large = geometry.patch_h * geometry.patch_w >= LARGE_PIXELS
+    return QUICK_KERNEL_SHARE_LARGE if large else QUICK_KERNEL_SHARE
+
+
 def with_steps(params: PoDDParams, steps: int) -> PoDDParams:
     """Return ``params`` with ``steps`` outer steps in all, shared out as in the default."""
     if len(params.stages) == 1:
         return replace(params, stages=(replace(params.stages[0], steps=steps),))
     kernel, unroll = params.stages
-    share = kernel.steps / params.steps
+    share = params.kernel_share
     if steps < QUICK_FEW_STEPS:
         share = max(share, QUICK_KERNEL_SHARE_FEW)
     first = min(round(share * steps), steps - 1)

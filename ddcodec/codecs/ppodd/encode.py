@@ -6,6 +6,7 @@ dynamic stage weight, while only the newest poster and its labels learn (paper s
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import time
 from dataclasses import replace
@@ -71,10 +72,11 @@ def encode(
             _begin(variables, plan, here, options, stage, real)
         distiller = Distiller(here, variables, real, run, fingerprint)
         done = distiller.distil()
-        distiller.keep()  # judging a stage again is cheap, training it is not
+        with contextlib.suppress(OutputError):
+            distiller.keep()  # judging a stage again is cheap, training it is not
         if done < each.steps:
             each = with_steps(each, done)  # what the first stage had time for is for all
-        run = replace(run, resume=False, deadline=None)
+        run = replace(run, resume=False, deadline=None, open_end=False)
         score = judge(variables, plan, recipe, real)
         variables.freeze(score, each.precision)
         run.reporter.note(
@@ -150,7 +152,7 @@ def _steps_of_a_stage(
         fitted = fit_steps(params, variables, real, run, fingerprint, share)
         # Constant rates may stop at any step; later stages then take as many as the first.
         stops = any(stage.method == "rat" for stage in params.stages) and not variables.frozen
-        run.deadline = started + share if stops else None
+        run.deadline, run.open_end = (started + share, True) if stops else (None, False)
         return fitted
     if params.steps < options.stages:
         raise UsageError(
