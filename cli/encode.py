@@ -268,7 +268,7 @@ def encode(
         Tokens | None, typer.Option(help="d3m: learned tokens, or class names. [default: learned]")
     ] = None,
     token_bits: Annotated[
-        int | None, typer.Option(metavar="8|16", help="d3m: of a token's value. [default: 16]")
+        int | None, typer.Option(metavar="8|16", help="d3m: of a token's value. [default: 8]")
     ] = None,
     prompt: Annotated[
         str | None, typer.Option(metavar="TEXT", help="d3m: with * for the class.")

@@ -132,7 +132,7 @@ def test_an_encode_stores_tokens_seeds_labels_and_its_model(
         "fingerprints": ("uint8", (10, 4, 4)),
         "labels": ("uint8", (30, 1, 10)),
         "seeds": ("uint8", (1, 10, 3)),
-        "tokens": ("float16", (10, 64)),
+        "tokens": ("float32", (10, 64)),
     }
     assert manifest.external == (find(prior_folder).as_external(),)
     assert manifest.recipe["augment"] == "none"
@@ -159,10 +159,26 @@ def test_one_hot_files_and_names_take_next_to_no_bytes(
     assert names.recipe["augment"] == "dsa_upright"
     ds = ddcodec.load(tmp_path / "a.ddset", prior=prior_folder)
     assert ds.soft_labels.argmax(1).tolist() == [i // 2 for i in range(20)]
-    eight = run(digits, observer_file, prior_folder, tmp_path / "b.ddset", token_bits=8)
+
+
+def test_tokens_take_8_bits_a_value_or_16(
+    digits: Source, observer_file: Path, prior_folder: Path, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {"ipc": 1, "steps": 1}
+    eight = run(digits, observer_file, prior_folder, tmp_path / "a.ddset", **settings)
     spec = eight.tensors["tokens"]
     assert (spec.dtype, spec.quantiser and spec.quantiser["bits"]) == ("float32", 8)
-    ddcodec.load(tmp_path / "b.ddset", prior=prior_folder)[0]
+    assert "--token-bits" not in eight.provenance["command"]
+    sixteen = run(
+        digits, observer_file, prior_folder, tmp_path / "b.ddset", token_bits=16, **settings
+    )
+    assert (sixteen.tensors["tokens"].dtype, sixteen.tensors["tokens"].quantiser) == (
+        "float16",
+        None,
+    )
+    assert "--token-bits 16" in sixteen.provenance["command"]
+    for name in ("a.ddset", "b.ddset"):
+        ddcodec.load(tmp_path / name, prior=prior_folder)[0]
 
 
 def test_finished_groups_are_kept_over_an_interruption(
@@ -196,8 +212,9 @@ def test_processes_share_the_groups_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr("ddcodec.codecs.d3m.params.GROUP", 3)
-    whole = run(digits, observer_file, prior_folder, tmp_path / "a.ddset", ipc=1)
-    out, params = tmp_path / "b.ddset", settings(sampling_steps=2, iterations=2)
+    exact = {"ipc": 1, "token_bits": 16}
+    whole = run(digits, observer_file, prior_folder, tmp_path / "a.ddset", **exact)
+    out, params = tmp_path / "b.ddset", settings(sampling_steps=2, iterations=2, **exact)
     assert len(params.groups(10)) == 4
     work = []
     for rank in (0, 1):

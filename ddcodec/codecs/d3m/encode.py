@@ -340,7 +340,7 @@ def command_line(
         "--collage": (params.collage, None),
         "--take": (params.take, None),
         "--tokens": ("learned" if params.learned else "names", "learned"),
-        "--token-bits": (params.token_bits, 16),
+        "--token-bits": (params.token_bits, 8),
         "--prompt": (params.prompt, usual_prompt(params.learned, params.collage)),
         "--variations": (params.variations, 1),
         "--select": (params.selection, "auto"),

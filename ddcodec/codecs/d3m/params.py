@@ -54,7 +54,7 @@ class D3MOptions:
     collage: int | None = None
     take: int | None = None
     tokens: str = "learned"
-    token_bits: int = 16
+    token_bits: int = 8
     prompt: str | None = None
     variations: int = 1
     temperature: float = 2.0
