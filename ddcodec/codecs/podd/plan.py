@@ -172,11 +172,8 @@ def quick_stages(ipc: float, geometry: PosterGeometry) -> tuple[Stage, ...]:
     steps = round(QUICK_STEPS * min(1.0, QUICK_STEP_PIXELS / (batch * pixels)))
     steps = max(QUICK_LEAST_STEPS, steps)
     large = pixels >= LARGE_PIXELS
-    # Where patches hardly share pixels, quick labels fit the inner runs, not the data; and the
-    # larger the images, the sooner (docs/posters.md).
-    lr_labels = 0.01 if ipc < 0.95 else 0.003
-    if large:
-        lr_labels = 0.003 if small else 0.0003
+    # Where patches hardly share pixels, quick labels fit the inner runs, not the data.
+    lr_labels = 0.01 if ipc < 0.95 and not large else 0.003
     kernel = Stage(
         method="kernel",
         steps=round(_kernel_share(geometry) * steps),
