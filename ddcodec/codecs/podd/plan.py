@@ -41,7 +41,7 @@ QUICK_KERNEL_SHARE_FEW = 0.6
 QUICK_KERNEL_SHARE_LARGE = 0.6
 QUICK_FEW_STEPS = 300
 LIFETIME = 49  # inner steps after which a pool network is replaced, at the latest
-LARGE_PIXELS = 16 * 16  # images from here on need slower labels and longer, slower inner runs
+LARGE_PIXELS = 16 * 16  # images from here on need longer, slower inner runs
 # Rounding is seen by the end of the last stage only: earlier it sends the run elsewhere, and the
 # rate of learning at the end is small enough to settle on the levels.
 AWARE_SHARE = 0.25
