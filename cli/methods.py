@@ -22,7 +22,7 @@ LIC: Given = {"squeeze": 4, "compensate": True, "images": "zstd"}
 
 @dataclass(frozen=True)
 class Chosen:
-    """Options of one method at most; None for the others, or where none was given."""
+    """The options that were given; None for a method of which none was. ``encode`` checks more."""
 
     lic: LICOptions | None = None
     ppodd: PPoDDOptions | None = None

@@ -285,10 +285,11 @@ def _check_output(target: Path, overwrite: bool, unfinished: bool) -> None:
         raise OutputError(f"{target}: the folder {parent} does not exist; make it first")
     if not os.access(parent, os.W_OK):
         raise OutputError(f"{target}: the folder {parent} cannot be written to")
-    if target.exists() and not overwrite and unfinished:
+    if overwrite or not target.exists():
+        return
+    if unfinished:
         raise OutputError(
             f"{target}: exists, and {target.name}.checkpoint holds its unfinished run; --resume "
             "goes on with it, -f starts again"
         )
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target}: exists; choose another name with -o or replace it with -f")
+    raise OutputError(f"{target}: exists; choose another name with -o or replace it with -f")

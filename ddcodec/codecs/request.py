@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -37,3 +39,15 @@ class Request:
     resume: bool
     download: bool
     reporter: Reporter
+
+    def settings(self, shape: Sequence[int], classes: int) -> dict[str, Any]:
+        """Return what a codec's ``make_params`` is told of the call and images (C, H, W)."""
+        return {
+            "ipc": self.ipc,
+            "height": shape[1],
+            "width": shape[2],
+            "classes": classes,
+            "iterations": self.steps,
+            "labels": self.labels,
+            "seed": self.seed,
+        }

@@ -39,6 +39,7 @@ OWN_SETTINGS: dict[str, dict[str, Any]] = {
         "thresholding": False,
     },
 }
+# A threshold of at most 1 is plain clipping.
 IN_RANGE: dict[str, dict[str, Any]] = {
     "ddim": {"clip_sample": True, "clip_sample_range": 1.0},
     "dpm_solver": {"thresholding": True, "sample_max_value": 1.0},

@@ -35,16 +35,10 @@ def start(data: Source, options: D3MOptions | None, request: Request) -> Manifes
     dtype = "float16" if latent and request.device.type == "cuda" else "float32"
     params = make_params(
         options,
-        ipc=request.ipc,
-        height=pool.shape[1],
-        width=pool.shape[2],
-        classes=len(data.classes),
         native=native_side(folder),
         latent=latent,
         dtype=dtype,
-        iterations=request.steps,
-        labels=request.labels,
-        seed=request.seed,
+        **request.settings(pool.shape, len(data.classes)),
     )
     # Each process takes it to its own device, once it knows which.
     prior = load_prior(folder, "cpu", params.dtype)

@@ -33,14 +33,8 @@ def start(data: Source, options: LICOptions | None, request: Request) -> Manifes
         precision = "bfloat16" if has_bfloat16(request.device) else "float32"
     params = make_params(
         options,
-        ipc=request.ipc,
-        height=pool.shape[1],
-        width=pool.shape[2],
-        classes=len(data.classes),
-        iterations=request.steps,
-        labels=request.labels,
         precision=precision,
-        seed=request.seed,
+        **request.settings(pool.shape, len(data.classes)),
     )
     if params.labels.kind == "teacher":
         regions = params.mosaic(pool.shape[1], pool.shape[2]).regions

@@ -103,7 +103,7 @@ def _command(plan: Plan, params: PoDDParams, steps: int) -> str:
         not (stage.cosine or stage.aware or stage.truncation == "adaptive")
         for stage in params.stages
     )
-    if steps >= params.steps or (len(params.stages) == 1 and alike):
+    if steps >= params.steps or alike:
         return plan.command(steps)
     # What a step does depends on how many there are to be.
     return f"{plan.command(params.steps)}  # stopped after {steps}"
