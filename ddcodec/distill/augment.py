@@ -6,17 +6,13 @@ gradients flow through it as through a matrix. Random numbers are drawn on the C
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import UsageError
-
-ROTATION_DEGREES = 15.0
-SMALL_ROTATION_DEGREES = 10.0
+from .warp import mirrored, offsets, resample, rotations, scalings, small_moves
 
 
 def augment(x: Tensor, name: str, generator: torch.Generator) -> Tensor:
@@ -49,16 +45,14 @@ def flip_scale_rotate(x: Tensor, generator: torch.Generator) -> Tensor:
 
 def flip(x: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror each image left to right with probability .5."""
-    mirrored = torch.rand(len(x), generator=generator).to(x.device) < 0.5
-    return torch.where(mirrored[:, None, None, None], x.flip(3), x)
+    chosen = mirrored(len(x), generator).to(x.device)
+    return torch.where(chosen[:, None, None, None], x.flip(3), x)
 
 
 def shift(x: Tensor, generator: torch.Generator) -> Tensor:
     """Move each image by whole pixels, up to an eighth of its side (crop with zero padding)."""
     n, channels, height, width = x.shape
-    reach_y, reach_x = max(1, height // 8), max(1, width // 8)
-    dy = torch.randint(-reach_y, reach_y + 1, (n,), generator=generator)
-    dx = torch.randint(-reach_x, reach_x + 1, (n,), generator=generator)
+    dy, dx = offsets(n, height, width, generator)
     rows = (torch.arange(height) + dy[:, None])[:, :, None]
     columns = (torch.arange(width) + dx[:, None])[:, None, :]
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
@@ -70,8 +64,7 @@ def shift(x: Tensor, generator: torch.Generator) -> Tensor:
 
 def rotate(x: Tensor, generator: torch.Generator) -> Tensor:
     """Rotate each image about its centre by up to +-15 degrees; bilinear, zeros outside."""
-    none = torch.zeros(len(x), 2)
-    return _resample(x, _angles(len(x), ROTATION_DEGREES, generator), none)
+    return resample(x, rotations(len(x), x.shape[2], x.shape[3], generator))
 
 
 def shift_rotate(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -79,10 +72,7 @@ def shift_rotate(x: Tensor, generator: torch.Generator) -> Tensor:
 
     For writing, where a mirror image is another sign or none. Bilinear, zeros outside.
     """
-    angles = _angles(len(x), SMALL_ROTATION_DEGREES, generator)
-    # In half sides, the unit of the sampling grid: an eighth of a side is 0.25.
-    moves = (torch.rand(len(x), 2, generator=generator) * 2 - 1) * 0.25
-    return _resample(x, angles, moves)
+    return resample(x, small_moves(len(x), x.shape[2], x.shape[3], generator))
 
 
 def cutout(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -118,12 +108,7 @@ def colour(x: Tensor, generator: torch.Generator) -> Tensor:
 
 def scale(x: Tensor, generator: torch.Generator) -> Tensor:
     """Stretch each image about its centre by 1/1.2 to 1.2, in each direction; zeros outside."""
-    low, high = 1 / 1.2, 1.2
-    across, down = low + torch.rand(2, len(x), generator=generator) * (high - low)
-    none = torch.zeros(len(x))
-    theta = torch.stack([torch.stack([across, none, none], 1), torch.stack([none, down, none], 1)])
-    grid = F.affine_grid(theta.transpose(0, 1).to(x), list(x.shape), align_corners=False)
-    return F.grid_sample(x, grid, align_corners=False)
+    return resample(x, scalings(len(x), x.shape[2], x.shape[3], generator))
 
 
 def dsa(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -145,22 +130,6 @@ def dsa_upright(x: Tensor, generator: torch.Generator) -> Tensor:
 def crop_cutout_flip(x: Tensor, generator: torch.Generator) -> Tensor:
     """Crop, cutout and flip, all of them on each image."""
     return flip(cutout(shift(x, generator), generator), generator)
-
-
-def _angles(n: int, degrees: float, generator: torch.Generator) -> Tensor:
-    return (torch.rand(n, generator=generator) * 2 - 1) * math.radians(degrees)
-
-
-def _resample(x: Tensor, angles: Tensor, moves: Tensor) -> Tensor:
-    # angles: radians (N,); moves: (x, y) of each image, in half sides (N, 2).
-    sin, cos = angles.sin(), angles.cos()
-    # The grid's axes have unit half sides; pixels are square, so other shapes need the ratio.
-    ratio = x.shape[2] / x.shape[3]
-    across = torch.stack([cos, sin * ratio, moves[:, 0]], 1)
-    down = torch.stack([-sin / ratio, cos, moves[:, 1]], 1)
-    theta = torch.stack([across, down], 1).to(x)
-    grid = F.affine_grid(theta, list(x.shape), align_corners=False)
-    return F.grid_sample(x, grid, align_corners=False)
 
 
 def _same(x: Tensor, generator: torch.Generator) -> Tensor:

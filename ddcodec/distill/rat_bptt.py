@@ -9,7 +9,7 @@ network; the others make their passes again on the way back, to the same bits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +20,22 @@ from .augment import augment
 from .convnet_grad import Tape, loss_gradient, mixed_product
 from .networks import ConvNet
 from .rng import generator
+from .warp import WARPS, draw, resample, warp, warp_back
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """All that differs between the steps of a run, as tensors: a recorded run reads it again.
+
+    Attributes:
+        corrections: what divides Adam's two moments, float (steps, 2).
+        maps: of distilled images (steps, N, 2, 3), or None where they are not augmented.
+        real_maps: of real images (B, 2, 3), or None.
+    """
+
+    corrections: Tensor
+    maps: Tensor | None = None
+    real_maps: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -33,6 +49,8 @@ class InnerLoop:
         real_chunk: real images at once, a bound on memory.
         kept_bytes: keep the passes of steps up to this estimate of their size (``compute``).
         dtype: of convolutions and activations; None is that of the parameters.
+        drawn: what ``seed`` and the number of a step would give otherwise. States then count
+            steps from its first row.
     """
 
     lr: float
@@ -44,6 +62,14 @@ class InnerLoop:
     real_chunk: int = 500
     kept_bytes: int = 1 << 30
     dtype: torch.dtype | None = None
+    drawn: Drawn | None = None
+
+    def corrections(self, steps: int) -> tuple[Tensor | float, Tensor | float]:
+        """Return what divides Adam's first and second moment after so many steps."""
+        if self.drawn is not None:
+            first, second = self.drawn.corrections[steps - 1].unbind()
+            return first, second
+        return 1 - self.betas[0] ** steps, 1 - self.betas[1] ** steps
 
 
 @dataclass(frozen=True)
@@ -59,6 +85,10 @@ class AdamState:
     def fresh(cls, flat: Tensor) -> AdamState:
         """Return the state before the first step."""
         return cls(flat, torch.zeros_like(flat), torch.zeros_like(flat), 0)
+
+    def clone(self) -> AdamState:
+        """Return a copy with memory of its own."""
+        return AdamState(self.flat.clone(), self.m.clone(), self.v.clone(), self.step)
 
 
 @dataclass(frozen=True)
@@ -160,16 +190,10 @@ def meta_gradient(
 
 @dataclass(frozen=True)
 class _Step:
-    """Both passes of one inner step, and its augmentation to be differentiated."""
+    """Both passes of one inner step, and the way back through its augmentation."""
 
     tape: Tape
-    before: Tensor  # the patches of the batch, a leaf where they were augmented
-    after: Tensor
-
-    def to_patches(self, to_images: Tensor) -> Tensor:
-        if self.before is self.after:
-            return to_images
-        return torch.autograd.grad(self.after, self.before, to_images)[0]
+    to_patches: Callable[[Tensor], Tensor]  # from a gradient of the images it trained on
 
 
 def _step(
@@ -181,21 +205,36 @@ def _step(
     inner: InnerLoop,
 ) -> _Step:
     x, y = _take(patches, labels, batch)
-    after = x
-    if inner.augment_synthetic != "none":
-        x = x.detach().requires_grad_()
-        g = generator(inner.seed, "augment", state.step)
-        after = augment(x, inner.augment_synthetic, g)
-    return _Step(loss_gradient(net, state.flat, after.detach(), y, inner.dtype), x, after)
+    images, to_patches = _augmented(x, state.step, inner)
+    return _Step(loss_gradient(net, state.flat, images, y, inner.dtype), to_patches)
+
+
+def _augmented(x: Tensor, step: int, inner: InnerLoop) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """Return the images of a step and the way back from their gradient to that of x."""
+    name = inner.augment_synthetic
+    if name == "none":
+        return x, lambda to: to
+    if inner.drawn is not None:
+        assert inner.drawn.maps is not None
+        maps = inner.drawn.maps[step]
+        return warp(x, maps), lambda to: warp_back(to, maps)
+    g = generator(inner.seed, "augment", step)
+    if name in WARPS and x.device.type != "cpu":
+        maps = draw(name, x.shape, g).to(x)
+        return warp(x, maps), lambda to: warp_back(to, maps)
+    leaf = x.detach().requires_grad_()
+    after = augment(leaf, name, g)
+    return after.detach(), lambda to: torch.autograd.grad(after, leaf, to)[0]
 
 
 def _adam(state: AdamState, gradient: Tensor, inner: InnerLoop) -> AdamState:
     b1, b2 = inner.betas
     t = state.step + 1
+    c1, c2 = inner.corrections(t)
     m = state.m * b1 + gradient * (1 - b1)
     v = state.v * b2 + gradient * gradient * (1 - b2)
-    root = (v / (1 - b2**t) + inner.eps**2).sqrt_()
-    flat = state.flat - (inner.lr / (1 - b1**t)) * m / root
+    root = (v / c2 + inner.eps**2).sqrt_()
+    flat = state.flat - (inner.lr / c1) * m / root
     return AdamState(flat, m, v, t)
 
 
@@ -213,7 +252,7 @@ def _adam_adjoint(
     A parameter whose gradient has been zero in every step so far (v = 0) counts as a constant.
     """
     b1, b2 = inner.betas
-    c1, c2 = 1 - b1**after.step, 1 - b2**after.step
+    c1, c2 = inner.corrections(after.step)
     root = (after.v / c2 + inner.eps**2).sqrt_()
     # Its true derivative is 1 / eps: a kink that would drown every other contribution.
     root = root.masked_fill_(after.v == 0, float("inf"))
@@ -228,8 +267,15 @@ def _adam_adjoint(
 def _real_loss(
     net: ConvNet, state: AdamState, x: Tensor, y: Tensor, inner: InnerLoop
 ) -> tuple[Tensor, Tensor]:
-    x = augment(x, inner.augment_real, generator(inner.seed, "augment real"))
-    hard = F.one_hot(y, net.classes).to(x.dtype)
+    name, g = inner.augment_real, generator(inner.seed, "augment real")
+    if inner.drawn is not None:
+        x = x if inner.drawn.real_maps is None else resample(x, inner.drawn.real_maps)
+    elif name in WARPS and x.device.type != "cpu":
+        x = resample(x, draw(name, x.shape, g))
+    else:
+        x = augment(x, name, g)
+    # Not F.one_hot, which reads the smallest and largest class back.
+    hard = (y[:, None] == torch.arange(net.classes, device=y.device)).to(x.dtype)
     total = torch.zeros((), device=x.device, dtype=x.dtype)
     gradient = torch.zeros_like(state.flat)
     for start in range(0, len(y), inner.real_chunk):

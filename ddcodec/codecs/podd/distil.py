@@ -76,7 +76,7 @@ class Distiller:
         self.net = ConvNet(channels, height, width, classes, params.depth, params.width)
         dtype = torch.bfloat16 if params.activations == "bfloat16" else None
         self.meta_batches = [
-            MetaBatch(params, variables, self.net, run.device, dtype, index)
+            MetaBatch(params, variables, self.net, run.device, dtype, index, run.reporter.note)
             for index in range(params.meta_batches)
             if run.ranks.mine(index)
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,9 @@ from ...distill.compute import kept_bytes
 from ...distill.kernel import kernel_gradient
 from ...distill.networks import ConvNet
 from ...distill.pool import NetworkPool
-from ...distill.rat_bptt import AdamState, InnerLoop, MetaGradient, inner_steps, meta_gradient
+from ...distill.rat_bptt import AdamState, InnerLoop, MetaGradient
+from ...distill.recorded import InnerRuns
+from ...distill.recording import Inputs
 from ...distill.rng import generator
 from ...distill.truncation import AdaptiveTruncation, sample_truncation
 from .params import PoDDParams
@@ -60,8 +63,10 @@ class MetaBatch:
         device: torch.device,
         dtype: torch.dtype | None,
         index: int,
+        note: Callable[[str], None] | None = None,
     ) -> None:
         self.index = index
+        self._runs = InnerRuns.on(device, net, note)
         self._params = params
         self._variables = variables
         self._net = net
@@ -149,18 +154,16 @@ class MetaBatch:
     ) -> MetaGradient:
         work = at.work
         batches = self._variables.draw(self._stage.distilled_batch, window, at.g)
-        inner = self._inner(at)
-        return meta_gradient(
-            self._net, state, work.patches, work.labels, batches, at.x, at.y, inner, norms
-        )
+        inputs = Inputs(state, work.patches, work.labels, batches, self._inner(at))
+        return self._runs.unroll(inputs, (at.x, at.y), norms)
 
     def _advance(
         self, at: _Step, state: AdamState, steps: int, norms: list[Tensor] | None = None
     ) -> AdamState:
         work = at.work
         batches = self._variables.draw(self._stage.distilled_batch, steps, at.g)
-        inner = self._inner(at)
-        return inner_steps(self._net, state, work.patches, work.labels, batches, inner, norms)
+        inputs = Inputs(state, work.patches, work.labels, batches, self._inner(at))
+        return self._runs.advance(inputs, norms)
 
     def _inner(self, at: _Step) -> InnerLoop:
         return InnerLoop(
@@ -177,7 +180,7 @@ class MetaBatch:
         if wanted >= count:
             return work.real_x, work.real_y
         # With replacement: a permutation of a large data set each step would cost more.
-        index = torch.randint(count, (wanted,), generator=g).to(self._device)
+        index = torch.randint(count, (wanted,), generator=g).to(self._device, non_blocking=True)
         return work.real_x[index], work.real_y[index]
 
     def _slot(self, at: _Step) -> tuple[NetworkPool, int]:

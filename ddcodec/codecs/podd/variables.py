@@ -101,8 +101,13 @@ class PosterVariables:
         patches = self.geometry.num_patches
         if size == 0 or size >= patches:
             return [None] * steps
-        draws = [torch.randperm(patches, generator=g)[:size] for _ in range(steps)]
-        return [draw.to(self.poster.device) for draw in draws]
+        return self._moved([torch.randperm(patches, generator=g)[:size] for _ in range(steps)])
+
+    def _moved(self, draws: list[Tensor]) -> list[Tensor | None]:
+        """Carry index tensors of one length to the device in one piece, without waiting for it."""
+        if not draws:
+            return []
+        return list(torch.stack(draws).to(self.poster.device, non_blocking=True).unbind())
 
     def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return what a checkpoint must hold beside poster and labels: tensors, JSON values."""

@@ -91,7 +91,7 @@ class StagedVariables(PosterVariables):
         size = count if size == 0 else min(size, count)
         ends = torch.tensor(self.shares, dtype=torch.float64).cumsum(0) * size
         ends[-1] = size
-        draws: list[Tensor | None] = []
+        draws: list[Tensor] = []
         for _ in range(steps):
             shift = torch.rand((), generator=g, dtype=torch.float64)
             marks = [0, *(ends + shift).floor().long().tolist()]
@@ -99,8 +99,8 @@ class StagedVariables(PosterVariables):
                 torch.randperm(count, generator=g)[: after - before] + stage * count
                 for stage, (before, after) in enumerate(pairwise(marks))
             ]
-            draws.append(torch.cat(parts).to(self.poster.device))
-        return draws
+            draws.append(torch.cat(parts))
+        return self._moved(draws)
 
     def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the frozen stages and the shares for a checkpoint."""
