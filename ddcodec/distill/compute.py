@@ -1,9 +1,10 @@
-"""What a machine is good for: bfloat16 where it multiplies it, and its memory."""
+"""What a machine is good for: bfloat16 where it multiplies it, its memory, equal results twice."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -36,6 +37,23 @@ def has_bfloat16(device: torch.device) -> bool:
         return False
     tests = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
     return any(bool(getattr(torch.cpu, name, bool)()) for name in tests)
+
+
+@contextlib.contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """Run the body with convolutions that give the same bits every time; settings come back.
+
+    On a GPU cuDNN may choose by a race of kernels, and some of its sums are in no fixed order.
+    Elsewhere nothing changes.
+    """
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    if device.type == "cuda":
+        cudnn.deterministic, cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark = before
 
 
 def kept_bytes(device: torch.device) -> int:

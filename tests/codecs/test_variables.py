@@ -7,7 +7,11 @@ import pytest
 import torch
 
 from ddcodec.codecs.podd.poster import BALANCED, CYCLIC, EVEN, PosterGeometry
-from ddcodec.codecs.podd.variables import PosterVariables
+from ddcodec.codecs.podd.variables import (
+    PosterVariables,
+    added_by_index,
+    added_by_products,
+)
 
 
 @pytest.mark.parametrize("rule", [EVEN, BALANCED, CYCLIC])
@@ -22,3 +26,12 @@ def test_patches_are_those_of_the_geometry_and_gradients_their_adjoint(rule: str
     way = torch.randn(patches.shape, generator=g)
     back = variables.pull_back(way, None).poster
     assert float((patches * way).sum()) == pytest.approx(float((poster * back).sum()), rel=1e-4)
+
+
+def test_overlapping_patches_are_added_up_alike_by_index_and_by_products() -> None:
+    g = torch.Generator().manual_seed(1)
+    cut = torch.randn(3, 12, 20, generator=g, dtype=torch.float64)
+    rows, columns = torch.randint(7, (12,), generator=g), torch.randint(9, (20,), generator=g)
+    found = [add(cut, rows, columns, (7, 9)) for add in (added_by_index, added_by_products)]
+    torch.testing.assert_close(found[0], found[1])
+    assert float(found[0].sum()) == pytest.approx(float(cut.sum()))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...distill import checkpoint
+from ...distill.compute import repeatable
 from ...distill.networks import ConvNet
 from ...distill.outer import EmaClip, OuterAdam, cosine
 from ...distill.progress import Reporter
@@ -92,7 +93,7 @@ class Distiller:
         """
         if self.run.resume and self.run.checkpoint and self.run.checkpoint.exists():
             self._restore()
-        with threads_for(self.net.height, self.net.width):
+        with threads_for(self.net.height, self.net.width), repeatable(self.run.device):
             return self._run_stages()
 
     def _run_stages(self) -> int:
@@ -144,7 +145,7 @@ class Distiller:
         self.stage_index = index
         self._begin_stage()
         times = []
-        with threads_for(self.net.height, self.net.width):
+        with threads_for(self.net.height, self.net.width), repeatable(self.run.device):
             for _ in range(repeat + 1):  # the first one warms up
                 start = time.perf_counter()
                 self._outer_step(stage)

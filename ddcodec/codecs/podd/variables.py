@@ -120,8 +120,8 @@ class PosterVariables:
         shape = (g.patches_x, g.patches_y, channels, g.patch_h, g.patch_w)
         cut = grad_patches.view(shape).permute(2, 1, 3, 0, 4)
         cut = cut.reshape(channels, g.patches_y * g.patch_h, g.patches_x * g.patch_w)
-        rows = cut.new_zeros(channels, cut.shape[1], g.width).index_add_(2, self._columns, cut)
-        poster = cut.new_zeros(channels, g.height, g.width).index_add_(1, self._rows, rows)
+        add = added_by_index if cut.device.type == "cpu" else added_by_products
+        poster = add(cut, self._rows, self._columns, (g.height, g.width))
         if self.label_array is None or grad_labels is None:
             return Gradients(poster, None)
         array = self.label_array.detach().requires_grad_()
@@ -141,3 +141,19 @@ class PosterVariables:
         array = self.label_array.cpu().numpy()
         projected = project_labels(array, self.owners, self.label_floor)
         self.label_array.copy_(torch.from_numpy(projected))
+
+
+def added_by_index(cut: Tensor, rows: Tensor, columns: Tensor, size: tuple[int, int]) -> Tensor:
+    """Add up values (C, R, K), of row ``rows`` (R,) and column ``columns`` (K,), to (C, *size)."""
+    height, width = size
+    wide = cut.new_zeros(len(cut), len(rows), width).index_add_(2, columns, cut)
+    return cut.new_zeros(len(cut), height, width).index_add_(1, rows, wide)
+
+
+def added_by_products(cut: Tensor, rows: Tensor, columns: Tensor, size: tuple[int, int]) -> Tensor:
+    """Do the same by matrix products: GPUs would add in no fixed order otherwise."""
+    down, across = (
+        (index[:, None] == torch.arange(count, device=index.device)).to(cut.dtype)
+        for index, count in zip((rows, columns), size, strict=True)
+    )
+    return down.T @ (cut @ across)
