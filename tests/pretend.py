@@ -54,7 +54,7 @@ class PretendDevice(TorchDispatchMode):
                 return torch.ones((), dtype=there[0].dtype).item()
             if func is aten._to_copy.default and target is not None and target.type == "cpu":
                 self.waits.append(_line())
-                return torch.zeros(there[0].shape, dtype=kwargs.get("dtype") or there[0].dtype)
+                return torch.ones(there[0].shape, dtype=kwargs.get("dtype") or there[0].dtype)
         found = func(*args, **kwargs)
         for tensor in tree_leaves(found):
             if isinstance(tensor, Tensor) and tensor.is_meta:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import ddcodec.encoder
+from ddcodec import LICOptions, load
 from ddcodec.codecs.podd import encode, meta_batch
 from ddcodec.codecs.podd.distil import Distiller, Run
 from ddcodec.codecs.podd.options import PoDDOptions
 from ddcodec.codecs.podd.plan import make_plan
 from ddcodec.codecs.podd.presets import PRESETS
+from ddcodec.codecs.ppodd.params import PPoDDOptions
 from ddcodec.distill.networks import ConvNet
 from ddcodec.distill.progress import SILENT
 from ddcodec.distill.recorded import InnerRuns
+from ddcodec.evaluate import Recipe, Trial
 from ddcodec.preprocess import fit
 from ddcodec.sources.base import Source, Split
+from tests.codecs import d3m_runs
 from tests.pretend import PRETEND, PretendDevice
 
 GIB = 1 << 30
@@ -108,3 +115,77 @@ def test_published_settings_fit_the_memory_of_a_gpu(
     assert device.peak < 0.8 * limit * GIB
     # The data and a quarter for kept passes are in it: the count is not of nothing.
     assert device.peak > limit * GIB / 4
+
+
+@pytest.fixture
+def pretend_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let encodes choose the pretended device, and let PyTorch allow what it allows on a GPU."""
+    monkeypatch.setattr(ddcodec.encoder, "choose_device", lambda name: PRETEND)
+    autocast = torch.autocast
+    monkeypatch.setattr(
+        torch,
+        "autocast",
+        lambda kind, *a, **k: nullcontext() if kind == "meta" else autocast(kind, *a, **k),
+    )
+    adamw = torch.optim.AdamW
+    monkeypatch.setattr(
+        torch.optim, "AdamW", lambda p, *a, **k: adamw(p, *a, **{**k, "fused": False})
+    )
+    # Class means pick images by a mask, whose count a pretended device does not know.
+    with torch.fx.experimental._config.patch(meta_nonzero_assume_all_nonzero=True):
+        yield
+
+
+@pytest.mark.usefixtures("pretend_gpu")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"ipc": 0.9, "profile": "quick", "steps": 4, "preprocessing": "dct_whiten"},
+        {"ipc": 0.4, "profile": "paper", "steps": 1, "augment": "dsa"},
+        {"ipc": 0.4, "codec": "ppodd", "steps": 4, "ppodd": PPoDDOptions(stages=2)},
+    ],
+    ids=["quick", "paper", "ppodd"],
+)
+def test_a_whole_encode_keeps_to_the_device(
+    settings: dict[str, object], digits: Source, tmp_path: Path
+) -> None:
+    with PretendDevice() as device:
+        ddcodec.encoder.encode(digits, out=tmp_path / "x.ddset", **settings)
+    assert device.operations > 100
+
+
+@pytest.mark.usefixtures("pretend_gpu")
+def test_squeezing_keeps_to_the_device(digits: Source, observer_file: Path, tmp_path: Path) -> None:
+    options = LICOptions(observer=observer_file)
+    with PretendDevice() as device:
+        ddcodec.encoder.encode(
+            digits, "lic", ipc=1, steps=2, labels="class", lic=options, out=tmp_path / "x.ddset"
+        )
+    assert device.operations > 100
+
+
+@pytest.mark.usefixtures("pretend_gpu")
+def test_prompts_keep_to_the_device(
+    digits: Source, observer_file: Path, prior_folder: Path, tmp_path: Path
+) -> None:
+    with PretendDevice() as device:
+        d3m_runs.run(digits, observer_file, prior_folder, tmp_path / "x.ddset", labels="class")
+    assert device.operations > 100
+
+
+@pytest.mark.usefixtures("pretend_gpu")
+@pytest.mark.parametrize("architecture", [None, "resnet18"])
+def test_students_keep_to_the_device_and_seldom_wait(
+    architecture: str | None, digits_file: Path
+) -> None:
+    ds = load(digits_file)
+    recipe = replace(Recipe.of(ds.manifest), steps=25, augment="dsa")
+    test = torch.zeros(50, 1, 8, 8), torch.zeros(50, dtype=torch.int64)
+    with PretendDevice() as device:
+        on_device = test[0].to(PRETEND), test[1].to(PRETEND)
+        samples, labels = ds.on(PRETEND)
+        Trial(recipe, on_device, 1, 0, SILENT, architecture).run("x", lambda _: (samples, labels))
+    # Every ten steps a loss, and the number of right answers at the end.
+    assert len(device.waits) == 3 + 1
+    for x, y in ds.batches(16, device=PRETEND):
+        assert x.device == y.device == PRETEND
