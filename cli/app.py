@@ -17,6 +17,7 @@ from ddcodec import __version__
 from ddcodec.errors import DDSetError
 
 from . import decode, demo, diff, encode, info, observer, preview, prior, sweep, train, verify
+from .help import GroupedCommand
 from .output import EXIT_INTERRUPTED, EXIT_IO, EXIT_OK, drop_stdout, error, write_line
 
 EXIT_INTERNAL = 1
@@ -50,7 +51,9 @@ def ddcodec(
         raise typer.Exit(EXIT_USAGE)
 
 
-app.command("encode", short_help="Distil real images into one .ddset file.")(encode.encode)
+app.command("encode", cls=GroupedCommand, short_help="Distil real images into one .ddset file.")(
+    encode.encode
+)
 app.command("info", short_help="Show what is in a file and what it costs.")(info.info)
 app.command("verify", short_help="Check files down to the last bit.")(verify.verify)
 app.command("train", short_help="Train fresh networks on a file, test on real images.")(train.train)

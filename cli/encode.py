@@ -4,30 +4,63 @@ from __future__ import annotations
 
 import time as clock
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from .arguments import Prior, default_output, parse_duration, parse_grid
+from .arguments import default_output, parse_duration, parse_grid
+from .choices import Precision, Profile
+from .image_options import (
+    Candidates,
+    Collage,
+    Dtype,
+    Guidance,
+    Images,
+    NoCompensate,
+    NoRelabel,
+    NoSelect,
+    Observer,
+    Prior,
+    Prompt,
+    Rate,
+    Resolution,
+    SamplingSteps,
+    Scheduler,
+    Select,
+    Squeeze,
+    Take,
+    Temperature,
+    TokenBits,
+    Tokens,
+    Variations,
+)
 from .methods import chosen_options
 from .output import byte_count, interrupted, message, number, seconds
+from .poster_options import (
+    Augment,
+    Aware,
+    ClassGrid,
+    LabelPooling,
+    MaxStagesBytes,
+    MetaBatches,
+    Order,
+    OrderSearch,
+    Origins,
+    Patches,
+    Preprocessing,
+    Quality,
+    Quantiser,
+    RateWeight,
+    Scales,
+    StageBoost,
+    StageDecay,
+    StageDirection,
+    StageFloor,
+    Stages,
+    StageStart,
+    Truncation,
+)
 from .progress import is_first, progress
-
-Profile = Literal["auto", "quick", "paper"]
-LabelKind = Literal["auto", "fixed", "learned"]  # of posters
-Selection = Literal["auto", "loss", "crops", "random"]
-Precision = Literal["auto", "float32", "bfloat16"]
-Pooling = Literal["auto", "area", "cell", "sharpened", "centre", "reference"]
-Preprocessing = Literal["auto", "none", "standardise", "dct_whiten", "conv_whiten"]
-Quantiser = Literal["uniform", "codebook"]
-Scales = Literal["channel", "tensor", "tile"]
-Origins = Literal["even", "balanced", "cyclic", "per-class"]
-Tokens = Literal["learned", "names"]
-Scheduler = Literal["ddim", "dpm_solver"]
-ModelType = Literal["auto", "float32", "float16", "bfloat16"]
-StageStart = Literal["copy", "noise", "blend"]
-Truncation = Literal["random", "adaptive"]
-Direction = Literal["as-printed", "recent"]
 
 
 def encode(
@@ -87,25 +120,9 @@ def encode(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint F.checkpoint.")
     ] = False,
-    order: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|clip|image|colour|paper|given|random|FILE",
-            help="Where each class lies on the poster: neighbours by CLIP text, by mean image or "
-            "colour, as printed in the paper, as given, drawn by --seed, or from a file with a "
-            "class name a line.",
-        ),
-    ] = "auto",
-    order_search: Annotated[
-        str,
-        typer.Option(
-            metavar="none|auto|N",
-            help="Improve the order by N moves of a search; auto takes seconds.",
-        ),
-    ] = "none",
-    class_grid: Annotated[
-        str | None, typer.Option(metavar="5x2", help="Columns x rows of class cells.")
-    ] = None,
+    order: Order = "auto",
+    order_search: OrderSearch = "none",
+    class_grid: ClassGrid = None,
     labels: Annotated[
         str,
         typer.Option(
@@ -114,135 +131,38 @@ def encode(
             "the K most probable, the observer itself in 8-bit integers, or just the class.",
         ),
     ] = "auto",
-    label_pooling: Annotated[
-        Pooling,
-        typer.Option(
-            help="Learned labels of a patch: cell, one; area, all cells it covers, by pixels; "
-            "sharpened, more of those with most pixels; centre, more of those near its middle; "
-            "reference, as in the published code, which leaves classes out: only to compare."
-        ),
-    ] = "auto",
-    patches: Annotated[
-        str | None, typer.Option(metavar="16x6", help="Columns x rows of patches.")
-    ] = None,
-    origins: Annotated[
-        Origins,
-        typer.Option(
-            help="Where patches lie: even, from edge to edge; balanced, equally many for every "
-            "class cell; cyclic, going on at the opposite edge; per-class, within class cells."
-        ),
-    ] = "even",
-    preprocessing: Annotated[
-        Preprocessing,
-        typer.Option(
-            help="The space that is distilled in, kept in the file: pixels as they are, "
-            "standardised, or whitened. auto: conv_whiten for colour images of 16 to 512 pixels."
-        ),
-    ] = "auto",
-    augment: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="Change patches and real images while distilling, and in the recipe: none, flip, "
-            "flip_rotate, flip_scale_rotate, ... [default: flip_rotate with paper; with quick flip "
-            "for colour images of 16 pixels and more, else none]",
-            show_default=False,
-        ),
-    ] = "auto",
-    quality: Annotated[
-        str | None,
-        typer.Option(
-            metavar="lossless|high|small|bits=N",
-            help="Precision of what is stored. [default: high, 8 bits; with --bytes small, 4]",
-        ),
-    ] = None,
-    quantiser: Annotated[
-        Quantiser, typer.Option(help="Levels of few bits: evenly spaced, or by k-means.")
-    ] = "uniform",
-    scales: Annotated[
-        Scales, typer.Option(help="What has a range of its own; a tile is as large as a patch.")
-    ] = "channel",
-    aware: Annotated[
-        float | None,
-        typer.Option(
-            metavar="S",
-            help="Share of the last stage, at its end, that sees what is stored rounded. "
-            "[default: 0.25 for 6 bits and fewer, else 0]",
-        ),
-    ] = None,
-    rate_weight: Annotated[
-        float,
-        typer.Option(metavar="W", help="Weight of the bits of a value beside the loss, in nats."),
-    ] = 0.0,
-    truncation: Annotated[
-        Truncation,
-        typer.Option(help="paper: where an inner run is unrolled; adaptive: by its gradients."),
-    ] = "random",
-    meta_batches: Annotated[
-        int,
-        typer.Option(metavar="N", help="Meta-gradients of a step that each process averages."),
-    ] = 1,
+    label_pooling: LabelPooling = "auto",
+    patches: Patches = None,
+    origins: Origins = "even",
+    preprocessing: Preprocessing = "auto",
+    augment: Augment = "auto",
+    quality: Quality = None,
+    quantiser: Quantiser = "uniform",
+    scales: Scales = "channel",
+    aware: Aware = None,
+    rate_weight: RateWeight = 0.0,
+    truncation: Truncation = "random",
+    meta_batches: MetaBatches = 1,
     size: Annotated[
         int | None,
         typer.Option(metavar="N", help="Scale the central square of every image to N x N pixels."),
     ] = None,
-    stages: Annotated[
-        int | None, typer.Option(metavar="T", help="ppodd: posters. [default: 5]")
-    ] = None,
-    stage_start: Annotated[
-        StageStart | None, typer.Option(help="ppodd: what a new poster begins as. [default: copy]")
-    ] = None,
-    stage_direction: Annotated[
-        Direction | None,
-        typer.Option(help="ppodd: which stages decay favours. [default: as-printed, the old]"),
-    ] = None,
-    stage_decay: Annotated[
-        float | None, typer.Option(metavar="L", help="ppodd: decay of a stage. [default: 0.5]")
-    ] = None,
-    stage_boost: Annotated[
-        float | None, typer.Option(metavar="B", help="ppodd: of the newest. [default: 1.5]")
-    ] = None,
-    stage_floor: Annotated[
-        float | None, typer.Option(metavar="E", help="ppodd: least share is E / T. [default: 0.1]")
-    ] = None,
-    max_stages_bytes: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="ppodd: leave out stages until all fit in N bytes."),
-    ] = None,
-    observer: Annotated[
-        Path | None,
-        typer.Option(metavar="F", help="lic, d3m: network of 'observer train' on this SOURCE."),
-    ] = None,
-    select: Annotated[
-        Selection,
-        typer.Option(
-            help="lic, d3m: images with the lowest loss, the best crops of images, or any. auto: "
-            "loss; of d3m crops above 32 pixels."
-        ),
-    ] = "auto",
-    no_select: Annotated[
-        bool, typer.Option("--no-select", help="lic: the same as --select random.")
-    ] = False,
-    squeeze: Annotated[
-        int, typer.Option(metavar="1|4|9|16|25", help="lic: images squeezed into one.")
-    ] = 4,
-    candidates: Annotated[
-        int, typer.Option(metavar="N", help="lic, d3m: images of a class to select from.")
-    ] = 300,
-    no_compensate: Annotated[
-        bool, typer.Option("--no-compensate", help="lic: leave the squeezed images as they are.")
-    ] = False,
-    no_relabel: Annotated[
-        bool, typer.Option("--no-relabel", help="lic, d3m: the same as --labels class.")
-    ] = False,
-    images: Annotated[
-        str,
-        typer.Option(
-            metavar="zstd|webp=Q|avif=Q",
-            help="lic: store the mosaics exactly, or lossy at quality Q.",
-        ),
-    ] = "zstd",
-    temperature: Annotated[float, typer.Option(metavar="T", help="lic, d3m: of the labels.")] = 2.0,
+    stages: Stages = None,
+    stage_start: StageStart = None,
+    stage_direction: StageDirection = None,
+    stage_decay: StageDecay = None,
+    stage_boost: StageBoost = None,
+    stage_floor: StageFloor = None,
+    max_stages_bytes: MaxStagesBytes = None,
+    observer: Observer = None,
+    select: Select = "auto",
+    no_select: NoSelect = False,
+    squeeze: Squeeze = 4,
+    candidates: Candidates = 300,
+    no_compensate: NoCompensate = False,
+    no_relabel: NoRelabel = False,
+    images: Images = "zstd",
+    temperature: Temperature = 2.0,
     precision: Annotated[
         Precision,
         typer.Option(
@@ -251,53 +171,18 @@ def encode(
         ),
     ] = "auto",
     prior: Prior = None,
-    collage: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="d3m: collages of N x N patches. [default: 4 from 256 pixels, else 1]"
-        ),
-    ] = None,
-    take: Annotated[
-        int | None,
-        typer.Option(
-            metavar="M",
-            help="d3m: M x M of them make an image. [default: 2 above 64 pixels, else 1]",
-        ),
-    ] = None,
-    tokens: Annotated[
-        Tokens | None, typer.Option(help="d3m: learned tokens, or class names. [default: learned]")
-    ] = None,
-    token_bits: Annotated[
-        int | None, typer.Option(metavar="8|16", help="d3m: of a token's value. [default: 8]")
-    ] = None,
-    prompt: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="d3m: with * for the class.")
-    ] = None,
-    variations: Annotated[
-        int | None,
-        typer.Option(metavar="V", help="d3m: sets of seeds, one an epoch. [default: 1]"),
-    ] = None,
-    resolution: Annotated[
-        int | None, typer.Option(metavar="N", help="d3m: side of collages. [default: the model's]")
-    ] = None,
-    scheduler: Annotated[
-        Scheduler | None, typer.Option(help="d3m: how collages are sampled. [default: ddim]")
-    ] = None,
-    sampling_steps: Annotated[
-        int | None, typer.Option(metavar="N", help="d3m: steps of sampling. [default: 25]")
-    ] = None,
-    guidance: Annotated[
-        float | None,
-        typer.Option(metavar="W", help="d3m: [default: 7.5 with latent models, else 2]"),
-    ] = None,
-    dtype: Annotated[
-        ModelType | None,
-        typer.Option(help="d3m: of the model. [default: float16 for latents on a GPU, float32]"),
-    ] = None,
-    rate: Annotated[
-        float | None,
-        typer.Option(metavar="R", help="d3m: of inversion. [default: 0.036 on latents, else 0.1]"),
-    ] = None,
+    collage: Collage = None,
+    take: Take = None,
+    tokens: Tokens = None,
+    token_bits: TokenBits = None,
+    prompt: Prompt = None,
+    variations: Variations = None,
+    resolution: Resolution = None,
+    scheduler: Scheduler = None,
+    sampling_steps: SamplingSteps = None,
+    guidance: Guidance = None,
+    dtype: Dtype = None,
+    rate: Rate = None,
     download: Annotated[
         bool, typer.Option("--download", help="Fetch a known data set, or a model, not here.")
     ] = False,

@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 from ddcodec.errors import UsageError
 
 from .arguments import parse_duration, parse_grid
-from .encode import Origins, Pooling, Profile, Selection
+from .choices import Origins, Pooling, Profile, Selection
 from .output import (
     EXIT_INTERRUPTED,
     accuracy,

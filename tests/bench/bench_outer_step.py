@@ -7,8 +7,9 @@
 Random numbers of the right shapes stand for images: no part's time depends on the pixels. The
 pre-steps are half of what random truncation allows at most, its mean. Parts are timed by a few
 steps, the fastest counts, and scaled up; ``--whole`` runs all of them once. ``autograd`` is what a
-plain implementation does, two passes of torch.autograd for every unrolled step. Each way runs in a
-process of its own, so that its peak memory is its own.
+plain implementation does, two passes of torch.autograd for every unrolled step. On a GPU a last row
+is the step as an encode takes it, recorded as CUDA graphs, always whole. Each way runs in a process
+of its own, so that its peak memory is its own.
 
 The floor is the arithmetic of the convolutions alone at the rate of a large matrix product, in the
 same number type on the same machine: three passes for a plain step, nine for an unrolled one.
@@ -34,7 +35,9 @@ from ddcodec.distill.compute import kept_bytes
 from ddcodec.distill.convnet_grad import loss_gradient, mixed_product
 from ddcodec.distill.memory import keep_large_blocks
 from ddcodec.distill.networks import ConvNet
-from ddcodec.distill.rat_bptt import AdamState, InnerLoop, meta_gradient, soft_cross_entropy
+from ddcodec.distill.rat_bptt import AdamState, InnerLoop, soft_cross_entropy
+from ddcodec.distill.recorded import InnerRuns
+from ddcodec.distill.recording import Inputs
 from ddcodec.distill.rng import generator
 
 CHUNK = 500  # real images at once
@@ -43,6 +46,7 @@ WAYS = {
     "written out, float32": (True, None),
     "written out, bfloat16": (True, torch.bfloat16),
 }
+RECORDED = "recorded, bfloat16"  # on GPUs
 
 
 def arguments() -> argparse.Namespace:
@@ -71,7 +75,8 @@ def main() -> None:
         head = ("plain ms", "unrolled ms", f"{CHUNK} real ms", "step s", "floor s", "share", "GiB")
         print(f"{'':<24}" + "".join(f"{h:>13}" for h in head) + f"{'ratio':>8}")
         first = None
-        for way in WAYS:
+        on_gpu = torch.device(args.device).type == "cuda"
+        for way in (*WAYS, RECORDED) if on_gpu else WAYS:
             found = elsewhere(name, way, args)
             first = first or found["step"]
             shown = (
@@ -96,7 +101,7 @@ def measured(preset: PoDDPreset, way: str, args: argparse.Namespace) -> dict[str
     if args.threads:
         torch.set_num_threads(args.threads)
     keep_large_blocks()
-    by_hand, dtype = WAYS[way]
+    by_hand, dtype = WAYS.get(way, (True, torch.bfloat16))
     device = torch.device(args.device)
     assert preset.shape is not None
     classes, side, _, channels = preset.shape
@@ -142,19 +147,21 @@ def measured(preset: PoDDPreset, way: str, args: argparse.Namespace) -> dict[str
         + preset.window * found["unrolled"]
         + preset.real_batch / CHUNK * found["real"]
     )
-    if args.whole and by_hand:
-        found["step"] = whole(net, flat, (x, y), (real_x, real_y), preset, dtype, pre)
+    if way == RECORDED or (args.whole and by_hand):
+        recording = InnerRuns.on(device, net, lambda text: print(text, file=sys.stderr))
+        runs = recording if way == RECORDED else InnerRuns(net, None)
+        found["step"] = whole(runs, flat, (x, y), (real_x, real_y), preset, dtype, pre)
     passes = count * (3 * pre + 9 * preset.window) + 3 * preset.real_batch
     found["floor"] = passes * one_pass(net) / matrix_rate(dtype or torch.float32, device)
     if device.type == "cuda":
-        found["memory"] = torch.cuda.max_memory_allocated(device) / 2**30
+        found["memory"] = torch.cuda.max_memory_reserved(device) / 2**30  # with that of graphs
     else:
         found["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return found
 
 
 def whole(
-    net: ConvNet,
+    runs: InnerRuns,
     flat: Tensor,
     distilled: tuple[Tensor, Tensor],
     real: tuple[Tensor, Tensor],
@@ -162,11 +169,9 @@ def whole(
     dtype: torch.dtype | None,
     pre: int,
 ) -> float:
-    """Return the seconds of a whole outer step, augmentation and all."""
-    from ddcodec.distill.rat_bptt import inner_steps
-
+    """Return the seconds of a whole outer step, augmentation and all, after a first one."""
     repeats = preset.real_batch // CHUNK
-    real_x, real_y = real[0].repeat(repeats, 1, 1, 1), real[1].argmax(1).repeat(repeats)
+    whole_real = real[0].repeat(repeats, 1, 1, 1), real[1].argmax(1).repeat(repeats)
     inner = InnerLoop(
         1e-3,
         augment_synthetic="flip_rotate",
@@ -174,11 +179,12 @@ def whole(
         dtype=dtype,
         kept_bytes=kept_bytes(flat.device),
     )
-    start = time.perf_counter()
-    state = inner_steps(net, AdamState.fresh(flat), *distilled, [None] * pre, inner)
-    meta_gradient(net, state, *distilled, [None] * preset.window, real_x, real_y, inner)
-    synchronise(flat.device)
-    return time.perf_counter() - start
+
+    def step() -> object:
+        state = runs.advance(Inputs(AdamState.fresh(flat), *distilled, [None] * pre, inner))
+        return runs.unroll(Inputs(state, *distilled, [None] * preset.window, inner), whole_real)
+
+    return fastest(step, 1, flat.device)
 
 
 def autograd_gradient(net: ConvNet, flat: Tensor, x: Tensor, y: Tensor) -> Tensor:

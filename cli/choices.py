@@ -1,0 +1,20 @@
+"""The words that options of several commands take."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Profile = Literal["auto", "quick", "paper"]
+Selection = Literal["auto", "loss", "crops", "random"]
+Precision = Literal["auto", "float32", "bfloat16"]
+Pooling = Literal["auto", "area", "cell", "sharpened", "centre", "reference"]
+Preprocessing = Literal["auto", "none", "standardise", "dct_whiten", "conv_whiten"]
+Quantiser = Literal["uniform", "codebook"]
+Scales = Literal["channel", "tensor", "tile"]
+Origins = Literal["even", "balanced", "cyclic", "per-class"]
+Tokens = Literal["learned", "names"]
+Scheduler = Literal["ddim", "dpm_solver"]
+ModelType = Literal["auto", "float32", "float16", "bfloat16"]
+StageStart = Literal["copy", "noise", "blend"]
+Truncation = Literal["random", "adaptive"]
+Direction = Literal["as-printed", "recent"]
