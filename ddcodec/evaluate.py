@@ -313,7 +313,8 @@ def endless_batches(
     batch_size = min(batch_size, each)
     epoch = 0
     while True:
-        order = epoch_order(count, seed, epoch, samples.shares, samples.variations).to(device)
+        order = epoch_order(count, seed, epoch, samples.shares, samples.variations)
+        order = order.to(device, non_blocking=True)
         for start in range(0, each - batch_size + 1, batch_size):
             index = order[start : start + batch_size]
             yield samples.gather(index), labels.index_select(0, index)

@@ -28,7 +28,8 @@ class PretendDevice(TorchDispatchMode):
 
     Attributes:
         peak: most bytes that lived there at a time.
-        waits: a line of the package for every value that the processor asked for.
+        waits: a line of the package for every value that the processor asked for, and for every
+            tensor that it carried over and waited for.
         operations: how many there were.
     """
 
@@ -48,6 +49,8 @@ class PretendDevice(TorchDispatchMode):
             here = [t for t in tensors if not t.is_meta and t.dim()]
             assert not here or func in MOVING, f"{func} takes tensors of two devices, {_line()}"
             self.operations += 1
+            if func is aten.copy_.default and not args[1].is_meta and not _lets_go(args, kwargs):
+                self.waits.append(_line())
             target = kwargs.get("device")
             if func is aten._local_scalar_dense.default:
                 self.waits.append(_line())
@@ -55,6 +58,9 @@ class PretendDevice(TorchDispatchMode):
             if func is aten._to_copy.default and target is not None and target.type == "cpu":
                 self.waits.append(_line())
                 return torch.ones(there[0].shape, dtype=kwargs.get("dtype") or there[0].dtype)
+        target = kwargs.get("device")
+        if tensors and not there and target == PRETEND and not kwargs.get("non_blocking"):
+            self.waits.append(_line())
         found = func(*args, **kwargs)
         for tensor in tree_leaves(found):
             if isinstance(tensor, Tensor) and tensor.is_meta:
@@ -74,6 +80,10 @@ class PretendDevice(TorchDispatchMode):
     def _forget(self, key: int, size: int) -> None:
         self._known.discard(key)
         self._live -= size
+
+
+def _lets_go(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return bool(args[2] if len(args) > 2 else kwargs.get("non_blocking"))
 
 
 def _line() -> str:

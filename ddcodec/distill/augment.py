@@ -45,7 +45,7 @@ def flip_scale_rotate(x: Tensor, generator: torch.Generator) -> Tensor:
 
 def flip(x: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror each image left to right with probability .5."""
-    chosen = mirrored(len(x), generator).to(x.device)
+    chosen = mirrored(len(x), generator).to(x.device, non_blocking=True)
     return torch.where(chosen[:, None, None, None], x.flip(3), x)
 
 
@@ -57,9 +57,10 @@ def shift(x: Tensor, generator: torch.Generator) -> Tensor:
     columns = (torch.arange(width) + dx[:, None])[:, None, :]
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     flat = rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1)
-    index = flat.view(n, 1, -1).expand(n, channels, -1).to(x.device)
+    flat = flat.to(x.device, non_blocking=True)
+    index = flat.view(n, 1, -1).expand(n, channels, -1)
     picked = x.flatten(2).gather(2, index).view_as(x)
-    return picked * inside[:, None].to(x)
+    return picked * inside[:, None].to(x, non_blocking=True)
 
 
 def rotate(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -86,7 +87,7 @@ def cutout(x: Tensor, generator: torch.Generator) -> Tensor:
     inside_y = (rows >= above) & (rows < above + half_y)
     inside_x = (columns >= left) & (columns < left + half_x)
     kept = ~(inside_y[:, None, :, None] & inside_x[:, None, None, :])
-    return x * kept.to(x)
+    return x * kept.to(x, non_blocking=True)
 
 
 def colour(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -96,7 +97,8 @@ def colour(x: Tensor, generator: torch.Generator) -> Tensor:
     times, contrast to half to one and a half times.
     """
     brightness, saturation, contrast = (
-        v.to(x.device)[:, None, None, None] for v in torch.rand(3, len(x), generator=generator)
+        v.to(x.device, non_blocking=True)[:, None, None, None]
+        for v in torch.rand(3, len(x), generator=generator)
     )
     x = x + (brightness - 0.5)
     grey = x.mean(1, keepdim=True)

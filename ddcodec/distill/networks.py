@@ -76,7 +76,7 @@ class ConvNet:
             else:
                 is_scale = index % 3 == 1
                 parts.append(torch.ones(shape) if is_scale else torch.zeros(shape))
-        return torch.cat(parts).to(device)
+        return torch.cat(parts).to(device, non_blocking=True)
 
     def features(self, flat: Tensor, x: Tensor) -> Tensor:
         """Return the head's inputs (N, F) for parameters (num_params,), images (N, C, H, W)."""

@@ -28,12 +28,12 @@ class Drawn:
     """All that differs between the steps of a run, as tensors: a recorded run reads it again.
 
     Attributes:
-        corrections: what divides Adam's two moments, float (steps, 2).
+        rates: of every Adam step, as ``InnerLoop.rates`` gives them, float (steps, 2).
         maps: of distilled images (steps, N, 2, 3), or None where they are not augmented.
         real_maps: of real images (B, 2, 3), or None.
     """
 
-    corrections: Tensor
+    rates: Tensor
     maps: Tensor | None = None
     real_maps: Tensor | None = None
 
@@ -64,12 +64,16 @@ class InnerLoop:
     dtype: torch.dtype | None = None
     drawn: Drawn | None = None
 
-    def corrections(self, steps: int) -> tuple[Tensor | float, Tensor | float]:
-        """Return what divides Adam's first and second moment after so many steps."""
+    def rates(self, steps: int) -> tuple[Tensor | float, Tensor | float]:
+        """Return the rate of Adam's step number ``steps`` and the factor of its second moment.
+
+        Both hold the correction of a moment's start at zero. They are computed in double and only
+        multiplied with, so that numbers and tensors of them give the same bits.
+        """
         if self.drawn is not None:
-            first, second = self.drawn.corrections[steps - 1].unbind()
-            return first, second
-        return 1 - self.betas[0] ** steps, 1 - self.betas[1] ** steps
+            rate, factor = self.drawn.rates[steps - 1].unbind()
+            return rate, factor
+        return self.lr / (1 - self.betas[0] ** steps), 1 / (1 - self.betas[1] ** steps)
 
 
 @dataclass(frozen=True)
@@ -220,7 +224,7 @@ def _augmented(x: Tensor, step: int, inner: InnerLoop) -> tuple[Tensor, Callable
         return warp(x, maps), lambda to: warp_back(to, maps)
     g = generator(inner.seed, "augment", step)
     if name in WARPS and x.device.type != "cpu":
-        maps = draw(name, x.shape, g).to(x)
+        maps = draw(name, x.shape, g).to(x.device, non_blocking=True)
         return warp(x, maps), lambda to: warp_back(to, maps)
     leaf = x.detach().requires_grad_()
     after = augment(leaf, name, g)
@@ -230,11 +234,11 @@ def _augmented(x: Tensor, step: int, inner: InnerLoop) -> tuple[Tensor, Callable
 def _adam(state: AdamState, gradient: Tensor, inner: InnerLoop) -> AdamState:
     b1, b2 = inner.betas
     t = state.step + 1
-    c1, c2 = inner.corrections(t)
+    rate, factor = inner.rates(t)
     m = state.m * b1 + gradient * (1 - b1)
     v = state.v * b2 + gradient * gradient * (1 - b2)
-    root = (v / c2 + inner.eps**2).sqrt_()
-    flat = state.flat - (inner.lr / c1) * m / root
+    root = (v * factor + inner.eps**2).sqrt_()
+    flat = state.flat - rate * m / root
     return AdamState(flat, m, v, t)
 
 
@@ -248,18 +252,19 @@ def _adam_adjoint(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Carry adjoints of (flat, m, v) after a step to adjoints of (gradient, m, v) before it.
 
-    With r = sqrt(v / c2 + eps^2): d flat / d m = -lr / (c1 r), d flat / d v = lr m / (2 c1 c2 r^3).
+    With rate a, factor c and r = sqrt(c v + eps^2): d flat / d m = -a / r, d flat / d v =
+    a c m / (2 r^3).
     A parameter whose gradient has been zero in every step so far (v = 0) counts as a constant.
     """
     b1, b2 = inner.betas
-    c1, c2 = inner.corrections(after.step)
-    root = (after.v / c2 + inner.eps**2).sqrt_()
+    rate, factor = inner.rates(after.step)
+    root = (after.v * factor + inner.eps**2).sqrt_()
     # Its true derivative is 1 / eps: a kink that would drown every other contribution.
     root = root.masked_fill_(after.v == 0, float("inf"))
-    step = back_flat * (inner.lr / c1) / root
+    step = back_flat * rate / root
     total_m = back_m - step
     # Two divisions by r, not one by r^3, which underflows float32 for tiny gradients.
-    total_v = back_v + step * (after.m / root) / root * (0.5 / c2)
+    total_v = back_v + step * (after.m / root) / root * (0.5 * factor)
     back_gradient = (1 - b1) * total_m + (2 * (1 - b2)) * gradient * total_v
     return back_gradient, b1 * total_m, b2 * total_v
 
@@ -271,10 +276,10 @@ def _real_loss(
     if inner.drawn is not None:
         x = x if inner.drawn.real_maps is None else resample(x, inner.drawn.real_maps)
     elif name in WARPS and x.device.type != "cpu":
-        x = resample(x, draw(name, x.shape, g))
+        x = resample(x, draw(name, x.shape, g).to(x.device, non_blocking=True))
     else:
         x = augment(x, name, g)
-    # Not F.one_hot, which reads the smallest and largest class back.
+    # Not F.one_hot, which reads the smallest and largest class back on some devices.
     hard = (y[:, None] == torch.arange(net.classes, device=y.device)).to(x.dtype)
     total = torch.zeros((), device=x.device, dtype=x.dtype)
     gradient = torch.zeros_like(state.flat)

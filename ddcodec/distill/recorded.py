@@ -2,7 +2,7 @@
 
 A step of a small network is some hundred operations that a GPU finishes sooner than a processor
 starts them. A graph starts them all at once. What differs between steps (batches, augmentation,
-Adam's corrections) is drawn beforehand and carried over in one piece, so nothing waits for the
+Adam's rates) is drawn beforehand and carried over in one piece, so nothing waits for the
 processor between two steps.
 
 The first run of each recording is also computed operation by operation. Where the two disagree,
@@ -17,36 +17,25 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from .cuda_graph import CudaRecorder
 from .networks import ConvNet
 from .rat_bptt import AdamState, MetaGradient, inner_steps, meta_gradient
 from .recording import Inputs, PlainStep, Real, Recorder, Window
 from .warp import WARPS
 
 T = TypeVar("T")
-MOST_RECORDINGS = 2  # of windows: each keeps the memory of a whole one
-TOLERANCE = 0.05  # relative; the same kernels in the same order should differ in nothing
-
-
-def cuda_recorder(work: Callable[[], None]) -> Callable[[], None]:
-    """Return what replays the operations of ``work``, which is run once before it is recorded."""
-    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):  # libraries choose kernels and take memory: not in a graph
-        work()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    # Other threads (of NCCL, say) may go on asking the device for what they like.
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        work()
-    return graph.replay
+MOST_RECORDINGS = 2  # of windows, whose steps cannot share memory while they are kept
+TOLERANCE = 1e-3  # relative; the same operations in the same order should differ in nothing
 
 
 class InnerRuns:
     """``inner_steps`` and ``meta_gradient`` of one network, recorded where ``recorder`` is given.
 
+    All meta-batches of a process share one, since each recorded window holds memory for good.
+
     Args:
         net: the student.
-        recorder: makes a replay of some work, ``cuda_recorder`` on GPUs; None records nothing.
+        recorder: makes a replay of some work, ``CudaRecorder`` on GPUs; None records nothing.
         note: told once where recording fails.
     """
 
@@ -64,7 +53,12 @@ class InnerRuns:
         cls, device: torch.device, net: ConvNet, note: Callable[[str], None] | None = None
     ) -> InnerRuns:
         """Return the runs that suit a device: recorded on a GPU."""
-        return cls(net, cuda_recorder if device.type == "cuda" else None, note)
+        return cls(net, CudaRecorder(device) if device.type == "cuda" else None, note)
+
+    @property
+    def recorded(self) -> tuple[int, int]:
+        """How many kinds of plain steps and of windows are replayed."""
+        return len(self._plain), len(self._windows)
 
     def advance(self, inputs: Inputs, norms: list[Tensor] | None = None) -> AdamState:
         """Return what ``inner_steps`` returns."""
@@ -73,7 +67,8 @@ class InnerRuns:
         def plainly() -> AdamState:
             return inner_steps(self._net, i.state, i.patches, i.labels, i.batches, i.inner, norms)
 
-        if not self._can_record(inputs, norms):
+        recorder = self._recorder_for(inputs, norms)
+        if recorder is None:
             return plainly()
         key = (i.patches.shape, i.labels.shape, i.size, i.settings)
         step = self._plain.get(key)
@@ -82,14 +77,14 @@ class InnerRuns:
         expected = plainly()
         try:
             step = PlainStep(self._net, inputs)
-            step.record(self._recording())
+            step.record(recorder)
             found = step.run(inputs)
+            if not _agree((found.flat, expected.flat), (found.v, expected.v)):
+                return self._gives_up("a recorded step gave another result", expected)
         except RuntimeError as error:
             return self._gives_up(str(error), expected)
-        if not _agree((found.flat - i.state.flat, expected.flat - i.state.flat)):
-            return self._gives_up("a recorded step gave another result", expected)
         self._plain[key] = step
-        return expected
+        return found
 
     def unroll(self, inputs: Inputs, real: Real, norms: list[Tensor] | None = None) -> MetaGradient:
         """Return what ``meta_gradient`` returns."""
@@ -100,7 +95,8 @@ class InnerRuns:
                 self._net, i.state, i.patches, i.labels, i.batches, *real, i.inner, norms
             )
 
-        if not self._can_record(inputs, norms):
+        recorder = self._recorder_for(inputs, norms)
+        if recorder is None:
             return plainly()
         lengths = (len(i.batches), i.size, len(real[1]))
         key = (i.patches.shape, i.labels.shape, lengths, i.settings)
@@ -108,33 +104,30 @@ class InnerRuns:
         if window is not None:
             return window.run(inputs, real)
         expected = plainly()
-        if len(self._windows) >= MOST_RECORDINGS:
-            return expected
+        while len(self._windows) >= MOST_RECORDINGS:
+            del self._windows[next(iter(self._windows))]  # the oldest
         try:
             window = Window(self._net, inputs, real)
-            window.record(self._recording())
+            window.record(recorder)
             found = window.run(inputs, real)
+            pairs = [(found.grad_patches, expected.grad_patches), (found.loss, expected.loss)]
+            if not _agree(*pairs, (found.grad_labels, expected.grad_labels)):
+                return self._gives_up("a recorded window gave another result", expected)
         except RuntimeError as error:
             return self._gives_up(str(error), expected)
-        pairs = [(found.grad_patches, expected.grad_patches), (found.loss, expected.loss)]
-        if not _agree(*pairs, (found.grad_labels, expected.grad_labels)):
-            return self._gives_up("a recorded window gave another result", expected)
         self._windows[key] = window
-        return expected
+        return found
 
-    def _can_record(self, inputs: Inputs, norms: list[Tensor] | None) -> bool:
+    def _recorder_for(self, inputs: Inputs, norms: list[Tensor] | None) -> Recorder | None:
+        """Return the recorder where these steps can be recorded."""
         movable = ("none", *WARPS)
-        return (
-            self._recorder is not None
-            and norms is None
+        fits = (
+            norms is None
             and len({None if b is None else len(b) for b in inputs.batches}) == 1
             and inputs.inner.augment_synthetic in movable
             and inputs.inner.augment_real in movable
         )
-
-    def _recording(self) -> Recorder:
-        assert self._recorder is not None
-        return self._recorder
+        return self._recorder if fits else None
 
     def _gives_up(self, why: str, result: T) -> T:
         self._recorder = None
@@ -146,8 +139,12 @@ class InnerRuns:
 
 
 def _agree(*pairs: tuple[Tensor, Tensor]) -> bool:
-    """Say whether each first tensor is the second but for rounding; waits for the device."""
+    """Say whether each first tensor is the second, or both are not finite; waits for the device."""
     for found, expected in pairs:
-        if not bool((found - expected).norm() <= TOLERANCE * expected.norm() + 1e-12):
+        difference = (found - expected).norm()
+        if not bool(expected.isfinite().all()):
+            if bool(found.isfinite().all()):
+                return False
+        elif not bool(difference <= TOLERANCE * expected.norm()):
             return False
     return True

@@ -130,7 +130,7 @@ class Window:
 class _Memory:
     """A state of the network, patches and labels.
 
-    Zeros at first, so that a recording that computes nothing is found out.
+    Patches are zeros at first, so that a recording that computes nothing is found out.
     """
 
     def __init__(self, like: Inputs) -> None:
@@ -160,7 +160,7 @@ class _Rows:
         self._index: Tensor | None = None
         if size is not None:
             self._index = torch.zeros(rows, size, dtype=torch.int64, device=patches.device)
-        self._corrections = like.state.flat.new_ones(rows, 2)
+        self._rates = like.state.flat.new_zeros(rows, 2)
         self._maps: Tensor | None = None
         if like.inner.augment_synthetic != "none":
             self._maps = patches.new_zeros(rows, self._shape[0], 2, 3)
@@ -171,8 +171,8 @@ class _Rows:
         if self._index is not None:
             self._index[:count].copy_(torch.stack([b for b in batches if b is not None]))
         plain = replace(inner, drawn=None)
-        corrections = [plain.corrections(first + t + 1) for t in range(count)]
-        _upload(torch.tensor(corrections, dtype=torch.float64), self._corrections[:count])
+        rates = [plain.rates(first + t + 1) for t in range(count)]
+        _upload(torch.tensor(rates, dtype=torch.float64), self._rates[:count])
         if self._maps is not None:
             name, keys = inner.augment_synthetic, range(first, first + count)
             maps = [draw(name, self._shape, generator(inner.seed, "augment", k)) for k in keys]
@@ -185,9 +185,9 @@ class _Rows:
             return tensor if row is None else tensor.index_select(0, row)
 
         maps = None if self._maps is None else picked(self._maps)
-        drawn = Drawn(picked(self._corrections), maps)
+        drawn = Drawn(picked(self._rates), maps)
         if self._index is None:
-            return [None] * len(drawn.corrections), drawn
+            return [None] * len(drawn.rates), drawn
         return list(picked(self._index).unbind()), drawn
 
 

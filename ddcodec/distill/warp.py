@@ -87,7 +87,7 @@ def draw(name: str, shape: tuple[int, ...] | torch.Size, generator: torch.Genera
 
 def resample(x: Tensor, maps: Tensor) -> Tensor:
     """Return images (N, C, H, W) moved by maps (N, 2, 3); bilinear, zeros outside."""
-    grid = F.affine_grid(maps.to(x), list(x.shape), align_corners=False)
+    grid = F.affine_grid(maps.to(x, non_blocking=True), list(x.shape), align_corners=False)
     return F.grid_sample(x, grid, align_corners=False)
 
 

@@ -13,7 +13,7 @@ import torch
 
 import ddcodec.encoder
 from ddcodec import LICOptions, load
-from ddcodec.codecs.podd import encode, meta_batch
+from ddcodec.codecs.podd import distil, encode, meta_batch
 from ddcodec.codecs.podd.distil import Distiller, Run
 from ddcodec.codecs.podd.options import PoDDOptions
 from ddcodec.codecs.podd.plan import make_plan
@@ -77,7 +77,7 @@ def test_an_outer_step_stays_on_the_device_and_waits_for_its_loss_alone(
     profile: str, ipc: float, recorded: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if recorded:
-        monkeypatch.setattr(meta_batch.InnerRuns, "on", replaying)
+        monkeypatch.setattr(distil.InnerRuns, "on", replaying)
     source = random_source("digits", (10, 8, 8, 1))
     with PretendDevice() as device:
         run = pretended(source, ipc, PoDDOptions(profile=profile), 400)
@@ -92,6 +92,8 @@ def test_an_outer_step_stays_on_the_device_and_waits_for_its_loss_alone(
             if run.variables.label_array is not None:
                 waits.insert(0, "variables.py: array = self.label_array.cpu().numpy()")
             assert device.waits == waits
+            replayed = {"kernel": (1, 0), "pool": (1, 1), "rat": (1, 1)}[stage.method]
+            assert run.meta_batches[0]._runs.recorded == (replayed if recorded else (0, 0))
     assert run.variables.poster.device == PRETEND
 
 
@@ -184,8 +186,10 @@ def test_students_keep_to_the_device_and_seldom_wait(
     with PretendDevice() as device:
         on_device = test[0].to(PRETEND), test[1].to(PRETEND)
         samples, labels = ds.on(PRETEND)
+        device.waits.clear()
         Trial(recipe, on_device, 1, 0, SILENT, architecture).run("x", lambda _: (samples, labels))
     # Every ten steps a loss, and the number of right answers at the end.
-    assert len(device.waits) == 3 + 1
+    waits = [line for line in device.waits if "made.to" not in line]  # the network, to begin with
+    assert len(waits) == 3 + 1, waits
     for x, y in ds.batches(16, device=PRETEND):
         assert x.device == y.device == PRETEND

@@ -92,6 +92,36 @@ def test_recorded_steps_and_windows_give_what_plain_ones_give(
     assert recorder.replays == 5 + 70 + 3 + 3
 
 
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+def test_plain_first_and_later_runs_give_the_same_bits(dtype: torch.dtype | None) -> None:
+    # So a resumed run, which records anew, ends as one that was never interrupted.
+    old = InnerRuns(NET, Counted())
+    inner = InnerLoop(lr=0.01, dtype=dtype)
+    for key in range(3):
+        start, *data = (x.float() if isinstance(x, Tensor) else x for x in problem(key))
+        flat = start.flat.float()
+        state = AdamState.fresh(flat)
+        patches, labels, real_x, real_y = data
+        real = real_x, real_y.long()
+        before, window = batches(key, 30, whole=False), batches(key + 10, 8, whole=False)
+        found = []
+        for runs in (old, InnerRuns(NET, Counted()), InnerRuns(NET, None)):
+            end = runs.advance(Inputs(state, patches, labels, before, inner))
+            meta = runs.unroll(Inputs(end, patches, labels, window, inner), real)
+            found.append((end.flat, meta.loss, meta.grad_patches, meta.end_state.v))
+        for other in found[1:]:
+            assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+def test_numbers_that_are_none_do_not_stop_the_recording() -> None:
+    runs = InnerRuns(NET, Counted())
+    state, patches, labels, real_x, real_y = problem(0)
+    inputs = Inputs(state, patches * float("nan"), labels, [None] * 3, InnerLoop(lr=0.01))
+    assert runs.advance(inputs).flat.isnan().any()
+    assert runs.unroll(inputs, (real_x, real_y)).loss.isnan()
+    assert runs.recorded == (1, 1)
+
+
 def test_results_are_not_overwritten_by_the_next_replay() -> None:
     runs = InnerRuns(NET, Counted())
     inner = InnerLoop(lr=0.01)
@@ -106,7 +136,7 @@ def test_results_are_not_overwritten_by_the_next_replay() -> None:
         assert all(torch.equal(part, copy) for part, copy in pairs)
 
 
-def test_other_settings_are_recorded_anew_and_too_many_windows_go_plainly() -> None:
+def test_other_settings_are_recorded_anew_and_the_oldest_window_goes() -> None:
     recorder = Counted()
     runs = InnerRuns(NET, recorder)
     state, patches, labels, real_x, real_y = problem(0)
@@ -122,7 +152,8 @@ def test_other_settings_are_recorded_anew_and_too_many_windows_go_plainly() -> N
                     Inputs(state, patches, labels, [None] * steps, other), (real_x, real_y)
                 )
                 close(found.grad_patches, expected.grad_patches)
-    assert recorder.recordings == MOST_RECORDINGS
+    assert recorder.recordings == 8
+    assert runs.recorded == (0, MOST_RECORDINGS)
 
 
 @pytest.mark.parametrize("what", ["advance", "unroll"])

@@ -16,6 +16,7 @@ from ...distill.networks import ConvNet
 from ...distill.outer import EmaClip, OuterAdam, cosine
 from ...distill.progress import Reporter
 from ...distill.rate import poster_rate
+from ...distill.recorded import InnerRuns
 from ...distill.threads import threads_for
 from ...ranks import Ranks
 from .meta_batch import MetaBatch, Work
@@ -76,8 +77,9 @@ class Distiller:
         classes = int(variables.labels().shape[1])
         self.net = ConvNet(channels, height, width, classes, params.depth, params.width)
         dtype = torch.bfloat16 if params.activations == "bfloat16" else None
+        runs = InnerRuns.on(run.device, self.net, run.reporter.note)
         self.meta_batches = [
-            MetaBatch(params, variables, self.net, run.device, dtype, index, run.reporter.note)
+            MetaBatch(params, variables, self.net, run.device, dtype, index, runs)
             for index in range(params.meta_batches)
             if run.ranks.mine(index)
         ]

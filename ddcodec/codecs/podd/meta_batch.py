@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -63,10 +62,10 @@ class MetaBatch:
         device: torch.device,
         dtype: torch.dtype | None,
         index: int,
-        note: Callable[[str], None] | None = None,
+        runs: InnerRuns,
     ) -> None:
         self.index = index
-        self._runs = InnerRuns.on(device, net, note)
+        self._runs = runs
         self._params = params
         self._variables = variables
         self._net = net

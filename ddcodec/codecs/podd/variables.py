@@ -140,7 +140,7 @@ class PosterVariables:
         assert self.owners is not None
         array = self.label_array.cpu().numpy()
         projected = project_labels(array, self.owners, self.label_floor)
-        self.label_array.copy_(torch.from_numpy(projected))
+        self.label_array.copy_(torch.from_numpy(projected), non_blocking=True)
 
 
 def added_by_index(cut: Tensor, rows: Tensor, columns: Tensor, size: tuple[int, int]) -> Tensor:
