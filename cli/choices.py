@@ -1,4 +1,4 @@
-"""The words that options of several commands take."""
+"""The words that options take."""
 
 from __future__ import annotations
 

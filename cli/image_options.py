@@ -140,7 +140,7 @@ Guidance = Annotated[
 Dtype = Annotated[
     choices.ModelType | None,
     typer.Option(
-        help="Type of the model's numbers. [default: float16 for latents on a GPU, float32]",
+        help="Type of the model's numbers. [default: float16 for latents on a GPU, else float32]",
         rich_help_panel=PROMPTS,
     ),
 ]

@@ -114,7 +114,8 @@ RateWeight = Annotated[
 Truncation = Annotated[
     choices.Truncation,
     typer.Option(
-        help="paper: where an inner run is unrolled; adaptive: by its gradients.",
+        help="With the profile paper, where an inner run is unrolled: at random, or by its "
+        "gradients.",
         rich_help_panel=POSTERS,
     ),
 ]

@@ -7,8 +7,10 @@ wait for it is counted.
 
 from __future__ import annotations
 
+import os
 import traceback
 import weakref
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +18,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+import ddcodec
+
 PRETEND = torch.device("meta")
+PACKAGE = str(Path(ddcodec.__file__).parent) + os.sep
 ROUNDING = 512  # bytes, of PyTorch's allocator on GPUs
 aten = torch.ops.aten
 # These take tensors of the processor beside those of a device, as they do with a GPU's.
@@ -49,7 +54,7 @@ class PretendDevice(TorchDispatchMode):
             here = [t for t in tensors if not t.is_meta and t.dim()]
             assert not here or func in MOVING, f"{func} takes tensors of two devices, {_line()}"
             self.operations += 1
-            if func is aten.copy_.default and not args[1].is_meta and not _lets_go(args, kwargs):
+            if func is aten.copy_.default and _waits(args, kwargs):
                 self.waits.append(_line())
             target = kwargs.get("device")
             if func is aten._local_scalar_dense.default:
@@ -82,10 +87,12 @@ class PretendDevice(TorchDispatchMode):
         self._live -= size
 
 
-def _lets_go(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    return bool(args[2] if len(args) > 2 else kwargs.get("non_blocking"))
+def _waits(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Say whether ``copy_`` brings something back, or carries it over and stays for it."""
+    lets_go = args[2] if len(args) > 2 else kwargs.get("non_blocking")
+    return not args[0].is_meta or (not args[1].is_meta and not lets_go)
 
 
 def _line() -> str:
-    frames = [f for f in traceback.extract_stack() if "/ddcodec/" in f.filename]
+    frames = [f for f in traceback.extract_stack() if f.filename.startswith(PACKAGE)]
     return f"{frames[-1].filename.rsplit('/', 1)[-1]}: {frames[-1].line}" if frames else "a test"

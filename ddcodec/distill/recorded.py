@@ -2,7 +2,7 @@
 
 A step of a small network is some hundred operations that a GPU finishes sooner than a processor
 starts them. A graph starts them all at once. What differs between steps (batches, augmentation,
-Adam's rates) is drawn beforehand and carried over in one piece, so nothing waits for the
+Adam's rates) is drawn beforehand and carried over in a few pieces, so nothing waits for the
 processor between two steps.
 
 The first run of each recording is also computed operation by operation. Where the two disagree,
@@ -24,14 +24,14 @@ from .recording import Inputs, PlainStep, Real, Recorder, Window
 from .warp import WARPS
 
 T = TypeVar("T")
-MOST_RECORDINGS = 2  # of windows, whose steps cannot share memory while they are kept
+MOST_RECORDINGS = 2  # of windows, each with inputs and results of its own
 TOLERANCE = 1e-3  # relative; the same operations in the same order should differ in nothing
 
 
 class InnerRuns:
     """``inner_steps`` and ``meta_gradient`` of one network, recorded where ``recorder`` is given.
 
-    All meta-batches of a process share one, since each recorded window holds memory for good.
+    All meta-batches of a process share one, since each recorded window keeps memory.
 
     Args:
         net: the student.

@@ -170,8 +170,7 @@ class _Rows:
         count = len(batches)
         if self._index is not None:
             self._index[:count].copy_(torch.stack([b for b in batches if b is not None]))
-        plain = replace(inner, drawn=None)
-        rates = [plain.rates(first + t + 1) for t in range(count)]
+        rates = [inner.rates(first + t + 1) for t in range(count)]
         _upload(torch.tensor(rates, dtype=torch.float64), self._rates[:count])
         if self._maps is not None:
             name, keys = inner.augment_synthetic, range(first, first + count)

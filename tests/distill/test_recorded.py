@@ -70,7 +70,7 @@ def test_recorded_steps_and_windows_give_what_plain_ones_give(
             lr=0.01,
             augment_synthetic=augmentation,
             augment_real=augmentation,
-            seed=key,
+            seed=(0, 3, 6)[key],  # a flip, a crop and a rotation of the real batch
             real_chunk=5,
         )
         before = batches(key, (5, 70, 3)[key], whole)  # one of them over the rows of a recording
@@ -87,6 +87,10 @@ def test_recorded_steps_and_windows_give_what_plain_ones_give(
         close(found.grad_labels, expected.grad_labels)
         close(found.end_state.flat, expected.end_state.flat)
         assert found.end_state.step == expected.end_state.step
+    chosen = {
+        int(torch.randint(3, (1,), generator=generator(s, "augment real"))) for s in (0, 3, 6)
+    }
+    assert chosen == {0, 1, 2}
     assert not notes
     assert recorder.recordings == 2
     assert recorder.replays == 5 + 70 + 3 + 3

@@ -10,8 +10,13 @@ from ddcodec.distill.rng import generator
 from ddcodec.distill.warp import WARPS, draw, resample, warp, warp_back
 
 
+def test_the_keys_below_choose_each_of_three() -> None:
+    chosen = {int(torch.randint(3, (1,), generator=generator(key))) for key in range(6)}
+    assert chosen == {0, 1, 2}
+
+
 @pytest.mark.parametrize("name", WARPS)
-@pytest.mark.parametrize("key", range(6))  # enough to choose each of three
+@pytest.mark.parametrize("key", range(6))
 def test_a_warp_moves_images_as_the_augmentation_of_its_name(name: str, key: int) -> None:
     x = torch.randn(7, 3, 12, 10, generator=generator(0, "images"), dtype=torch.float64)
     wanted = augment(x, name, generator(key))

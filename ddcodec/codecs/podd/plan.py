@@ -40,7 +40,7 @@ QUICK_KERNEL_SHARE = 0.3
 QUICK_KERNEL_SHARE_FEW = 0.6
 QUICK_KERNEL_SHARE_LARGE = 0.6
 QUICK_FEW_STEPS = 300
-QUICK_WINDOW = 20  # unrolled steps; 10 and 40 give less in the same time (docs/speed.md)
+QUICK_WINDOW = 20  # unrolled steps; 10 give less, 40 no more (docs/speed.md)
 LIFETIME = 49  # inner steps after which a pool network is replaced, at the latest
 LARGE_PIXELS = 16 * 16  # images from here on need longer, slower inner runs
 # Rounding is seen by the end of the last stage only: earlier it sends the run elsewhere, and the
