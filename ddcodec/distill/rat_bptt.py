@@ -218,17 +218,27 @@ def _augmented(x: Tensor, step: int, inner: InnerLoop) -> tuple[Tensor, Callable
     name = inner.augment_synthetic
     if name == "none":
         return x, lambda to: to
-    if inner.drawn is not None:
+    g = generator(inner.seed, "augment", step)
+    if inner.drawn is None:
+        maps = _maps(name, x, g)
+    else:
         assert inner.drawn.maps is not None
         maps = inner.drawn.maps[step]
-        return warp(x, maps), lambda to: warp_back(to, maps)
-    g = generator(inner.seed, "augment", step)
-    if name in WARPS and x.device.type != "cpu":
-        maps = draw(name, x.shape, g).to(x.device, non_blocking=True)
+    if maps is not None:
         return warp(x, maps), lambda to: warp_back(to, maps)
     leaf = x.detach().requires_grad_()
     after = augment(leaf, name, g)
     return after.detach(), lambda to: torch.autograd.grad(after, leaf, to)[0]
+
+
+def _maps(name: str, x: Tensor, g: torch.Generator) -> Tensor | None:
+    """Return by what an augmentation moves the pixels of x, or None where ``augment`` does it.
+
+    That is faster on the CPU; elsewhere its derivatives are added up in no fixed order.
+    """
+    if name not in WARPS or x.device.type == "cpu":
+        return None
+    return draw(name, x.shape, g).to(x.device, non_blocking=True)
 
 
 def _adam(state: AdamState, gradient: Tensor, inner: InnerLoop) -> AdamState:
@@ -273,12 +283,8 @@ def _real_loss(
     net: ConvNet, state: AdamState, x: Tensor, y: Tensor, inner: InnerLoop
 ) -> tuple[Tensor, Tensor]:
     name, g = inner.augment_real, generator(inner.seed, "augment real")
-    if inner.drawn is not None:
-        x = x if inner.drawn.real_maps is None else resample(x, inner.drawn.real_maps)
-    elif name in WARPS and x.device.type != "cpu":
-        x = resample(x, draw(name, x.shape, g).to(x.device, non_blocking=True))
-    else:
-        x = augment(x, name, g)
+    maps = _maps(name, x, g) if inner.drawn is None else inner.drawn.real_maps
+    x = augment(x, name, g) if maps is None else resample(x, maps)
     # Not F.one_hot, which reads the smallest and largest class back on some devices.
     hard = (y[:, None] == torch.arange(net.classes, device=y.device)).to(x.dtype)
     total = torch.zeros((), device=x.device, dtype=x.dtype)

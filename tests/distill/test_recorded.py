@@ -117,7 +117,7 @@ def test_plain_first_and_later_runs_give_the_same_bits(dtype: torch.dtype | None
             assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
 
 
-def test_numbers_that_are_none_do_not_stop_the_recording() -> None:
+def test_a_run_that_diverges_does_not_stop_the_recording() -> None:
     runs = InnerRuns(NET, Counted())
     state, patches, labels, real_x, real_y = problem(0)
     inputs = Inputs(state, patches * float("nan"), labels, [None] * 3, InnerLoop(lr=0.01))
