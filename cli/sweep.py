@@ -28,7 +28,7 @@ from .output import (
 from .progress import progress
 
 if TYPE_CHECKING:
-    from ddcodec.sweep_record import Entry, SweepRecord
+    from ddcodec.sweep.record import Entry, SweepRecord
 
 T = TypeVar("T")
 
@@ -186,10 +186,10 @@ def sweep(
         "rate_weight": (rate_weight, 0.0),
     }
 
-    from ddcodec.distill.memory import keep_large_blocks
-    from ddcodec.sweep import sweep as run
-    from ddcodec.sweep_grid import Grid, Settings
-    from ddcodec.sweep_plot import draw, require_matplotlib
+    from ddcodec.runtime.memory import keep_large_blocks
+    from ddcodec.sweep.grid import Grid, Settings
+    from ddcodec.sweep.plot import draw, require_matplotlib
+    from ddcodec.sweep.run import sweep as run
 
     if observer is not None:
         from ddcodec.codecs.lic.params import LICOptions
@@ -270,7 +270,7 @@ def found(entry: Entry) -> str:
 
 def describe(record: SweepRecord) -> str:
     """Return all curves as one table: the files, the baselines, all data."""
-    from ddcodec.sweep_record import curves
+    from ddcodec.sweep.record import curves
 
     rows = [
         [curve.name, f"{spot.bits_per_class:,.0f}", accuracy(spot.mean, spot.std)]

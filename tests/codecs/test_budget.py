@@ -13,9 +13,9 @@ import torch
 
 from ddcodec import LimitExceeded, UsageError, encode, info, load
 from ddcodec.codecs.podd import pack
-from ddcodec.codecs.podd.distil import Distiller
+from ddcodec.codecs.podd.outer_loop import Distiller
 from ddcodec.codecs.podd.params import PoDDParams
-from ddcodec.codecs.podd.precision import Precision, parse
+from ddcodec.codecs.podd.stored import Precision, parse
 from ddcodec.format import Storage, read, to_bytes
 from ddcodec.sources import Source, Split
 

@@ -7,11 +7,7 @@ import pytest
 import torch
 
 from ddcodec.codecs.podd.poster import BALANCED, CYCLIC, EVEN, PosterGeometry
-from ddcodec.codecs.podd.variables import (
-    PosterVariables,
-    added_by_index,
-    added_by_products,
-)
+from ddcodec.codecs.podd.variables import PosterVariables, added_by_index, added_by_products
 
 
 @pytest.mark.parametrize("rule", [EVEN, BALANCED, CYCLIC])

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ddcodec.codecs.lic.integer_network import network, stored_sizes, units
 from ddcodec.format import Manifest, Storage, to_bytes
-from ddcodec.format.teacher import network, stored_sizes, units
 from tests.format.conftest import manifest
 from tests.format.hostile import Change, Forgery, both, set_path
 

@@ -11,14 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ddcodec.errors import UsageError
-from ddcodec.format.quantise import (
-    Layout,
-    count_tiles,
-    dequantise,
-    largest_symbol,
-    quantise,
-    tiles,
-)
+from ddcodec.format.quantise import Layout, count_tiles, dequantise, largest_symbol, quantise, tiles
 
 FLOATS = hnp.arrays(
     np.float32,

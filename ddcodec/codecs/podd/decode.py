@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...format import Manifest
-from ..base import Device, Samples
+from ..samples import Device, Samples
 from .labels import fixed_labels
 from .order import ClassOrder
 from .pooling import pool, pooling_weights

@@ -7,11 +7,11 @@ import math
 from collections.abc import Mapping
 
 from ...errors import UsageError
+from ..shared.grid import cell_edges
 from .params import Pooling
 from .poster import (
     EVEN,
     PER_CLASS,
-    cell_edges,
     default_patch_grid,
     half_overlapping,
     most_patches,

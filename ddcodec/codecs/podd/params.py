@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from ...distill.truncation import Truncation
-from .precision import Precision
+from .stored import Precision
 
 LabelKind = Literal["fixed", "learned"]
 Pooling = Literal["majority", "area", "cell", "sharpened", "centre", "crop"]

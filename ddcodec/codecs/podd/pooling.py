@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidFile, UsageError
-from .poster import EVEN, PosterGeometry, cell_edges, origins
+from ..shared.grid import cell_edges
+from .poster import EVEN, PosterGeometry, origins
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UsageError
+from ..shared.grid import cell_edges
 
 # The rules for origins.
 EVEN, BALANCED, CYCLIC, PER_CLASS = "linspace-half-even", "balanced", "cyclic", "per-class"
@@ -161,14 +162,6 @@ class PosterGeometry:
         if not self.cyclic:
             return poster
         return np.pad(poster, ((0, 0), (0, self.patch_h - 1), (0, self.patch_w - 1)), mode="wrap")
-
-
-def cell_edges(length: int, cells: int) -> tuple[int, ...]:
-    """Return the first pixel of each of ``cells`` cells along an axis, then ``length``.
-
-    Pixel p belongs to cell floor(p cells / length): nearest-neighbour upsampling, exactly.
-    """
-    return tuple(-(-i * length // cells) for i in range(cells + 1))
 
 
 def pixel_budget(ipc: float, classes: int, height: int, width: int) -> int:

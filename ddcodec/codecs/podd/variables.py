@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .labels import project_labels
 from .poster import PosterGeometry
-from .precision import Precision
+from .stored import Precision
 
 
 @dataclass
