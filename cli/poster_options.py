@@ -83,31 +83,12 @@ Quality = Annotated[
         rich_help_panel=POSTERS,
     ),
 ]
-Quantiser = Annotated[
-    choices.Quantiser,
-    typer.Option(help="Levels of few bits: evenly spaced, or by k-means.", rich_help_panel=POSTERS),
-]
-Scales = Annotated[
-    choices.Scales,
-    typer.Option(
-        help="What has a range of its own; a tile is as large as a patch.",
-        rich_help_panel=POSTERS,
-    ),
-]
 Aware = Annotated[
     float | None,
     typer.Option(
         metavar="S",
         help="Share of the last stage, at its end, that sees what is stored rounded. "
         "[default: 0.25 for 6 bits and fewer, else 0]",
-        rich_help_panel=POSTERS,
-    ),
-]
-RateWeight = Annotated[
-    float,
-    typer.Option(
-        metavar="W",
-        help="Weight of the bits of a value beside the loss, in nats.",
         rich_help_panel=POSTERS,
     ),
 ]

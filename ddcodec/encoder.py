@@ -48,9 +48,6 @@ def encode(
     patches: tuple[int, int] | None = None,
     preprocessing: str = "auto",
     quality: str | None = None,
-    quantiser: str = "uniform",
-    scales: str = "channel",
-    rate_weight: float = 0.0,
     aware: float | None = None,
     truncation: Truncation = "random",
     meta_batches: int = 1,
@@ -101,11 +98,8 @@ def encode(
             whitens colour images of 16 to 512 pixels and standardises others.
         quality: ``lossless``, ``high``, ``small`` or ``bits=N`` with N from 2 to 8; by default
             ``high``, and ``small`` with ``total_bytes``.
-        quantiser: ``uniform`` or ``codebook``; scales: what shares the range of a uniform
-            quantiser, ``channel``, ``tensor`` or ``tile`` (of the size of a patch).
         aware: share of the last stage, at its end, that is distilled with poster and labels as the
             file will hold them, 0 to 1; by default a quarter for 6 bits and fewer, else none.
-        rate_weight: of the bits of a stored value, beside the loss, in nats a bit; 0 or more.
         truncation: where the unrolled window of an inner run lies, with the profile ``paper``:
             ``random``, or ``adaptive`` by the size of inner gradients.
         meta_batches: meta-gradients that each process computes for an outer step; their average
@@ -173,9 +167,6 @@ def encode(
             "--patches": patches is not None,
             "--quality": quality is not None,
             "--preprocessing": preprocessing != "auto",
-            "--quantiser": quantiser != "uniform",
-            "--scales": scales != "channel",
-            "--rate-weight": rate_weight != 0,
             "--aware": aware is not None,
             "--truncation": truncation != "random",
             "--meta-batches": meta_batches != 1,
@@ -221,9 +212,6 @@ def encode(
         patches=patches,
         preprocessing=preprocessing,
         quality=quality or ("high" if total_bytes is None else "small"),
-        quantiser=quantiser,
-        scales=scales,
-        rate_weight=rate_weight,
         aware=aware,
         truncation=truncation,
         meta_batches=meta_batches * world_size(),

@@ -91,20 +91,10 @@ def picture(raw, shape, coder):
 
 def dequantise(stored, quantiser, first):
     """Return float32 values of symbols; ``first`` is the row of the tensor that they begin at."""
-    if quantiser["kind"] == "codebook":
-        return np.array(quantiser["values"], np.float64).astype("<f4")[stored]
     if quantiser["kind"] == "square":
         return (quantiser["scale"] * stored.astype(np.float64) ** 2).astype("<f4")
     offset, scale = (np.array(quantiser[key], np.float64) for key in ("offset", "scale"))
-    if "tile" in quantiser:
-        *outer, height, width = stored.shape
-        (h, w), shape = quantiser["tile"], [*outer, 1, 1]
-        shape[-2:] = -(-height // h), -(-width // w)
-        offset, scale = (
-            v.reshape(shape).repeat(h, -2).repeat(w, -1)[..., :height, :width]
-            for v in (offset, scale)
-        )
-    elif len(scale) > 1:
+    if len(scale) > 1:
         along = (-1,) + (1,) * (stored.ndim - 1)
         offset, scale = (v[first : first + len(stored)].reshape(along) for v in (offset, scale))
     return (offset + scale * stored.astype(np.float64)).astype("<f4")

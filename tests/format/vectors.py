@@ -75,10 +75,6 @@ def valid() -> dict[str, bytes]:
     # Where the coder is not named the writer takes ``context`` for whatever is quantised.
     add("podd-context-8-bits", {}, arrays(), STORAGE)
     add("podd-context-smooth", *smooth(), {"poster": Storage(bits=5, per_channel=True)})
-    tiled = Storage(bits=3, tile=(4, 3))
-    add("podd-tiles", {}, arrays(), {"poster": tiled, "labels": Storage(bits=4, kind="square")})
-    codebook = Storage(bits=3, kind="codebook")
-    add("podd-codebook", {}, arrays(), {"poster": codebook, "labels": codebook})
 
     index = images_manifest()
     index.labels["kind"] = "index"

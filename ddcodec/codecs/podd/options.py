@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from ...errors import UsageError
 from ...preprocess import KINDS
 from .params import Pooling
 from .poster import BALANCED, CYCLIC, EVEN, PER_CLASS
-from .precision import Precision, check_choice, parse
+from .precision import Precision, check_choice, quality_bits
 
 PROFILES = ("paper", "quick")
 ORIGINS = {"even": EVEN, "balanced": BALANCED, "cyclic": CYCLIC, "per-class": PER_CLASS}
@@ -48,9 +47,6 @@ class PoDDOptions:
     patches: tuple[int, int] | None = None
     preprocessing: str = "auto"
     quality: str = "high"
-    quantiser: str = "uniform"
-    scales: str = "channel"
-    rate_weight: float = 0.0
     aware: float | None = None
     truncation: Truncation = "random"
     meta_batches: int = 1
@@ -71,10 +67,6 @@ class PoDDOptions:
             ("--precision", self.activations, ("auto", "float32", "bfloat16")),
         ):
             check_choice(option, value, known)
-        if not 0 <= self.rate_weight < math.inf:
-            raise UsageError(f"--rate-weight must be 0 or more, got {self.rate_weight:g}")
-        if self.rate_weight and self.quality == "lossless":
-            raise UsageError("--rate-weight needs a quantiser; choose --quality bits=N")
         if self.aware is not None and not 0 <= self.aware <= 1:
             raise UsageError(f"--aware is a share of the steps, 0 to 1, got {self.aware:g}")
         if self.truncation != "random" and self.profile != "paper":
@@ -90,9 +82,10 @@ class PoDDOptions:
         """The rule for patch origins, as files name it."""
         return ORIGINS[self.origins]
 
-    def precision(self, patch: tuple[int, int]) -> Precision:
-        """Return how poster and labels are stored; ``patch`` is (height, width)."""
-        return parse(self.quality, self.quantiser, self.scales, patch)
+    @property
+    def precision(self) -> Precision:
+        """How poster and labels are stored."""
+        return Precision(*quality_bits(self.quality))
 
     def words(self) -> list[str]:
         """Return the words of a command line that asks for the same, without steps and seed.

@@ -76,11 +76,8 @@ def make_plan(
 
     ``ordered`` gives the class order on a class grid; by default it is made anew (``orders``).
     """
-    if total_bytes is not None and options.quantiser == "codebook":
-        raise UsageError("--bytes may have to widen the levels; use --quantiser uniform with it")
     n, patch, rule = len(source.classes), (source.height, source.width), options.rule
     quick = options.profile == "quick"
-    precision = options.precision(patch)
     preset = preset_for(source.name, (n, *patch, source.channels))
     grid = _class_grid(options, preset, n, ipc, patch)
     poster = poster_for(ipc, n, patch, grid, rule, preset.poster_sizes)
@@ -102,7 +99,7 @@ def make_plan(
         stages = tuple(
             replace(stage, augment_synthetic=augment, augment_real=augment) for stage in stages
         )
-    if precision.is_low or options.aware:
+    if options.precision.is_low or options.aware:
         share = AWARE_SHARE if options.aware is None else options.aware
         stages = (*stages[:-1], replace(stages[-1], aware=share))
     if options.truncation != "random":
@@ -125,9 +122,8 @@ def make_plan(
         width=64 if quick else 128,
         pool_size=8,
         seed=options.seed,
-        precision=precision,
+        precision=options.precision,
         preprocessing=_preprocessing(options.preprocessing, source),
-        rate_weight=options.rate_weight,
         meta_batches=options.meta_batches,
         kernel_share=_kernel_share(geometry) if quick else 0.0,
     )
