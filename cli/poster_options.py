@@ -38,9 +38,7 @@ ClassGrid = Annotated[
 LabelPooling = Annotated[
     choices.Pooling,
     typer.Option(
-        help="Learned labels of a patch: cell, one; area, all cells it covers, by pixels; "
-        "sharpened, more of those with most pixels; centre, more of those near its middle; "
-        "reference, as in the published code, which leaves classes out: only to compare.",
+        help="Learned labels of a patch: cell, one; area, all cells it covers, by pixels.",
         rich_help_panel=POSTERS,
     ),
 ]
@@ -51,8 +49,7 @@ Patches = Annotated[
 Origins = Annotated[
     choices.Origins,
     typer.Option(
-        help="Where patches lie: even, from edge to edge; balanced, equally many for every "
-        "class cell; cyclic, going on at the opposite edge; per-class, within class cells.",
+        help="Where patches lie: even, from edge to edge; per-class, within class cells.",
         rich_help_panel=POSTERS,
     ),
 ]

@@ -85,14 +85,12 @@ def encode(
             of moves to improve it by.
         class_grid: class cells along (x, y), at least as many as classes; the poster takes its
             shape from them.
-        origins: where patches lie: ``even``, ``balanced`` (as many centres in the class cells at
-            the border as in others), ``cyclic`` (patches run over the edges of the poster) or
-            ``per-class`` (each class has a poster of its own, the cell of one large poster).
+        origins: where patches lie: ``even``, or ``per-class`` (each class has a poster of its own,
+            the cell of one large poster).
         augment: how patches and real images are changed while distilling and in the recipe: a
             name in ``distill.augment``, or ``auto`` for the profile's.
-        labels: ``auto``, ``fixed`` or ``learned``; label_pooling: ``auto``, ``area``, ``cell``,
-            ``sharpened``, ``centre`` (see ``codecs.podd.pooling``), or ``reference``: the arrays
-            of the published code, which leave classes without a cell, to compare with.
+        labels: ``auto``, ``fixed`` or ``learned``; label_pooling: ``auto``, ``area`` or
+            ``cell`` (see ``codecs.podd.pooling``).
         patches: patch grid (x, y); by default the data set's preset.
         preprocessing: ``none``, ``standardise``, ``dct_whiten`` or ``conv_whiten``; ``auto``
             whitens colour images of 16 to 512 pixels and standardises others.

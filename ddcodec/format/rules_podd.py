@@ -9,8 +9,8 @@ from .manifest import Manifest
 from .needs import is_pair, need
 
 ORDER_RULES = ("clip", "image", "colour", "paper", "given", "random", "file")
-POOLINGS = ("area", "cell", "sharpened", "centre", "crop")
-ORIGINS = ("linspace-half-even", "balanced", "cyclic", "per-class")
+POOLINGS = ("area", "cell")  # of learned labels
+ORIGINS = ("linspace-half-even", "per-class")
 
 
 def check_podd(manifest: Manifest, limits: Limits) -> None:

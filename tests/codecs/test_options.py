@@ -41,7 +41,7 @@ def test_the_command_of_a_file_has_what_differs_from_the_defaults() -> None:
     options = PoDDOptions(
         order="lists/my order.txt",
         class_grid=(5, 2),
-        label_pooling="centre",
+        label_pooling="area",
         patches=(9, 2),
         quality="bits=4",
         aware=0.0,
@@ -50,7 +50,7 @@ def test_the_command_of_a_file_has_what_differs_from_the_defaults() -> None:
         seed=3,
     )
     assert options.words() == shlex.split(
-        "--profile quick --order 'my order.txt' --class-grid 5x2 --label-pooling centre "
+        "--profile quick --order 'my order.txt' --class-grid 5x2 --label-pooling area "
         "--patches 9x2 --quality bits=4 --aware 0 --size 1234567"
     )
     made = plan(10, (8, 8), ipc=0.5, seed=3, quality="small")

@@ -53,8 +53,6 @@ def valid() -> dict[str, bytes]:
     add("podd-zstd-float32", {}, arrays(), {})
     add("podd-fixed-labels", fixed, poster, STORAGE)
     add("podd-area-pooling", {"labels": area}, area_arrays, STORAGE)
-    for pooling in ("sharpened", "centre", "crop"):
-        add(f"podd-{pooling}-pooling", *other_pooling(pooling), STORAGE)
     for bits in range(2, 8):
         storage = {"poster": Storage(bits=bits), "labels": Storage(bits=bits, coder="raw")}
         add(f"podd-{bits}-bits", {}, arrays(), storage)
@@ -67,10 +65,7 @@ def valid() -> dict[str, bytes]:
     add("podd-no-preprocessing", none, arrays(), STORAGE)
     add("podd-everything-stated", everything(), arrays(), STORAGE)
     add("podd-one-patch", *one_patch(), STORAGE)
-    for rule in ("balanced", "cyclic"):
-        add(f"podd-{rule}-origins", *other_origins(rule, area), STORAGE)
     add("podd-per-class-origins", *per_class(), STORAGE)
-    add("podd-cyclic-fixed-labels", *other_origins("cyclic", fixed["labels"]), STORAGE)
 
     # Where the coder is not named the writer takes ``context`` for whatever is quantised.
     add("podd-context-8-bits", {}, arrays(), STORAGE)
@@ -172,15 +167,6 @@ def smooth() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return changes, tensors | {"poster": (np.stack(waves) + noise).astype(np.float32)}
 
 
-def other_origins(rule: str, kind: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    patches = {"grid": [5, 3], "size": [4, 4], "origins": rule}
-    recipe = manifest().recipe | {"batch_size": 15}
-    tensors = {"poster": arrays()["poster"]}
-    if kind["kind"] == "learned":
-        tensors["labels"] = labels(1, 3, 3, seed=12)
-    return {"patches": patches, "recipe": recipe, "labels": kind}, tensors
-
-
 def per_class() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Three posters of 6 x 5 and 6 x 6 pixels side by side, with 2 x 2 patches each."""
     patches = {"grid": [6, 2], "size": [4, 4], "origins": "per-class"}
@@ -189,18 +175,6 @@ def per_class() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     poster = np.random.default_rng(13).normal(size=(1, 6, 16)).astype(np.float32)
     changes = {"patches": patches, "recipe": recipe, "labels": kind}
     return changes, {"poster": poster, "labels": labels(2, 6, 3, seed=14)}
-
-
-def other_pooling(pooling: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Patches of 5 x 7 that run over the edges of a poster of which they cover several cells."""
-    changes, _ = colour()
-    changes["image"] = changes["image"] | {"height": 5, "width": 7}
-    changes["patches"] = {"grid": [4, 3], "size": [5, 7], "origins": "cyclic"}
-    changes["recipe"] = changes["recipe"] | {"batch_size": 12}
-    changes["labels"] = {"kind": "learned", "pooling": pooling, "grid": [5, 3]}
-    changes["order"] = {"grid": [3, 1], "cells": [2, 0, 1], "rule": "random"}
-    poster = np.random.default_rng(15).normal(size=(3, 9, 13)).astype(np.float32)
-    return changes, {"poster": poster, "labels": labels(3, 5, 3, seed=16)}
 
 
 def one_class() -> tuple[dict[str, Any], dict[str, np.ndarray]]:

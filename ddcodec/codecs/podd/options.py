@@ -9,22 +9,15 @@ from typing import Any
 from ...distill.augment import AUGMENTATIONS
 from ...distill.truncation import TRUNCATIONS, Truncation
 from ...errors import UsageError
+from ...format.rules_podd import POOLINGS
 from ...preprocess import KINDS
-from .params import Pooling
-from .poster import BALANCED, CYCLIC, EVEN, PER_CLASS
+from .poster import EVEN, PER_CLASS
 from .precision import Precision, check_choice, quality_bits
 
 PROFILES = ("paper", "quick")
-ORIGINS = {"even": EVEN, "balanced": BALANCED, "cyclic": CYCLIC, "per-class": PER_CLASS}
+ORIGINS = {"even": EVEN, "per-class": PER_CLASS}
 MOST_META_BATCHES = 4096
 NAMES = {"activations": "precision"}  # options that are called otherwise than their field
-POOLINGS: dict[str, Pooling] = {
-    "area": "area",
-    "cell": "cell",
-    "sharpened": "sharpened",
-    "centre": "centre",
-    "reference": "crop",
-}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from ...distill.truncation import Truncation
 from .precision import Precision
 
 LabelKind = Literal["fixed", "learned"]
-Pooling = Literal["majority", "area", "cell", "sharpened", "centre", "crop"]
+Pooling = Literal["majority", "area", "cell"]
 
 
 @dataclass(frozen=True)
