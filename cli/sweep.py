@@ -37,7 +37,7 @@ LISTS = {
     "--ipc": r"\d*\.?\d+(,\d*\.?\d+)*",
     "--bits": r"\d+(,\d+)*",
     "--seed": r"\d+(,\d+)*",
-    "--preprocessing": r"(auto|none|standardise|(dct|conv)_whiten)(,[a-z_]+)*",
+    "--preprocessing": r"(auto|none|standardise|conv_whiten)(,[a-z_]+)*",
     "--quality": r"(lossless|high|small|bits=\d+)(,(lossless|high|small|bits=\d+))*",
 }
 
@@ -82,7 +82,7 @@ def sweep(
     ] = None,
     preprocessing: Annotated[
         list[str] | None,
-        typer.Option(metavar="P...", help="Spaces to distil in: standardise dct_whiten."),
+        typer.Option(metavar="P...", help="Spaces to distil in: standardise conv_whiten."),
     ] = None,
     seed: Annotated[
         list[str] | None,

@@ -92,8 +92,8 @@ def encode(
         labels: ``auto``, ``fixed`` or ``learned``; label_pooling: ``auto``, ``area`` or
             ``cell`` (see ``codecs.podd.pooling``).
         patches: patch grid (x, y); by default the data set's preset.
-        preprocessing: ``none``, ``standardise``, ``dct_whiten`` or ``conv_whiten``; ``auto``
-            whitens colour images of 16 to 512 pixels and standardises others.
+        preprocessing: ``none``, ``standardise`` or ``conv_whiten``; ``auto`` whitens colour images
+            of 16 to 512 pixels and standardises others.
         quality: ``lossless``, ``high``, ``small`` or ``bits=N`` with N from 2 to 8; by default
             ``high``, and ``small`` with ``total_bytes``.
         aware: share of the last stage, at its end, that is distilled with poster and labels as the

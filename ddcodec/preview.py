@@ -57,9 +57,7 @@ def render(ds: DistilledDataset) -> Image.Image:
     found = posters(manifest, ds.file.arrays)
     if found and manifest.order is not None:
         what = "patches"
-        image = manifest.image
-        size = (image["height"], image["width"])
-        units = [to_unit_range(poster, image["preprocessing"], size) for poster in found]
+        units = [to_unit_range(poster, manifest.image["preprocessing"]) for poster in found]
         low, high = (float(v) for v in np.percentile(np.stack(units), (0.5, 99.5)))
         height = POSTER_HEIGHT // len(units)
         drawings = [enlarge(to_picture(unit, low, high), INNER, height) for unit in units]

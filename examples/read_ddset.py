@@ -274,7 +274,7 @@ def images_of(m, tensors):
 
 def preprocess(image, p):
     """Return what networks see of a real image, uint8 (C, H, W): float32 (section 6)."""
-    if p["kind"] in ("dct_whiten", "conv_whiten"):
+    if p["kind"] == "conv_whiten":
         return whiten(image, p)
     image = image / 255  # in float64
     if p["kind"] == "standardise":
@@ -287,29 +287,12 @@ def whiten(image, p):
     count, (channels, height, width) = image.size, image.shape
     centred = np.rint(16.0 * image - (16 * int(image.sum())) / count)
     contrast = np.sqrt(np.sum(centred**2) / count) or 1.0
-    if p["kind"] == "dct_whiten":
-        down, across = cosines(height), cosines(width)
-        c = np.rint(down @ centred @ across.T * 2.0**-20)
-        side, upper = max(height, width), np.triu_indices(channels)
-        for i, j in np.ndindex(height, width):
-            band = ((i * side // height) ** 2 + (j * side // width) ** 2).bit_length()
-            matrix = np.zeros((channels, channels))
-            matrix[upper] = matrix.T[upper] = p["bands"][band]
-            c[:, i, j] = matrix @ c[:, i, j]
-        z = down.T @ np.rint(c * 2.0**-10) @ across
-    else:
-        k, z = p["size"], np.zeros(image.shape)
-        padded = np.pad(centred, ((0, 0), (k // 2, k // 2), (k // 2, k // 2)))
-        kernel = np.array(p["kernel"], np.float64).reshape(channels, channels, k, k)
-        for a, b, y, x in np.ndindex(kernel.shape):
-            z[a] += kernel[a, b, y, x] * padded[b, y : y + height, x : x + width]
+    k, z = p["size"], np.zeros(image.shape)
+    padded = np.pad(centred, ((0, 0), (k // 2, k // 2), (k // 2, k // 2)))
+    kernel = np.array(p["kernel"], np.float64).reshape(channels, channels, k, k)
+    for a, b, y, x in np.ndindex(kernel.shape):
+        z[a] += kernel[a, b, y, x] * padded[b, y : y + height, x : x + width]
     return (z * p["gain"] / contrast).astype(np.float32)
-
-
-def cosines(size):
-    k, i = np.mgrid[:size, :size]
-    scale = np.where(k == 0, np.sqrt(1 / size), np.sqrt(2 / size))
-    return np.rint(4096 * scale * np.cos(np.pi * (2 * i + 1) * k / (2 * size)))
 
 
 FRACTIONS = (

@@ -104,7 +104,7 @@ def fake_params(precision: Precision) -> PoDDParams:
     return params
 
 
-@pytest.mark.parametrize("kind", ["none", "standardise", "dct_whiten", "conv_whiten", "auto"])
+@pytest.mark.parametrize("kind", ["none", "standardise", "conv_whiten", "auto"])
 def test_what_is_distilled_in_is_what_the_file_preprocesses_to(
     kind: str, colours: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,13 +80,8 @@ def valid() -> dict[str, bytes]:
         "images-chunks": (images_manifest(), images_arrays(), chunks(2)),
         "images-float32": (images_manifest(), float_images(), {}),
         "images-quantised-chunks": (images_manifest(), float_images(), chunks(3, bits=6)),
-        "images-dct-whiten": (
-            whitened("dct_whiten"),
-            {"images": RGB, "labels": labels(2, 3, seed=10)},
-            {},
-        ),
         "images-conv-whiten": (
-            whitened("conv_whiten"),
+            whitened(),
             {"images": RGB, "labels": labels(2, 3, seed=10)},
             {},
         ),
@@ -125,14 +120,11 @@ def colour_images() -> Manifest:
     return images_manifest(image=colour()[0]["image"])
 
 
-def whitened(kind: str) -> Manifest:
+def whitened() -> Manifest:
     """Colour images of 4 x 6 in another space."""
     random = np.random.default_rng(12)
-    spec: dict[str, Any] = {"kind": kind, "gain": 0.0625}
-    if kind == "dct_whiten":
-        spec["bands"] = random.integers(-2047, 2048, (7, 6)).tolist()
-    else:
-        spec |= {"size": 3, "kernel": random.integers(-2047, 2048, 81).tolist()}
+    kernel = random.integers(-2047, 2048, 81).tolist()
+    spec = {"kind": "conv_whiten", "gain": 0.0625, "size": 3, "kernel": kernel}
     return images_manifest(image=colour()[0]["image"] | {"preprocessing": spec})
 
 
