@@ -37,7 +37,7 @@ LISTS = {
     "--ipc": r"\d*\.?\d+(,\d*\.?\d+)*",
     "--bits": r"\d+(,\d+)*",
     "--seed": r"\d+(,\d+)*",
-    "--preprocessing": r"(auto|none|standardise|(dct|conv)_whiten)(,[a-z_]+)*",
+    "--preprocessing": r"(auto|none|standardise|conv_whiten)(,[a-z_]+)*",
     "--quality": r"(lossless|high|small|bits=\d+)(,(lossless|high|small|bits=\d+))*",
 }
 
@@ -82,7 +82,7 @@ def sweep(
     ] = None,
     preprocessing: Annotated[
         list[str] | None,
-        typer.Option(metavar="P...", help="Spaces to distil in: standardise dct_whiten."),
+        typer.Option(metavar="P...", help="Spaces to distil in: standardise conv_whiten."),
     ] = None,
     seed: Annotated[
         list[str] | None,
@@ -117,15 +117,6 @@ def sweep(
         str | None, typer.Option(metavar="16x6", help="Columns x rows of patches.")
     ] = None,
     origins: Annotated[Origins, typer.Option(help="Where patches lie, as for encode.")] = "even",
-    quantiser: Annotated[
-        str, typer.Option(metavar="Q", help="Levels of few bits, as for encode.")
-    ] = "uniform",
-    scales: Annotated[
-        str, typer.Option(metavar="S", help="What has a range of its own, as for encode.")
-    ] = "channel",
-    rate_weight: Annotated[
-        float, typer.Option(metavar="W", help="Weight of the bits, as for encode.")
-    ] = 0.0,
     observer: Annotated[
         Path | None, typer.Option(metavar="F", help="lic: the network of 'observer train'.")
     ] = None,
@@ -181,9 +172,6 @@ def sweep(
         "label_pooling": (label_pooling, "auto"),
         "patches": (patches and parse_grid(patches, "--patches"), None),
         "origins": (origins, "even"),
-        "quantiser": (quantiser, "uniform"),
-        "scales": (scales, "channel"),
-        "rate_weight": (rate_weight, 0.0),
     }
 
     from ddcodec.runtime.memory import keep_large_blocks

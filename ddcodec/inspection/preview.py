@@ -50,9 +50,7 @@ def render(ds: DistilledDataset) -> Image.Image:
     legend: list[Image.Image] = []
     drawn = CODECS[manifest.codec["name"]].pictures(manifest, ds.file.arrays, len(ds))
     if drawn.posters:
-        image = manifest.image
-        size = (image["height"], image["width"])
-        units = [to_unit_range(poster, image["preprocessing"], size) for poster in drawn.posters]
+        units = [to_unit_range(poster, manifest.image["preprocessing"]) for poster in drawn.posters]
         low, high = (float(v) for v in np.percentile(np.stack(units), (0.5, 99.5)))
         height = POSTER_HEIGHT // len(units)
         drawings = [enlarge(to_picture(unit, low, high), INNER, height) for unit in units]

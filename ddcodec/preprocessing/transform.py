@@ -18,14 +18,14 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import Unsupported, UsageError
-from .whiten import KINDS as WHITENINGS
+from .whiten import KIND as WHITENING
 from .whiten import Whiten, unwhiten
 from .whiten import fit as fit_whitening
 
 Images = NDArray[np.uint8] | Tensor | Image.Image
 Spec = Mapping[str, Any]
 
-KINDS = ("none", "standardise", *WHITENINGS)
+KINDS = ("none", "standardise", WHITENING)
 AT_ONCE = 1 << 18  # values looked up at a time: their indices stay in the cache
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
 
@@ -34,8 +34,8 @@ class Preprocess:
     """Turns 8-bit images of one size into network inputs, as a file's manifest says.
 
     ``none`` gives value / 255; ``standardise`` gives (value / 255 - mean) / std with one mean and
-    std a channel, in float64 with one rounding to float32; ``dct_whiten`` and ``conv_whiten`` are
-    in ``ddcodec.whiten``.
+    std a channel, in float64 with one rounding to float32; ``conv_whiten`` is in
+    ``ddcodec.whiten``.
     """
 
     def __init__(self, spec: Spec, channels: int, height: int, width: int) -> None:
@@ -151,25 +151,22 @@ def fit(images: NDArray[np.uint8], kind: str) -> Spec:
         return {"kind": "none"}
     if kind == "standardise":
         return fit_standardise(images)
-    return fit_whitening(images, kind)
+    return fit_whitening(images)
 
 
 def is_whitening(spec: Spec) -> bool:
     """Say whether a preprocessing mixes pixels; the others treat each by itself."""
-    return spec.get("kind") in WHITENINGS
+    return spec.get("kind") == WHITENING
 
 
-def to_unit_range(
-    images: NDArray[np.float32], spec: Spec, size: tuple[int, int] | None = None
-) -> NDArray[np.float32]:
+def to_unit_range(images: NDArray[np.float32], spec: Spec) -> NDArray[np.float32]:
     """Return preprocessed images (..., C, H, W) in units where 0 is black and 1 is white.
 
     The inverse of preprocessing; of a whitening as near as what it keeps allows. Distilled pixels
-    may lie outside of 0..1; nothing is clipped. ``size`` is the height and width of the images
-    that were whitened, where these are larger, as posters are.
+    may lie outside of 0..1; nothing is clipped.
     """
     if is_whitening(spec):
-        return unwhiten(images, spec, *(size or images.shape[-2:]))
+        return unwhiten(images, spec)
     mean, std = mean_and_std(spec, images.shape[-3])
     unit = images * std[:, None, None] + mean[:, None, None]
     return unit.astype(np.float32)

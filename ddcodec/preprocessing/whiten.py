@@ -1,14 +1,10 @@
 """Whitening that fits in a file: a few dozen small integers, and the same bits on any machine.
 
 Full ZCA whitening, which the papers use, is a matrix of 38 MB for 32-pixel images; whoever lacks it
-cannot use the distilled set. Two short forms, both exact because all sums are of integers below
-2^53, whatever the order of additions (specification, section 6):
-
-- ``dct_whiten`` mixes the colours of every frequency of the cosine transform by the symmetric
-  matrix of its band, half an octave wide: the inverse square root of the band's covariance.
-- ``conv_whiten`` convolves with a small kernel: the middle of what exact whitening makes of a dot.
-
-Both begin as the published recipe does: each image loses its mean and is divided by its contrast.
+cannot use the distilled set. ``conv_whiten`` convolves with a small kernel: the middle of what
+whitening by the inverse square root of the covariance, for each half octave, makes of a dot. It is
+exact because all sums are of integers below 2^53, whatever the order of additions (specification,
+section 6). Like the published recipe it first takes the mean of each image and its contrast.
 """
 
 from __future__ import annotations
@@ -24,12 +20,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import UsageError
-from ..format.preprocessing import MOST, MOST_SIDE, count_bands
+from ..format.preprocessing import MOST, MOST_SIDE
 
-KINDS = ("dct_whiten", "conv_whiten")
+KIND = "conv_whiten"
 FINE = 4  # binary places of a centred pixel
-COSINES = 12  # binary places of the transform
-EXTRA = 4  # more binary places of its result
+COSINES = 12  # binary places of the transform that a kernel is fitted in
+SIZE = 5  # pixels a side of a kernel that is fitted
 REGULAR = 0.1  # added to eigenvalues, relative to their mean, as in the published recipe
 FITTED = 10_000  # training images that the covariance is taken from
 AT_ONCE = 1 << 17  # float64 values at a time: what fits into a cache
@@ -42,11 +38,8 @@ class Whiten:
     """Whitens 8-bit images of one size."""
 
     def __init__(self, spec: Spec, channels: int, height: int, width: int) -> None:
-        """Take ``image.preprocessing`` of a manifest, of a kind in ``KINDS``."""
+        """Take ``image.preprocessing`` of a manifest, of the kind ``KIND``."""
         self._spec, self._shape = spec, (channels, height, width)
-        if spec["kind"] == "dct_whiten":
-            matrices = torch.from_numpy(matrices_of(spec, channels, height, width))
-            self._matrices = matrices.permute(2, 3, 0, 1).contiguous()  # (C, C, H, W)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return uint8 images (N, C, H, W) whitened, float32 on the same device."""
@@ -58,22 +51,8 @@ class Whiten:
 
     def _whiten(self, x: Tensor) -> Tensor:
         centred, contrast = centre(x)
-        if self._spec["kind"] == "dct_whiten":
-            mixed = self._mix(centred)
-        else:
-            mixed = self._convolve(centred)
+        mixed = self._convolve(centred)
         return (mixed * float(self._spec["gain"]) / contrast).float()
-
-    def _mix(self, x: Tensor) -> Tensor:
-        channels, height, width = self._shape
-        down, across = (cosines(size).to(x.device) for size in (height, width))
-        coefficients = (down @ x @ across.T).mul_(2.0 ** (EXTRA - 2 * COSINES)).round_()
-        matrices = self._matrices.to(x.device)
-        mixed = torch.zeros_like(coefficients)
-        for a in range(channels):
-            for b in range(channels):
-                mixed[:, a].addcmul_(matrices[a, b], coefficients[:, b])
-        return down.T @ mixed.mul_(2.0**-10).round_() @ across
 
     def _convolve(self, x: Tensor) -> Tensor:
         channels, height, width = self._shape
@@ -98,15 +77,13 @@ def centre(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @lru_cache(maxsize=16)
-def cosines(size: int) -> Tensor:
-    """Return the cosine transform (DCT-II, orthonormal) of an axis in 1/4096, integers in float64.
-
-    Row k holds frequency k.
-    """
+def cosines(size: int) -> Doubles:
+    """Return the orthonormal cosine transform (DCT-II) of an axis; row k holds frequency k."""
     at = np.arange(size, dtype=np.float64)
     table = np.cos(np.pi * (2 * at[None, :] + 1) * at[:, None] / (2 * size))
     scale = np.where(at == 0, math.sqrt(1 / size), math.sqrt(2 / size))
-    return torch.from_numpy(np.rint(table * scale[:, None] * 2**COSINES))
+    rounded: Doubles = np.rint(table * scale[:, None] * 2**COSINES) / 2**COSINES
+    return rounded
 
 
 def band_of(height: int, width: int) -> NDArray[np.int64]:
@@ -121,68 +98,44 @@ def band_of(height: int, width: int) -> NDArray[np.int64]:
     return bands
 
 
-def matrices_of(spec: Spec, channels: int, height: int, width: int) -> Doubles:
-    """Return the colour matrix of every frequency, float64 (H, W, C, C)."""
-    upper = np.triu_indices(channels)
-    matrices = np.zeros((len(spec["bands"]), channels, channels))
-    for matrix, values in zip(matrices, spec["bands"], strict=True):
-        matrix[upper] = values
-        matrix.T[upper] = values
-    found: Doubles = matrices[band_of(height, width)]
-    return found
+def fit(images: NDArray[np.uint8]) -> Spec:
+    """Return the preprocessing ``conv_whiten`` of images uint8 (N, H, W, C).
 
-
-def fit(images: NDArray[np.uint8], kind: str, size: int = 5, regular: float = REGULAR) -> Spec:
-    """Return the preprocessing ``dct_whiten`` or ``conv_whiten`` of images uint8 (N, H, W, C).
-
-    ``size`` is the side of the convolution's kernel, odd. Raises UsageError for images that are too
-    large, or have no contrast at all.
+    Raises UsageError for images that are too large, or have no contrast at all.
     """
     _, height, width, channels = images.shape
     if max(height, width) > MOST_SIDE or min(height, width) < 2:
         raise UsageError(
-            f"--preprocessing {kind} takes images of 2 to {MOST_SIDE} pixels a side, these have "
+            f"--preprocessing {KIND} takes images of 2 to {MOST_SIDE} pixels a side, these have "
             f"{width}x{height}; use standardise"
         )
     step = -(-len(images) // FITTED)
     chosen = torch.from_numpy(np.ascontiguousarray(images[::step])).permute(0, 3, 1, 2)
     covariance = _covariance(chosen)
     if not covariance.any():
-        raise UsageError(f"--preprocessing {kind}: the training images have no contrast")
-    ridge = regular * float(np.trace(covariance.mean((0, 1)))) / channels
+        raise UsageError(f"--preprocessing {KIND}: the training images have no contrast")
+    ridge = REGULAR * float(np.trace(covariance.mean((0, 1)))) / channels
     bands = band_of(height, width)
-    whitening = np.zeros((count_bands(height, width), channels, channels))
+    whitening = np.zeros((int(bands.max()) + 1, channels, channels))
     for band in np.unique(bands):
         mean = covariance[bands == band].mean(0) + ridge * np.eye(channels)
         values, vectors = np.linalg.eigh(mean)
         whitening[band] = (vectors * values**-0.5) @ vectors.T
-    dct = kind == "dct_whiten"
-    spec = _as_bands(whitening) if dct else _as_kernel(whitening[bands], size)
+    spec = _as_kernel(whitening[bands], SIZE)
     spread = float(Whiten(spec, channels, height, width)(chosen).double().square().mean()) ** 0.5
     return {**spec, "gain": float(f"{1 / spread:.6g}")}
 
 
-def unwhiten(
-    images: NDArray[np.float32], spec: Spec, height: int, width: int
-) -> NDArray[np.float32]:
-    """Return whitened pictures (..., C, H', W') as they might have looked: 0 black, 1 white.
+def unwhiten(images: NDArray[np.float32], spec: Spec) -> NDArray[np.float32]:
+    """Return whitened pictures (..., C, H, W) as they might have looked: 0 black, 1 white.
 
     For the eye only: mean and contrast of an image are lost, so those of a usual one stand in.
-    Pictures may be larger than the images (``height``, ``width``), as posters are.
+    Pictures may be larger than the images that were whitened, as posters are.
     """
     channels, *sides = images.shape[-3:]
-    kind = spec["kind"]
-    if kind == "dct_whiten":
-        matrices = matrices_of(spec, channels, height, width)
-        # A poster has more frequencies; each takes the matrix of the same wave length.
-        rows, columns = (
-            np.arange(n) * size // n for n, size in zip(sides, (height, width), strict=True)
-        )
-        matrices = matrices[rows[:, None], columns[None, :]]
-    else:
-        matrices = _response(spec, channels, sides[0], sides[1])
+    matrices = _response(spec, channels, sides[0], sides[1])
     inverse = np.linalg.pinv(matrices, rcond=1e-3)
-    down, across = (cosines(n).numpy() / 2**COSINES for n in sides)
+    down, across = (cosines(n) for n in sides)
     coefficients = down @ images.astype(np.float64) @ across.T
     plain = down.T @ np.einsum("ijab,...bij->...aij", inverse, coefficients) @ across
     plain = plain - plain.mean((-3, -2, -1), keepdims=True)
@@ -194,7 +147,7 @@ def unwhiten(
 def _covariance(x: Tensor) -> Doubles:
     """Return the mean colour covariance of every frequency, float64 (H, W, C, C)."""
     _, channels, height, width = x.shape
-    down, across = (cosines(size) / 2**COSINES for size in (height, width))
+    down, across = (torch.from_numpy(cosines(size)) for size in (height, width))
     total = torch.zeros(height, width, channels, channels, dtype=torch.float64)
     step = max(1, AT_ONCE // (channels * height * width))
     for start in range(0, len(x), step):
@@ -205,17 +158,10 @@ def _covariance(x: Tensor) -> Doubles:
     return found
 
 
-def _as_bands(whitening: Doubles) -> dict[str, Any]:
-    upper = np.triu_indices(whitening.shape[1])
-    scaled = whitening * (MOST / np.abs(whitening).max())
-    bands = [[round(v) for v in matrix[upper].tolist()] for matrix in scaled]
-    return {"kind": "dct_whiten", "gain": 1.0, "bands": bands}
-
-
 def _as_kernel(matrices: Doubles, size: int) -> dict[str, Any]:
     """Return the middle of what whitening makes of a dot in the middle, for each colour."""
     height, width, channels, _ = matrices.shape
-    down, across = (cosines(n).numpy() / 2**COSINES for n in (height, width))
+    down, across = (cosines(n) for n in (height, width))
     y, x, half = height // 2, width // 2, size // 2
     kernel = np.zeros((channels, channels, size, size))
     for colour in range(channels):

@@ -43,7 +43,7 @@ class Place(NamedTuple):
 
     @property
     def parts(self) -> list[str]:
-        """What is set, but for the budget: ``["bits=4", "dct_whiten"]``."""
+        """What is set, but for the budget: ``["bits=4", "conv_whiten"]``."""
         return [part for part in (self.quality, self.preprocessing) if part != AUTO]
 
     def __str__(self) -> str:

@@ -141,7 +141,7 @@ def pretend_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"ipc": 0.9, "profile": "quick", "steps": 4, "preprocessing": "dct_whiten"},
+        {"ipc": 0.9, "profile": "quick", "steps": 4, "preprocessing": "conv_whiten"},
         {"ipc": 0.4, "profile": "paper", "steps": 1, "augment": "dsa"},
         {"ipc": 0.4, "codec": "ppodd", "steps": 4, "ppodd": PPoDDOptions(stages=2)},
     ],

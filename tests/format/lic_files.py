@@ -293,8 +293,8 @@ LIC_CASES: list[tuple[str, Callable[[bytes], bytes], str]] = [
             "DDS-E013"),
         ("lic-teacher-without-affine", drop("label_affine"), "DDS-E013"),
         ("lic-teacher-of-whitened-images",
-            set_path("image/preprocessing", {"kind": "dct_whiten", "gain": 1.0,
-                "bands": [[1, 0, 0, 1, 0, 1]] * 8}), "DDS-E014"),
+            set_path("image/preprocessing", {"kind": "conv_whiten", "gain": 1.0,
+                "size": 1, "kernel": [1, 0, 0, 0, 1, 0, 0, 0, 1]}), "DDS-E014"),
     )],
     *[(name, of_pictures(change), code) for name, change, code in (
         ("lic-webp-that-claims-a-large-size", wide_picture, "DDS-E025"),

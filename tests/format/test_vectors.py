@@ -131,10 +131,6 @@ BEYOND_SCHEMA = (
     "d3m-scheduler-with-fewer-times-than-steps",
     "float-for-an-integer",
     "scales-for-no-channel",
-    "codebook-of-too-many",
-    "codebook-that-descends",
-    "tile-larger-than-the-tensor",
-    "tiles-with-too-few-scales",
 )
 
 

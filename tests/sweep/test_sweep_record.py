@@ -163,11 +163,11 @@ def test_each_preprocessing_is_a_curve_of_its_own(tmp_path: Path) -> None:
     record = SweepRecord(tmp_path, IDENTITY)
     record.points = [
         point(ipc, "bits=4", size=int(1000 * ipc)) | {"preprocessing": kind}
-        for kind in ("standardise", "dct_whiten")
+        for kind in ("standardise", "conv_whiten")
         for ipc in (0.9, 0.4)
     ]
     found = curves(record)
-    assert [c.name for c in found] == ["distilled, dct_whiten", "distilled, standardise"]
+    assert [c.name for c in found] == ["distilled, conv_whiten", "distilled, standardise"]
     assert all(len(curve.spots) == 2 for curve in found)
 
 

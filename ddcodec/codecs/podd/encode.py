@@ -126,7 +126,7 @@ def initial_variables(
     n = len(plan.classes)
     if params.label_kind == "fixed":
         return make(geometry, poster.to(device), fixed=fixed_labels(geometry, order, n))
-    owners = cell_owners(order, params.label_grid, params.label_pooling)
+    owners = cell_owners(order, params.label_grid)
     return make(
         geometry,
         poster.to(device),

@@ -13,7 +13,6 @@ from torch import Tensor
 from ...distill.inner_runs import InnerRuns
 from ...distill.networks import ConvNet
 from ...distill.outer import EmaClip, OuterAdam, cosine
-from ...distill.rate import poster_rate
 from ...runtime import checkpoint
 from ...runtime.compute import repeatable
 from ...runtime.progress import Reporter
@@ -186,10 +185,6 @@ class Distiller:
         patches, labels = self.variables.expand(precision)
         work = Work(self.step, patches, labels, self.real_x, self.real_y)
         loss, gradients = self._mean_gradient(work)
-        bits = self.params.precision.poster_bits
-        if self.params.rate_weight and bits is not None:
-            _, rate_gradient = poster_rate(self.variables.poster, bits)
-            gradients.poster.add_(rate_gradient, alpha=self.params.rate_weight)
         scale = cosine(self.step, stage.steps) if stage.cosine else 1.0
         poster_gradient = self.clip(gradients.poster)  # the paper's code clips the poster only
         moves: list[Tensor | None] = [poster_gradient]

@@ -10,8 +10,8 @@ from ...limits import Limits
 from ..shared.rules import check_no_params, check_pooling
 
 ORDER_RULES = ("clip", "image", "colour", "paper", "given", "random", "file")
-POOLINGS = ("area", "cell", "sharpened", "centre", "crop")
-ORIGINS = ("linspace-half-even", "balanced", "cyclic", "per-class")
+POOLINGS = ("area", "cell")  # of learned labels
+ORIGINS = ("linspace-half-even", "per-class")
 
 
 def check_podd(manifest: Manifest, limits: Limits) -> None:

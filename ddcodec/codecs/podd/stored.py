@@ -14,8 +14,6 @@ from ...errors import UsageError
 from ...format import Storage, dequantise
 from ...format.payload import quantise_as
 
-QUANTISERS = ("uniform", "codebook")
-SCALES = ("channel", "tensor", "tile")
 # Bits of poster and labels; None is float32.
 NAMED: dict[str, tuple[int | None, int | None]] = {
     "lossless": (None, None),
@@ -27,20 +25,13 @@ AWARE_BITS = 6  # from here down the last stage sees the poster rounded; above i
 
 @dataclass(frozen=True)
 class Precision:
-    """Bits, quantiser and scales of what a file stores.
+    """Bits of what a file stores, 2 to 8 or None for float32.
 
-    Attributes:
-        poster_bits, label_bits: 2 to 8, or None for float32.
-        quantiser: ``uniform`` or ``codebook``, of the poster.
-        scales: what shares a uniform quantiser's range: ``tensor``, ``channel`` or ``tile``.
-        tile: height and width of a tile, that of a patch.
+    The levels of the poster are even, over the range of each channel.
     """
 
     poster_bits: int | None = 8
     label_bits: int | None = 6
-    quantiser: str = "uniform"
-    scales: str = "channel"
-    tile: tuple[int, int] = (1, 1)
 
     @property
     def is_low(self) -> bool:
@@ -50,15 +41,7 @@ class Precision:
     @property
     def poster(self) -> Storage:
         """How the poster is stored."""
-        if self.poster_bits is None:
-            return Storage()
-        if self.quantiser == "codebook":
-            return Storage(bits=self.poster_bits, kind="codebook")
-        return Storage(
-            bits=self.poster_bits,
-            per_channel=self.scales == "channel",
-            tile=self.tile if self.scales == "tile" else None,
-        )
+        return Storage(bits=self.poster_bits, per_channel=self.poster_bits is not None)
 
     @property
     def labels(self) -> Storage:
@@ -74,22 +57,6 @@ class Precision:
     def rounded_labels(self, array: Tensor) -> Tensor:
         """Return a label array float32 (cells, n) as the file will hold it."""
         return _stored(array, self.labels)
-
-
-def parse(quality: str, quantiser: str, scales: str, patch: tuple[int, int]) -> Precision:
-    """Return what ``--quality``, ``--quantiser`` and ``--scales`` ask for.
-
-    ``patch`` is (height, width). Raises UsageError for unknown values and for combinations that
-    have no meaning.
-    """
-    check_choice("--quantiser", quantiser, QUANTISERS)
-    check_choice("--scales", scales, SCALES)
-    poster_bits, label_bits = quality_bits(quality)
-    if poster_bits is None and (quantiser, scales) != ("uniform", "channel"):
-        raise UsageError(f"--quality {quality} has no quantiser; choose bits=N")
-    if quantiser == "codebook" and scales != "channel":
-        raise UsageError("--scales belongs to --quantiser uniform; a codebook has none")
-    return Precision(poster_bits, label_bits, quantiser, scales, patch)
 
 
 def quality_bits(quality: str) -> tuple[int | None, int | None]:
