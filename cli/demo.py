@@ -30,9 +30,8 @@ def demo(
 
     budget = ["--ipc", f"{ipc:g}", "--profile", "quick", "--time", time]
     step(["encode", "digits", *budget, *shared, "-o", str(out), "-f"])
-    encode.encode(
-        "digits", ipc, profile="quick", time=time, seed=seed, device=device, out=out, force=True
-    )
+    chosen = {"ipc": f"{ipc:g}", "profile": "quick", "time": time}
+    encode.encode("digits", out, seed=str(seed), device=device, overwrite=True, **chosen)
 
     step(["info", str(out)])
     info.info([out])

@@ -25,7 +25,7 @@ def kinds() -> Iterator[type[Options]]:
     yield from (codec.Options for codec in CODECS.values() if codec.Options is not None)
 
 
-def parameters(without: Collection[str] = ()) -> list[inspect.Parameter]:
+def parameters(without: Collection[str] = (), hidden: bool = False) -> list[inspect.Parameter]:
     """Return a parameter of a command for each option of all codecs, None where not given.
 
     Values are read as text: what they mean is a matter of the codec that is chosen.
@@ -34,14 +34,14 @@ def parameters(without: Collection[str] = ()) -> list[inspect.Parameter]:
     for kind in kinds():
         for each in fields(kind):
             if each.name not in found and each.name not in without:
-                found[each.name] = _parameter(kind, each)
+                found[each.name] = _parameter(kind, each, hidden)
     return list(found.values())
 
 
-def _parameter(kind: type[Options], each: Field[Any]) -> inspect.Parameter:
+def _parameter(kind: type[Options], each: Field[Any], hidden: bool) -> inspect.Parameter:
     names = [name for name in (about(each).short, flag_of(each)) if name]
     what: Any = bool if type_of(kind, each.name)[0] is bool else str
-    info = typer.Option(*names, metavar=metavar_of(each), help=about(each).help)
+    info = typer.Option(*names, metavar=metavar_of(each), help=about(each).help, hidden=hidden)
     return inspect.Parameter(
         each.name,
         inspect.Parameter.KEYWORD_ONLY,
@@ -122,11 +122,14 @@ def spelled(text: str) -> str:
     return re.sub(r"`([a-z_]+)`(=?)", flag, text)
 
 
-def with_options(command: Any, without: tuple[str, ...] = ()) -> Any:
-    """Return ``command`` with a parameter for each option of the codecs, in place of ``**``."""
+def with_options(command: Any, without: Collection[str] = (), hidden: bool = False) -> Any:
+    """Return ``command`` with a parameter for each option of the codecs, in place of ``**``.
+
+    ``without`` names options that it does not take; ``hidden`` keeps them out of its help.
+    """
     signature = inspect.signature(command, eval_str=True)
     own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    more = [p for p in parameters(without) if p.name not in signature.parameters]
+    more = [p for p in parameters(without, hidden) if p.name not in signature.parameters]
     order = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + more
     command.__signature__ = signature.replace(parameters=order)
     command.__annotations__ = {p.name: p.annotation for p in order} | {"return": None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from typer.core import TyperArgument, TyperCommand
@@ -22,7 +23,7 @@ class CodecCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Remember which codec the words name: ``--help`` is answered before others are read."""
-        named = [b for a, b in zip(args, args[1:], strict=False) if a == "--codec"]
+        named = [b for a, b in pairwise(args) if a == "--codec"]
         named += [a.partition("=")[2] for a in args if a.startswith("--codec=")]
         ctx.meta["codec"] = next((name for name in named if name in CODECS), None)
         return list(super().parse_args(ctx, args))

@@ -31,7 +31,8 @@ def info(
     """Show what is in a file, its pixels and bytes; several files make one table."""
     from ddcodec.inspection.info import examined
 
-    facts, rows = [], []
+    facts: list[Facts] = []
+    rows: list[tuple[str, str]] = []
     for path in files:
         with reading(path):
             found, rows = examined(path, equivalents=equivalents)

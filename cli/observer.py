@@ -113,10 +113,10 @@ def train(
     check_file(target, force)
 
     from ddcodec import sources
-    from ddcodec.encoder import choose_device
     from ddcodec.observers.networks import check_name
     from ddcodec.observers.recipe import Recipe
     from ddcodec.observers.train import train as run
+    from ddcodec.runtime.device import choose_device
     from ddcodec.runtime.memory import keep_large_blocks
 
     checkpoint = target.with_name(target.name + ".checkpoint")

@@ -84,9 +84,9 @@ def train(
     check_parent(target)
 
     from ddcodec import sources
-    from ddcodec.encoder import choose_device
     from ddcodec.priors.train import PriorRecipe
     from ddcodec.priors.train import train as run
+    from ddcodec.runtime.device import choose_device
     from ddcodec.runtime.memory import keep_large_blocks
 
     checkpoint = target.with_name(target.name + ".checkpoint")

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from typer.core import TyperCommand
 
+from ddcodec.codecs.registry import encoder
 from ddcodec.errors import UsageError
 
-from .arguments import parse_duration, parse_grid
-from .choices import Origins, Pooling, Profile, Selection
+from .flags import values, with_options
+from .help import USUAL
 from .output import (
     EXIT_INTERRUPTED,
     accuracy,
@@ -94,34 +95,6 @@ def sweep(
             metavar="podd|ppodd|lic", help="Method: a poster, posters in stages, squeezed images."
         ),
     ] = "podd",
-    profile: Annotated[Profile, typer.Option(help="As for encode.")] = "auto",
-    steps: Annotated[
-        int | None, typer.Option(metavar="N", help="Outer steps. [default: the profile's]")
-    ] = None,
-    time: Annotated[
-        str | None,
-        typer.Option(
-            metavar="T", help="Or as many steps a file of --profile quick as fit in 90s, 9m."
-        ),
-    ] = None,
-    order: Annotated[str, typer.Option(metavar="O", help="Class order, as for encode.")] = "auto",
-    order_search: Annotated[
-        str, typer.Option(metavar="none|auto|N", help="As for encode.")
-    ] = "none",
-    class_grid: Annotated[
-        str | None, typer.Option(metavar="5x2", help="Columns x rows of class cells.")
-    ] = None,
-    labels: Annotated[str, typer.Option(metavar="L", help="Soft labels, as for encode.")] = "auto",
-    label_pooling: Annotated[Pooling, typer.Option(help="As for encode.")] = "auto",
-    patches: Annotated[
-        str | None, typer.Option(metavar="16x6", help="Columns x rows of patches.")
-    ] = None,
-    origins: Annotated[Origins, typer.Option(help="Where patches lie, as for encode.")] = "even",
-    observer: Annotated[
-        Path | None, typer.Option(metavar="F", help="lic: the network of 'observer train'.")
-    ] = None,
-    select: Annotated[Selection, typer.Option(help="lic: as for encode.")] = "loss",
-    squeeze: Annotated[int, typer.Option(metavar="N", help="lic: images squeezed into one.")] = 4,
     nets: Annotated[int, typer.Option(metavar="N", help="Networks that learn each file.")] = 8,
     train_steps: Annotated[
         int | None,
@@ -147,44 +120,27 @@ def sweep(
     ] = False,
     device: Annotated[str, typer.Option(metavar="D", help="auto, cpu, cuda or cuda:N.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: all of sweep.json.")] = False,
+    **options: Any,
 ) -> None:
     """Encode SOURCE at every budget, precision and seed, and measure each file.
 
     Finished points are kept: the same command goes on after an interruption, and more budgets,
-    precisions or seeds may be added to DIR. Results: DIR/sweep.json, .csv, .md and .png.
+    precisions or seeds may be added to DIR. Results: DIR/sweep.json, .csv, .md and .png. Most
+    options of encode are taken too, for all points: see ddcodec encode --codec C --help.
     """
     budgets = numbers("--ipc", ipc, float)
     qualities = [f"bits={value}" for value in numbers("--bits", bits or [], int)]
     qualities += words(quality or [])
     seeds = numbers("--seed", seed or ["0"], int)
-    options: dict[str, Any] = {
-        "codec": (codec, "podd"),
-        "profile": (profile, "auto"),
-        "steps": (steps, None),
-        "time": (time and parse_duration(time), None),
-        "order": (order, "auto"),
-        "order_search": (order_search, "none"),
-        "class_grid": (
-            None if class_grid is None else parse_grid(class_grid, "--class-grid"),
-            None,
-        ),
-        "labels": (labels, "auto"),
-        "label_pooling": (label_pooling, "auto"),
-        "patches": (patches and parse_grid(patches, "--patches"), None),
-        "origins": (origins, "even"),
-    }
+    method = encoder(codec)
+    assert method.Options is not None
+    chosen = values(options, method.Options)
 
     from ddcodec.runtime.memory import keep_large_blocks
     from ddcodec.sweep.grid import Grid, Settings
     from ddcodec.sweep.plot import draw, require_matplotlib
     from ddcodec.sweep.run import sweep as run
 
-    if observer is not None:
-        from ddcodec.codecs.lic.params import LICOptions
-
-        options["lic"] = (LICOptions(observer, select=select, squeeze=squeeze), None)
-    elif (select, squeeze) != ("loss", 4):
-        raise UsageError("--select and --squeeze belong to --codec lic with --observer F")
     if plot:
         require_matplotlib()  # found before the work, not after a day of it
     grid = Grid(
@@ -194,7 +150,7 @@ def sweep(
         tuple(words(preprocessing or [])) or ("auto",),
     )
     settings = Settings(
-        encode={name: given for name, (given, usual) in options.items() if given != usual},
+        encode=chosen if codec == USUAL else {"codec": codec, **chosen},
         nets=nets,
         train_steps=train_steps,
         test=test,
@@ -221,6 +177,9 @@ def sweep(
     else:
         write_line(describe(record))
     message(f"{out}: sweep.json, sweep.csv, sweep.md{', sweep.png' if plot else ''}")
+
+
+sweep = with_options(sweep, ("resume", "overwrite", "total_bytes"), hidden=True)
 
 
 class Lines:

@@ -154,8 +154,8 @@ def measure(
             raise UsageError(f"{option} must be at least {least}, got {value}")
 
     from ddcodec.data import dataset
+    from ddcodec.evaluate import measure as evaluate
     from ddcodec.evaluate.baselines import baselines as run_baselines
-    from ddcodec.evaluate.measure import measure as evaluate
     from ddcodec.inspection import info as report
     from ddcodec.judge.students import check_architecture
     from ddcodec.runtime.memory import keep_large_blocks

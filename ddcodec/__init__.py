@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .codecs.registry import CODECS
 from .errors import (
     CheckpointMismatch,
     DDSetError,
@@ -19,11 +20,14 @@ from .errors import (
     Unsupported,
     UsageError,
 )
+from .methods import install
 
 if TYPE_CHECKING:
-    from .codecs.d3m.params import D3MOptions
+    from .codecs.d3m.options import D3M
     from .codecs.images.pack import pack
-    from .codecs.lic.params import LICOptions
+    from .codecs.lic.options import LIC
+    from .codecs.podd.options import PoDD
+    from .codecs.ppodd.options import PPoDD
     from .data.chunked import ChunkedDataset
     from .data.dataset import DistilledDataset, load
     from .encoder import encode
@@ -34,17 +38,19 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "D3M",
+    "LIC",
     "CheckpointMismatch",
     "ChunkedDataset",
-    "D3MOptions",
     "DDSetError",
     "DistilledDataset",
     "InvalidFile",
-    "LICOptions",
     "LimitExceeded",
     "Limits",
     "MissingExtra",
     "OutputError",
+    "PPoDD",
+    "PoDD",
     "SourceError",
     "Unsupported",
     "UsageError",
@@ -57,17 +63,21 @@ __all__ = [
 
 # Loaded on first use, so that ``import ddcodec``, ``info`` and ``verify`` never import torch.
 _LAZY = {
-    "ChunkedDataset": "chunked",
-    "DistilledDataset": "dataset",
-    "D3MOptions": "codecs.d3m.params",
-    "LICOptions": "codecs.lic.params",
-    "load": "dataset",
-    "encode": "encoder",
-    "pack": "codecs.pack",
-    "verify": "format.verify",
+    "ChunkedDataset": "data.chunked",
+    "D3M": "codecs.d3m.options",
+    "DistilledDataset": "data.dataset",
+    "LIC": "codecs.lic.options",
     "Limits": "limits",
-    "info": "report",
+    "PPoDD": "codecs.ppodd.options",
+    "PoDD": "codecs.podd.options",
+    "encode": "encoder",
+    "info": "inspection.info",
+    "load": "data.dataset",
+    "pack": "codecs.images.pack",
+    "verify": "inspection.verify",
 }
+
+install(CODECS)
 
 
 def __getattr__(name: str) -> Any:

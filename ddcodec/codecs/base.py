@@ -133,7 +133,7 @@ class Codec(ABC):
     def check(self, manifest: Manifest, limits: Limits) -> None:
         """Check all that needs no tensor data; raises InvalidFile or LimitExceeded."""
 
-    def check_values(self, manifest: Manifest, arrays: Arrays) -> None:
+    def check_values(self, manifest: Manifest, arrays: Arrays) -> None:  # noqa: B027
         """Check what depends on the values of decoded tensors or chunks; raises InvalidFile."""
 
     def encode(self, request: Request, options: Any) -> Manifest:

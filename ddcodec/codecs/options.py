@@ -102,13 +102,14 @@ def flag_of(each: Field[Any]) -> str:
 
 
 @cache
-def _hints(kind: type[Options]) -> dict[str, Any]:
+def _hints(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
 def type_of(kind: type[Options], name: str) -> tuple[Any, bool]:
     """Return the type of an option, without None, and whether it may be None."""
-    hint = _hints(kind)[name]
+    whole: Any = kind  # a class can be hashed, whatever mypy thinks of its instances
+    hint = _hints(whole)[name]
     if hint == AnyPath or (get_origin(hint) in (Union, UnionType) and Path in get_args(hint)):
         return Path, NoneType in get_args(hint)
     if get_origin(hint) in (Union, UnionType):
@@ -167,7 +168,10 @@ def _truth(value: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    return os.fspath(value) if isinstance(value, os.PathLike) else _only(str, value)
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(text, str):
+        raise TypeError
+    return text
 
 
 def _pair(value: Any) -> Pair:
@@ -175,12 +179,6 @@ def _pair(value: Any) -> Pair:
     if min(x, y) < 1:
         raise ValueError
     return x, y
-
-
-def _only(kind: type, value: Any) -> Any:
-    if not isinstance(value, kind):
-        raise TypeError
-    return value
 
 
 _CONVERT = {

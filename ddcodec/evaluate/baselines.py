@@ -35,11 +35,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from ..codecs.registry import CODECS
 from ..codecs.samples import Device, Samples
-from ..encoder import choose_device
 from ..errors import SourceError
-from ..inspection import info as report
 from ..preprocessing.transform import Preprocess
+from ..runtime.device import choose_device
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.rng import generator
 from .measure import Accuracy, Precision, Recipe, Trial, test_split, test_tensors
@@ -188,7 +188,8 @@ def mean_draw(by_class: ClassImages, trial: Trial) -> Draw:
 
 def stored_pixels(ds: DistilledDataset) -> int:
     """Return the pixels that the file stores, channels not counted."""
-    return report.stored_pixels(ds.manifest)
+    manifest = ds.manifest
+    return CODECS[manifest.codec["name"]].describe(manifest, ds.file.sizes).pixels
 
 
 def images_by_class(source: Source) -> ClassImages:

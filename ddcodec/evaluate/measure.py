@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from ..distill.networks import ConvNet
-from ..encoder import choose_device
 from ..errors import Unsupported, UsageError
 from ..judge.students import Student, fresh
 from ..nn.augment import AUGMENTATIONS, augment
+from ..runtime.device import choose_device
 from ..runtime.epochs import epoch_order
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.rng import generator, key

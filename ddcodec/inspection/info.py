@@ -58,7 +58,8 @@ def examined(
         "provenance": manifest.provenance,
         "license": manifest.license,
         "content_digest": manifest.content_digest,
-    } | described.facts
+        **described.facts,
+    }
     if equivalents:
         from .equivalents import equivalents as decoded_sizes
 

@@ -7,15 +7,15 @@ import math
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import __version__, sources
-from ..codecs.podd.stored import quality_bits
-from ..encoder import choose_device
+from ..codecs.podd.stored import StoredBits
 from ..errors import SourceError, UsageError
 from ..preprocessing.transform import KINDS
+from ..runtime.device import choose_device
 
 if TYPE_CHECKING:
     from ..sources.base import Source
@@ -66,27 +66,27 @@ class Grid:
 
     def __post_init__(self) -> None:
         for name, values in (
-            ("--ipc", self.ipc),
-            ("--quality", self.quality),
-            ("--seed", self.seeds),
-            ("--preprocessing", self.preprocessing),
+            ("ipc", self.ipc),
+            ("quality", self.quality),
+            ("seed", self.seeds),
+            ("preprocessing", self.preprocessing),
         ):
             if not values:
-                raise UsageError(f"a sweep needs at least one {name}")
+                raise UsageError(f"a sweep needs at least one `{name}`")
         for ipc in self.ipc:
             if not 0 < ipc < math.inf:
-                raise UsageError(f"--ipc must be more than 0, got {ipc:g}")
+                raise UsageError(f"`ipc` must be more than 0, got {ipc:g}")
         for quality in self.quality:
             if quality != AUTO:
-                quality_bits(quality)
+                StoredBits.of(quality)
         for kind in self.preprocessing:
             if kind not in (AUTO, *KINDS):
                 raise UsageError(
-                    f"--preprocessing {kind} is unknown; use one of: {', '.join((AUTO, *KINDS))}"
+                    f"`preprocessing`={kind} is unknown; use one of: {', '.join((AUTO, *KINDS))}"
                 )
         for seed in self.seeds:
             if seed < 0:
-                raise UsageError(f"--seed must be 0 or more, got {seed}")
+                raise UsageError(f"`seed` must be 0 or more, got {seed}")
 
     def places(self) -> Iterator[Place]:
         """Give every place, each once, small budgets first."""
@@ -120,9 +120,9 @@ class Settings:
     download: bool = False
 
     def __post_init__(self) -> None:
-        for option, value in (("--nets", self.nets), ("--train-steps", self.train_steps)):
+        for option, value in (("nets", self.nets), ("train_steps", self.train_steps)):
             if value is not None and value < 1:
-                raise UsageError(f"{option} must be at least 1, got {value}")
+                raise UsageError(f"`{option}` must be at least 1, got {value}")
 
 
 def commands(spec: str, name: str, recorded: str, settings: Settings) -> list[str]:
@@ -133,8 +133,7 @@ def commands(spec: str, name: str, recorded: str, settings: Settings) -> list[st
     """
     words = shlex.split(recorded)
     words[2] = spec
-    lic = settings.encode.get("lic")
-    paths = {"--order": settings.encode.get("order"), "--observer": lic and lic.observer}
+    paths = {"--order": settings.encode.get("order"), "--observer": settings.encode.get("observer")}
     for option, path in paths.items():
         if path is not None and option in words:
             words[words.index(option) + 1] = os.fspath(path)
@@ -170,8 +169,6 @@ def identity(source: Source, test: Source, settings: Settings) -> dict[str, Any]
 
 
 def _plain(value: Any) -> Any:
-    if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, os.PathLike):
         # The name may stay while the file changes.
         return {"file": Path(value).name, "sha256": _sha256(Path(value))}

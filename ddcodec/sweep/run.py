@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from .. import sources
 from ..data.dataset import load
-from ..encoder import choose_device, encode
+from ..encoder import encode
 from ..errors import CheckpointMismatch, InvalidFile, OutputError, UsageError
 from ..evaluate.baselines import (
     FULL_EPOCHS,
@@ -34,6 +34,7 @@ from ..evaluate.image_baselines import FORMATS, can_write, image_baseline
 from ..evaluate.measure import test_split, train_students
 from ..format import read_manifest
 from ..inspection import info as report
+from ..runtime.device import choose_device
 from ..runtime.progress import SILENT, Reporter
 from .grid import AUTO, Grid, Place, Settings, commands, identity
 from .record import Entry, SweepRecord
@@ -113,12 +114,12 @@ def _check_time(settings: Settings) -> None:
     if given.get("time") is None:
         return
     if given.get("steps") is not None:
-        raise UsageError("give a sweep --steps or --time, not both")
+        raise UsageError("give a sweep `steps` or `time`, not both")
     profile = given.get("profile", "auto")
     if profile == "auto" and choose_device(settings.device).type == "cuda":
         profile = "paper"
     if profile == "paper" and given.get("codec", "podd") == "podd":
-        raise UsageError("--time bounds one call of a paper run; give a sweep --steps with it")
+        raise UsageError("`time` bounds one call of a paper run; give a sweep `steps` instead")
 
 
 @dataclass(frozen=True)
@@ -240,9 +241,9 @@ class _Runner:
         scaled = self.settings.size is not None
         encode(
             self.spec if scaled else self.source,
+            path,
             **varied,
             seed=seed,
-            out=path,
             device=self.settings.device,
             resume=True,
             size=self.settings.size,

@@ -1,4 +1,4 @@
-"""D3M, a data set as prompts for a diffusion model (Abbasi et al., arXiv 2403.07142), as a codec."""
+"""D3M, prompts for a diffusion model (Abbasi et al., arXiv 2403.07142), as a codec."""
 
 from __future__ import annotations
 

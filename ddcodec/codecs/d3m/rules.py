@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from numpy.typing import NDArray
@@ -132,7 +133,7 @@ def _check_labels(manifest: Manifest, images: int) -> None:
     need(fits, "tensor 'label_classes': must be uint8 (images, patches, planes, k)", "DDS-E013")
 
 
-def check_d3m_values(manifest: Manifest, arrays: dict[str, NDArray[Any]]) -> None:
+def check_d3m_values(manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Check seeds and labels of decoded tensors; raises InvalidFile."""
     seeds = arrays.get("seeds")
     if seeds is not None and int(seeds.min()) < 0:

@@ -1,4 +1,4 @@
-"""``--bytes N``: the largest poster whose whole file is no larger than N bytes."""
+"""A budget of bytes: the largest poster whose whole file is no larger."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...errors import UsageError
 from ...format import to_bytes
 from ...preprocessing.transform import fit
 from ...sources.base import Source, Split
-from .encode import initial_variables, real_tensors
+from .initial import initial_variables, real_tensors
 from .pack import Arrays, describe
 from .plan import Plan
 from .variables import PosterVariables
@@ -45,8 +45,8 @@ def fit_bytes(source: Source, plan_for: Callable[[float], Plan], total: int) -> 
     low = 1 / len(source.classes)  # one patch
     if size(plan_for(low)) > total:
         raise UsageError(
-            f"--bytes {total} is too few: the smallest file of these settings takes about "
-            f"{size(plan_for(low))}; fewer bits (--quality bits=N) take less"
+            f"`total_bytes`={total} is too few: the smallest file of these settings takes about "
+            f"{size(plan_for(low))}; fewer bits (`quality`=bits=N) take less"
         )
     high = 2 * low
     while high < MOST_IPC and size(plan_for(high)) <= total:
@@ -71,12 +71,12 @@ def expected_bytes(
     poster: NDArray[np.float32] = begun.poster.numpy()
     noise = float(poster.std()) * NOISE * random.standard_normal(poster.shape)
     arrays: Arrays = {"poster": (poster + noise).astype(np.float32)}
-    storage = {"poster": params.precision.poster}
+    storage = {"poster": params.stored.poster}
     if params.label_kind == "learned":
         across, down = params.label_grid
         shares = random.dirichlet(np.full(len(source.classes), LABEL_SPREAD), size=(down, across))
         arrays["labels"] = shares.astype(np.float32)
-        storage["labels"] = params.precision.labels
+        storage["labels"] = params.stored.labels
     return len(to_bytes(manifest, arrays, storage)[0])
 
 

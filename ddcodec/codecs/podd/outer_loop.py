@@ -181,8 +181,8 @@ class Distiller:
             meta_batch.begin(self.stage_index)
 
     def _outer_step(self, stage: Stage) -> float:
-        precision = self.params.precision if self._is_aware(stage) else None
-        patches, labels = self.variables.expand(precision)
+        stored = self.params.stored if self._is_aware(stage) else None
+        patches, labels = self.variables.expand(stored)
         work = Work(self.step, patches, labels, self.real_x, self.real_y)
         loss, gradients = self._mean_gradient(work)
         scale = cosine(self.step, stage.steps) if stage.cosine else 1.0

@@ -41,12 +41,12 @@ def pack(
 def tensors_of(variables: PosterVariables, params: PoDDParams) -> tuple[Arrays, dict[str, Storage]]:
     """Return what a file holds of poster and labels, and how."""
     arrays: Arrays = {"poster": variables.poster.cpu().numpy()}
-    storage = {"poster": params.precision.poster}
+    storage = {"poster": params.stored.poster}
     if variables.label_array is not None:
         grid_x, grid_y = params.label_grid
         array = variables.label_array.cpu().numpy()
         arrays["labels"] = array.reshape(grid_y, grid_x, -1)
-        storage["labels"] = params.precision.labels
+        storage["labels"] = params.stored.labels
     return arrays, storage
 
 
@@ -119,7 +119,7 @@ def coarse_enough(
     coarse = 1.0
     while len(to_bytes(manifest, arrays, storage)[0]) > total:
         coarse *= COARSER
-        if params.precision.poster_bits is None or coarse > MOST_COARSE:
+        if params.stored.poster_bits is None or coarse > MOST_COARSE:
             raise LimitExceeded(f"the file does not fit into {total} bytes; use fewer bits")
         storage = {**storage, "poster": replace(storage["poster"], coarse=coarse)}
     return storage

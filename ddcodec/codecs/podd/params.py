@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from ...distill.truncation import Truncation
-from .stored import Precision
+from .stored import StoredBits
 
 LabelKind = Literal["fixed", "learned"]
 Pooling = Literal["majority", "area", "cell"]
@@ -74,7 +74,7 @@ class PoDDParams:
     width: int
     pool_size: int
     seed: int
-    precision: Precision
+    stored: StoredBits
     preprocessing: str  # a kind of ``preprocess.KINDS``
     meta_batches: int = 1  # meta-gradients that an outer step averages
     activations: Literal["float32", "bfloat16"] = "float32"  # their type while distilling

@@ -6,11 +6,19 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
 
+import torch
+
+from ...distill.truncation import Truncation
 from ...errors import UsageError
 from ...format.preprocessing import MOST_SIDE
+from ...runtime.compute import activation_type
+from ...runtime.ranks import world_size
 from ...sources.base import Source
+from ..base import Request
+from ..options import Common, spelled
 from .labels import label_floor
 from .layout import (
     Pair,
@@ -21,13 +29,14 @@ from .layout import (
     poster_for,
 )
 from .notes import label_notes, order_notes
-from .options import PoDDOptions
+from .options import PoDD, PosterOptions
 from .order import ClassOrder, order_classes
 from .order import class_grid as default_class_grid
 from .order_search import parse_moves
 from .params import LabelKind, PoDDParams, Pooling, Stage
 from .poster import PER_CLASS, PosterGeometry, most_patches
 from .presets import PoDDPreset, preset_for
+from .stored import StoredBits
 
 QUICK_STEPS = 900  # of 8-pixel digits; a minute or two on one core
 QUICK_LEAST_STEPS = 400  # of larger images, where the same time allows fewer
@@ -46,8 +55,10 @@ LARGE_PIXELS = 16 * 16  # images from here on need longer, slower inner runs
 # Rounding is seen by the end of the last stage only: earlier it sends the run elsewhere, and the
 # rate of learning at the end is small enough to settle on the levels.
 AWARE_SHARE = 0.25
-MIRRORED = "images are mirrored as well; for writing, signs and the like give --augment none"
+MIRRORED = "images are mirrored as well; for writing, signs and the like give `augment`=none"
 NATURAL_SIDE = 16  # pixels; smaller images are icons, and have too few frequencies to whiten
+
+Settled = TypeVar("Settled", bound=PosterOptions)
 
 
 @dataclass(frozen=True)
@@ -64,27 +75,42 @@ class Plan:
     notes: tuple[str, ...] = ()  # what is worth knowing before the work begins, one line each
 
 
+def settled(options: Settled, device: torch.device) -> Settled:
+    """Return options with what depends on the machine decided: profile, processes, precision."""
+    profile = options.profile
+    if profile == "auto":
+        profile = "paper" if device.type == "cuda" else "quick"
+    bytes_given = getattr(options, "total_bytes", None) is not None
+    return replace(
+        options,
+        profile=profile,
+        quality=options.quality or ("small" if bytes_given else "high"),
+        meta_batches=options.meta_batches * world_size(),
+    )
+
+
 def make_plan(
     source: Source,
     ipc: float,
-    options: PoDDOptions,
-    *,
-    total_bytes: int | None = None,
+    options: PosterOptions,
+    request: Request,
     ordered: Callable[[Pair], ClassOrder] | None = None,
 ) -> Plan:
-    """Choose whatever the user left open; raise UsageError for what cannot work.
+    """Choose whatever ``settled`` options leave open; raise UsageError for what cannot work.
 
     ``ordered`` gives the class order on a class grid; by default it is made anew (``orders``).
     """
+    seed, stored = request.seed, StoredBits.of(str(options.quality))
+    total_bytes = getattr(options, "total_bytes", None)
     n, patch, rule = len(source.classes), (source.height, source.width), options.rule
     quick = options.profile == "quick"
     preset = preset_for(source.name, (n, *patch, source.channels))
     grid = _class_grid(options, preset, n, ipc, patch)
     poster = poster_for(ipc, n, patch, grid, rule, preset.poster_sizes)
     patch_grid = _patch_grid(options, preset, poster, patch, grid)
-    class_order = (ordered or orders(source, options))(grid)
+    class_order = (ordered or orders(source, options, seed))(grid)
     if options.class_grid not in (None, class_order.grid):
-        raise UsageError(f"--class-grid {grid[0]}x{grid[1]}: --order paper has a grid of its own")
+        raise UsageError(f"`class_grid`={grid[0]}x{grid[1]}: `order`=paper has a grid of its own")
     grid = class_order.grid
     geometry = PosterGeometry(*poster, *patch, *patch_grid, rule, grid)
     kind = _label_kind(options, preset, ipc)
@@ -99,11 +125,13 @@ def make_plan(
         stages = tuple(
             replace(stage, augment_synthetic=augment, augment_real=augment) for stage in stages
         )
-    if options.precision.is_low or options.aware:
+    if stored.is_low or options.aware:
         share = AWARE_SHARE if options.aware is None else options.aware
         stages = (*stages[:-1], replace(stages[-1], aware=share))
     if options.truncation != "random":
-        stages = tuple(replace(stage, truncation=options.truncation) for stage in stages)
+        stages = tuple(
+            replace(stage, truncation=cast(Truncation, options.truncation)) for stage in stages
+        )
     params = PoDDParams(
         ipc=ipc,
         profile=options.profile,
@@ -121,8 +149,9 @@ def make_plan(
         depth=network_depth(*patch),
         width=64 if quick else 128,
         pool_size=8,
-        seed=options.seed,
-        precision=options.precision,
+        seed=seed,
+        stored=stored,
+        activations=_activations(options.precision, request.device, patch),
         preprocessing=_preprocessing(options.preprocessing, source),
         meta_batches=options.meta_batches,
         kernel_share=_kernel_share(geometry) if quick else 0.0,
@@ -131,10 +160,29 @@ def make_plan(
         params = with_steps(params, options.steps)
 
     def command(done: int) -> str:
-        budget = ["--ipc", f"{ipc:g}"] if total_bytes is None else ["--bytes", str(total_bytes)]
-        words = ["ddcodec", "encode", source.name, *budget, "--steps", str(done)]
-        words += ["--seed", str(options.seed)] if options.seed else []
-        return shlex.join([*words, *options.words()])
+        values = {
+            "ipc": f"{ipc:g}" if total_bytes is None else None,
+            "total_bytes": total_bytes,
+            "steps": done,
+            "seed": seed,
+            "profile": options.profile,
+            "order": Path(options.order).name,
+            "order_search": options.order_search,
+            "class_grid": options.class_grid,
+            "labels": options.labels,
+            "label_pooling": options.label_pooling,
+            "origins": options.origins,
+            "augment": options.augment,
+            "patches": options.patches,
+            "preprocessing": options.preprocessing,
+            "quality": None if options.quality == "high" else options.quality,
+            "aware": options.aware,
+            "truncation": options.truncation,
+            "meta_batches": options.meta_batches,
+            "precision": options.precision,
+            "size": request.size,
+        }
+        return shlex.join(["ddcodec", "encode", source.name, *spelled(values, PoDD, Common)])
 
     recipe = student_recipe(params, preset)
     notes = (*order_notes(class_order), *label_notes(params, geometry, class_order, source.classes))
@@ -143,7 +191,7 @@ def make_plan(
     return Plan(params, geometry, class_order, source.classes, recipe, command, total_bytes, notes)
 
 
-def orders(source: Source, options: PoDDOptions) -> Callable[[Pair], ClassOrder]:
+def orders(source: Source, options: PosterOptions, seed: int) -> Callable[[Pair], ClassOrder]:
     """Return a function of a class grid (x, y) that gives the order on it, made once a grid.
 
     For ``--bytes``, which makes plans of many sizes: distances and a search take seconds.
@@ -152,7 +200,7 @@ def orders(source: Source, options: PoDDOptions) -> Callable[[Pair], ClassOrder]
     @cache
     def ordered(grid: Pair) -> ClassOrder:
         moves = parse_moves(options.order_search, grid[0] * grid[1])
-        return order_classes(options.order, source, grid, moves=moves, seed=options.seed)
+        return order_classes(options.order, source, grid, moves=moves, seed=seed)
 
     return ordered
 
@@ -262,6 +310,11 @@ def network_depth(height: int, width: int) -> int:
     return 4 if side >= 48 else 3 if side >= 16 else 2 if side >= 8 else 1
 
 
+def _activations(asked: str, device: torch.device, patch: Pair) -> Literal["float32", "bfloat16"]:
+    half = asked == "bfloat16" if asked != "auto" else activation_type(device, *patch) is not None
+    return "bfloat16" if half else "float32"
+
+
 def _preprocessing(kind: str, source: Source) -> str:
     if kind != "auto":
         return kind
@@ -276,7 +329,7 @@ def _is_natural(source: Source) -> bool:
 
 
 def _class_grid(
-    options: PoDDOptions, preset: PoDDPreset, classes: int, ipc: float, patch: Pair
+    options: PosterOptions, preset: PoDDPreset, classes: int, ipc: float, patch: Pair
 ) -> Pair:
     if options.class_grid is not None:
         return options.class_grid
@@ -289,7 +342,7 @@ def _class_grid(
 
 
 def _patch_grid(
-    options: PoDDOptions, preset: PoDDPreset, poster: Pair, patch: Pair, grid: Pair
+    options: PosterOptions, preset: PoDDPreset, poster: Pair, patch: Pair, grid: Pair
 ) -> Pair:
     rule = options.rule
     most = most_patches(poster, patch)
@@ -302,13 +355,13 @@ def _patch_grid(
     return found
 
 
-def _label_kind(options: PoDDOptions, preset: PoDDPreset, ipc: float) -> LabelKind:
+def _label_kind(options: PosterOptions, preset: PoDDPreset, ipc: float) -> LabelKind:
     if options.labels != "auto":
         return cast(LabelKind, options.labels)
     return "learned" if options.profile == "quick" else preset.labels(ipc)
 
 
-def _pooling(options: PoDDOptions, kind: LabelKind, grid: Pair, patches: Pair) -> Pooling:
+def _pooling(options: PosterOptions, kind: LabelKind, grid: Pair, patches: Pair) -> Pooling:
     if kind == "fixed":
         return "majority"
     if options.label_pooling != "auto":

@@ -24,7 +24,7 @@ AWARE_BITS = 6  # from here down the last stage sees the poster rounded; above i
 
 
 @dataclass(frozen=True)
-class Precision:
+class StoredBits:
     """Bits of what a file stores, 2 to 8 or None for float32.
 
     The levels of the poster are even, over the range of each channel.
@@ -32,6 +32,19 @@ class Precision:
 
     poster_bits: int | None = 8
     label_bits: int | None = 6
+
+    @classmethod
+    def of(cls, quality: str) -> StoredBits:
+        """Return what a value of ``quality`` asks for; raises UsageError."""
+        if quality in NAMED:
+            return cls(*NAMED[quality])
+        match = re.fullmatch(r"bits=([2-8])", quality)
+        if not match:
+            raise UsageError(
+                "`quality` must be lossless, high, small or bits=N with N from 2 to 8, got "
+                f"{quality!r}"
+            )
+        return cls(int(match[1]), 6 if int(match[1]) > AWARE_BITS else 5)
 
     @property
     def is_low(self) -> bool:
@@ -59,27 +72,8 @@ class Precision:
         return _stored(array, self.labels)
 
 
-def quality_bits(quality: str) -> tuple[int | None, int | None]:
-    """Return bits of poster and labels for a ``--quality`` value; None means float32."""
-    if quality in NAMED:
-        return NAMED[quality]
-    match = re.fullmatch(r"bits=([2-8])", quality)
-    if not match:
-        raise UsageError(
-            f"--quality {quality} is unknown; "
-            "use lossless, high, small or bits=N with N from 2 to 8"
-        )
-    return int(match[1]), 6 if int(match[1]) > AWARE_BITS else 5
-
-
 def _stored(values: Tensor, storage: Storage) -> Tensor:
     if storage.bits is None:
         return values
     array: NDArray[np.float32] = values.detach().cpu().numpy()
     return torch.from_numpy(dequantise(*quantise_as(array, storage))).to(values.device)
-
-
-def check_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
-    """Raise UsageError, which names the option, unless ``value`` is one of ``allowed``."""
-    if value not in allowed:
-        raise UsageError(f"{option} {value} is unknown; use one of: {', '.join(allowed)}")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .labels import project_labels
 from .poster import PosterGeometry
-from .stored import Precision
+from .stored import StoredBits
 
 
 @dataclass
@@ -62,36 +62,36 @@ class PosterVariables:
         self._rows = (y[:, None] + down).reshape(-1)
         self._columns = (x[:, None] + across).reshape(-1)
 
-    def patches(self, precision: Precision | None = None) -> Tensor:
+    def patches(self, stored: StoredBits | None = None) -> Tensor:
         """Return all patches, float32 (P, C, h, w), in patch order (x outer, y inner).
 
-        With ``precision`` they are cut from the poster as the file would hold it.
+        With ``stored`` they are cut from the poster as the file would hold it.
         """
         g = self.geometry
         channels = self.poster.shape[0]
-        poster = self.poster if precision is None else precision.rounded(self.poster)
+        poster = self.poster if stored is None else stored.rounded(self.poster)
         # Two separable gathers: several times faster than a loop over crops or an unfold.
         rows = poster.index_select(1, self._rows)
         cut = rows.index_select(2, self._columns)
         cut = cut.view(channels, g.patches_y, g.patch_h, g.patches_x, g.patch_w)
         return cut.permute(3, 1, 0, 2, 4).reshape(-1, channels, g.patch_h, g.patch_w)
 
-    def labels(self, precision: Precision | None = None) -> Tensor:
+    def labels(self, stored: StoredBits | None = None) -> Tensor:
         """Return the soft labels of all patches, float32 (P, n), rows summing to 1."""
         if self.label_array is None:
             assert self.fixed is not None
             return self.fixed
         array = self.label_array
-        pooled = self._weights @ (array if precision is None else precision.rounded_labels(array))
+        pooled = self._weights @ (array if stored is None else stored.rounded_labels(array))
         return pooled / pooled.sum(1, keepdim=True)
 
-    def expand(self, precision: Precision | None = None) -> tuple[Tensor, Tensor]:
+    def expand(self, stored: StoredBits | None = None) -> tuple[Tensor, Tensor]:
         """Return (patches, labels) as leaves that an engine may differentiate.
 
         Rounding has no derivative; ``pull_back`` passes straight through it.
         """
         with torch.no_grad():
-            return self.patches(precision), self.labels(precision)
+            return self.patches(stored), self.labels(stored)
 
     def draw(self, size: int, steps: int, g: torch.Generator) -> list[Tensor | None]:
         """Return the patches of ``steps`` inner batches, int64 (size,) each.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -46,7 +47,7 @@ def check_ppodd(manifest: Manifest, limits: Limits) -> None:
     check_pooling(patches, 1, len(manifest.classes), limits)
 
 
-def check_ppodd_values(manifest: Manifest, arrays: dict[str, NDArray[Any]]) -> None:
+def check_ppodd_values(manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Check what depends on values, once all tensors are there; raises InvalidFile."""
     names = tensor_names(stage_count(manifest), manifest.labels["kind"] == "learned")
     if not set(names) <= set(arrays):

@@ -49,13 +49,6 @@ def stage_arrays(
     return stages
 
 
-def posters(manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
-    """Return the posters of a file of any codec, float32 (C, H, W), the oldest stage first."""
-    if manifest.codec["name"] == "ppodd":
-        return [stage["poster"] for stage in stage_arrays(manifest, arrays)]
-    return [arrays["poster"]] if "poster" in arrays else []
-
-
 def added(
     before: NDArray[np.float32], difference: NDArray[np.float32], kind: str
 ) -> NDArray[np.float32]:

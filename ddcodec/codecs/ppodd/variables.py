@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..podd.stored import Precision
+from ..podd.stored import StoredBits
 from ..podd.variables import Gradients, PosterVariables
 
 
@@ -40,18 +40,18 @@ class StagedVariables(PosterVariables):
         self.shares: list[float] = [1.0]
         self._old: list[tuple[Tensor, Tensor]] = []  # patches and labels of every frozen stage
 
-    def freeze(self, accuracy: float, precision: Precision) -> None:
+    def freeze(self, accuracy: float, stored: StoredBits) -> None:
         """Keep the newest stage; from now on it trains networks as the file will hold it."""
         array = None if self.label_array is None else self.label_array.clone()
-        self.restore([*self.frozen, FrozenStage(self.poster.clone(), array, accuracy)], precision)
+        self.restore([*self.frozen, FrozenStage(self.poster.clone(), array, accuracy)], stored)
 
-    def restore(self, frozen: list[FrozenStage], precision: Precision) -> None:
+    def restore(self, frozen: list[FrozenStage], stored: StoredBits) -> None:
         """Take over frozen stages; poster and labels of the newest stay as they are."""
         newest = self.poster.clone(), None if self.label_array is None else self.label_array.clone()
         old = []
         for stage in frozen:
             self._set(stage.poster, stage.label_array)
-            old.append((self.patches(precision), self.labels(precision).clone()))
+            old.append((self.patches(stored), self.labels(stored).clone()))
         self._set(*newest)
         self.frozen, self._old = list(frozen), old
 
@@ -66,9 +66,9 @@ class StagedVariables(PosterVariables):
         if self.label_array is not None and label_array is not None:
             self.label_array.copy_(label_array)
 
-    def expand(self, precision: Precision | None = None) -> tuple[Tensor, Tensor]:
+    def expand(self, stored: StoredBits | None = None) -> tuple[Tensor, Tensor]:
         """Return patches (T P, C, h, w) and labels (T P, n) of all stages, oldest first."""
-        patches, labels = super().expand(precision)
+        patches, labels = super().expand(stored)
         return (
             torch.cat([*(old for old, _ in self._old), patches]),
             torch.cat([*(old for _, old in self._old), labels]),
@@ -112,7 +112,7 @@ class StagedVariables(PosterVariables):
                 tensors["frozen.labels"] = torch.stack(arrays)
         return tensors, {"accuracies": [f.accuracy for f in self.frozen], "shares": self.shares}
 
-    def take(self, tensors: dict[str, Tensor], meta: dict[str, Any], precision: Precision) -> None:
+    def take(self, tensors: dict[str, Tensor], meta: dict[str, Any], stored: StoredBits) -> None:
         """Take back what ``kept`` gave."""
         device = self.poster.device
         labels = tensors.get("frozen.labels")
@@ -125,6 +125,6 @@ class StagedVariables(PosterVariables):
                 )
                 for i, accuracy in enumerate(meta["accuracies"])
             ],
-            precision,
+            stored,
         )
         self.shares = [float(share) for share in meta["shares"]]

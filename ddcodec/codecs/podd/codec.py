@@ -1,0 +1,82 @@
+"""PoDD, one poster of overlapping patches (Shul et al., arXiv 2403.12040), as a codec."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..base import Arrays, Codec, Description, ModelPlace, Pictures, Request
+from ..shared.rules import check_soft
+from .options import PoDD
+from .rules import check_podd
+
+if TYPE_CHECKING:
+    from ...format import DDSetFile, Manifest, Sizes
+    from ...limits import Limits
+    from ..samples import Samples
+
+
+class PoDDCodec(Codec):
+    """A poster, the order of the classes on it, and soft labels of its patches."""
+
+    name = "podd"
+    title = "one poster, whose overlapping patches are the training images"
+    Options = PoDD
+
+    def check(self, manifest: Manifest, limits: Limits) -> None:
+        """Check all that needs no tensor data; raises InvalidFile or LimitExceeded."""
+        check_podd(manifest, limits)
+
+    def check_values(self, manifest: Manifest, arrays: Arrays) -> None:
+        """Check learned labels; raises InvalidFile."""
+        check_soft(manifest, arrays)
+
+    def encode(self, request: Request, options: Any) -> Manifest:
+        """Order the classes, distil, quantise and store."""
+        from .encode import encode
+
+        return encode(request, options)
+
+    def decode(self, file: DDSetFile, place: ModelPlace) -> Samples:
+        """Return the patches with their pooled labels; bit-exact."""
+        from .decode import decode
+
+        return decode(file.manifest, file.arrays)
+
+    def describe(self, manifest: Manifest, sizes: Sizes) -> Description:
+        """Return the size of the poster and its patches."""
+        return describe_posters(manifest, ["poster"])
+
+    def pictures(self, manifest: Manifest, arrays: Arrays, count: int) -> Pictures:
+        """Show the poster with its class grid."""
+        return pictures_of(manifest, [arrays["poster"]])
+
+
+def describe_posters(manifest: Manifest, names: list[str]) -> Description:
+    """Return what is to be said of posters of one size, by the names of their tensors."""
+    assert manifest.patches is not None  # the reader refuses a manifest without
+    spec = manifest.tensors[names[0]]
+    _, height, width = spec.shape
+    bits = int(spec.quantiser["bits"]) if spec.quantiser else 32
+    columns, rows = manifest.patches["grid"]
+    size, count = manifest.patches["size"], columns * rows * len(names)
+    return Description(
+        len(names) * height * width,
+        {
+            "poster": {"height": height, "width": width, "bits": bits},
+            "patches": {"count": count, "grid": [columns, rows], "size": size},
+        },
+        [
+            ("poster", f"{height} x {width}, {bits} bits"),
+            ("patches", f"{count:,} ({columns}x{rows}) of {' x '.join(map(str, size))}"),
+        ],
+    )
+
+
+def pictures_of(manifest: Manifest, posters: list[Any]) -> Pictures:
+    """Return posters float32 (C, H, W) with the class grid of their manifest."""
+    assert manifest.order is not None  # the reader refuses a manifest without
+    columns, rows = manifest.order["grid"]
+    return Pictures(posters, (columns, rows), manifest.order["cells"], noun="patches")
+
+
+CODEC = PoDDCodec()
