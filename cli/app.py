@@ -17,7 +17,8 @@ from ddcodec import __version__
 from ddcodec.errors import DDSetError
 
 from . import decode, demo, diff, encode, info, observer, preview, prior, sweep, train, verify
-from .help import GroupedCommand
+from .flags import spelled
+from .help import CodecCommand
 from .output import EXIT_INTERRUPTED, EXIT_IO, EXIT_OK, drop_stdout, error, write_line
 
 EXIT_INTERNAL = 1
@@ -51,7 +52,7 @@ def ddcodec(
         raise typer.Exit(EXIT_USAGE)
 
 
-app.command("encode", cls=GroupedCommand, short_help="Distil real images into one .ddset file.")(
+app.command("encode", cls=CodecCommand, short_help="Distil real images into one .ddset file.")(
     encode.encode
 )
 app.command("info", short_help="Show what is in a file and what it costs.")(info.info)
@@ -101,7 +102,7 @@ def _report(problem: Exception) -> int:
     if debug:
         traceback.print_exception(problem)
     if isinstance(problem, DDSetError):
-        error(str(problem))
+        error(spelled(str(problem)))
         return problem.exit_code
     if isinstance(problem, typer.TyperException):
         error(f"{problem.format_message()}{_hint(problem)}")

@@ -38,7 +38,7 @@ def decode(
     """Write the decoded images and soft labels of F as files that other tools read."""
     check_folder(out, force)
 
-    from ddcodec.export import LAYOUTS, Decoded
+    from ddcodec.data.export import LAYOUTS, Decoded
 
     with reading(file):
         decoded = Decoded(file, prior=prior, cache=cache)

@@ -12,7 +12,7 @@ from .files import reading
 from .output import printable, write_json, write_line
 
 if TYPE_CHECKING:
-    from ddcodec.format.compare import Difference
+    from ddcodec.inspection.compare import Difference
 
 EXIT_DIFFERENT = 7
 SHOWN = 60  # characters of a value
@@ -28,7 +28,7 @@ def diff(
     How the same values are compressed does not count.
     """
     from ddcodec.format import read
-    from ddcodec.format.compare import compare_files
+    from ddcodec.inspection.compare import compare_files
 
     files = []
     for path in (a, b):

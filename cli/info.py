@@ -29,21 +29,22 @@ def info(
     ] = False,
 ) -> None:
     """Show what is in a file, its pixels and bytes; several files make one table."""
-    from ddcodec.report import info as look
+    from ddcodec.inspection.info import examined
 
-    facts = []
+    facts, rows = [], []
     for path in files:
         with reading(path):
-            facts.append(look(path, equivalents=equivalents))
+            found, rows = examined(path, equivalents=equivalents)
+            facts.append(found)
     if as_json:
         write_json(facts[0] if len(facts) == 1 else facts)
     elif len(facts) == 1:
-        write_line(describe(files[0], facts[0]))
+        write_line(describe(files[0], facts[0], rows))
     else:
         write_line(compare(files, facts))
 
 
-def describe(path: Path, facts: Facts) -> str:
+def describe(path: Path, facts: Facts, rows: list[tuple[str, str]]) -> str:
     """Return what is in one file, one property a line."""
     image, size = facts["image"], facts["bytes"]
     rows = [
@@ -54,7 +55,8 @@ def describe(path: Path, facts: Facts) -> str:
         ("images", f"{image['height']} x {image['width']} {image['colour']}"),
         ("preprocessing", image["preprocessing"]["kind"]),
         ("pixels", f"{number(facts['pixels'])} ({facts['ipc']:.4g} IPC)"),
-        *poster_rows(facts),
+        *rows,
+        *label_rows(facts),
         ("bytes", number(size["total"])),
         *((f"  {name}", share_text(count, size["total"])) for name, count in parts(size)),
         ("bits per class", f"{facts['bits_per_class']:,.1f}"),
@@ -112,26 +114,10 @@ def patch_count(facts: Facts) -> int:
     return int(facts["patches"]["count"]) if facts["patches"] else 0
 
 
-def poster_rows(facts: Facts) -> list[tuple[str, str]]:
-    """Return the lines about poster, patches, labels and class order, for a codec with them."""
-    poster, patches, labels, order = (
-        facts.get(name) for name in ("poster", "patches", "labels", "order")
-    )
+def label_rows(facts: Facts) -> list[tuple[str, str]]:
+    """Return the lines about labels and class order."""
+    labels, order = facts["labels"], facts["order"]
     rows = []
-    if poster:
-        rows.append(("poster", f"{poster['height']} x {poster['width']}, {poster['bits']} bits"))
-    if patches:
-        columns, down = patches["grid"]
-        size = " x ".join(map(str, patches["size"]))
-        rows.append(("patches", f"{number(patches['count'])} ({columns}x{down}) of {size}"))
-    if mosaics := facts.get("mosaics"):
-        columns, down = mosaics["cells"]
-        samples = mosaics["count"] * mosaics["regions"]
-        what = f"{number(mosaics['count'])} of {columns}x{down} cells"
-        rows.append(("mosaics", f"{what}, {number(samples)} training images"))
-    if made := facts.get("generated"):
-        rows += generated_rows(made)
-    rows += stage_rows(facts.get("stages", []))
     if labels:
         pooling = f", {labels['pooling']} pooling" if "pooling" in labels else ""
         heat = f", temperature {labels['temperature']:g}" if "temperature" in labels else ""
@@ -141,25 +127,6 @@ def poster_rows(facts: Facts) -> list[tuple[str, str]]:
         columns, down = order["grid"]
         score = f", score {order['score']:.4g}" if "score" in order else ""
         rows.append(("class order", f"{columns}x{down} by rule {order['rule']}{score}"))
-    return rows
-
-
-def generated_rows(made: Facts) -> list[tuple[str, str]]:
-    """Return what a model is to make of a file."""
-    sets = f", {number(made['variations'])} variations" if made["variations"] > 1 else ""
-    patches = f" of {made['patches']} patches" if made["patches"] > 1 else ""
-    images = f"{number(made['images'])}{patches} from {number(made['collages'])} collages{sets}"
-    token = f"{made['tokens']} values a class" if made["tokens"] else "none, class names"
-    return [("generated images", images), ("tokens", token)]
-
-
-def stage_rows(stages: list[Facts]) -> list[tuple[str, str]]:
-    """Return how often each stage is sampled and what it takes, a line a stage."""
-    rows = []
-    for index, stage in enumerate(stages, 1):
-        size = number(stage["poster"] + stage["labels"])
-        form = " as differences" if stage["differences"] else ""
-        rows.append((f"  stage {index}", f"{percent(stage['share'])} of samples, {size}{form}"))
     return rows
 
 

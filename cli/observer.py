@@ -113,11 +113,11 @@ def train(
     check_file(target, force)
 
     from ddcodec import sources
-    from ddcodec.distill.memory import keep_large_blocks
     from ddcodec.encoder import choose_device
     from ddcodec.observers.networks import check_name
     from ddcodec.observers.recipe import Recipe
     from ddcodec.observers.train import train as run
+    from ddcodec.runtime.memory import keep_large_blocks
 
     checkpoint = target.with_name(target.name + ".checkpoint")
     if resume and not checkpoint.exists():

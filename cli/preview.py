@@ -41,8 +41,8 @@ def draw(
     cache: Path | None = None,
 ) -> tuple[int, int]:
     """Write the picture of ``file`` to ``target`` and return its (width, height)."""
-    from ddcodec.dataset import load
-    from ddcodec.preview import render
+    from ddcodec.data.dataset import load
+    from ddcodec.inspection.preview import render
 
     with reading(file):
         picture = render(load(file, prior=prior, cache=cache))

@@ -84,10 +84,10 @@ def train(
     check_parent(target)
 
     from ddcodec import sources
-    from ddcodec.distill.memory import keep_large_blocks
     from ddcodec.encoder import choose_device
     from ddcodec.priors.train import PriorRecipe
     from ddcodec.priors.train import train as run
+    from ddcodec.runtime.memory import keep_large_blocks
 
     checkpoint = target.with_name(target.name + ".checkpoint")
     if resume and not checkpoint.exists():

@@ -13,7 +13,7 @@ from .output import message
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from ddcodec.distill.progress import Reporter
+    from ddcodec.runtime.progress import Reporter
 
 
 def is_first() -> bool:

@@ -28,7 +28,7 @@ from .output import (
 from .progress import progress
 
 if TYPE_CHECKING:
-    from ddcodec.sweep_record import Entry, SweepRecord
+    from ddcodec.sweep.record import Entry, SweepRecord
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ LISTS = {
     "--ipc": r"\d*\.?\d+(,\d*\.?\d+)*",
     "--bits": r"\d+(,\d+)*",
     "--seed": r"\d+(,\d+)*",
-    "--preprocessing": r"(auto|none|standardise|(dct|conv)_whiten)(,[a-z_]+)*",
+    "--preprocessing": r"(auto|none|standardise|conv_whiten)(,[a-z_]+)*",
     "--quality": r"(lossless|high|small|bits=\d+)(,(lossless|high|small|bits=\d+))*",
 }
 
@@ -82,7 +82,7 @@ def sweep(
     ] = None,
     preprocessing: Annotated[
         list[str] | None,
-        typer.Option(metavar="P...", help="Spaces to distil in: standardise dct_whiten."),
+        typer.Option(metavar="P...", help="Spaces to distil in: standardise conv_whiten."),
     ] = None,
     seed: Annotated[
         list[str] | None,
@@ -117,15 +117,6 @@ def sweep(
         str | None, typer.Option(metavar="16x6", help="Columns x rows of patches.")
     ] = None,
     origins: Annotated[Origins, typer.Option(help="Where patches lie, as for encode.")] = "even",
-    quantiser: Annotated[
-        str, typer.Option(metavar="Q", help="Levels of few bits, as for encode.")
-    ] = "uniform",
-    scales: Annotated[
-        str, typer.Option(metavar="S", help="What has a range of its own, as for encode.")
-    ] = "channel",
-    rate_weight: Annotated[
-        float, typer.Option(metavar="W", help="Weight of the bits, as for encode.")
-    ] = 0.0,
     observer: Annotated[
         Path | None, typer.Option(metavar="F", help="lic: the network of 'observer train'.")
     ] = None,
@@ -181,15 +172,12 @@ def sweep(
         "label_pooling": (label_pooling, "auto"),
         "patches": (patches and parse_grid(patches, "--patches"), None),
         "origins": (origins, "even"),
-        "quantiser": (quantiser, "uniform"),
-        "scales": (scales, "channel"),
-        "rate_weight": (rate_weight, 0.0),
     }
 
-    from ddcodec.distill.memory import keep_large_blocks
-    from ddcodec.sweep import sweep as run
-    from ddcodec.sweep_grid import Grid, Settings
-    from ddcodec.sweep_plot import draw, require_matplotlib
+    from ddcodec.runtime.memory import keep_large_blocks
+    from ddcodec.sweep.grid import Grid, Settings
+    from ddcodec.sweep.plot import draw, require_matplotlib
+    from ddcodec.sweep.run import sweep as run
 
     if observer is not None:
         from ddcodec.codecs.lic.params import LICOptions
@@ -270,7 +258,7 @@ def found(entry: Entry) -> str:
 
 def describe(record: SweepRecord) -> str:
     """Return all curves as one table: the files, the baselines, all data."""
-    from ddcodec.sweep_record import curves
+    from ddcodec.sweep.record import curves
 
     rows = [
         [curve.name, f"{spot.bits_per_class:,.0f}", accuracy(spot.mean, spot.std)]

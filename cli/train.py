@@ -16,7 +16,7 @@ from .output import accuracy, number, seconds, table, write_json, write_line
 from .progress import progress
 
 if TYPE_CHECKING:
-    from ddcodec.dataset import DistilledDataset
+    from ddcodec.data.dataset import DistilledDataset
     from ddcodec.sources.base import Source
 
 Precision = Literal["float32", "bfloat16"]
@@ -153,10 +153,12 @@ def measure(
         if value is not None and value < least:
             raise UsageError(f"{option} must be at least {least}, got {value}")
 
-    from ddcodec import dataset, evaluate, report
-    from ddcodec.baselines import baselines as run_baselines
-    from ddcodec.distill.memory import keep_large_blocks
-    from ddcodec.students import check_architecture
+    from ddcodec.data import dataset
+    from ddcodec.evaluate.baselines import baselines as run_baselines
+    from ddcodec.evaluate.measure import measure as evaluate
+    from ddcodec.inspection import info as report
+    from ddcodec.judge.students import check_architecture
+    from ddcodec.runtime.memory import keep_large_blocks
 
     keep_large_blocks()
     check_architecture(architecture)

@@ -13,7 +13,7 @@ from ddcodec.errors import InvalidFile, SourceError, Unsupported
 from .output import EXIT_IO, EXIT_OK, error, number, printable, write_json, write_line
 
 if TYPE_CHECKING:
-    from ddcodec.format.verify import Finding
+    from ddcodec.inspection.verify import Finding
 
 EXIT_INVALID = InvalidFile.exit_code
 EXIT_UNSUPPORTED = Unsupported.exit_code
@@ -46,7 +46,7 @@ def verify(
 
 def check(path: Path) -> tuple[dict[str, Any] | None, int]:
     """Return a report on one file and its exit code; a file that cannot be read gives None."""
-    from ddcodec.format.verify import verify as find
+    from ddcodec.inspection.verify import verify as find
 
     report: dict[str, Any]
     try:

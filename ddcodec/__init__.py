@@ -21,15 +21,15 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from .chunked import ChunkedDataset
     from .codecs.d3m.params import D3MOptions
+    from .codecs.images.pack import pack
     from .codecs.lic.params import LICOptions
-    from .codecs.pack import pack
-    from .dataset import DistilledDataset, load
+    from .data.chunked import ChunkedDataset
+    from .data.dataset import DistilledDataset, load
     from .encoder import encode
-    from .format.verify import verify
+    from .inspection.info import info
+    from .inspection.verify import verify
     from .limits import Limits
-    from .report import info
 
 __version__ = "0.1.0"
 

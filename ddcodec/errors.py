@@ -70,3 +70,9 @@ class OutputError(DDSetError):
     """The output cannot be written; nothing was changed."""
 
     exit_code = 5
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an error of the system or of a library says, without line breaks."""
+    said = " ".join(str(getattr(error, "strerror", None) or error).split())
+    return said or type(error).__name__

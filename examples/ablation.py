@@ -31,9 +31,6 @@ GROUPS = {
     "Labels": {
         "learned, one cell a patch": "--label-pooling cell",
         "learned, pooled by area": "--label-pooling area",
-        "learned, pooled by area, sharpened": "--label-pooling sharpened",
-        "learned, pooled from the centre": "--label-pooling centre",
-        "learned, arrays of the published code": "--label-pooling reference",
         "fixed, majority": "--labels fixed",
     },
     "Class order": {
@@ -41,11 +38,6 @@ GROUPS = {
         "greedy and searched": "--order-search auto",
         "as given": "--order given",
         "random": "--order random",
-    },
-    "Where patches lie": {
-        "even, edge to edge": "--patches 10x2",
-        "balanced": "--patches 10x2 --origins balanced",
-        "cyclic": "--patches 10x2 --origins cyclic",
     },
     "How many patches": {
         "5x2": "--patches 5x2",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import ddcodec
 from ddcodec import sources
-from ddcodec.evaluate import test_split, train_students
+from ddcodec.evaluate.measure import test_split, train_students
 
 parser = argparse.ArgumentParser(description="Distil a folder of images into one .ddset file.")
 parser.add_argument("folder", help="images, one folder a class, under train/ and test/")

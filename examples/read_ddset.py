@@ -91,20 +91,10 @@ def picture(raw, shape, coder):
 
 def dequantise(stored, quantiser, first):
     """Return float32 values of symbols; ``first`` is the row of the tensor that they begin at."""
-    if quantiser["kind"] == "codebook":
-        return np.array(quantiser["values"], np.float64).astype("<f4")[stored]
     if quantiser["kind"] == "square":
         return (quantiser["scale"] * stored.astype(np.float64) ** 2).astype("<f4")
     offset, scale = (np.array(quantiser[key], np.float64) for key in ("offset", "scale"))
-    if "tile" in quantiser:
-        *outer, height, width = stored.shape
-        (h, w), shape = quantiser["tile"], [*outer, 1, 1]
-        shape[-2:] = -(-height // h), -(-width // w)
-        offset, scale = (
-            v.reshape(shape).repeat(h, -2).repeat(w, -1)[..., :height, :width]
-            for v in (offset, scale)
-        )
-    elif len(scale) > 1:
+    if len(scale) > 1:
         along = (-1,) + (1,) * (stored.ndim - 1)
         offset, scale = (v[first : first + len(stored)].reshape(along) for v in (offset, scale))
     return (offset + scale * stored.astype(np.float64)).astype("<f4")
@@ -221,24 +211,12 @@ def fill_defaults(m):
 
 def origins(length, size, count, rule, cells):
     """Return where the patches of an axis begin (section 8.1), in integers."""
-    if rule == "cyclic":
-        return [
-            ((2 * i + 1) * length - count * size + count) // (2 * count) % length
-            for i in range(count)
-        ]
     if rule == "per-class":
         found = []
         for cell in range(cells):
             first, after = -(-cell * length // cells), -(-(cell + 1) * length // cells)
             inside = origins(after - first, size, count // cells, "linspace-half-even", 1)
             found += [first + place for place in inside]
-        return found
-    if rule == "balanced":
-        found = []
-        for u in range(1, 2 * count, 2):
-            inward = min(2 * count, u * cells) - min(2 * count, (2 * count - u) * cells)
-            twice = 2 * u * length - size * (2 * count + inward) + 2 * count
-            found.append(max(0, min(length - size, twice // (4 * count))))
         return found
     if count == 1:
         return [0]
@@ -250,22 +228,9 @@ def origins(length, size, count, rule, cells):
 
 
 def overlap(start, size, cell, cells, length):
-    """Return how many pixels of [start, start + size) lie in a cell of an axis that is a ring."""
+    """Return how many pixels of [start, start + size) lie in a cell of an axis."""
     first, after = -(-cell * length // cells), -(-(cell + 1) * length // cells)
-    return sum(max(0, min(after, at + size) - max(first, at)) for at in (start, start - length))
-
-
-def tent(start, size, cell, cells, length):
-    """Return what the pixels of a window in a cell weigh: most in the middle of the window."""
-    first, after = -(-cell * length // cells), -(-(cell + 1) * length // cells)
-    inside = [j for j in range(size) if first <= (start + j) % length < after]
-    return float(sum(min(2 * j + 1, 2 * size - 2 * j - 1) for j in inside))
-
-
-def in_crop(cell, patch, patches, size, cells, length):
-    """Return whether a cell of an axis is one of those that a patch's crop of cells has."""
-    run = max(1, size * cells // length)
-    return 0 <= cell - origins(cells, run, patches, "linspace-half-even", 1)[patch] < run
+    return max(0, min(after, start + size) - max(first, start))
 
 
 def samples(m, tensors):
@@ -309,7 +274,7 @@ def images_of(m, tensors):
 
 def preprocess(image, p):
     """Return what networks see of a real image, uint8 (C, H, W): float32 (section 6)."""
-    if p["kind"] in ("dct_whiten", "conv_whiten"):
+    if p["kind"] == "conv_whiten":
         return whiten(image, p)
     image = image / 255  # in float64
     if p["kind"] == "standardise":
@@ -322,29 +287,12 @@ def whiten(image, p):
     count, (channels, height, width) = image.size, image.shape
     centred = np.rint(16.0 * image - (16 * int(image.sum())) / count)
     contrast = np.sqrt(np.sum(centred**2) / count) or 1.0
-    if p["kind"] == "dct_whiten":
-        down, across = cosines(height), cosines(width)
-        c = np.rint(down @ centred @ across.T * 2.0**-20)
-        side, upper = max(height, width), np.triu_indices(channels)
-        for i, j in np.ndindex(height, width):
-            band = ((i * side // height) ** 2 + (j * side // width) ** 2).bit_length()
-            matrix = np.zeros((channels, channels))
-            matrix[upper] = matrix.T[upper] = p["bands"][band]
-            c[:, i, j] = matrix @ c[:, i, j]
-        z = down.T @ np.rint(c * 2.0**-10) @ across
-    else:
-        k, z = p["size"], np.zeros(image.shape)
-        padded = np.pad(centred, ((0, 0), (k // 2, k // 2), (k // 2, k // 2)))
-        kernel = np.array(p["kernel"], np.float64).reshape(channels, channels, k, k)
-        for a, b, y, x in np.ndindex(kernel.shape):
-            z[a] += kernel[a, b, y, x] * padded[b, y : y + height, x : x + width]
+    k, z = p["size"], np.zeros(image.shape)
+    padded = np.pad(centred, ((0, 0), (k // 2, k // 2), (k // 2, k // 2)))
+    kernel = np.array(p["kernel"], np.float64).reshape(channels, channels, k, k)
+    for a, b, y, x in np.ndindex(kernel.shape):
+        z[a] += kernel[a, b, y, x] * padded[b, y : y + height, x : x + width]
     return (z * p["gain"] / contrast).astype(np.float32)
-
-
-def cosines(size):
-    k, i = np.mgrid[:size, :size]
-    scale = np.where(k == 0, np.sqrt(1 / size), np.sqrt(2 / size))
-    return np.rint(4096 * scale * np.cos(np.pi * (2 * i + 1) * k / (2 * size)))
 
 
 FRACTIONS = (
@@ -521,7 +469,6 @@ def patches_of(m, tensors):
         m["patches"]["grid"],
     )
     rule, (c_x, c_y) = m["patches"]["origins"], m["order"]["grid"]
-    ring = np.pad(poster, ((0, 0), (0, h - 1), (0, w - 1)), mode="wrap")
     for ix, x in enumerate(origins(width, w, p_x, rule, c_x)):
         for iy, y in enumerate(origins(height, h, p_y, rule, c_y)):
             g_x, g_y = m["order"]["grid"] if kind["kind"] == "fixed" else kind["grid"]
@@ -533,21 +480,13 @@ def patches_of(m, tensors):
                 if kind["pooling"] == "cell":
                     at = ((2 * iy + 1) * g_y // (2 * p_y), (2 * ix + 1) * g_x // (2 * p_x))
                     weight = float(at == (row, column))
-                if kind["pooling"] == "sharpened":
-                    weight *= weight
-                    weight *= weight
-                if kind["pooling"] == "centre":
-                    weight = tent(x, w, column, g_x, width) * tent(y, h, row, g_y, height)
-                if kind["pooling"] == "crop":
-                    inside = in_crop(column, ix, p_x, w, g_x, width)
-                    weight = float(inside and in_crop(row, iy, p_y, h, g_y, height))
                 if kind["kind"] == "fixed":
                     total[m["order"]["cells"][cell]] += weight
                 elif weight:
                     total += weight * tensors["labels"][row, column].astype(np.float64)
             if kind["kind"] == "fixed":
                 total = (total == total.max()).astype(np.float64)
-            yield ring[:, y : y + h, x : x + w], shares(total)
+            yield poster[:, y : y + h, x : x + w], shares(total)
 
 
 if __name__ == "__main__":

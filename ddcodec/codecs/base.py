@@ -1,48 +1,161 @@
-"""What every codec gives: a decoder from arrays to samples, under a name in a closed registry."""
+"""The interface of a method: all that the rest of the program asks of one."""
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-Device = torch.device | str
+from ..errors import Unsupported
+from .options import Options
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..format import ChunkReader, DDSetFile, Manifest, Sizes
+    from ..limits import Limits
+    from ..runtime.progress import Reporter
+    from ..sources.base import Source
+    from .samples import Samples
+
+Arrays = Mapping[str, NDArray[Any]]
+CACHE_BYTES = 8 << 30  # of a cache folder, unless the caller says otherwise
 
 
-class Samples(ABC):
-    """The decoded training set: ``len(self)`` images with one soft label each.
+@dataclass(frozen=True)
+class Request:
+    """One call of ``encode``, checked as far as codecs have it in common.
 
     Attributes:
-        labels: soft labels, float32 (N, classes), rows sum to 1.
-        image_shape: (C, H, W) of one sample.
-        shares: where samples come in stages of equally many, one after the other, the probability
-            with which each stage is drawn; None where all samples are alike.
-        variations: where samples come in sets of equally many, one after the other, of which each
-            epoch shows one, in turn: how many sets. 1 where every epoch shows all samples.
-
-    Images are float32 in the space of the file's preprocessing (that of ``preprocess(x)``).
+        source: the images to distil.
+        out: the file to write.
+        device: where to compute.
+        seed: >= 0; everything random follows from it.
+        size: side that the source's images were scaled to, or None; for the file's command.
+        resume: go on from what an earlier call kept beside ``out``.
+        download: fetch what is not here.
+        reporter: told of stages and steps.
     """
 
-    labels: NDArray[np.float32]
-    image_shape: tuple[int, int, int]
-    shares: tuple[float, ...] | None = None
-    variations: int = 1
+    source: Source
+    out: Path
+    device: torch.device
+    seed: int
+    size: int | None
+    resume: bool
+    download: bool
+    reporter: Reporter
 
-    def __len__(self) -> int:
-        return len(self.labels)
 
-    @property
-    def bytes(self) -> Samples | None:
-        """The same samples before the preprocessing, uint8, where that is exact; else None."""
+@dataclass(frozen=True)
+class ModelPlace:
+    """Where a file that needs a model finds it.
+
+    Attributes:
+        prior: folder, or id in the hub's local cache; None where none was given.
+        cache: folder for generated images, or None; cache_bytes: the most that it may hold.
+        download: whether an id that is not here may be fetched.
+    """
+
+    prior: str | os.PathLike[str] | None = None
+    cache: str | os.PathLike[str] | None = None
+    cache_bytes: int = CACHE_BYTES
+    download: bool = False
+
+
+@dataclass(frozen=True)
+class Description:
+    """What ``info`` says of a file that only its method knows.
+
+    Attributes:
+        pixels: stored pixels as the papers count them, channels not counted.
+        facts: more fields of the JSON, each a JSON value.
+        rows: (name, text) for people, a line each.
+    """
+
+    pixels: int
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    rows: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What ``preview`` draws of a file: its posters, or else a sheet of samples.
+
+    Attributes:
+        posters: float32 (C, H, W) each, in the space of the preprocessing.
+        grid, cells: class cells (x, y) and the class of each, row by row, for posters.
+        samples: indices of the samples that are worth a place on a sheet.
+        noun: what a sample is called.
+    """
+
+    posters: Sequence[NDArray[np.float32]] = ()
+    grid: tuple[int, int] = (1, 1)
+    cells: Sequence[int] = ()
+    samples: Sequence[int] = ()
+    noun: str = "images"
+
+
+class ChunkDecoder(Protocol):
+    """Decodes a file chunk by chunk; ``per_row`` is the samples of a stored row."""
+
+    per_row: int
+
+    def read(self, reader: ChunkReader, chunk: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return images (n, C, H, W) and labels of a chunk, both as they are stored."""
+
+    def soft(self, labels: NDArray[Any]) -> NDArray[np.float32]:
+        """Return labels that ``read`` gave as soft labels float32 (n, classes)."""
+
+
+class Codec(ABC):
+    """A method, under a name in the registry.
+
+    Its module imports no torch: ``encode`` and ``decode`` import what they need when called.
+
+    Attributes:
+        name: in files and on the command line.
+        title: a line about the method.
+        Options: the options of its encoder; None where files of it come from another call.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    Options: ClassVar[type[Options] | None] = None
+
+    @abstractmethod
+    def check(self, manifest: Manifest, limits: Limits) -> None:
+        """Check all that needs no tensor data; raises InvalidFile or LimitExceeded."""
+
+    def check_values(self, manifest: Manifest, arrays: Arrays) -> None:
+        """Check what depends on the values of decoded tensors or chunks; raises InvalidFile."""
+
+    def encode(self, request: Request, options: Any) -> Manifest:
+        """Distil the images of a request into its file and return the manifest.
+
+        Raises UsageError for what cannot work, before any work; KeyboardInterrupt with the work
+        kept beside the file.
+        """
+        raise Unsupported(f"the codec {self.name} has no encoder")
+
+    @abstractmethod
+    def decode(self, file: DDSetFile, place: ModelPlace) -> Samples:
+        """Return the training set of a file; raises Unsupported where a model is missing."""
+
+    @abstractmethod
+    def describe(self, manifest: Manifest, sizes: Sizes) -> Description:
+        """Return what ``info`` says of a file, from its header alone."""
+
+    def pictures(self, manifest: Manifest, arrays: Arrays, count: int) -> Pictures:
+        """Return what ``preview`` draws of a file of ``count`` samples."""
+        return Pictures(samples=range(count))
+
+    def chunks(self, manifest: Manifest) -> ChunkDecoder | None:
+        """Return what decodes the file in chunks; None where it must be read as a whole."""
         return None
-
-    @abstractmethod
-    def gather(self, index: Tensor) -> Tensor:
-        """Return the images at ``index`` (int64 (B,), 0 <= i < N) as float32 (B, C, H, W)."""
-
-    @abstractmethod
-    def to(self, device: Device) -> Samples:
-        """Return the same samples with their storage on ``device`` (``gather`` answers there)."""

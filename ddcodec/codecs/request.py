@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..distill.progress import Reporter
+from ..runtime.progress import Reporter
 
 
 @dataclass(frozen=True)

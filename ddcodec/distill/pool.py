@@ -8,9 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..runtime.rng import generator
 from .networks import ConvNet
 from .rat_bptt import AdamState
-from .rng import generator
 
 
 class NetworkPool:

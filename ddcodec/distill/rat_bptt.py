@@ -16,11 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .augment import augment
+from ..nn.augment import augment
+from ..nn.warp import WARPS, draw, resample, warp, warp_back
+from ..runtime.rng import generator
 from .convnet_grad import Tape, loss_gradient, mixed_product
 from .networks import ConvNet
-from .rng import generator
-from .warp import WARPS, draw, resample, warp, warp_back
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The ``.ddset`` format: bytes to manifest and named arrays, and back. No torch here."""
 
+from ..inspection.verify import Finding, verify
 from .chunks import ChunkReader
 from .container import DDSetFile, read, read_manifest, restate, to_bytes, write
 from .header import Sizes
@@ -7,7 +8,6 @@ from .manifest import Manifest
 from .payload import Storage
 from .quantise import dequantise, quantise
 from .tensors import TensorSpec
-from .verify import Finding, verify
 
 __all__ = [
     "ChunkReader",

@@ -18,7 +18,7 @@ import zstandard
 
 from ..errors import OutputError, UsageError
 from ..limits import Limits
-from .atomic import write_atomically
+from ..runtime.atomic import write_atomically
 from .chunks import ChunkReader
 from .header import Entry, build
 from .manifest import Manifest

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidFile
 from ..limits import Limits
-from .atomic import write_atomically
+from ..runtime.atomic import write_atomically
 from .chunks import read_header
 from .header import TAGS, Entry, Header, Sizes, build, length_of, parse
 from .manifest import Manifest

@@ -10,12 +10,12 @@ from typing import Any
 
 from ..errors import InvalidFile, LimitExceeded, Unsupported
 from ..limits import Limits
+from ..methods import known
 from . import defaults, strict_json
 from .strict_json import is_hex, is_integer, shown
 from .tensors import TensorSpec, parse_tensor
 
 MAJOR, MINOR = 1, 0
-CODECS = ("podd", "ppodd", "images", "lic", "d3m")
 
 _KINDS: dict[Any, str] = {dict: "an object", list: "a list", str: "a string"}
 # field -> (required, JSON type)
@@ -217,10 +217,10 @@ def _check_codec(codec: Any) -> None:
         or codec.get("version", 1) < 1
     ):
         raise InvalidFile("manifest: codec needs a name and a version", "DDS-E010")
-    if codec["name"] not in CODECS or codec.get("version", 1) > 1:
+    if codec["name"] not in known() or codec.get("version", 1) > 1:
         raise Unsupported(
             f"the file needs the codec {shown(codec['name'])} version {codec.get('version', 1)}; "
-            f"this version knows: {', '.join(CODECS)}; update ddcodec"
+            f"this version knows: {', '.join(known())}; update ddcodec"
         )
 
 

@@ -15,7 +15,7 @@ from ..errors import InvalidFile, LimitExceeded, UsageError
 from ..limits import Limits
 from . import context
 from .pictures import decode_picture, encode_picture
-from .quantise import Layout, Quantised, dequantise, largest_symbol, of_rows, quantise
+from .quantise import Quantised, dequantise, of_rows, quantise
 from .tensors import DTYPES, PICTURES, TensorSpec
 
 ZSTD_LEVEL = 19
@@ -34,8 +34,7 @@ class Storage:
             of 8 bits and fewer), or None: context where there is a quantiser and the tensor is not
             too large for it, else zstd.
         chunk: rows of axis 0 in a chunk, None for one piece.
-        kind: uniform, square or codebook (see ``quantise``).
-        tile: (height, width) of tiles with a scale each.
+        kind: uniform or square (see ``quantise``).
         quality: 0 to 100, of webp and avif.
         coarse: factor, 1 or more, on the levels of a uniform quantiser; 1 uses all its symbols.
     """
@@ -45,7 +44,6 @@ class Storage:
     coder: str | None = None
     chunk: int | None = None
     kind: str = "uniform"
-    tile: tuple[int, int] | None = None
     coarse: float = 1.0
     quality: int = 80
 
@@ -54,8 +52,8 @@ def quantise_as(array: NDArray[np.float32], storage: Storage) -> Quantised:
     """Return the symbols and the quantiser of values that are stored in some way."""
     if storage.bits is None:
         raise UsageError("values that are stored as they are have no symbols")
-    layout = Layout(storage.per_channel, storage.tile, storage.coarse)
-    return quantise(array, storage.bits, storage.kind, layout)
+    kind, per_channel, coarse = storage.kind, storage.per_channel, storage.coarse
+    return quantise(array, storage.bits, kind, per_channel=per_channel, coarse=coarse)
 
 
 def encode_tensor(array: Array, storage: Storage) -> tuple[TensorSpec, list[Array], Array]:
@@ -141,7 +139,7 @@ def decode_piece(
         # A copy of its own: the bytes of a file are read-only, and torch warns of such arrays.
         array: Array = symbols.astype(symbols.dtype.newbyteorder("="))
     else:
-        if int(symbols.max()) > largest_symbol(spec.quantiser):
+        if int(symbols.max()) >> spec.quantiser["bits"]:
             raise InvalidFile(f"tensor '{name}': a symbol is out of range", "DDS-E022")
         array = dequantise(symbols, of_rows(spec.quantiser, begin, end))
     if array.dtype.kind == "f" and not np.isfinite(array).all():

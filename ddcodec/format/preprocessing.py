@@ -14,7 +14,6 @@ MOST_KERNEL = 31  # pixels a side
 _FIELDS = {
     "none": {"kind"},
     "standardise": {"kind", "mean", "std"},
-    "dct_whiten": {"kind", "gain", "bands"},
     "conv_whiten": {"kind", "gain", "size", "kernel"},
 }
 
@@ -36,23 +35,9 @@ def check_preprocessing(image: dict[str, Any]) -> None:
     sides = (image["height"], image["width"])
     _need(all(2 <= side <= MOST_SIDE for side in sides), f"2 to {MOST_SIDE} pixels are whitened")
     _need(is_number(value["gain"], 1e-30, 1e30), "gain must be a positive number")
-    if kind == "dct_whiten":
-        bands, entries = value["bands"], channels * (channels + 1) // 2
-        count = count_bands(*sides)
-        right = isinstance(bands, list) and len(bands) == count
-        _need(right, f"these images have {count} bands")
-        _need(all(_are(band, entries, _is_small) for band in bands), "bands")
-    else:
-        size = value["size"]
-        _need(type(size) is int and 1 <= size <= MOST_KERNEL and size % 2 == 1, "size")
-        _need(_are(value["kernel"], (size * channels) ** 2, _is_small), "kernel")
-
-
-def count_bands(height: int, width: int) -> int:
-    """Return the number of frequency bands of images of one size (specification, section 6)."""
-    side = max(height, width)
-    radius = sum(((n - 1) * side // n) ** 2 for n in (height, width))
-    return radius.bit_length() + 1
+    size = value["size"]
+    _need(type(size) is int and 1 <= size <= MOST_KERNEL and size % 2 == 1, "size")
+    _need(_are(value["kernel"], (size * channels) ** 2, _is_small), "kernel")
 
 
 def _are(value: Any, count: int, check: Any) -> bool:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from ..errors import InvalidFile, LimitExceeded
 from ..limits import Limits
-from .quantise import count_tiles
 from .strict_json import is_hex, is_integer, shown
 
 PICTURES = ("webp", "avif")  # lossy: what they hold is what their decoder makes of it
@@ -97,7 +95,7 @@ def parse_tensor(name: str, value: Any, limits: Limits) -> TensorSpec:
     if "quantiser" in value:
         if dtype != "float32":
             raise fail("only float32 is quantised", "DDS-E020")
-        _check_quantiser(quantiser, shape, "chunk" in value, fail)
+        _check_quantiser(quantiser, shape[0], fail)
     if value["coder"] == "context":
         if quantiser is None and dtype != "uint8":
             raise fail("the coder context is for symbols of 8 bits")
@@ -121,56 +119,25 @@ def parse_tensor(name: str, value: Any, limits: Limits) -> TensorSpec:
     )
 
 
-def _check_quantiser(value: Any, shape: list[int], chunked: bool, fail: Any) -> None:
+def _check_quantiser(value: Any, rows: int, fail: Any) -> None:
     code = "DDS-E020"
-    kinds = {
-        "uniform": {"kind", "bits", "offset", "scale"},
-        "square": {"kind", "bits", "scale"},
-        "codebook": {"kind", "bits", "values"},
-    }
+    kinds = {"uniform": {"kind", "bits", "offset", "scale"}, "square": {"kind", "bits", "scale"}}
     if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
         raise fail("quantiser must be an object with a kind", code)
     if value["kind"] not in kinds:
-        raise fail("quantiser must be uniform, square or codebook", code)
-    kind = value["kind"]
-    if set(value) - ({"tile"} if kind == "uniform" else set()) != kinds[kind]:
-        raise fail(f"quantiser must have {', '.join(sorted(kinds[kind]))}", code)
+        raise fail("quantiser must be uniform or square", code)
+    fields = kinds[value["kind"]]
+    if set(value) != fields:
+        raise fail(f"quantiser must have {', '.join(sorted(fields))}", code)
     if not (is_integer(value["bits"]) and 1 <= value["bits"] <= 8):
         raise fail("quantiser must have 1 to 8 bits", code)
-    if kind == "codebook":
-        _check_levels(value["values"], 1 << value["bits"], fail)
-    elif kind == "square":
+    if value["kind"] == "square":
         if type(value["scale"]) not in (int, float) or not 1e-30 < value["scale"] < 1e30:
             raise fail("scale must be positive and of a sane size", code)
-    else:
-        _check_uniform(value, shape, chunked, fail)
-
-
-def _check_levels(levels: Any, most: int, fail: Any) -> None:
-    code = "DDS-E020"
-    if not isinstance(levels, list) or not 2 <= len(levels) <= most:
-        raise fail("values must be a list of two or more, no more than the bits can tell", code)
-    if not all(type(v) in (int, float) and abs(v) < 1e30 for v in levels):
-        raise fail("values must be numbers of a sane size", code)
-    if any(b <= a for a, b in pairwise(levels)):
-        raise fail("values must ascend", code)
-
-
-def _check_uniform(value: Any, shape: list[int], chunked: bool, fail: Any) -> None:
-    code = "DDS-E020"
+        return
     offset, scale = value["offset"], value["scale"]
-    sizes = {1, shape[0]}
-    if "tile" in value:
-        tile = value["tile"]
-        if chunked or len(shape) < 2:
-            raise fail("tiles need a tensor of two or more dimensions in one piece", code)
-        if not isinstance(tile, list) or len(tile) != 2:
-            raise fail("tile must be height and width", code)
-        if not all(is_integer(t) and 1 <= t <= s for t, s in zip(tile, shape[-2:], strict=True)):
-            raise fail("tile must lie between 1 and the size of the tensor", code)
-        sizes = {count_tiles(tuple(shape), tile)}
-    if not all(isinstance(v, list) and len(v) in sizes for v in (offset, scale)):
-        raise fail("offset and scale need one value, or one for each row or tile", code)
+    if not all(isinstance(v, list) and len(v) in (1, rows) for v in (offset, scale)):
+        raise fail("offset and scale need one value, or one for each row", code)
     if len(offset) != len(scale) or not all(type(v) in (int, float) for v in [*offset, *scale]):
         raise fail("offset and scale must be numbers", code)
     if not all(1e-30 < v < 1e30 for v in scale) or not all(abs(v) < 1e30 for v in offset):

@@ -19,14 +19,14 @@ import torch
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from ..distill.rng import generator
 from ..errors import InvalidFile, UsageError
 from ..format import strict_json
-from ..format.atomic import write_atomically
 from ..format.fields import is_number, is_text
 from ..format.opening import read_at, reading
 from ..format.strict_json import is_hex
-from ..preprocess import Preprocess, mean_and_std
+from ..preprocessing.transform import Preprocess, mean_and_std
+from ..runtime.atomic import write_atomically
+from ..runtime.rng import generator
 from .networks import ARCHITECTURES, Observer, build
 from .zoo import LibraryObserver, is_library
 

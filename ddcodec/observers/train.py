@@ -18,17 +18,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .. import __version__
-from ..distill import checkpoint
-from ..distill.augment import flip, shift
-from ..distill.progress import SILENT, Reporter
-from ..distill.rng import generator, seeded
-from ..distill.threads import threads_for
 from ..errors import UsageError
-from ..loader import epoch_order
-from ..preprocess import Preprocess, fit_standardise
+from ..nn.augment import flip, shift
+from ..nn.narrow import keep_narrow_exact
+from ..preprocessing.transform import Preprocess, fit_standardise
+from ..runtime import checkpoint
+from ..runtime.epochs import epoch_order
+from ..runtime.progress import SILENT, Reporter
+from ..runtime.rng import generator, seeded
+from ..runtime.threads import threads_for
 from ..sources.base import Source, Split
 from .file import Description, save
-from .narrow import keep_narrow_exact
 from .networks import Observer, build, initialise
 from .recipe import Recipe, settled
 from .weights import place, read_checkpoint

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..distill.rng import seeded
 from ..errors import MissingExtra, UsageError
-from ..torchvision_ops import make_importable
+from ..nn.torchvision_ops import make_importable
+from ..runtime.rng import seeded
 from .networks import Observer
 
 EXTRA = "observers"

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..distill import checkpoint
-from ..distill.progress import Reporter
+from ..runtime import checkpoint
+from ..runtime.progress import Reporter
 
 SNAPSHOT_SECONDS = 5.0  # at most this much work is lost by an interruption
 SAVE_SECONDS = 60.0

@@ -19,9 +19,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..errors import InvalidFile, MissingExtra, SourceError, Unsupported, UsageError
+from ..errors import InvalidFile, MissingExtra, SourceError, Unsupported, UsageError, one_line
 from ..format.fields import is_text, is_weights
-from ..sources.base import one_line
 
 PARTS = ("unet", "vae", "text_encoder")  # that have weights
 NEEDED = ("unet/config.json", "text_encoder/config.json", "scheduler/scheduler_config.json")

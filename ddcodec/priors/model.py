@@ -17,10 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import MissingExtra, Unsupported
-from ..format.rules_d3m import PLACE
-from ..sources.base import one_line
+from ..errors import MissingExtra, Unsupported, one_line
 from .folder import ModelFolder, config_of, native_side
+from .settings import PLACE
 
 TRAINED_LENGTH = 77  # of a prompt, where the tokenizer does not say
 MOST_SIDES = 4  # times the side that a model was trained on
@@ -209,7 +208,7 @@ def require_libraries() -> None:
             raise MissingExtra(f"{name}, which runs diffusion models,", "d3m")
     # Importing them must not tell anyone, nor look for updates.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    from ..torchvision_ops import make_importable
+    from ..nn.torchvision_ops import make_importable
 
     make_importable()
 

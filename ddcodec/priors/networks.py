@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..distill.rng import seeded
+from ..runtime.rng import seeded
 from .model import require_libraries
 from .vocabulary import LENGTH, vocabulary
 

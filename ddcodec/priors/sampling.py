@@ -12,10 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import Unsupported
-from ..format.rules_d3m import SETTINGS
-from ..sources.base import one_line
+from ..errors import Unsupported, one_line
 from .model import Prior, require_libraries
+from .settings import SETTINGS
 
 # What defines how noise was added; the rest is a sampler's own.
 NOISE_SETTINGS = (

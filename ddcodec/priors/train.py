@@ -18,10 +18,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .. import __version__
-from ..distill.progress import SILENT, Reporter
-from ..distill.rng import generator
-from ..distill.threads import threads_for
 from ..errors import OutputError, SourceError, UsageError
+from ..runtime.progress import SILENT, Reporter
+from ..runtime.rng import generator
+from ..runtime.threads import threads_for
 from ..sources.base import Source
 from .captions import Views, caption, draw, show
 from .fitting import Fit

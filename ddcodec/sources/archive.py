@@ -12,8 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import IO, cast
 
-from ..errors import SourceError
-from .base import one_line
+from ..errors import SourceError, one_line
 
 BLOCK = 512
 FILE_MAX = 1 << 28  # bytes of one file; the largest of CIFAR has 155 million

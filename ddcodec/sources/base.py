@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import SourceError
+from ..errors import SourceError, one_line
 from ..format.fields import is_text
 from ..format.strict_json import shown
 from .by_class import ByClass, InMemory
@@ -185,12 +185,6 @@ def numbered_classes(labels: NDArray[Any], where: str) -> tuple[str, ...]:
             "number the classes 0, 1, 2, ..."
         )
     return tuple(str(i) for i in range(top + 1))
-
-
-def one_line(error: BaseException) -> str:
-    """Return what an error of the system or of a library says, without line breaks."""
-    said = " ".join(str(getattr(error, "strerror", None) or error).split())
-    return said or type(error).__name__
 
 
 def require_memory(size: int, where: str) -> None:

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import MissingExtra, SourceError
-from .base import one_line
+from ..errors import MissingExtra, SourceError, one_line
 from .named import Known
 
 DEFAULT_ENDPOINT = "https://huggingface.co"

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import SourceError
-from .base import Source, Split, numbered_classes, one_line, require_memory, shape_text
+from ..errors import SourceError, one_line
+from .base import Source, Split, numbered_classes, require_memory, shape_text
 from .images import resized
 from .named import KNOWN
 

@@ -12,16 +12,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import SourceError
-from .base import (
-    Source,
-    Split,
-    check_split,
-    numbered_classes,
-    one_line,
-    require_memory,
-    shape_text,
-)
+from ..errors import SourceError, one_line
+from .base import Source, Split, check_split, numbered_classes, require_memory, shape_text
 from .images import resized
 
 # Pixels of real images pack a few times; what unpacks so much further is made to fill a memory.

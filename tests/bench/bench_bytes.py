@@ -21,8 +21,8 @@ import safetensors.numpy
 import torch
 from PIL import Image
 
-from ddcodec.equivalents import eight_bits
 from ddcodec.format import read
+from ddcodec.inspection.equivalents import eight_bits
 
 Arrays = dict[str, np.ndarray]
 

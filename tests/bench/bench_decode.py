@@ -34,8 +34,8 @@ from torch.utils.data import DataLoader, TensorDataset
 import ddcodec
 from ddcodec import ChunkedDataset, DistilledDataset, encode, load, pack
 from ddcodec.format import ChunkReader
+from ddcodec.nn.torchvision_ops import make_importable
 from ddcodec.sources import Source, Split
-from ddcodec.torchvision_ops import make_importable
 
 BATCH = 256
 CLASSES = tuple(f"class {i:02d}" for i in range(100))

@@ -22,11 +22,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from ddcodec import LICOptions
 from ddcodec.codecs.lic.compensate import compensate, feature_difference
 from ddcodec.codecs.lic.params import make_params
-from ddcodec.distill.compute import has_bfloat16
-from ddcodec.distill.rng import generator
 from ddcodec.observers.file import Description, Trained
 from ddcodec.observers.networks import build, initialise
-from ddcodec.preprocess import Preprocess
+from ddcodec.preprocessing.transform import Preprocess
+from ddcodec.runtime.compute import has_bfloat16
+from ddcodec.runtime.rng import generator
 
 PAPER = {"convnet4": (13.02, 0.65), "resnet18": (25.34, 1.56), "mobilenetv2": (18.81, 0.64)}
 PAPER_PEAK = 82.6e12  # FLOP/s in float32 of an RTX 4090

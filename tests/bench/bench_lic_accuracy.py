@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from ddcodec import LICOptions, encode, load, sources
-from ddcodec.baselines import (
+from ddcodec.evaluate.baselines import (
     coded_bytes,
     images_by_class,
     measure,
@@ -28,13 +28,13 @@ from ddcodec.baselines import (
     random_draw,
     same_bytes,
 )
-from ddcodec.distill.compute import has_bfloat16
-from ddcodec.distill.progress import SILENT
-from ddcodec.evaluate import train_students
+from ddcodec.evaluate.measure import train_students
+from ddcodec.evaluate.soft_baselines import random_images_with_observer
 from ddcodec.observers.file import load as load_observer
 from ddcodec.observers.recipe import Recipe
 from ddcodec.observers.train import train
-from ddcodec.soft_baselines import random_images_with_observer
+from ddcodec.runtime.compute import has_bfloat16
+from ddcodec.runtime.progress import SILENT
 from ddcodec.sources import Source
 from ddcodec.sources.base import Split
 

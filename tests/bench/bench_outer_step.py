@@ -31,14 +31,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ddcodec.codecs.podd.presets import PRESETS, PoDDPreset
-from ddcodec.distill.compute import kept_bytes, repeatable
 from ddcodec.distill.convnet_grad import loss_gradient, mixed_product
-from ddcodec.distill.memory import keep_large_blocks
+from ddcodec.distill.inner_runs import InnerRuns
 from ddcodec.distill.networks import ConvNet
 from ddcodec.distill.rat_bptt import AdamState, InnerLoop, soft_cross_entropy
-from ddcodec.distill.recorded import InnerRuns
-from ddcodec.distill.recording import Inputs
-from ddcodec.distill.rng import generator
+from ddcodec.distill.recordable import Inputs
+from ddcodec.runtime.compute import kept_bytes, repeatable
+from ddcodec.runtime.memory import keep_large_blocks
+from ddcodec.runtime.rng import generator
 
 CHUNK = 500  # real images at once
 WAYS = {

@@ -88,7 +88,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, problem: BaseException) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise problem
 
-    monkeypatch.setattr("ddcodec.report.info", broken)
+    monkeypatch.setattr("ddcodec.inspection.info.info", broken)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from PIL import Image
 
 import ddcodec
 from ddcodec import sources
-from ddcodec.baselines import stored_pixels
+from ddcodec.evaluate.baselines import stored_pixels
 
 Run = Callable[..., Any]
 SHORT = ("--nets", "2", "--steps", "3", "--device", "cpu")

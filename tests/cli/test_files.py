@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from ddcodec_cli.files import whole_file, whole_folder
 
+from ddcodec.data.export import folder_names
 from ddcodec.errors import OutputError
-from ddcodec.export import folder_names
 
 
 def test_a_file_that_fails_half_way_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:

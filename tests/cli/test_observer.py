@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ddcodec.torchvision_ops import make_importable
+from ddcodec.nn.torchvision_ops import make_importable
 
 Run = Callable[..., Any]
 WORDS = ("observer", "train", "digits", "--epochs", "0.5", "--device", "cpu")

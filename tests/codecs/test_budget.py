@@ -13,9 +13,9 @@ import torch
 
 from ddcodec import LimitExceeded, UsageError, encode, info, load
 from ddcodec.codecs.podd import pack
-from ddcodec.codecs.podd.distil import Distiller
+from ddcodec.codecs.podd.outer_loop import Distiller
 from ddcodec.codecs.podd.params import PoDDParams
-from ddcodec.codecs.podd.precision import Precision, parse
+from ddcodec.codecs.podd.stored import Precision, quality_bits
 from ddcodec.format import Storage, read, to_bytes
 from ddcodec.sources import Source, Split
 
@@ -68,7 +68,6 @@ def test_header_and_manifest_of_a_small_file_stay_short(digits: Source, tmp_path
         ({"total_bytes": 300}, "--bytes 300 is too few: the smallest file .* takes about 1"),
         ({"total_bytes": 3000, "ipc": 0.5}, "give --ipc X, or --bytes N"),
         ({}, "give --ipc X, or --bytes N"),
-        ({"total_bytes": 3000, "quantiser": "codebook"}, "use --quantiser uniform"),
         ({"total_bytes": 3000, "codec": "ppodd"}, "--bytes belongs to the codec podd"),
     ],
 )
@@ -105,7 +104,7 @@ def fake_params(precision: Precision) -> PoDDParams:
     return params
 
 
-@pytest.mark.parametrize("kind", ["none", "standardise", "dct_whiten", "conv_whiten", "auto"])
+@pytest.mark.parametrize("kind", ["none", "standardise", "conv_whiten", "auto"])
 def test_what_is_distilled_in_is_what_the_file_preprocesses_to(
     kind: str, colours: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,7 +131,7 @@ def test_digits_are_standardised_and_the_reader_sees_the_same_samples(
     digits: Source, tmp_path: Path
 ) -> None:
     out = tmp_path / "x.ddset"
-    encode(digits, ipc=0.9, out=out, steps=2, quality="bits=3", quantiser="codebook")
+    encode(digits, ipc=0.9, out=out, steps=2, quality="bits=3")
     assert load(out).manifest.image["preprocessing"]["kind"] == "standardise"
     manifest, tensors = READER["read"](out.read_bytes())
     ds = load(out)
@@ -141,51 +140,22 @@ def test_digits_are_standardised_and_the_reader_sees_the_same_samples(
         assert np.array_equal(label, y.numpy())
 
 
-def test_a_rate_weight_makes_the_file_smaller(digits: Source, tmp_path: Path) -> None:
-    sizes = []
-    for weight in (0.0, 1.0):
-        out = tmp_path / f"{weight}.ddset"
-        encode(digits, ipc=1.0, out=out, steps=40, quality="bits=5", rate_weight=weight)
-        sizes.append(info(out)["bytes"]["tensors"]["poster"])
-    assert sizes[1] < 0.97 * sizes[0]
-
-
 @pytest.mark.parametrize(
-    ("quality", "quantiser", "scales", "storage"),
+    ("quality", "storage"),
     [
-        ("lossless", "uniform", "channel", Storage()),
-        ("high", "uniform", "channel", Storage(bits=8, per_channel=True)),
-        ("small", "uniform", "channel", Storage(bits=4, per_channel=True)),
-        ("bits=3", "uniform", "tensor", Storage(bits=3)),
-        ("bits=3", "uniform", "tile", Storage(bits=3, tile=(8, 8))),
-        ("bits=2", "codebook", "channel", Storage(bits=2, kind="codebook")),
+        ("lossless", Storage()),
+        ("high", Storage(bits=8, per_channel=True)),
+        ("small", Storage(bits=4, per_channel=True)),
+        ("bits=3", Storage(bits=3, per_channel=True)),
     ],
 )
-def test_options_say_how_the_poster_is_stored(
-    quality: str, quantiser: str, scales: str, storage: Storage
-) -> None:
-    assert parse(quality, quantiser, scales, (8, 8)).poster == storage
+def test_a_quality_says_how_the_poster_is_stored(quality: str, storage: Storage) -> None:
+    assert Precision(*quality_bits(quality)).poster == storage
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("bits=9", "uniform", "channel"), "--quality bits=9 is unknown"),
-        (("high", "vector", "channel"), "--quantiser vector is unknown"),
-        (("high", "uniform", "row"), "--scales row is unknown"),
-        (("lossless", "codebook", "channel"), "has no quantiser"),
-        (("bits=3", "codebook", "tile"), "a codebook has none"),
-    ],
-)
-def test_options_without_a_meaning_are_refused(arguments: tuple[str, str, str], words: str) -> None:
-    with pytest.raises(UsageError, match=words):
-        parse(*arguments, (8, 8))
-
-
-def test_a_rate_without_a_quantiser_is_refused(digits: Source, tmp_path: Path) -> None:
+def test_a_precision_or_space_that_is_none_is_refused(digits: Source, tmp_path: Path) -> None:
     for options, words in (
-        ({"quality": "lossless", "rate_weight": 1.0}, "needs a quantiser"),
-        ({"rate_weight": -1.0}, "0 or more"),
+        ({"quality": "bits=9"}, "--quality bits=9 is unknown"),
         ({"preprocessing": "zca"}, "--preprocessing zca is unknown"),
     ):
         with pytest.raises(UsageError, match=words):

@@ -30,7 +30,7 @@ import json, sys
 from pathlib import Path
 import numpy as np, torch
 torch.set_num_threads(1)
-from ddcodec.torchvision_ops import make_importable
+from ddcodec.nn.torchvision_ops import make_importable
 make_importable()
 import torchvision, open_clip
 make_importable()

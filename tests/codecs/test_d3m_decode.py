@@ -16,13 +16,13 @@ from ddcodec import DistilledDataset
 from ddcodec.codecs.d3m.cache import ImageCache
 from ddcodec.codecs.d3m.fingerprint import MOST, Watch, thumbnail
 from ddcodec.codecs.d3m.generate import Generator, Wish
-from ddcodec.distill.rng import generator
+from ddcodec.codecs.d3m.noise import normal
+from ddcodec.data.export import Decoded
 from ddcodec.errors import OutputError, Unsupported, UsageError
-from ddcodec.export import Decoded
 from ddcodec.format import Storage, read, write
-from ddcodec.format.noise import normal
-from ddcodec.loader import epoch_order
 from ddcodec.priors.model import Prior
+from ddcodec.runtime.epochs import epoch_order
+from ddcodec.runtime.rng import generator
 from ddcodec.sources import Source
 from tests.codecs.d3m_runs import run
 from tests.priors.models import small_prior

@@ -20,14 +20,14 @@ from ddcodec.codecs.d3m.patches import best_patches, random_collages
 from ddcodec.codecs.lic.encode import Run
 from ddcodec.codecs.lic.params import LICOptions
 from ddcodec.codecs.lic.params import make_params as lic_params
-from ddcodec.codecs.lic.select import losses_of
-from ddcodec.distill.rng import generator
+from ddcodec.codecs.shared.selection import losses_of
 from ddcodec.errors import CheckpointMismatch, SourceError, UsageError
 from ddcodec.format import read
 from ddcodec.observers.file import load as load_observer
 from ddcodec.priors.folder import find
 from ddcodec.priors.model import Prior
-from ddcodec.ranks import Ranks
+from ddcodec.runtime.ranks import Ranks
+from ddcodec.runtime.rng import generator
 from ddcodec.sources import Source
 from ddcodec.sources.base import Split
 from ddcodec.sources.by_class import InMemory

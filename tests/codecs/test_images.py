@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ddcodec import InvalidFile, OutputError, UsageError, load, verify
-from ddcodec.codecs.pack import pack
+from ddcodec.codecs.images.pack import pack
 from ddcodec.format import ChunkReader, read
-from ddcodec.preprocess import Preprocess
+from ddcodec.preprocessing.transform import Preprocess
 from tests.format import vectors
 
 RANDOM = np.random.default_rng(3)

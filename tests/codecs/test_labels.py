@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -23,9 +22,6 @@ from ddcodec.codecs.podd.labels import (
 from ddcodec.codecs.podd.order import ClassOrder, class_grid
 from ddcodec.codecs.podd.pooling import POOLINGS, pixel_counts, pool, pooling_weights
 from ddcodec.codecs.podd.poster import (
-    BALANCED,
-    CYCLIC,
-    EVEN,
     PosterGeometry,
     default_patch_grid,
     poster_size,
@@ -48,29 +44,20 @@ def geometries(draw: st.DrawFn) -> PosterGeometry:
         patch_w,
         draw(small),
         draw(small),
-        draw(st.sampled_from([EVEN, BALANCED, CYCLIC])),
-        draw(grids),
     )
 
 
 def slow_counts(geometry: PosterGeometry, grid: tuple[int, int]) -> list[Counter[int]]:
     """Count pixel by pixel how many of each patch lie in each cell."""
-    return slow_sums(geometry, grid, lambda y, x: 1)
-
-
-def slow_sums(
-    geometry: PosterGeometry, grid: tuple[int, int], worth: Callable[[int, int], int]
-) -> list[Counter[int]]:
-    """Add up pixel by pixel what the pixels (y, x) of each patch are worth to each cell."""
     counts = []
     for index in range(geometry.num_patches):
         top, left = geometry.origin(index)
         count: Counter[int] = Counter()
         for y in range(geometry.patch_h):
             for x in range(geometry.patch_w):
-                row = (top + y) % geometry.height * grid[1] // geometry.height
-                column = (left + x) % geometry.width * grid[0] // geometry.width
-                count[row * grid[0] + column] += worth(y, x)
+                row = (top + y) * grid[1] // geometry.height
+                column = (left + x) * grid[0] // geometry.width
+                count[row * grid[0] + column] += 1
         counts.append(count)
     return counts
 
@@ -88,46 +75,6 @@ def test_pixel_counts_equal_a_count_of_every_pixel(
     assert weights_as_counts(found) == slow_counts(geometry, grid)
 
 
-@given(geometries(), grids)
-def test_sharpened_weights_are_fourth_powers_of_the_pixels(
-    geometry: PosterGeometry, grid: tuple[int, int]
-) -> None:
-    found = weights_as_counts(pooling_weights(geometry, grid, "sharpened"))
-    slow = slow_counts(geometry, grid)
-    assert found == [{cell: pixels**4 for cell, pixels in count.items()} for count in slow]
-
-
-@given(geometries(), grids)
-def test_centre_weights_fall_from_the_middle_of_a_patch_to_its_edges(
-    geometry: PosterGeometry, grid: tuple[int, int]
-) -> None:
-    h, w = geometry.patch_h, geometry.patch_w
-
-    def worth(y: int, x: int) -> int:  # twice the distance to the nearer edges of the patch
-        return min(2 * y + 1, 2 * h - 2 * y - 1) * min(2 * x + 1, 2 * w - 2 * x - 1)
-
-    found = weights_as_counts(pooling_weights(geometry, grid, "centre"))
-    assert found == slow_sums(geometry, grid, worth)
-
-
-@given(geometries(), grids)
-def test_a_crop_takes_a_run_of_cells_at_even_steps(
-    geometry: PosterGeometry, grid: tuple[int, int]
-) -> None:
-    g = geometry
-    weights = pooling_weights(g, grid, "crop").reshape(g.num_patches, grid[1], grid[0])
-    assert set(weights.reshape(-1)) <= {0, 1}
-    for patch, cells in enumerate(weights):
-        column, row = divmod(patch, g.patches_y)
-        for used, i, count, size, length in (
-            (cells.any(axis=0), column, g.patches_x, g.patch_w, g.width),
-            (cells.any(axis=1), row, g.patches_y, g.patch_h, g.height),
-        ):
-            run = max(1, size * len(used) // length)
-            first = int(np.linspace(0, len(used) - run, count).round()[i])
-            assert np.flatnonzero(used).tolist() == list(range(first, first + run))
-
-
 def test_what_a_patch_between_cells_gets_by_each_pooling() -> None:
     # 8 pixels over cells of 5: five of one and three of the next.
     geometry = PosterGeometry(8, 10, 8, 8, 2, 1)
@@ -137,10 +84,7 @@ def test_what_a_patch_between_cells_gets_by_each_pooling() -> None:
         shares[pooling] = (weights[0] / weights[0].sum()).round(3).tolist()
     assert shares == {
         "area": [0.625, 0.375],
-        "sharpened": [0.885, 0.115],
-        "centre": [0.719, 0.281],
         "cell": [1, 0],
-        "crop": [1, 0],
     }
 
 

@@ -17,13 +17,13 @@ from ddcodec.codecs.lic import encode as module
 from ddcodec.codecs.lic.compensate import compensate, feature_difference, held
 from ddcodec.codecs.lic.params import LICParams, make_params
 from ddcodec.codecs.lic.relabel import region_logits
-from ddcodec.codecs.lic.select import best_crops, losses_of, random_box, select
-from ddcodec.distill.rng import generator
+from ddcodec.codecs.shared.selection import best_crops, losses_of, random_box, select
 from ddcodec.errors import CheckpointMismatch, SourceError, UsageError
 from ddcodec.format import read
 from ddcodec.observers.file import Trained, load
 from ddcodec.observers.recipe import Recipe
 from ddcodec.observers.train import train
+from ddcodec.runtime.rng import generator
 from ddcodec.sources import Source
 from ddcodec.sources.base import Split
 from ddcodec.sources.by_class import InMemory

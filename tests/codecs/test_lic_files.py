@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import ddcodec
-from ddcodec.chunked import ChunkedDataset
-from ddcodec.export import Decoded, write_npz
+from ddcodec.data.chunked import ChunkedDataset
+from ddcodec.data.export import Decoded, write_npz
 from ddcodec.format import Storage, write
-from ddcodec.preview import render
+from ddcodec.inspection.preview import render
 from tests.format.lic_files import lic_arrays, lic_manifest
 
 

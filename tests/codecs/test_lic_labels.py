@@ -10,16 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddcodec.codecs.lic.labels import (
-    FRACTIONS,
-    WEIGHTS,
-    LabelPlan,
-    plan_labels,
-    restore,
-    store,
-)
+from ddcodec.codecs.lic.rules import class_indices, index_planes
+from ddcodec.codecs.shared.labels import FRACTIONS, WEIGHTS, LabelPlan, plan_labels, restore, store
 from ddcodec.errors import UsageError
-from ddcodec.format.rules_lic import class_indices, index_planes
 
 
 def logits(count: int, classes: int, seed: int = 0, spread: float = 3) -> torch.Tensor:

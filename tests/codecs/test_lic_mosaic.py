@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddcodec.codecs.lic.decode import all_regions
-from ddcodec.codecs.lic.mosaic import Mosaic, Taps
-from ddcodec.distill.rng import generator
+from ddcodec.codecs.shared.mosaic import Mosaic, Taps
+from ddcodec.runtime.rng import generator
 
 SIDES = st.integers(1, 40)
 

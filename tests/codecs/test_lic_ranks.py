@@ -19,7 +19,7 @@ from ddcodec.codecs.lic.params import LICParams, make_params
 from ddcodec.observers.file import load
 from ddcodec.observers.recipe import Recipe
 from ddcodec.observers.train import train
-from ddcodec.ranks import Ranks, joined, world_size
+from ddcodec.runtime.ranks import Ranks, joined, world_size
 from ddcodec.sources import Source
 from tests.torchrun import ENVIRONMENT, command, run
 

@@ -12,10 +12,10 @@ from torch import nn
 
 import ddcodec
 from ddcodec import LICOptions, UsageError, encode
-from ddcodec.chunked import ChunkedDataset
-from ddcodec.codecs.lic.labels import WEIGHTS, restore
+from ddcodec.codecs.lic.integer_network import ARCHITECTURES, costs, network, stored_sizes
 from ddcodec.codecs.lic.teacher import embed, require_embeddable, teacher_of, teacher_symbols
-from ddcodec.format.teacher import ARCHITECTURES, costs, network, stored_sizes
+from ddcodec.codecs.shared.labels import WEIGHTS, restore
+from ddcodec.data.chunked import ChunkedDataset
 from ddcodec.observers.file import Description, Trained, load, ready
 from ddcodec.observers.networks import build, initialise
 from ddcodec.observers.recipe import Recipe

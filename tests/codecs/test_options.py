@@ -28,8 +28,6 @@ from tests.codecs.test_class_counts import noise_source, plan
         ({"origins": "odd"}, "--origins odd is unknown"),
         ({"augment": "spin"}, "--augment spin is unknown"),
         ({"preprocessing": "zca"}, "--preprocessing zca is unknown"),
-        ({"rate_weight": -1.0}, "--rate-weight must be 0 or more, got -1"),
-        ({"rate_weight": 1.0, "quality": "lossless"}, "--rate-weight needs a quantiser"),
         ({"aware": 1.5}, "--aware is a share of the steps, 0 to 1, got 1.5"),
     ],
 )
@@ -43,18 +41,17 @@ def test_the_command_of_a_file_has_what_differs_from_the_defaults() -> None:
     options = PoDDOptions(
         order="lists/my order.txt",
         class_grid=(5, 2),
-        label_pooling="centre",
+        label_pooling="area",
         patches=(9, 2),
         quality="bits=4",
-        rate_weight=0.05,
         aware=0.0,
         size=1_234_567,
         steps=7,
         seed=3,
     )
     assert options.words() == shlex.split(
-        "--profile quick --order 'my order.txt' --class-grid 5x2 --label-pooling centre "
-        "--patches 9x2 --quality bits=4 --rate-weight 0.05 --aware 0 --size 1234567"
+        "--profile quick --order 'my order.txt' --class-grid 5x2 --label-pooling area "
+        "--patches 9x2 --quality bits=4 --aware 0 --size 1234567"
     )
     made = plan(10, (8, 8), ipc=0.5, seed=3, quality="small")
     assert shlex.split(made.command(40)) == shlex.split(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ddcodec.codecs.podd import decode
 from ddcodec.codecs.podd.decode import PosterSamples
-from ddcodec.codecs.podd.poster import BALANCED, CYCLIC, EVEN, PosterGeometry
+from ddcodec.codecs.podd.poster import PosterGeometry
 
 
 def samples(g: PosterGeometry, channels: int) -> tuple[PosterSamples, np.ndarray]:
@@ -26,13 +26,11 @@ def samples(g: PosterGeometry, channels: int) -> tuple[PosterSamples, np.ndarray
 @given(
     st.integers(1, 6), st.integers(1, 6), st.integers(0, 9), st.integers(0, 9),
     st.integers(1, 5), st.integers(1, 5), st.sampled_from([1, 3]), st.booleans(),
-    st.sampled_from([EVEN, BALANCED, CYCLIC]),
 )  # fmt: skip
 def test_a_batch_is_the_patches_of_the_poster(
     h: int, w: int, down: int, across: int, p_x: int, p_y: int, channels: int, views: bool,
-    rule: str,
 ) -> None:  # fmt: skip
-    geometry = PosterGeometry(h + down, w + across, h, w, p_x, p_y, rule, (2, 3))
+    geometry = PosterGeometry(h + down, w + across, h, w, p_x, p_y)
     found, expected = samples(geometry, channels)
     with pytest.MonkeyPatch.context() as patch:
         if views:

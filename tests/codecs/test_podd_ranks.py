@@ -50,7 +50,7 @@ def test_meta_batches_change_the_result_and_the_command_names_them(
 def test_meta_batches_resume_to_the_same_digest(
     profile: str, digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ddcodec.codecs.podd.distil.SNAPSHOT_SECONDS", 0.0)
+    monkeypatch.setattr("ddcodec.codecs.podd.outer_loop.SNAPSHOT_SECONDS", 0.0)
     settings = {"ipc": 0.4, "steps": 3, "profile": profile, "meta_batches": 2}
     if profile == "paper":
         settings["truncation"] = "adaptive"
@@ -67,7 +67,7 @@ def test_processes_that_are_interrupted_go_on_from_what_they_saved(tmp_path: Pat
     # What is under test is the last seconds' work, so it is saved more often than every ten.
     starter = (
         "import signal, runpy; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "import ddcodec.codecs.podd.distil as d; d.SAVE_SECONDS = 0.1; "
+        "import ddcodec.codecs.podd.outer_loop as d; d.SAVE_SECONDS = 0.1; "
         "runpy.run_module('ddcodec', run_name='__main__')"
     )
     (tmp_path / "start.py").write_text(starter, encoding="utf-8")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -15,9 +14,6 @@ from hypothesis import strategies as st
 from ddcodec.codecs.podd.layout import grid_with_room
 from ddcodec.codecs.podd.order import class_grid
 from ddcodec.codecs.podd.poster import (
-    BALANCED,
-    CYCLIC,
-    EVEN,
     PER_CLASS,
     PosterGeometry,
     cell_edges,
@@ -232,70 +228,6 @@ def test_published_patch_grids_are_the_default(name: str, grid: tuple[int, int])
 
 def test_a_published_patch_grid_shrinks_where_patches_would_coincide() -> None:
     assert default_patch_grid((35, 87), (32, 32), (5, 2), (16, 6)) == (16, 4)
-
-
-def half_up(x: Fraction) -> int:
-    return math.floor(x + Fraction(1, 2))
-
-
-@given(sides, st.integers(0, 80), st.integers(1, 40), st.integers(1, 12))
-def test_origins_follow_their_formulas_exactly(d: int, more: int, p: int, cells: int) -> None:
-    s, length = d, d + more
-    for i, origin in enumerate(origins(length, s, p, CYCLIC)):
-        centre = Fraction((2 * i + 1) * length, 2 * p)
-        assert origin == half_up(centre - Fraction(s, 2)) % length
-    for i, origin in enumerate(origins(length, s, p, BALANCED, cells)):
-        u = Fraction(2 * i + 1, 2 * p)
-        inward = 1 + min(Fraction(1), u * cells) - min(Fraction(1), (1 - u) * cells)
-        place = half_up(u * length - Fraction(s, 2) * inward)
-        assert origin == min(max(place, 0), more)
-
-
-@given(geometries(), st.sampled_from([EVEN, BALANCED, CYCLIC]), st.integers(1, 9))
-def test_patches_are_windows_of_the_poster_laid_side_by_side(
-    g: PosterGeometry, rule: str, cells: int
-) -> None:
-    g = replace(g, rule=rule, cells=(cells, cells))
-    poster = np.arange(g.pixels, dtype=np.float32).reshape(1, g.height, g.width)
-    tiled = np.tile(poster, (1, 2, 2))
-    for i, patch in enumerate(g.extract(poster)):
-        y, x = g.origin(i)
-        assert 0 <= y < g.height
-        assert 0 <= x < g.width
-        assert rule == CYCLIC or (y + g.patch_h <= g.height and x + g.patch_w <= g.width)
-        assert np.array_equal(patch, tiled[:, y : y + g.patch_h, x : x + g.patch_w])
-
-
-def centres_in_cells(length: int, size: int, p: int, cells: int, rule: str) -> list[int]:
-    found = [0] * cells
-    for origin in origins(length, size, p, rule, cells):
-        found[int((origin + size / 2) % length * cells // length)] += 1
-    return found
-
-
-def test_balanced_and_cyclic_patches_give_all_cells_as_many_centres() -> None:
-    # CIFAR-10 at 0.9 images per class: five columns on 153 pixels, but 15 patches for 16.
-    assert centres_in_cells(153, 32, 15, 5, EVEN) == [2, 4, 3, 4, 2]
-    assert centres_in_cells(153, 32, 15, 5, BALANCED) == [3, 3, 3, 3, 3]
-    assert centres_in_cells(153, 32, 15, 5, CYCLIC) == [3, 3, 3, 3, 3]
-    assert len(set(origins(153, 32, 15, BALANCED, 5))) == 15
-
-
-@given(st.integers(2, 10), st.integers(1, 5), st.integers(20, 60), st.integers(8, 20))
-def test_balance_holds_wherever_half_a_patch_fits_into_a_cell(
-    cells: int, each: int, cell: int, size: int
-) -> None:
-    length = cells * cell
-    for rule in (BALANCED, CYCLIC):
-        counts = centres_in_cells(length, size, cells * each, cells, rule)
-        # Rounding to whole pixels may carry a centre over an edge, where patches lie that close.
-        assert max(counts) - min(counts) <= (0 if each == 1 else 1) or each * 2 > cell - size // 2
-
-
-def test_a_cyclic_poster_has_a_patch_at_every_pixel() -> None:
-    assert most_patches((8, 20), (4, 6), CYCLIC) == (20, 8)
-    assert most_patches((8, 20), (4, 6)) == (15, 5)
-    assert sorted(origins(20, 6, 20, CYCLIC)) == list(range(20))
 
 
 @given(

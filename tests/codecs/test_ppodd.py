@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 
 from ddcodec import OutputError, UsageError, encode, info, load, verify
 from ddcodec.codecs.podd.poster import PosterGeometry
-from ddcodec.codecs.podd.precision import Precision
+from ddcodec.codecs.podd.stored import Precision
 from ddcodec.codecs.ppodd.pack import pack_stages, pack_within
 from ddcodec.codecs.ppodd.params import PPoDDOptions
+from ddcodec.codecs.ppodd.stages import added, stage_arrays
 from ddcodec.codecs.ppodd.variables import StagedVariables
 from ddcodec.codecs.ppodd.weights import stage_weights
 from ddcodec.format import Storage, read
 from ddcodec.format.payload import encode_tensor
-from ddcodec.format.stages import added, stage_arrays
-from ddcodec.loader import apportion, epoch_order
+from ddcodec.runtime.epochs import apportion, epoch_order
 from ddcodec.sources import Source
 from tests.conftest import StopAfter
 
@@ -242,7 +242,7 @@ def test_the_first_stage_does_not_depend_on_later_ones(digits: Source, tmp_path:
 def test_an_interrupted_encode_resumes_to_the_same_digest(
     stop: int, digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ddcodec.codecs.podd.distil.SNAPSHOT_SECONDS", 0.0)
+    monkeypatch.setattr("ddcodec.codecs.podd.outer_loop.SNAPSHOT_SECONDS", 0.0)
     request = {**QUICK, "steps": 12, "ppodd": PPoDDOptions(stages=3)}
     whole = encode(digits, **request, out=tmp_path / "whole.ddset")
     out = tmp_path / "part.ddset"

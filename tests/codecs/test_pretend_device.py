@@ -13,17 +13,18 @@ import torch
 
 import ddcodec.encoder
 from ddcodec import LICOptions, load
-from ddcodec.codecs.podd import distil, encode, meta_batch
-from ddcodec.codecs.podd.distil import Distiller, Run
+from ddcodec.codecs.podd import encode, meta_batch
+from ddcodec.codecs.podd import outer_loop as distil
 from ddcodec.codecs.podd.options import PoDDOptions
+from ddcodec.codecs.podd.outer_loop import Distiller, Run
 from ddcodec.codecs.podd.plan import make_plan
 from ddcodec.codecs.podd.presets import PRESETS
 from ddcodec.codecs.ppodd.params import PPoDDOptions
+from ddcodec.distill.inner_runs import InnerRuns
 from ddcodec.distill.networks import ConvNet
-from ddcodec.distill.progress import SILENT
-from ddcodec.distill.recorded import InnerRuns
-from ddcodec.evaluate import Recipe, Trial
-from ddcodec.preprocess import fit
+from ddcodec.evaluate.measure import Recipe, Trial
+from ddcodec.preprocessing.transform import fit
+from ddcodec.runtime.progress import SILENT
 from ddcodec.sources.base import Source, Split
 from tests.codecs import d3m_runs
 from tests.pretend import PRETEND, PretendDevice
@@ -140,7 +141,7 @@ def pretend_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"ipc": 0.9, "profile": "quick", "steps": 4, "preprocessing": "dct_whiten"},
+        {"ipc": 0.9, "profile": "quick", "steps": 4, "preprocessing": "conv_whiten"},
         {"ipc": 0.4, "profile": "paper", "steps": 1, "augment": "dsa"},
         {"ipc": 0.4, "codec": "ppodd", "steps": 4, "ppodd": PPoDDOptions(stages=2)},
     ],

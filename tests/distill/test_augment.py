@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ddcodec.distill.augment import (
+from ddcodec.errors import UsageError
+from ddcodec.nn.augment import (
     AUGMENTATIONS,
     augment,
     colour,
@@ -21,8 +22,7 @@ from ddcodec.distill.augment import (
     shift,
     shift_rotate,
 )
-from ddcodec.distill.rng import generator
-from ddcodec.errors import UsageError
+from ddcodec.runtime.rng import generator
 
 MOVING = [name for name in AUGMENTATIONS if name != "none"]
 

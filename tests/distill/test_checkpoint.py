@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ddcodec.distill import checkpoint
-from ddcodec.distill.rng import generator
 from ddcodec.errors import CheckpointMismatch, OutputError
+from ddcodec.runtime import checkpoint
+from ddcodec.runtime.rng import generator
 
 TENSORS = {"a": torch.randn(5, generator=generator(1)), "b": torch.arange(3)}
 

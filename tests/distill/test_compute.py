@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ddcodec.distill import compute
-from ddcodec.distill.compute import activation_type, has_bfloat16, kept_bytes
+from ddcodec.runtime import compute
+from ddcodec.runtime.compute import activation_type, has_bfloat16, kept_bytes
 
 CPU = torch.device("cpu")
 

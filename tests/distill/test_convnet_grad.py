@@ -14,7 +14,7 @@ from ddcodec.distill.convnet_grad import (
 )
 from ddcodec.distill.networks import ConvNet
 from ddcodec.distill.rat_bptt import soft_cross_entropy
-from ddcodec.distill.rng import generator
+from ddcodec.runtime.rng import generator
 
 NETS = {
     "two blocks": ConvNet(2, 8, 8, 4, depth=2, filters=6),

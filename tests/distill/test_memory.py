@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from ddcodec.distill.memory import keep_large_blocks
+from ddcodec.runtime.memory import keep_large_blocks
 
 FAULTS = """
 import resource, sys
 import numpy as np
-from ddcodec.distill.memory import keep_large_blocks
+from ddcodec.runtime.memory import keep_large_blocks
 if sys.argv[1] == "keep":
     assert keep_large_blocks()
 np.ones(1 << 24, dtype=np.float32)

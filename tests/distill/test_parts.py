@@ -11,7 +11,7 @@ from ddcodec.distill.networks import ConvNet
 from ddcodec.distill.outer import EmaClip, OuterAdam, cosine
 from ddcodec.distill.pool import NetworkPool
 from ddcodec.distill.rat_bptt import AdamState
-from ddcodec.distill.rng import generator
+from ddcodec.runtime.rng import generator
 
 
 @pytest.mark.parametrize(("side", "depth"), [(8, 2), (28, 3), (32, 3), (64, 4), (5, 3)])

@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ddcodec.distill.augment import augment
 from ddcodec.distill.networks import ConvNet
 from ddcodec.distill.rat_bptt import (
     AdamState,
@@ -16,7 +15,8 @@ from ddcodec.distill.rat_bptt import (
     meta_gradient,
     soft_cross_entropy,
 )
-from ddcodec.distill.rng import generator
+from ddcodec.nn.augment import augment
+from ddcodec.runtime.rng import generator
 
 
 def plain_meta_gradient(

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from ddcodec.distill.inner_runs import MOST_RECORDINGS, InnerRuns
 from ddcodec.distill.networks import ConvNet
 from ddcodec.distill.rat_bptt import AdamState, InnerLoop, inner_steps, meta_gradient
-from ddcodec.distill.recorded import MOST_RECORDINGS, InnerRuns
-from ddcodec.distill.recording import Inputs
-from ddcodec.distill.rng import generator
+from ddcodec.distill.recordable import Inputs
+from ddcodec.runtime.rng import generator
 from tests.replay import replay_recorder
 
 NET = ConvNet(2, 8, 8, 4, depth=2, filters=6)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from ddcodec.distill.rng import generator
 from ddcodec.distill.truncation import AdaptiveTruncation, sample_truncation
+from ddcodec.runtime.rng import generator
 
 
 def test_random_truncation_covers_the_whole_range_evenly() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ddcodec.distill.augment import augment
-from ddcodec.distill.rng import generator
-from ddcodec.distill.warp import WARPS, draw, resample, warp, warp_back
+from ddcodec.nn.augment import augment
+from ddcodec.nn.warp import WARPS, draw, resample, warp, warp_back
+from ddcodec.runtime.rng import generator
 
 
 def test_the_keys_below_choose_each_of_three() -> None:

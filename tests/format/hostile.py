@@ -217,7 +217,6 @@ def white(**preprocessing: Any) -> Change:
     return set_path("image/preprocessing", preprocessing)
 
 
-TILED = {"kind": "uniform", "offset": [0], "scale": [1]}
 FORGED += [
     ("context-of-another-model", rewrite("labels", b"\2abc"), "DDS-E024"),
     ("context-of-a-picture-in-a-table", both(set_path("tensors/labels/shape", [8, 3]),
@@ -234,35 +233,15 @@ FORGED += [
         "DDS-E020"),
     ("square-of-no-scale", quantised_as("labels", bytes(24), kind="square", scale=0), "DDS-E020"),
     ("square-of-a-list", quantised_as("labels", bytes(24), kind="square", scale=[1]), "DDS-E020"),
-    ("codebook-of-one-value", quantised_as("labels", bytes(24), kind="codebook", values=[1]),
-        "DDS-E020"),
-    ("codebook-that-descends", quantised_as("labels", bytes(24), kind="codebook", values=[1, 0]),
-        "DDS-E020"),
-    ("codebook-of-too-many", quantised_as("labels", bytes(24), kind="codebook", bits=1,
-                                          values=[0, 1, 2]), "DDS-E020"),
-    ("codebook-of-words", quantised_as("labels", bytes(24), kind="codebook", values=["a", "b"]),
-        "DDS-E020"),
-    ("codebook-symbol-out-of-range", quantised_as("labels", b"\2" * 24, kind="codebook",
-                                                  values=[0, 1]), "DDS-E022"),
     ("quantiser-of-another-kind", quantised_as("labels", bytes(24), kind="cubic"), "DDS-E020"),
-    ("tile-of-no-size", quantised_as("labels", bytes(24), tile=[0, 1], **TILED), "DDS-E020"),
-    ("tile-larger-than-the-tensor", quantised_as("labels", bytes(24), tile=[9, 9], **TILED),
-        "DDS-E020"),
-    ("tiles-with-too-few-scales", quantised_as("labels", bytes(24), tile=[1, 1], **TILED),
-        "DDS-E020"),
     ("preprocessing-of-another-kind", white(kind="zca", matrix="whiten.npy"), "DDS-E014"),
-    ("whitening-without-bands", white(kind="dct_whiten", gain=1), "DDS-E014"),
-    ("whitening-with-a-band-too-few", white(kind="dct_whiten", gain=1, bands=[[1]] * 5),
+    ("whitening-without-a-kernel", white(kind="conv_whiten", gain=1, size=1), "DDS-E014"),
+    ("whitening-with-large-numbers", white(kind="conv_whiten", gain=1, size=1, kernel=[2048]),
         "DDS-E014"),
-    ("whitening-of-colours-that-are-not", white(kind="dct_whiten", gain=1, bands=[[1] * 6] * 6),
-        "DDS-E014"),
-    ("whitening-with-large-numbers", white(kind="dct_whiten", gain=1, bands=[[2048]] * 6),
-        "DDS-E014"),
-    ("whitening-without-gain", white(kind="dct_whiten", gain=0, bands=[[1]] * 6), "DDS-E014"),
+    ("whitening-without-gain", white(kind="conv_whiten", gain=0, size=1, kernel=[1]), "DDS-E014"),
     ("kernel-of-even-size", white(kind="conv_whiten", gain=1, size=2, kernel=[1] * 4), "DDS-E014"),
     ("kernel-too-short", white(kind="conv_whiten", gain=1, size=3, kernel=[1] * 8), "DDS-E014"),
     ("kernel-too-large", white(kind="conv_whiten", gain=1, size=2**31 + 1, kernel=[1]), "DDS-E014"),
-    ("tile-in-one-number", quantised_as("labels", bytes(24), tile=4, **TILED), "DDS-E020"),
 ]  # fmt: skip
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ddcodec.codecs.lic.integer_network import network, stored_sizes, units
 from ddcodec.format import Manifest, Storage, to_bytes
-from ddcodec.format.teacher import network, stored_sizes, units
 from tests.format.conftest import manifest
 from tests.format.hostile import Change, Forgery, both, set_path
 
@@ -293,8 +293,8 @@ LIC_CASES: list[tuple[str, Callable[[bytes], bytes], str]] = [
             "DDS-E013"),
         ("lic-teacher-without-affine", drop("label_affine"), "DDS-E013"),
         ("lic-teacher-of-whitened-images",
-            set_path("image/preprocessing", {"kind": "dct_whiten", "gain": 1.0,
-                "bands": [[1, 0, 0, 1, 0, 1]] * 8}), "DDS-E014"),
+            set_path("image/preprocessing", {"kind": "conv_whiten", "gain": 1.0,
+                "size": 1, "kernel": [1, 0, 0, 0, 1, 0, 0, 0, 1]}), "DDS-E014"),
     )],
     *[(name, of_pictures(change), code) for name, change, code in (
         ("lic-webp-that-claims-a-large-size", wide_picture, "DDS-E025"),

@@ -41,7 +41,7 @@ def ppodd_arrays(found: Manifest, seed: int = 31) -> dict[str, np.ndarray]:
 
 def ppodd_valid() -> dict[str, bytes]:
     """Return every valid file by name."""
-    patches = {"grid": [5, 3], "size": [4, 4], "origins": "cyclic"}
+    patches = {"grid": [5, 3], "size": [4, 4], "origins": "linspace-half-even"}
     recipe = manifest().recipe | {"batch_size": 15}
     area = {"kind": "learned", "pooling": "area", "grid": [4, 2]}
     plain = {"patches": patches, "recipe": recipe}
@@ -53,7 +53,7 @@ def ppodd_valid() -> dict[str, bytes]:
             ppodd_manifest(4, ("labels_3", "labels_4", "poster_2", "poster_3", "poster_4")),
             6,
         ),
-        "ppodd-cyclic-area": (ppodd_manifest(2, (), labels=area, **plain), 8),
+        "ppodd-area-pooling": (ppodd_manifest(2, (), labels=area, **plain), 8),
     }
     files = {}
     for name, (found, bits) in cases.items():

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ddcodec.errors import InvalidFile, OutputError
-from ddcodec.format.atomic import write_atomically
+from ddcodec.runtime.atomic import write_atomically
 
 
 def test_the_file_has_the_bytes_and_usual_rights(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
 import resource, signal
 from pathlib import Path
 from ddcodec.errors import OutputError
-from ddcodec.format.atomic import write_atomically
+from ddcodec.runtime.atomic import write_atomically
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
@@ -95,7 +95,7 @@ except OutputError as error:
 WRITER = """
 import sys
 from pathlib import Path
-from ddcodec.format.atomic import write_atomically
+from ddcodec.runtime.atomic import write_atomically
 path, byte, count = Path(sys.argv[1]), sys.argv[2].encode(), int(sys.argv[3])
 for _ in range(count):
     write_atomically(path, byte * 300_000)

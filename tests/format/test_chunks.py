@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from ddcodec.errors import InvalidFile, SourceError, Unsupported
-from ddcodec.format import ChunkReader, Storage, read, read_manifest, to_bytes, verify
+from ddcodec.format import ChunkReader, Storage, read, read_manifest, to_bytes
 from ddcodec.format.codes import CODES
+from ddcodec.inspection import verify
 from tests.format.conftest import arrays, images_arrays, images_manifest, manifest
 from tests.format.hostile import Forgery
 

@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddcodec.errors import DDSetError, InvalidFile, SourceError, Unsupported
-from ddcodec.format import Storage, read, read_manifest, restate, to_bytes, verify, write
+from ddcodec.format import Storage, read, read_manifest, restate, to_bytes, write
 from ddcodec.format.codes import CODES
+from ddcodec.inspection import verify
 from ddcodec.limits import Limits
 from tests.format.conftest import STORAGE, arrays, manifest
 from tests.format.hostile import CASES, Forgery

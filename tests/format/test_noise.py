@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from ddcodec.format.noise import SCALE, normal, philox
+from ddcodec.codecs.d3m.noise import SCALE, normal, philox
 
 # Known answers published with Random123 (kat_vectors, philox4x32 10).
 KNOWN = [

@@ -12,8 +12,9 @@ import pytest
 
 from ddcodec import info
 from ddcodec.errors import LimitExceeded, SourceError
-from ddcodec.format import ChunkReader, Storage, read, read_manifest, to_bytes, verify
+from ddcodec.format import ChunkReader, Storage, read, read_manifest, to_bytes
 from ddcodec.format.opening import load, read_stream
+from ddcodec.inspection import verify
 from ddcodec.limits import Limits
 from tests.format.conftest import images_arrays, images_manifest
 from tests.format.hostile import Forgery

@@ -15,13 +15,7 @@ from hypothesis.extra import numpy as hnp
 from ddcodec import pack
 from ddcodec.errors import InvalidFile, LimitExceeded, UsageError
 from ddcodec.format import read
-from ddcodec.format.payload import (
-    Storage,
-    count_pieces,
-    decode_tensor,
-    digest,
-    encode_tensor,
-)
+from ddcodec.format.payload import Storage, count_pieces, decode_tensor, digest, encode_tensor
 from ddcodec.format.tensors import TensorSpec
 from ddcodec.limits import Limits
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image, features
 
 from ddcodec.errors import InvalidFile, LimitExceeded, Unsupported, UsageError
-from ddcodec.format import ChunkReader, Storage, pictures, read, verify, write
+from ddcodec.format import ChunkReader, Storage, pictures, read, write
 from ddcodec.format.pictures import decode_picture, encode_picture, sheet, webp_size
+from ddcodec.inspection import verify
 from tests.format.lic_files import lic_arrays, lic_manifest
 
 CODERS = [coder for coder in ("webp", "avif") if features.check(coder)]

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddcodec.codecs import decode
+from ddcodec.codecs.ppodd.stages import added, stage_arrays, stage_shares
 from ddcodec.errors import InvalidFile, LimitExceeded
 from ddcodec.format import Storage, read, to_bytes
-from ddcodec.format.stages import added, stage_arrays, stage_shares
 from ddcodec.limits import Limits
 from tests.format.ppodd_files import FIXED, PPODD_CASES, ppodd_arrays, ppodd_manifest, ppodd_valid
 

@@ -1,4 +1,4 @@
-"""Quantisers: uniform, with scales for channels and tiles, square, codebook."""
+"""Quantisers: uniform, with one scale or one for each channel, and square."""
 
 from __future__ import annotations
 
@@ -11,24 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ddcodec.errors import UsageError
-from ddcodec.format.quantise import (
-    Layout,
-    count_tiles,
-    dequantise,
-    largest_symbol,
-    quantise,
-    tiles,
-)
+from ddcodec.format.quantise import dequantise, quantise
 
 FLOATS = hnp.arrays(
     np.float32,
     hnp.array_shapes(min_dims=1, max_dims=4, max_side=6),
     elements=st.floats(-1e6, 1e6, width=32),
-)
-PICTURES = hnp.arrays(
-    np.float32,
-    hnp.array_shapes(min_dims=2, max_dims=4, max_side=7),
-    elements=st.floats(-100, 100, width=32),
 )
 
 
@@ -36,32 +24,13 @@ PICTURES = hnp.arrays(
 def test_the_error_of_a_uniform_quantiser_is_half_a_level(
     x: np.ndarray, bits: int, per_channel: bool
 ) -> None:
-    symbols, spec = quantise(x, bits, layout=Layout(per_channel))
+    symbols, spec = quantise(x, bits, per_channel=per_channel)
     assert symbols.dtype == np.uint8
     assert int(symbols.max()) < 2**bits
     scale = np.asarray(spec["scale"]).reshape((-1,) + (1,) * (x.ndim - 1))
     # The result is rounded to float32.
     slack = 2.0**-24 * (np.abs(x).max() + scale * 2**bits)
     assert (np.abs(dequantise(symbols, spec) - x) <= 0.501 * scale + slack).all()
-
-
-@given(PICTURES, st.integers(2, 8), st.integers(1, 4), st.integers(1, 4))
-def test_a_tile_has_the_range_of_its_own_values(
-    x: np.ndarray, bits: int, tile_h: int, tile_w: int
-) -> None:
-    tile = (min(tile_h, x.shape[-2]), min(tile_w, x.shape[-1]))
-    symbols, spec = quantise(x, bits, layout=Layout(tile=tile))
-    places = tiles(x.shape, list(tile))
-    assert len(places) == count_tiles(x.shape, list(tile)) == len(spec["scale"])
-    planes = x.reshape(-1, *x.shape[-2:])
-    found = dequantise(symbols, spec).reshape(planes.shape)
-    covered = np.zeros(planes.shape, dtype=int)
-    for at in places:
-        covered[at] += 1
-        spread = float(planes[at].max()) - float(planes[at].min())
-        error = np.abs(found[at].astype(np.float64) - planes[at]).max()
-        assert error <= 0.501 * spread / (2**bits - 1) + 1e-4
-    assert (covered == 1).all()
 
 
 @given(FLOATS.map(np.abs), st.integers(2, 8))
@@ -81,28 +50,7 @@ def test_a_square_quantiser_is_fine_near_zero() -> None:
     assert squared < even / 2
 
 
-@given(FLOATS, st.integers(2, 8))
-def test_a_codebook_ascends_and_errs_less_than_its_gaps(x: np.ndarray, bits: int) -> None:
-    symbols, spec = quantise(x, bits, "codebook")
-    levels = spec["values"]
-    assert 2 <= len(levels) <= 2**bits
-    assert levels == sorted(set(levels))
-    assert int(symbols.max()) <= largest_symbol(spec) == len(levels) - 1
-    found = dequantise(symbols, spec).astype(np.float64)
-    nearest = np.abs(x[..., None].astype(np.float64) - np.asarray(levels)).min(axis=-1)
-    assert np.allclose(np.abs(found - x), nearest, atol=1e-3 + 1e-6 * np.abs(x).max())
-
-
-def test_a_codebook_beats_even_levels_on_clustered_values() -> None:
-    random = np.random.default_rng(0)
-    x = np.concatenate([random.normal(c, 0.01, 200) for c in (-3, 0, 0.5, 7)]).astype(np.float32)
-    codebook, even = (
-        np.square(dequantise(*quantise(x, 2, kind)) - x).mean() for kind in ("codebook", "uniform")
-    )
-    assert codebook < even / 100
-
-
-@pytest.mark.parametrize("kind", ["uniform", "square", "codebook"])
+@pytest.mark.parametrize("kind", ["uniform", "square"])
 @pytest.mark.parametrize("value", [0.25, 100000.5, 1 / 3, 0.0])
 def test_a_constant_tensor_is_kept(value: float, kind: str) -> None:
     x = np.full((2, 3), value, dtype=np.float32)
@@ -120,8 +68,6 @@ def test_a_constant_tensor_is_kept(value: float, kind: str) -> None:
         ([np.nan], {"bits": 8}, "finite"),
         ([1.0], {"bits": 8, "kind": "cubic"}, "unknown quantiser"),
         ([-1.0], {"bits": 8, "kind": "square"}, "0 and more"),
-        ([1.0], {"bits": 8, "kind": "codebook", "layout": Layout(True)}, "whole tensor"),
-        ([1.0], {"bits": 8, "layout": Layout(tile=(1, 1))}, "two or more dimensions"),
     ],
 )
 def test_what_cannot_be_quantised_is_said(

@@ -17,11 +17,12 @@ import safetensors.numpy
 from jsonschema import Draft202012Validator
 
 from ddcodec import load
+from ddcodec.codecs.d3m.noise import SCALE, normal
 from ddcodec.errors import Unsupported
-from ddcodec.format import read, verify
+from ddcodec.format import read
 from ddcodec.format.codes import CODES
 from ddcodec.format.defaults import FIXED, strip
-from ddcodec.format.noise import SCALE, normal
+from ddcodec.inspection import verify
 from ddcodec.limits import Limits
 from tests.format import vectors
 from tests.format.d3m_files import D3M_CASES
@@ -130,10 +131,6 @@ BEYOND_SCHEMA = (
     "d3m-scheduler-with-fewer-times-than-steps",
     "float-for-an-integer",
     "scales-for-no-channel",
-    "codebook-of-too-many",
-    "codebook-that-descends",
-    "tile-larger-than-the-tensor",
-    "tiles-with-too-few-scales",
 )
 
 

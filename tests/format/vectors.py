@@ -53,8 +53,6 @@ def valid() -> dict[str, bytes]:
     add("podd-zstd-float32", {}, arrays(), {})
     add("podd-fixed-labels", fixed, poster, STORAGE)
     add("podd-area-pooling", {"labels": area}, area_arrays, STORAGE)
-    for pooling in ("sharpened", "centre", "crop"):
-        add(f"podd-{pooling}-pooling", *other_pooling(pooling), STORAGE)
     for bits in range(2, 8):
         storage = {"poster": Storage(bits=bits), "labels": Storage(bits=bits, coder="raw")}
         add(f"podd-{bits}-bits", {}, arrays(), storage)
@@ -67,18 +65,11 @@ def valid() -> dict[str, bytes]:
     add("podd-no-preprocessing", none, arrays(), STORAGE)
     add("podd-everything-stated", everything(), arrays(), STORAGE)
     add("podd-one-patch", *one_patch(), STORAGE)
-    for rule in ("balanced", "cyclic"):
-        add(f"podd-{rule}-origins", *other_origins(rule, area), STORAGE)
     add("podd-per-class-origins", *per_class(), STORAGE)
-    add("podd-cyclic-fixed-labels", *other_origins("cyclic", fixed["labels"]), STORAGE)
 
     # Where the coder is not named the writer takes ``context`` for whatever is quantised.
     add("podd-context-8-bits", {}, arrays(), STORAGE)
     add("podd-context-smooth", *smooth(), {"poster": Storage(bits=5, per_channel=True)})
-    tiled = Storage(bits=3, tile=(4, 3))
-    add("podd-tiles", {}, arrays(), {"poster": tiled, "labels": Storage(bits=4, kind="square")})
-    codebook = Storage(bits=3, kind="codebook")
-    add("podd-codebook", {}, arrays(), {"poster": codebook, "labels": codebook})
 
     index = images_manifest()
     index.labels["kind"] = "index"
@@ -89,13 +80,8 @@ def valid() -> dict[str, bytes]:
         "images-chunks": (images_manifest(), images_arrays(), chunks(2)),
         "images-float32": (images_manifest(), float_images(), {}),
         "images-quantised-chunks": (images_manifest(), float_images(), chunks(3, bits=6)),
-        "images-dct-whiten": (
-            whitened("dct_whiten"),
-            {"images": RGB, "labels": labels(2, 3, seed=10)},
-            {},
-        ),
         "images-conv-whiten": (
-            whitened("conv_whiten"),
+            whitened(),
             {"images": RGB, "labels": labels(2, 3, seed=10)},
             {},
         ),
@@ -134,14 +120,11 @@ def colour_images() -> Manifest:
     return images_manifest(image=colour()[0]["image"])
 
 
-def whitened(kind: str) -> Manifest:
+def whitened() -> Manifest:
     """Colour images of 4 x 6 in another space."""
     random = np.random.default_rng(12)
-    spec: dict[str, Any] = {"kind": kind, "gain": 0.0625}
-    if kind == "dct_whiten":
-        spec["bands"] = random.integers(-2047, 2048, (7, 6)).tolist()
-    else:
-        spec |= {"size": 3, "kernel": random.integers(-2047, 2048, 81).tolist()}
+    kernel = random.integers(-2047, 2048, 81).tolist()
+    spec = {"kind": "conv_whiten", "gain": 0.0625, "size": 3, "kernel": kernel}
     return images_manifest(image=colour()[0]["image"] | {"preprocessing": spec})
 
 
@@ -176,15 +159,6 @@ def smooth() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return changes, tensors | {"poster": (np.stack(waves) + noise).astype(np.float32)}
 
 
-def other_origins(rule: str, kind: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    patches = {"grid": [5, 3], "size": [4, 4], "origins": rule}
-    recipe = manifest().recipe | {"batch_size": 15}
-    tensors = {"poster": arrays()["poster"]}
-    if kind["kind"] == "learned":
-        tensors["labels"] = labels(1, 3, 3, seed=12)
-    return {"patches": patches, "recipe": recipe, "labels": kind}, tensors
-
-
 def per_class() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Three posters of 6 x 5 and 6 x 6 pixels side by side, with 2 x 2 patches each."""
     patches = {"grid": [6, 2], "size": [4, 4], "origins": "per-class"}
@@ -193,18 +167,6 @@ def per_class() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     poster = np.random.default_rng(13).normal(size=(1, 6, 16)).astype(np.float32)
     changes = {"patches": patches, "recipe": recipe, "labels": kind}
     return changes, {"poster": poster, "labels": labels(2, 6, 3, seed=14)}
-
-
-def other_pooling(pooling: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Patches of 5 x 7 that run over the edges of a poster of which they cover several cells."""
-    changes, _ = colour()
-    changes["image"] = changes["image"] | {"height": 5, "width": 7}
-    changes["patches"] = {"grid": [4, 3], "size": [5, 7], "origins": "cyclic"}
-    changes["recipe"] = changes["recipe"] | {"batch_size": 12}
-    changes["labels"] = {"kind": "learned", "pooling": pooling, "grid": [5, 3]}
-    changes["order"] = {"grid": [3, 1], "cells": [2, 0, 1], "rule": "random"}
-    poster = np.random.default_rng(15).normal(size=(3, 9, 13)).astype(np.float32)
-    return changes, {"poster": poster, "labels": labels(3, 5, 3, seed=16)}
 
 
 def one_class() -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -19,7 +19,7 @@ except ImportError:
     atheris = None
 else:
     with atheris.instrument_imports(include=["ddcodec.format"]):
-        import ddcodec.format.verify  # noqa: F401
+        import ddcodec.inspection.verify  # noqa: F401
 
 import fuzz_reader
 

@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 from ddcodec.distill.networks import ConvNet
-from ddcodec.distill.rng import generator
-from ddcodec.observers.narrow import keep_narrow_exact
+from ddcodec.judge.students import OtherStudent
+from ddcodec.nn.narrow import keep_narrow_exact
 from ddcodec.observers.networks import build
 from ddcodec.observers.recipe import Recipe
 from ddcodec.observers.train import Training
-from ddcodec.preprocess import Preprocess
+from ddcodec.preprocessing.transform import Preprocess
+from ddcodec.runtime.rng import generator
 from ddcodec.sources import Source, Split
-from ddcodec.students import OtherStudent
 
 CPU = torch.device("cpu")
 

@@ -13,6 +13,7 @@ import torch
 
 from ddcodec import LICOptions, encode, info
 from ddcodec.errors import DDSetError, InvalidFile, MissingExtra, SourceError, UsageError
+from ddcodec.nn.torchvision_ops import make_importable
 from ddcodec.observers import zoo
 from ddcodec.observers.file import load
 from ddcodec.observers.networks import build, check_name, initialise
@@ -21,7 +22,6 @@ from ddcodec.observers.train import train
 from ddcodec.observers.weights import read_checkpoint
 from ddcodec.observers.zoo import deepest, taken_apart
 from ddcodec.sources import Source
-from ddcodec.torchvision_ops import make_importable
 
 make_importable()
 pytest.importorskip("timm")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from ddcodec.distill.rng import generator
 from ddcodec.priors.captions import View, caption, collage, described, draw, show
+from ddcodec.runtime.rng import generator
 
 
 def test_a_collage_shows_its_images_row_by_row() -> None:

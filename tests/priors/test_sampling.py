@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from ddcodec.codecs.d3m.noise import normal
 from ddcodec.errors import Unsupported
-from ddcodec.format.noise import normal
 from ddcodec.priors.model import Prior
 from ddcodec.priors.sampling import make, noise_scheduler, sample, settings_for, target
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import OutputError
-from ...format.atomic import write_atomically
+from ...runtime.atomic import write_atomically
+from ..base import CACHE_BYTES
 
-CAP = 8 << 30  # bytes of a cache folder, unless the caller says otherwise
 DIGEST = 32  # bytes of the SHA-256 in front of the pixels
 _FOLDER = re.compile(r"d3m-[0-9a-f]{32}")
 _FILE = re.compile(r"[0-9]{8,}\.u8")
@@ -29,7 +29,7 @@ Images = NDArray[np.uint8]
 class ImageCache:
     """The images of one file, in units, in a folder that may hold those of others too."""
 
-    def __init__(self, folder: Path, content: str, model: str, cap: int = CAP) -> None:
+    def __init__(self, folder: Path, content: str, model: str, cap: int = CACHE_BYTES) -> None:
         """Take the digests of content and model, hex, and the bytes of the whole folder.
 
         Raises OutputError where the folder cannot be made.

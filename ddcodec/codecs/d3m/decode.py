@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...distill.threads import threads_for
 from ...errors import Unsupported
-from ...format.rules_d3m import blocks_of
-from ..base import Device, Samples
-from ..images import Reading
-from ..lic.labels import restore
-from ..lic.mosaic import Mosaic
-from .cache import CAP, ImageCache
+from ...runtime.threads import threads_for
+from ..base import ModelPlace
+from ..samples import Device, Samples
+from ..shared.labels import restore
+from ..shared.mosaic import Mosaic
+from ..shared.reading import Reading
+from .cache import ImageCache
 from .fingerprint import Watch
+from .rules import blocks_of
 
 if TYPE_CHECKING:
     from ...format import Manifest
@@ -30,22 +29,6 @@ if TYPE_CHECKING:
 
 MEMORY = 1 << 30  # bytes of images that are held
 UNIT_BYTES = 1 << 18  # of images that are made, and cached, together
-
-
-@dataclass(frozen=True)
-class ModelPlace:
-    """Where a file that needs a model finds it.
-
-    Attributes:
-        prior: folder, or id in the hub's local cache; None where none was given.
-        cache: folder for generated images, or None; cache_bytes: the most that it may hold.
-        download: whether an id that is not here may be fetched.
-    """
-
-    prior: str | os.PathLike[str] | None = None
-    cache: str | os.PathLike[str] | None = None
-    cache_bytes: int = CAP
-    download: bool = False
 
 
 class Images:

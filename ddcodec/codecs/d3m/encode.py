@@ -22,94 +22,89 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ... import __version__
-from ...distill.progress import Reporter
-from ...distill.threads import threads_for
-from ...errors import OutputError, UsageError
+from ...errors import UsageError
 from ...format import Manifest, Storage, dequantise, quantise, read_manifest
 from ...format.container import write
 from ...format.payload import CODED, encode_tensor
-from ...format.rules_d3m import TIMES
 from ...observers.file import Trained
+from ...observers.file import load as load_observer
 from ...observers.networks import SEEN_PIXELS
+from ...priors.folder import find
 from ...priors.model import Prior
+from ...priors.model import load as load_prior
 from ...priors.sampling import settings_for
-from ...sources.base import Source
+from ...priors.settings import TIMES
+from ...runtime.progress import Reporter
+from ...runtime.ranks import Ranks, joined
+from ...runtime.threads import threads_for
 from ...sources.by_class import ByClass
-from ..lic.encode import Run
-from ..lic.labels import store
-from ..lic.mosaic import Mosaic
-from ..lic.parts import Group, Parts
+from ..base import Request
+from ..options import AnyPath, Common, spelled
+from ..shared.groups import Group, Parts
+from ..shared.labels import store
+from ..shared.mosaic import Mosaic
 from .fingerprint import thumbnail
 from .generate import Generator, Wish
 from .invert import first_token, invert
-from .params import D3MParams, usual_prompt
+from .options import D3M
+from .params import D3MParams, make_params, usual_prompt
 from .patches import best_patches
 from .recipe import recipe_of
 
 
-def encode(
-    source: Source,
-    pool: ByClass,
-    observer: Trained,
-    prior: Prior,
-    params: D3MParams,
-    run: Run,
-    out: Path,
-    command: str,
-) -> Manifest:
-    """Learn tokens, make and label images, write the file at ``out``; return its manifest.
+def encode(request: Request, options: D3M) -> Manifest:
+    """Learn tokens, make and label images, write the file; return its manifest.
 
     Of several processes each works on its groups of classes, and the first writes the file.
 
-    Raises KeyboardInterrupt with every finished group kept, CheckpointMismatch where the groups
-    to go on from belong to another encode.
+    Raises UsageError, before any work, for what cannot work; KeyboardInterrupt with every finished
+    group kept; CheckpointMismatch where the groups to go on from belong to another encode.
     """
-    work = Encode(source, pool, observer, prior, params, run, out)
-    ranks = run.ranks
-    if ranks.rank == 0:
-        work.parts.prepare(run.resume)
-    ranks.wait()
-    if params.learned:
-        with threads_for(*params.size):
-            work.invert()
+    source, pool = request.source, request.source.by_class()
+    assert options.observer is not None  # checked with the options
+    assert options.prior is not None
+    observer = load_observer(options.observer)
+    observer.require_fit(source.classes, pool.shape)
+    folder = find(options.prior, request.download)
+    dtype = "float16" if folder.has("vae") and request.device.type == "cuda" else "float32"
+    params = make_params(options, pool.shape, len(source.classes), folder, dtype, request.seed)
+    # Each process takes it to its own device, once it knows which.
+    prior = load_prior(folder, "cpu", params.dtype)
+    if prior.channels < pool.shape[0]:
+        raise UsageError(f"{folder.name} makes grey images, the data set has colours; use another")
+    prior.latent_shape(*params.size)
+    command = command_line(source.name, options.observer, folder.name, params, request.size)
+    with joined() as ranks:
+        work = Encode(request, observer, prior, params, ranks)
+        with work.parts.shared(ranks, request.resume):
+            if params.learned:
+                with threads_for(*params.size):
+                    work.invert()
+                ranks.wait()
+            work.label()
+        if ranks.rank == 0:
+            arrays = work.arrays()
+            with work.parts.finishing():
+                write(request.out, work.manifest(command), arrays, storage_of(arrays, params))
         ranks.wait()
-    work.label()
-    ranks.wait()
-    if ranks.rank == 0:
-        arrays = work.arrays()
-        try:
-            write(out, work.manifest(command), arrays, storage_of(arrays, params))
-        except OutputError as error:
-            raise OutputError(
-                f"{error}; {work.parts.folder.name} keeps the work, run the same command with "
-                "--resume"
-            ) from None
-        work.parts.remove()
-    ranks.wait()
-    return read_manifest(out)[0]
+        return read_manifest(request.out)[0]
 
 
 class Encode:
     """One encode: its groups of classes, and what is finished of them."""
 
     def __init__(
-        self,
-        source: Source,
-        pool: ByClass,
-        observer: Trained,
-        prior: Prior,
-        params: D3MParams,
-        run: Run,
-        out: Path,
+        self, request: Request, observer: Trained, prior: Prior, params: D3MParams, ranks: Ranks
     ) -> None:
-        device = run.ranks.device(run.device)
+        device = ranks.device(request.device)
         observer.network.to(device)
-        self._source, self._pool, self._observer = source, pool, observer
-        self._prior, self._params, self._run, self._device = prior.to(device), params, run, device
-        self.parts = Parts(out, fingerprint(pool, observer, prior, params))
-        self._groups = params.groups(len(source.classes))
+        self._source, self._pool = request.source, request.source.by_class()
+        self._observer, self._prior, self._params = observer, prior.to(device), params
+        self._device, self._ranks, self._reporter = device, ranks, request.reporter
+        self.parts = Parts(request.out, identity(self._pool, observer, prior, params))
+        self._groups = params.groups(len(self._source.classes))
         self._codec_params = codec_params(params, prior)
-        _, height, width = pool.shape
+        _, height, width = self._pool.shape
         self._geometry = Mosaic(height, width, params.take, params.take)
         self.loss = 0.0  # of the observer on the patches of the last group
 
@@ -118,7 +113,7 @@ class Encode:
         mine = self._mine()
         missing = [number for number in mine if not self.parts.has(number)]
         steps = self._params.steps
-        self._run.reporter.stage("tokens", steps * len(mine))
+        self._reporter.stage("tokens", steps * len(mine))
         done = steps * (len(mine) - len(missing))
         prompt = self._prior.prompt(self._params.prompt)
         for number in missing:
@@ -126,7 +121,7 @@ class Encode:
             patches = [self._patches(label) for label in labels]
             names = [self._source.classes[label] for label in labels]
             begin = torch.stack([first_token(self._prior, name) for name in names])
-            counted = _counting(self._run.reporter, done)
+            counted = _counting(self._reporter, done)
             tokens = invert(self._prior, prompt, patches, begin, labels, self._params, counted)
             self.parts.save(number, {"tokens": tokens.numpy()})
             done += steps
@@ -134,13 +129,13 @@ class Encode:
     def label(self) -> None:
         """Make the images of this process's groups and label them."""
         mine, first = self._mine(), len(self._groups)
-        self._run.reporter.stage("images", len(mine))
+        self._reporter.stage("images", len(mine))
         maker = self._maker()
         for done, number in enumerate(mine, 1):
             if not self.parts.has(first + number):
                 with threads_for(*self._params.size):
                     self.parts.save(first + number, self._labelled(maker, self._groups[number]))
-            self._run.reporter.step(done, self.loss)
+            self._reporter.step(done, self.loss)
 
     def tokens(self) -> NDArray[Any] | None:
         """Return all tokens as the file will hold them, (classes, d), or None for names."""
@@ -205,7 +200,7 @@ class Encode:
         )  # fmt: skip
 
     def _mine(self) -> list[int]:
-        return [n for n in range(len(self._groups)) if self._run.ranks.mine(n)]
+        return [n for n in range(len(self._groups)) if self._ranks.mine(n)]
 
     def _patches(self, label: int) -> Tensor:
         name = self._source.classes[label]
@@ -275,7 +270,7 @@ def codec_params(params: D3MParams, prior: Prior) -> dict[str, Any]:
     times = config.get("num_train_timesteps", TIMES)
     if params.sampling_steps > times:
         raise UsageError(
-            f"--sampling-steps {params.sampling_steps}: {prior.folder.name} has {times} steps"
+            f"`sampling_steps`={params.sampling_steps}: {prior.folder.name} has {times} steps"
         )
     return {
         "prompt": params.prompt,
@@ -321,47 +316,45 @@ def storage_of(arrays: Group, params: D3MParams) -> dict[str, Storage]:
     return storage
 
 
-def fingerprint(pool: ByClass, observer: Trained, prior: Prior, params: D3MParams) -> str:
-    """Return what must be equal for groups of two runs to be exchangeable."""
+def identity(pool: ByClass, observer: Trained, prior: Prior, params: D3MParams) -> str:
+    """Return a digest of what must be equal for groups of two runs to be exchangeable."""
     model = prior.folder.digest
-    identity = [params.as_dict(), pool.digest(), observer.digest, model, __version__]
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    parts = [params.as_dict(), pool.digest(), observer.digest, model, __version__]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def command_line(
-    source: str, observer: str, prior: str, params: D3MParams, size: int | None
+    source: str, observer: AnyPath, prior: str, params: D3MParams, size: int | None
 ) -> str:
     """Return the command that makes the same file again, where all it needs is at hand."""
-    labels = {"logits": "logits", "top": f"top={params.labels.top}", "index": "class"}
-    options = {
-        "--ipc": (params.images, None),
-        "--observer": (observer, None),
-        "--prior": (prior, None),
-        "--collage": (params.collage, None),
-        "--take": (params.take, None),
-        "--tokens": ("learned" if params.learned else "names", "learned"),
-        "--token-bits": (params.token_bits, 8),
-        "--prompt": (params.prompt, usual_prompt(params.learned, params.collage)),
-        "--variations": (params.variations, 1),
-        "--select": (params.selection, "auto"),
-        "--candidates": (params.candidates, 300),
-        "--steps": (params.steps if params.learned else None, None),
-        "--rate": (f"{params.rate:g}", None),
-        "--resolution": (max(params.size), None),
-        "--scheduler": (params.scheduler, "ddim"),
-        "--sampling-steps": (params.sampling_steps, 25),
-        "--guidance": (f"{params.guidance:g}", None),
-        "--dtype": (params.dtype, "auto"),
-        "--labels": (labels[params.labels.kind], "auto"),
-        "--temperature": (f"{params.labels.temperature:g}", "2"),
-        "--seed": (params.seed, 0),
-        "--size": (size, None),
+    usual = usual_prompt(params.learned, params.collage)
+    values = {
+        "ipc": params.images,
+        "observer": Path(observer),
+        "prior": prior,
+        "collage": params.collage,
+        "take": params.take,
+        "tokens": "learned" if params.learned else "names",
+        "token_bits": params.token_bits,
+        "prompt": None if params.prompt == usual else params.prompt,
+        "variations": params.variations,
+        "select": params.selection,
+        "candidates": params.candidates,
+        "steps": params.steps if params.learned else None,
+        "rate": params.rate,
+        "resolution": max(params.size),
+        "scheduler": params.scheduler,
+        "sampling_steps": params.sampling_steps,
+        "guidance": params.guidance,
+        "dtype": params.dtype,
+        "labels": params.labels.as_option(),
+        "temperature": params.labels.temperature,
+        "seed": params.seed,
+        "size": size,
     }
-    words = ["ddcodec", "encode", source, "--codec", "d3m"]
-    for option, (value, usual) in options.items():
-        if value is not None and value != usual:
-            words += [option, str(value)]
-    return shlex.join(words)
+    return shlex.join(
+        ["ddcodec", "encode", source, "--codec", "d3m", *spelled(values, D3M, Common)]
+    )
 
 
 def _in_batches(maker: Generator, wishes: list[Wish]) -> Iterator[tuple[int, Tensor]]:

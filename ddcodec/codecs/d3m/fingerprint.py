@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import Unsupported
-from ...format.rules_d3m import THUMBNAIL
+from .rules import THUMBNAIL
 
 MOST = 8.0  # levels of 255, mean over the thumbnails of all classes compared
 WORST = 32.0  # levels that one class counts at most: one image gone astray is no other model

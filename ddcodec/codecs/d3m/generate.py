@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import Unsupported
-from ...format.noise import normal
-from ...format.rules_d3m import PLACE, blocks_of
 from ...priors.model import Prior, Prompt
 from ...priors.sampling import batch_of, make, sample
+from ...priors.settings import PLACE
+from .noise import normal
+from .rules import blocks_of
 
 if TYPE_CHECKING:
     from ...format import Manifest

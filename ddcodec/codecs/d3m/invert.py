@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ...distill.rng import generator
 from ...priors.model import Prior, Prompt
 from ...priors.sampling import noise_scheduler, target
+from ...runtime.rng import generator
 from .params import D3MParams
 from .patches import random_collages
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..lic.recipe import student_recipe
+from ..shared.recipe import student_recipe
 
 
 def recipe_of(

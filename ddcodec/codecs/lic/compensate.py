@@ -13,11 +13,11 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor
 
-from ...distill.augment import augment
-from ...distill.rng import generator
+from ...nn.augment import augment
 from ...observers.file import Trained
-from ...preprocess import mean_and_std
-from .mosaic import Mosaic
+from ...preprocessing.transform import mean_and_std
+from ...runtime.rng import generator
+from ..shared.mosaic import Mosaic
 from .params import LICParams
 
 

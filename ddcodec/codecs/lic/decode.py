@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...format.rules_lic import TEACHER
-from ..base import Device, Samples
-from ..images import Reading
-from .labels import restore
-from .mosaic import Mosaic
+from ..samples import Device, Samples
+from ..shared.labels import restore
+from ..shared.mosaic import Mosaic
+from ..shared.reading import Reading
+from .rules import TEACHER
 from .teacher import Teacher, teacher_of, teacher_symbols
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ...format.payload import little_endian
 from ...observers.file import Trained
+from ..shared.groups import Group, Parts
+from ..shared.mosaic import Mosaic
 from .decode import all_regions
-from .mosaic import Mosaic
-from .parts import Group, Parts
 from .teacher import can_embed, embed
 
 LEVEL = 19  # of zstd, for all that a file of this codec holds

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,81 +19,71 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ... import __version__
-from ...distill.progress import SILENT, Reporter
-from ...errors import OutputError
 from ...format import Manifest, read_manifest
 from ...format.chunk_writer import ChunkWriter
 from ...format.pictures import decode_picture, encode_picture
 from ...observers.file import Trained
-from ...ranks import Ranks
+from ...observers.file import load as load_observer
+from ...runtime.compute import has_bfloat16
+from ...runtime.progress import Reporter
+from ...runtime.ranks import joined
 from ...sources.base import Source
 from ...sources.by_class import ByClass
+from ..base import Request
+from ..options import AnyPath, Common, spelled
+from ..shared.groups import Group, Parts
+from ..shared.labels import plan_labels, store
+from ..shared.mosaic import Mosaic
+from ..shared.recipe import student_recipe
 from .compensate import compensate
 from .decode import geometry_of
 from .embedding import LEVEL, comparison, embedded
-from .labels import plan_labels, store
-from .mosaic import Mosaic
-from .params import LICParams
-from .parts import Group, Parts
-from .recipe import student_recipe
+from .options import LIC
+from .params import LICParams, make_params
 from .relabel import region_logits
 from .select import select
-
-ALONE = Ranks()
-
-
-@dataclass
-class Run:
-    """How an encode is carried out, without influence on its result on one kind of machine."""
-
-    device: torch.device
-    resume: bool = False
-    reporter: Reporter = SILENT
-    ranks: Ranks = ALONE
+from .teacher import require_embeddable
 
 
-def encode(
-    source: Source,
-    pool: ByClass,
-    observer: Trained,
-    params: LICParams,
-    run: Run,
-    out: Path,
-    command: str,
-) -> Manifest:
-    """Make mosaics and labels of every class and write the file at ``out``; return its manifest.
+def encode(request: Request, options: LIC) -> Manifest:
+    """Make mosaics and labels of every class and write the file; return its manifest.
 
     Of several processes each makes its groups, and the first writes the file.
 
-    Raises KeyboardInterrupt with every finished group kept, CheckpointMismatch where the groups
-    to go on from belong to another encode.
+    Raises UsageError, before any work, for what cannot work; KeyboardInterrupt with every finished
+    group kept; CheckpointMismatch where the groups to go on from belong to another encode.
     """
-    ranks, device = run.ranks, run.ranks.device(run.device)
-    observer.network.to(device)
-    parts = Parts(out, fingerprint(pool, observer, params))
-    if ranks.rank == 0:
-        parts.prepare(run.resume)
-    ranks.wait()
-    groups = params.groups(len(source.classes))
-    mine = [number for number in range(len(groups)) if ranks.mine(number)]
-    maker = GroupMaker(source.classes, pool, observer, params, device)
-    run.reporter.stage("mosaics", len(mine))
-    for done, number in enumerate(mine, 1):
-        if not parts.has(number):
-            parts.save(number, maker.make(groups[number]))
-        run.reporter.step(done, maker.loss)
-    ranks.wait()
-    if ranks.rank == 0:
-        try:
-            manifest = write(out, parts, len(groups), source, pool, observer, params, command)
-            _tell(run.reporter, out, manifest, parts, len(groups), observer)
-        except OutputError as error:
-            raise OutputError(
-                f"{error}; {parts.folder.name} keeps the work, run the same command with --resume"
-            ) from None
-        parts.remove()
-    ranks.wait()
-    return read_manifest(out)[0]
+    source, pool = request.source, request.source.by_class()
+    assert options.observer is not None  # checked with the options
+    observer = load_observer(options.observer)
+    observer.require_fit(source.classes, pool.shape)
+    precision = "bfloat16" if has_bfloat16(request.device) else "float32"
+    params = make_params(options, pool.shape, len(source.classes), precision, request.seed)
+    if params.labels.kind == "teacher":
+        regions = params.mosaic(*pool.shape[1:]).regions
+        require_embeddable(observer, params.ipc * len(source.classes) * regions)
+    command = command_line(source.name, options.observer, params, request.size)
+    with joined() as ranks:
+        device = ranks.device(request.device)
+        observer.network.to(device)
+        parts = Parts(request.out, identity(pool, observer, params))
+        groups = params.groups(len(source.classes))
+        maker = GroupMaker(source.classes, pool, observer, params, device)
+        with parts.shared(ranks, request.resume):
+            mine = [number for number in range(len(groups)) if ranks.mine(number)]
+            request.reporter.stage("mosaics", len(mine))
+            for done, number in enumerate(mine, 1):
+                if not parts.has(number):
+                    parts.save(number, maker.make(groups[number]))
+                request.reporter.step(done, maker.loss)
+        if ranks.rank == 0:
+            with parts.finishing():
+                manifest = write(
+                    request.out, parts, len(groups), source, pool, observer, params, command
+                )
+                _tell(request.reporter, request.out, manifest, parts, len(groups), observer)
+        ranks.wait()
+        return read_manifest(request.out)[0]
 
 
 def _tell(
@@ -109,38 +98,32 @@ def _tell(
         reporter.note(f"{line} (images: {sizes['images']:,})")
 
 
-def fingerprint(pool: ByClass, observer: Trained, params: LICParams) -> str:
-    """Return what must be equal for groups of two runs to be exchangeable."""
-    identity = [params.as_dict(), pool.digest(), observer.digest, __version__]
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+def identity(pool: ByClass, observer: Trained, params: LICParams) -> str:
+    """Return a digest of what must be equal for groups of two runs to be exchangeable."""
+    parts = [params.as_dict(), pool.digest(), observer.digest, __version__]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def command_line(source: str, observer: str, params: LICParams, size: int | None) -> str:
+def command_line(source: str, observer: AnyPath, params: LICParams, size: int | None) -> str:
     """Return the command that makes the same file again, where source and observer are at hand."""
-    words = ["ddcodec", "encode", source, "--codec", "lic", "--ipc", str(params.ipc)]
-    words += ["--observer", observer]
-    labels = {
-        "logits": "logits",
-        "top": f"top={params.labels.top}",
-        "index": "class",
-        "teacher": "embed-teacher",
+    values = {
+        "ipc": params.ipc,
+        "observer": Path(observer),
+        "select": params.selection,
+        "squeeze": params.squeeze,
+        "candidates": params.candidates,
+        "steps": params.iterations or None,
+        "labels": params.labels.as_option(),
+        "temperature": params.labels.temperature,
+        "precision": params.precision,
+        "images": f"{params.images}={params.quality}" if params.quality else params.images,
+        "seed": params.seed,
+        "size": size,
+        "compensate": params.iterations > 0,
     }
-    options = {
-        "--select": (params.selection, "loss"),
-        "--squeeze": (str(params.squeeze), "4"),
-        "--candidates": (str(params.candidates), "300"),
-        "--steps": (str(params.iterations), "0"),
-        "--labels": (labels[params.labels.kind], "auto"),
-        "--temperature": (f"{params.labels.temperature:g}", "2"),
-        "--precision": (params.precision, "auto"),
-        "--images": (f"{params.images}={params.quality}" if params.quality else "zstd", "zstd"),
-        "--seed": (str(params.seed), "0"),
-        "--size": (str(size or 0), "0"),
-    }
-    words += [
-        word for k, (value, usual) in options.items() if value != usual for word in (k, value)
-    ]
-    return shlex.join(words if params.iterations else [*words, "--no-compensate"])
+    return shlex.join(
+        ["ddcodec", "encode", source, "--codec", "lic", *spelled(values, LIC, Common)]
+    )
 
 
 class GroupMaker:

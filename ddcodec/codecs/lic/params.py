@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 from ...errors import UsageError
 from ...format.pictures import check_picture
 from ...format.tensors import PICTURES
-from .labels import LabelPlan, plan_labels
-from .mosaic import Mosaic
+from ..shared.labels import LabelPlan, plan_labels
+from ..shared.mosaic import Mosaic
+from .options import ITERATIONS, LIC
 
-Selection = Literal["loss", "crops", "random"]
-SQUEEZES = (1, 4, 9, 16, 25)
 GROUP = 32  # mosaics; so many small classes are made, saved and stored together
 BATCH_PIXELS = 1 << 20  # of all expanded images of a batch: a bound on the memory
-ITERATIONS = 200
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class LICParams:
 
     ipc: int
     squeeze: int
-    selection: Selection
+    selection: str
     candidates: int
     crops: int
     iterations: int
@@ -77,82 +74,38 @@ class LICParams:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class LICOptions:
-    """What ``encode`` takes for the codec ``lic`` alone.
-
-    Attributes:
-        observer: file of ``ddcodec observer train``, made for the same classes and images.
-        select: ``loss``, ``crops`` or ``random``: which images of a class are squeezed.
-        squeeze: images a mosaic: 1, 4, 9, 16 or 25.
-        candidates: images of a class among which is selected.
-        compensate: False leaves the mosaics as squeezing made them.
-        temperature: of the stored soft labels, 0.01 to 100. At 1 they are nearly one class each
-            where the observer is sure, as it is of what it selected.
-        precision: of the observer's comparison: ``float32``, ``bfloat16`` or ``auto``.
-        images: how mosaics are stored: ``zstd``, or lossy: ``webp=Q`` or ``avif=Q``, Q from 1 to
-            100. Labels are those of what comes back.
-    """
-
-    observer: str | os.PathLike[str]
-    select: str = "loss"
-    squeeze: int = 4
-    candidates: int = 300
-    compensate: bool = True
-    temperature: float = 2.0
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    images: str = "zstd"
-
-
 def make_params(
-    options: LICOptions,
-    *,
-    ipc: float,
-    height: int,
-    width: int,
-    classes: int,
-    iterations: int | None = None,
-    labels: str = "auto",
-    precision: str = "float32",
-    seed: int = 0,
+    options: LIC, shape: tuple[int, int, int], classes: int, precision: str, seed: int
 ) -> LICParams:
-    """Return complete settings for images of this size; raises UsageError for what cannot work."""
-    squeeze, selection, candidates = options.squeeze, options.select, options.candidates
-    if not 1 <= ipc <= 100_000 or ipc != int(ipc):
-        raise UsageError(f"--ipc {ipc:g}: the codec lic stores whole images, 1 or more a class")
-    if squeeze not in SQUEEZES:
-        known = ", ".join(map(str, SQUEEZES))
-        raise UsageError(f"--squeeze {squeeze}: must be one of {known}")
-    if selection not in get_args(Selection):
-        known = ", ".join(get_args(Selection))
-        raise UsageError(f"--select {selection}: must be one of {known}")
-    if candidates < 1:
-        raise UsageError(f"--candidates must be at least 1, got {candidates}")
+    """Return complete settings for images (C, H, W); raises UsageError for what cannot work.
+
+    ``precision`` is what ``auto`` means on the device.
+    """
+    _, height, width = shape
+    assert options.ipc is not None  # checked with the options
+    ipc, squeeze = int(options.ipc), options.squeeze
     if math.isqrt(squeeze) > min(height, width):
-        raise UsageError(f"--squeeze {squeeze}: images of {width}x{height} hold no such cells")
-    if iterations is not None and not options.compensate:
-        raise UsageError("--steps counts iterations of compensation, which --no-compensate omits")
-    count = ITERATIONS if iterations is None else iterations
-    per_mosaic = squeeze * height * width
-    group = max(1, GROUP // int(ipc))
+        raise UsageError(f"`squeeze`={squeeze}: images of {width}x{height} hold no such cells")
+    count = ITERATIONS if options.steps is None else options.steps
+    group = max(1, GROUP // ipc)
     coder, quality = plan_images(options.images)
     if coder in PICTURES:
-        check_picture(coder, (int(ipc) * min(group, classes), 3, height, width))
+        check_picture(coder, (ipc * min(group, classes), 3, height, width))
     return LICParams(
-        ipc=int(ipc),
+        ipc=ipc,
         squeeze=squeeze,
-        selection=selection,  # type: ignore[arg-type]  # checked above
-        candidates=max(candidates, squeeze * int(ipc)),
+        selection=options.select,
+        candidates=max(options.candidates, squeeze * ipc),
         crops=5,
         iterations=count if options.compensate else 0,
         lr=0.01,
         augment="crop_cutout_flip",
-        precision=precision,
-        labels=plan_labels(labels, classes, options.temperature),
+        precision=precision if options.precision == "auto" else options.precision,
+        labels=plan_labels(options.labels, classes, options.temperature),
         images=coder,
         quality=quality,
         seed=seed,
-        batch=max(1, min(GROUP, BATCH_PIXELS // per_mosaic)),
+        batch=max(1, min(GROUP, BATCH_PIXELS // (squeeze * height * width))),
         group=group,
     )
 
@@ -167,5 +120,7 @@ def plan_images(text: str) -> tuple[str, int]:
     coder, _, quality = text.partition("=")
     good = coder in PICTURES and quality.isascii() and quality.isdigit() and len(quality) <= 3
     if not good or not 1 <= int(quality) <= 100:
-        raise UsageError(f"--images {text}: must be zstd, webp=Q or avif=Q, with Q from 1 to 100")
+        raise UsageError(
+            f"`images` must be zstd, webp=Q or avif=Q, with Q from 1 to 100, got {text}"
+        )
     return coder, int(quality)

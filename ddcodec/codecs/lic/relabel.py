@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ...observers.file import Trained
 from ...observers.networks import SEEN_PIXELS
-from .mosaic import Mosaic
+from ..shared.mosaic import Mosaic
 
 
 def region_logits(mosaics: Tensor, geometry: Mosaic, observer: Trained) -> Tensor:

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from ...distill.rng import generator
 from ...errors import SourceError
 from ...observers.file import Trained
 from ...sources.by_class import ByClass
+from ..shared.selection import candidates, ranked
 from .params import LICParams
-
-SCORED_PIXELS = 1 << 20  # at once, a bound on the memory for activations
-CROP_AREA = (0.08, 1.0)  # share of the image, as in Szegedy et al. (2015)
-CROP_RATIO = (3 / 4, 4 / 3)
-CROP_TRIES = 10
-
-Box = tuple[int, int, int, int]  # top, left, height, width
 
 
 def select(
@@ -27,73 +17,14 @@ def select(
 ) -> Tensor:
     """Return N x IPC images of a class, the best first: uint8 (n, C, H, W) on ``device``.
 
-    Only the candidates are read: ``params.candidates`` images drawn at random, or all.
-
     Raises SourceError where the class has too few images, naming it.
     """
     wanted, there = params.squeeze * params.ipc, pool.count(label)
     if there < wanted:
         raise SourceError(
             f"class '{name}' has {there} training images, {params.ipc} a class of "
-            f"{params.squeeze} each need {wanted}; use a smaller --ipc or --squeeze"
+            f"{params.squeeze} each need {wanted}; use a smaller `ipc` or `squeeze`"
         )
     count = min(there, params.candidates if params.selection != "random" else wanted)
-    drawn = torch.randperm(there, generator=generator(params.seed, "candidates", label))[:count]
-    found = pool.images(label, drawn.numpy())
-    images = torch.from_numpy(found).permute(0, 3, 1, 2).contiguous().to(device)
-    if params.selection == "random":
-        return images
-    if params.selection == "crops":
-        images, losses = best_crops(images, label, observer, params)
-    else:
-        losses = losses_of(images, label, observer)
-    # A stable sort: equal losses keep the order in which they were drawn.
-    return images[losses.sort(stable=True).indices[:wanted]]
-
-
-def losses_of(images: Tensor, label: int, observer: Trained) -> Tensor:
-    """Return the observer's cross-entropy, float32 (n,), of images uint8 (n, C, H, W)."""
-    at_once = max(1, SCORED_PIXELS // (images.shape[2] * images.shape[3]))
-    parts = []
-    with torch.no_grad():
-        for start in range(0, len(images), at_once):
-            logits = observer.network(observer.preprocess(images[start : start + at_once]))
-            target = torch.full((len(logits),), label, device=logits.device)
-            parts.append(F.cross_entropy(logits, target, reduction="none"))
-    return torch.cat(parts)
-
-
-def best_crops(
-    images: Tensor, label: int, observer: Trained, params: LICParams
-) -> tuple[Tensor, Tensor]:
-    """Return the best crop of each image at full size, uint8 (n, C, H, W), and its loss (n,).
-
-    Random resized crops judged by the observer, after RDED (Sun et al., arXiv 2312.03526).
-    """
-    random = generator(params.seed, "crops", label)
-    best, lowest = images.clone(), torch.full((len(images),), torch.inf, device=images.device)
-    size = images.shape[2:]
-    for _ in range(params.crops):
-        crops = torch.empty_like(images)
-        for i in range(len(images)):
-            top, left, height, width = random_box(int(size[0]), int(size[1]), random)
-            cut = images[i : i + 1, :, top : top + height, left : left + width].float()
-            scaled = F.interpolate(cut, tuple(size), mode="bicubic", antialias=True)
-            crops[i] = scaled[0].round().clamp(0, 255).to(torch.uint8)
-        losses = losses_of(crops, label, observer)
-        better = losses < lowest
-        best[better], lowest[better] = crops[better], losses[better]
-    return best, lowest
-
-
-def random_box(height: int, width: int, random: torch.Generator) -> Box:
-    """Return a part of an image: 8 to 100 % of its area, at a ratio of 3/4 to 4/3."""
-    low, high = (math.log(ratio) for ratio in CROP_RATIO)
-    for _ in range(CROP_TRIES):
-        share, place, y, x = torch.rand(4, generator=random).tolist()
-        area = height * width * (CROP_AREA[0] + share * (CROP_AREA[1] - CROP_AREA[0]))
-        ratio = math.exp(low + place * (high - low))
-        h, w = round(math.sqrt(area / ratio)), round(math.sqrt(area * ratio))
-        if 0 < h <= height and 0 < w <= width:
-            return int(y * (height - h + 1)), int(x * (width - w + 1)), h, w
-    return 0, 0, height, width
+    images = candidates(pool, label, count, params.seed, device)
+    return ranked(images, label, observer, params.selection, params.seed)[:wanted]

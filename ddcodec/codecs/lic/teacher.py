@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...errors import UsageError
-from ...format.rules_lic import NOTHING
-from ...format.teacher import ARCHITECTURES, Network, Unit, costs, network, units
 from ...limits import Limits
 from ...observers.file import Trained
 from ...observers.networks import SEEN_PIXELS
 from ...observers.networks import Residual as FloatResidual
-from ...preprocess import Preprocess
-from .labels import OCTAVE
+from ...preprocessing.transform import Preprocess
+from ..shared.labels import OCTAVE
+from ..shared.rules import NOTHING
+from .integer_network import ARCHITECTURES, Network, Unit, costs, network, units
 
 LARGEST = {"relu": 65535, "signed": 32767}
 ROOM = 2.0  # times the largest value that was seen fits

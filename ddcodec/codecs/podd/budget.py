@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...errors import UsageError
 from ...format import to_bytes
-from ...preprocess import fit
+from ...preprocessing.transform import fit
 from ...sources.base import Source, Split
 from .encode import initial_variables, real_tensors
 from .pack import Arrays, describe

@@ -68,7 +68,7 @@ def text_embeddings(names: Sequence[str], allow_download: bool = False) -> NDArr
 
 def _load(found: Path | None) -> tuple[Any, Any]:
     # A folder holds its own model; a file, or None for a download, belongs to MODEL.
-    from ...torchvision_ops import make_importable
+    from ...nn.torchvision_ops import make_importable
 
     name = f"local-dir:{found}" if found is not None and found.is_dir() else MODEL
     pretrained = None if name != MODEL else str(found or PRETRAINED)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...format import Manifest
-from ..base import Device, Samples
+from ..samples import Device, Samples
 from .labels import fixed_labels
 from .order import ClassOrder
 from .pooling import pool, pooling_weights
@@ -51,8 +51,7 @@ class PosterSamples(Samples):
     in a piece is several times faster than one into windows.
 
     Attributes:
-        poster: float32 (C, H, W), with its first rows and columns again at the end where patches
-            run over the edges.
+        poster: float32 (C, H, W).
         top, left: int64 (N,), the origin of each patch, in patch order (x outer).
         shares: see ``Samples``.
     """
@@ -75,7 +74,6 @@ class PosterSamples(Samples):
         top = torch.tensor(geometry.origins_y).repeat(geometry.patches_x)
         left = torch.tensor(geometry.origins_x).repeat_interleave(geometry.patches_y)
         shape = (poster.shape[0], geometry.patch_h, geometry.patch_w)
-        poster = torch.from_numpy(geometry.unrolled(poster.numpy()))
         return cls(poster.contiguous(), top, left, labels, shape).to(poster.device)
 
     def gather(self, index: Tensor) -> Tensor:

@@ -15,20 +15,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ... import __version__
-from ...distill import checkpoint
-from ...distill.rng import generator
 from ...errors import OutputError
 from ...format import Manifest, read_manifest
-from ...preprocess import Preprocess, fit
+from ...preprocessing.transform import Preprocess, fit
+from ...runtime import checkpoint
+from ...runtime.rng import generator
 from ...sources.base import Source
-from .distil import Distiller, Run
+from ..shared.grid import cell_edges
 from .labels import cell_owners, fixed_labels, initial_labels
 from .order import ClassOrder
+from .outer_loop import Distiller, Run
 from .pack import pack
 from .params import PoDDParams
 from .plan import Plan, with_steps
 from .pooling import pooling_weights
-from .poster import PosterGeometry, cell_edges
+from .poster import PosterGeometry
 from .variables import PosterVariables
 
 Variables = TypeVar("Variables", bound=PosterVariables)
@@ -125,7 +126,7 @@ def initial_variables(
     n = len(plan.classes)
     if params.label_kind == "fixed":
         return make(geometry, poster.to(device), fixed=fixed_labels(geometry, order, n))
-    owners = cell_owners(order, params.label_grid, params.label_pooling)
+    owners = cell_owners(order, params.label_grid)
     return make(
         geometry,
         poster.to(device),

@@ -13,7 +13,6 @@ from ...errors import UsageError
 from .order import ClassOrder
 from .pooling import pixel_counts, places, pool, pooling_weights
 from .poster import PosterGeometry
-from .reference import reference_owners
 
 
 def fixed_labels(geometry: PosterGeometry, order: ClassOrder, classes: int) -> NDArray[np.float32]:
@@ -27,17 +26,12 @@ def fixed_labels(geometry: PosterGeometry, order: ClassOrder, classes: int) -> N
     return shares.astype(np.float32)
 
 
-def cell_owners(
-    order: ClassOrder, grid: tuple[int, int], pooling: str = "cell"
-) -> NDArray[np.int64]:
+def cell_owners(order: ClassOrder, grid: tuple[int, int]) -> NDArray[np.int64]:
     """Return the class that each cell of a label array (x, y) begins with, int64 (cells,).
 
     On the class grid that is the class order itself; on another grid it is the class whose cell
-    lies at the same place of the poster. Raises UsageError where a class would own none, unless
-    that is what the array is for (``crop``, see ``reference``).
+    lies at the same place of the poster. Raises UsageError where a class would own none.
     """
-    if pooling == "crop":
-        return reference_owners(order, grid)
     if grid == order.grid:
         return order.matrix().reshape(-1)
     rows, columns = places(order.grid[1], grid[1]), places(order.grid[0], grid[0])
@@ -105,7 +99,7 @@ def first_labels(
     if kind == "fixed":
         return fixed_labels(geometry, order, classes)
     weights = pooling_weights(geometry, grid, pooling)
-    return pool(initial_labels(cell_owners(order, grid, pooling), classes), weights)
+    return pool(initial_labels(cell_owners(order, grid), classes), weights)
 
 
 def label_entropy(labels: NDArray[np.float32]) -> float:

@@ -7,11 +7,10 @@ import math
 from collections.abc import Mapping
 
 from ...errors import UsageError
+from ..shared.grid import cell_edges
 from .params import Pooling
 from .poster import (
-    EVEN,
     PER_CLASS,
-    cell_edges,
     default_patch_grid,
     half_overlapping,
     most_patches,
@@ -19,7 +18,6 @@ from .poster import (
     poster_size,
 )
 from .presets import PoDDPreset
-from .reference import reference_grid
 
 Pair = tuple[int, int]
 CLOSE = 1 / 8  # of a patch: classes whose patches begin nearer to each other look alike
@@ -96,11 +94,11 @@ def patch_grid_for(
         )
         return across, down
     if profile == "paper":
-        return default_patch_grid(poster, patch, grid, preset.patch_grid, rule)
+        return default_patch_grid(poster, patch, grid, preset.patch_grid)
     # One patch a class and one between neighbours: more did not help within minutes on digits, and
     # the published 96 of CIFAR-10 make a step a dozen times as long.
-    most = most_patches(poster, patch, rule)
-    across = max(2 * grid[0] - (rule == EVEN), half_overlapping(poster[1], patch[1]))
+    most = most_patches(poster, patch)
+    across = max(2 * grid[0] - 1, half_overlapping(poster[1], patch[1]))
     roomy = poster[0] > grid[1] * patch[0]
     down = half_overlapping(poster[0], patch[0]) if roomy else grid[1]
     return min(across, most[0]), min(max(down, grid[1]), most[1])
@@ -112,14 +110,12 @@ def _in_a_cell(length: int, cells: int, size: int) -> int:
     return cells * min(half_overlapping(least, size), least - size + 1)
 
 
-def label_grid_for(pooling: Pooling, grid: Pair, patches: Pair, ipc: float, poster: Pair) -> Pair:
+def label_grid_for(pooling: Pooling, grid: Pair, patches: Pair, ipc: float) -> Pair:
     """Return the cells (x, y) of a learned label array.
 
     Of the pooling ``cell`` one for each patch where there are few patches, else those of the class
     ``grid``, more of them in proportion to the square root of ``ipc`` above 1 (paper section 6).
     """
-    if pooling == "crop":
-        return reference_grid(poster, grid)
     times = max(1, round(math.sqrt(ipc)))
     finer = (grid[0] * times, grid[1] * times)
     if pooling != "cell":

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...distill.compute import kept_bytes
+from ...distill.inner_runs import InnerRuns
 from ...distill.kernel import kernel_gradient
 from ...distill.networks import ConvNet
 from ...distill.pool import NetworkPool
 from ...distill.rat_bptt import AdamState, InnerLoop, MetaGradient
-from ...distill.recorded import InnerRuns
-from ...distill.recording import Inputs
-from ...distill.rng import generator
+from ...distill.recordable import Inputs
 from ...distill.truncation import AdaptiveTruncation, sample_truncation
+from ...runtime.compute import kept_bytes
+from ...runtime.rng import generator
 from .params import PoDDParams
 from .variables import PosterVariables
 

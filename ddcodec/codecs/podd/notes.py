@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...errors import UsageError
-from .labels import cell_owners, classes_without_patch, first_labels
+from .labels import classes_without_patch, first_labels
 from .order import ClassOrder
 from .params import PoDDParams
 from .poster import PosterGeometry
@@ -30,16 +30,6 @@ def label_notes(
         geometry, order, len(classes), params.label_kind, params.label_pooling, params.label_grid
     )
     across, down = params.patch_grid
-    if params.label_pooling == "crop":
-        columns, rows = params.label_grid
-        owned = cell_owners(order, params.label_grid, "crop")
-        missing = sorted(set(order.cells) - set(owned.tolist()))
-        return [
-            f"labels: an array of {columns}x{rows} cells, as in the published code: "
-            f"{len(missing)} of {len(classes)} classes"
-            + (f" ('{classes[missing[0]]}' first)" if missing else "")
-            + " have no cell; --label-pooling reference is for measurements, not for use"
-        ]
     absent = np.flatnonzero((labels == 0).all(axis=0))
     ways = "more --patches, a larger --ipc"
     if params.label_kind == "fixed":

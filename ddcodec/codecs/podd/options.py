@@ -1,117 +1,129 @@
-"""What a user may choose of a poster encode: defaults, checks, and the words of the command."""
+"""The options of posters."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
-from ...distill.augment import AUGMENTATIONS
-from ...distill.truncation import TRUNCATIONS, Truncation
 from ...errors import UsageError
-from ...preprocess import KINDS
-from .params import Pooling
-from .poster import BALANCED, CYCLIC, EVEN, PER_CLASS
-from .precision import Precision, check_choice, parse
+from ..options import Options, Pair, option
 
-PROFILES = ("paper", "quick")
-ORIGINS = {"even": EVEN, "balanced": BALANCED, "cyclic": CYCLIC, "per-class": PER_CLASS}
+PROFILES = ("auto", "quick", "paper")
+ORIGINS = {"even": "linspace-half-even", "per-class": "per-class"}  # and as files name them
+POOLINGS = ("auto", "area", "cell")
 MOST_META_BATCHES = 4096
-NAMES = {"activations": "precision"}  # options that are called otherwise than their field
-POOLINGS: dict[str, Pooling] = {
-    "area": "area",
-    "cell": "cell",
-    "sharpened": "sharpened",
-    "centre": "centre",
-    "reference": "crop",
-}
 
 
 @dataclass(frozen=True)
-class PoDDOptions:
-    """The choices of an encode, all but the budget; what is ``auto`` or None the plan decides.
+class PosterOptions(Options):
+    """Options of all codecs that distil posters; what is ``auto`` or None the plan decides."""
 
-    Each field is the option of ``ddcodec encode`` of that name (but for ``NAMES``), in the order in
-    which a file's command lists them; ``encoder.encode`` says what they mean. Raises UsageError for
-    a value that no data set could take.
-    """
+    ipc: float | None = option(
+        None, "Budget in images per class; it may be less than 1.", metavar="X"
+    )
+    profile: str = option(
+        "auto",
+        "paper: as published; quick: the best a CPU reaches in a minute or two; auto: paper on a "
+        "GPU, quick elsewhere.",
+        choices=PROFILES,
+    )
+    steps: int | None = option(None, "Outer steps.", metavar="N", least=1, shown="the profile's")
+    time: float | None = option(
+        None,
+        "Or as many steps as fit in 90s, 9m, 1.5h. With profile paper, or with steps too, this "
+        "call stops there, and resume goes on.",
+        metavar="T", least=1e-9, seconds=True,
+    )  # fmt: skip
+    order: str = option(
+        "auto",
+        "Where each class lies on the poster: neighbours by CLIP text, by mean image or colour, "
+        "as printed in the paper, as given, drawn by the seed, or from a file with a class name "
+        "a line.",
+        metavar="auto|clip|image|colour|paper|given|random|FILE",
+    )
+    labels: str = option("auto", "Soft labels of patches.", choices=("auto", "fixed", "learned"))
+    patches: Pair | None = option(None, "Columns x rows of patches.", metavar="16x6")
+    preprocessing: str = option(
+        "auto",
+        "The space that is distilled in, kept in the file; auto: conv_whiten for colour images of "
+        "16 to 512 pixels, else standardise.",
+        choices=("auto", "none", "standardise", "conv_whiten"),
+    )
+    augment: str = option(
+        "auto",
+        "Change patches and real images while distilling, and in the recipe: none, flip, "
+        "flip_rotate, ... auto: flip_rotate with profile paper; with quick flip for colour "
+        "images of 16 pixels and more, else none.",
+        metavar="NAME",
+    )
+    quality: str | None = option(
+        None, "Precision of what is stored.", metavar="lossless|high|small|bits=N",
+        shown="high, 8 bits; for a number of bytes small, 4",
+    )  # fmt: skip
+    order_search: str = option(
+        "none", "Improve the class order by a search.", metavar="none|auto", expert=True
+    )
+    class_grid: Pair | None = option(
+        None, "Columns x rows of class cells; the poster takes its shape from them.",
+        metavar="5x2", expert=True,
+    )  # fmt: skip
+    label_pooling: str = option(
+        "auto",
+        "A label is one cell of the learned array, or pooled by area; auto: cell where there is "
+        "one for each class.",
+        choices=POOLINGS, expert=True,
+    )  # fmt: skip
+    origins: str = option(
+        "even", "Where patches lie: from edge to edge, or within the cell of each class.",
+        choices=tuple(ORIGINS), expert=True,
+    )  # fmt: skip
+    aware: float | None = option(
+        None,
+        "Share of the last stage, at its end, that sees what is stored rounded.",
+        metavar="S", least=0, most=1, shown="0.25 for 6 bits and fewer, else 0", expert=True,
+    )  # fmt: skip
+    truncation: str = option(
+        "random",
+        "With profile paper, where an inner run is unrolled: at random, or by its gradients.",
+        choices=("random", "adaptive"), expert=True,
+    )  # fmt: skip
+    meta_batches: int = option(
+        1,
+        "Meta-gradients of a step that each process averages; under torchrun all processes' "
+        "make one step.",
+        metavar="N", least=1, most=MOST_META_BATCHES, expert=True,
+    )  # fmt: skip
+    precision: str = option(
+        "auto",
+        "Of activations while distilling; auto: bfloat16 where the device multiplies it and "
+        "images have 16 pixels or more.",
+        choices=("auto", "float32", "bfloat16"), expert=True,
+    )  # fmt: skip
 
-    profile: str = "quick"
-    order: str = "auto"
-    order_search: str = "none"
-    class_grid: tuple[int, int] | None = None
-    labels: str = "auto"
-    label_pooling: str = "auto"
-    origins: str = "even"
-    augment: str = "auto"
-    patches: tuple[int, int] | None = None
-    preprocessing: str = "auto"
-    quality: str = "high"
-    quantiser: str = "uniform"
-    scales: str = "channel"
-    rate_weight: float = 0.0
-    aware: float | None = None
-    truncation: Truncation = "random"
-    meta_batches: int = 1
-    activations: str = "auto"
-    size: int | None = None
-    steps: int | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for option, value, known in (
-            ("--profile", self.profile, PROFILES),
-            ("--labels", self.labels, ("auto", "fixed", "learned")),
-            ("--label-pooling", self.label_pooling, ("auto", *POOLINGS)),
-            ("--origins", self.origins, tuple(ORIGINS)),
-            ("--augment", self.augment, ("auto", *AUGMENTATIONS)),
-            ("--preprocessing", self.preprocessing, ("auto", *KINDS)),
-            ("--truncation", self.truncation, TRUNCATIONS),
-            ("--precision", self.activations, ("auto", "float32", "bfloat16")),
-        ):
-            check_choice(option, value, known)
-        if not 0 <= self.rate_weight < math.inf:
-            raise UsageError(f"--rate-weight must be 0 or more, got {self.rate_weight:g}")
-        if self.rate_weight and self.quality == "lossless":
-            raise UsageError("--rate-weight needs a quantiser; choose --quality bits=N")
-        if self.aware is not None and not 0 <= self.aware <= 1:
-            raise UsageError(f"--aware is a share of the steps, 0 to 1, got {self.aware:g}")
-        if self.truncation != "random" and self.profile != "paper":
-            raise UsageError("--truncation belongs to --profile paper; quick has short inner runs")
-        if not 1 <= self.meta_batches <= MOST_META_BATCHES:
-            raise UsageError(
-                f"--meta-batches must be 1 to {MOST_META_BATCHES} over all processes, "
-                f"got {self.meta_batches}"
-            )
+    def check(self) -> None:
+        """Check what holds between options; raises UsageError."""
+        if self.truncation != "random" and self.profile == "quick":
+            raise UsageError("`truncation` belongs to `profile`=paper; quick has short inner runs")
 
     @property
     def rule(self) -> str:
         """The rule for patch origins, as files name it."""
         return ORIGINS[self.origins]
 
-    def precision(self, patch: tuple[int, int]) -> Precision:
-        """Return how poster and labels are stored; ``patch`` is (height, width)."""
-        return parse(self.quality, self.quantiser, self.scales, patch)
 
-    def words(self) -> list[str]:
-        """Return the words of a command line that asks for the same, without steps and seed.
+@dataclass(frozen=True)
+class PoDD(PosterOptions):
+    """Options of the codec ``podd``: one poster, class order and labels."""
 
-        Options at their defaults are left out, but for the profile: what ``auto`` stands for
-        depends on the machine.
-        """
-        words = []
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name in ("steps", "seed"):
-                continue
-            if value != field.default or field.name == "profile":
-                words += ["--" + NAMES.get(field.name, field.name.replace("_", "-")), _word(value)]
-        return words
+    title: ClassVar[str] = "Posters (podd)"
 
+    total_bytes: int | None = option(
+        None, "Instead of ipc: the largest poster in a file of N bytes.", metavar="N",
+        least=1, flag="--bytes",
+    )  # fmt: skip
 
-def _word(value: Any) -> str:
-    if isinstance(value, tuple):
-        return "x".join(map(str, value))
-    # A path says where a file lay on one machine; its name is enough to recognise it.
-    return Path(value).name if isinstance(value, str) else f"{value:.12g}"
+    def check(self) -> None:
+        """Check what holds between options; raises UsageError."""
+        super().check()
+        if (self.ipc is None) == (self.total_bytes is None):
+            raise UsageError("give `ipc`, or `total_bytes` for the size of the whole file")

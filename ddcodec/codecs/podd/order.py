@@ -117,7 +117,7 @@ def order_classes(
     elif rule == "given":
         cells = fill(range(len(names)), distances, grid)
     elif rule == "random":
-        from ...distill.rng import key
+        from ...runtime.rng import key
 
         shuffled = np.random.default_rng(key(seed, "class order")).permutation(len(names))
         cells = fill(shuffled.tolist(), distances, grid)

@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from ...distill.truncation import Truncation
-from .precision import Precision
+from .stored import Precision
 
 LabelKind = Literal["fixed", "learned"]
-Pooling = Literal["majority", "area", "cell", "sharpened", "centre", "crop"]
+Pooling = Literal["majority", "area", "cell"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,6 @@ class PoDDParams:
     seed: int
     precision: Precision
     preprocessing: str  # a kind of ``preprocess.KINDS``
-    rate_weight: float  # of the bits of a value, beside the loss in nats
     meta_batches: int = 1  # meta-gradients that an outer step averages
     activations: Literal["float32", "bfloat16"] = "float32"  # their type while distilling
     kernel_share: float = 0.0  # of the outer steps; of two stages, the first

@@ -21,7 +21,7 @@ from .layout import (
     poster_for,
 )
 from .notes import label_notes, order_notes
-from .options import POOLINGS, PoDDOptions
+from .options import PoDDOptions
 from .order import ClassOrder, order_classes
 from .order import class_grid as default_class_grid
 from .order_search import parse_moves
@@ -76,11 +76,8 @@ def make_plan(
 
     ``ordered`` gives the class order on a class grid; by default it is made anew (``orders``).
     """
-    if total_bytes is not None and options.quantiser == "codebook":
-        raise UsageError("--bytes may have to widen the levels; use --quantiser uniform with it")
     n, patch, rule = len(source.classes), (source.height, source.width), options.rule
     quick = options.profile == "quick"
-    precision = options.precision(patch)
     preset = preset_for(source.name, (n, *patch, source.channels))
     grid = _class_grid(options, preset, n, ipc, patch)
     poster = poster_for(ipc, n, patch, grid, rule, preset.poster_sizes)
@@ -102,7 +99,7 @@ def make_plan(
         stages = tuple(
             replace(stage, augment_synthetic=augment, augment_real=augment) for stage in stages
         )
-    if precision.is_low or options.aware:
+    if options.precision.is_low or options.aware:
         share = AWARE_SHARE if options.aware is None else options.aware
         stages = (*stages[:-1], replace(stages[-1], aware=share))
     if options.truncation != "random":
@@ -117,7 +114,7 @@ def make_plan(
         cells=class_order.cells,
         label_kind=kind,
         label_pooling=pooling,
-        label_grid=label_grid_for(pooling, grid, patch_grid, ipc, poster),
+        label_grid=label_grid_for(pooling, grid, patch_grid, ipc),
         label_floor=label_floor(n),
         init="class-means" if quick else "noise",
         stages=stages,
@@ -125,9 +122,8 @@ def make_plan(
         width=64 if quick else 128,
         pool_size=8,
         seed=options.seed,
-        precision=precision,
+        precision=options.precision,
         preprocessing=_preprocessing(options.preprocessing, source),
-        rate_weight=options.rate_weight,
         meta_batches=options.meta_batches,
         kernel_share=_kernel_share(geometry) if quick else 0.0,
     )
@@ -296,7 +292,7 @@ def _patch_grid(
     options: PoDDOptions, preset: PoDDPreset, poster: Pair, patch: Pair, grid: Pair
 ) -> Pair:
     rule = options.rule
-    most = most_patches(poster, patch, rule)
+    most = most_patches(poster, patch)
     found = options.patches or patch_grid_for(preset, options.profile, poster, patch, grid, rule)
     if found[0] > most[0] or found[1] > most[1]:
         raise UsageError(
@@ -316,7 +312,7 @@ def _pooling(options: PoDDOptions, kind: LabelKind, grid: Pair, patches: Pair) -
     if kind == "fixed":
         return "majority"
     if options.label_pooling != "auto":
-        return POOLINGS[options.label_pooling]
+        return cast(Pooling, options.label_pooling)
     # With fewer patches than cells along an axis, one cell a patch would leave classes without.
     # Else it is best by far (docs/ablation.md), and nearly what the published code does.
     return "cell" if patches[0] >= grid[0] and patches[1] >= grid[1] else "area"

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UsageError
+from ..shared.grid import cell_edges
 
-# The rules for origins.
-EVEN, BALANCED, CYCLIC, PER_CLASS = "linspace-half-even", "balanced", "cyclic", "per-class"
+EVEN, PER_CLASS = "linspace-half-even", "per-class"  # the rules for origins
 
 
 def origins(
@@ -28,33 +28,17 @@ def origins(
 
     - ``linspace-half-even``, the paper's: i (length - size) / (count - 1), ties to even. The first
       patch begins at 0 and the last ends at ``length``; a single patch lies at 0.
-    - ``balanced``: every one of ``cells`` class cells has the centres of equally many patches,
-      while the paper's rule gives cells at the border about half as many as others.
-    - ``cyclic``: the centres are spread evenly over an axis whose end meets its beginning; a patch
-      may run over the end.
     - ``per-class``: equally many in each of ``cells`` class cells, placed in it by the paper's
       rule, so no patch has pixels of two cells. ``count`` is a multiple of ``cells``, and no cell
       is smaller than ``size``.
 
-    Ties of the last two go up, so that even spacing stays even. Origins are distinct where
-    ``count`` is at most ``length - size + 1`` (the paper's) or ``length`` (cyclic).
+    The paper's are distinct where ``count`` is at most ``length - size + 1``.
     """
     d, s, p = length, size, count
-    if rule == EVEN:
-        return tuple(_half_even(i * (d - s), p - 1) for i in range(p)) if p > 1 else (0,)
     if rule == PER_CLASS:
-        edges = cell_edges(d, cells)
-        starts = itertools.pairwise(edges)
+        starts = itertools.pairwise(cell_edges(d, cells))
         return tuple(a + o for a, b in starts for o in origins(b - a, s, p // cells))
-    odd = range(1, 2 * p, 2)  # patch centres lie at odd / 2p of all cells together
-    if rule == CYCLIC:
-        return tuple((u * d - p * s + p) // (2 * p) % d for u in odd)
-    # A border cell holds its centres between half a patch from the border and its inner edge.
-    inward = (min(2 * p, u * cells) - min(2 * p, (2 * p - u) * cells) for u in odd)
-    places = (
-        (2 * u * d - s * (2 * p + t) + 2 * p) // (4 * p) for u, t in zip(odd, inward, strict=True)
-    )
-    return tuple(min(max(place, 0), d - s) for place in places)
+    return tuple(_half_even(i * (d - s), p - 1) for i in range(p)) if p > 1 else (0,)
 
 
 def _half_even(numerator: int, denominator: int) -> int:
@@ -72,7 +56,7 @@ class PosterGeometry:
         patch_h, patch_w: of a patch, which is the size of a source image.
         patches_x, patches_y: patches along the width and along the height.
         rule: of ``origins``.
-        cells: class cells along x and y, for the rules ``balanced`` and ``per-class``.
+        cells: class cells along x and y, for the rule ``per-class``.
 
     Patch ``i`` is column ``i // patches_y``, row ``i % patches_y`` (x outer, y inner).
     """
@@ -114,11 +98,6 @@ class PosterGeometry:
         return self.patches_x * self.patches_y
 
     @property
-    def cyclic(self) -> bool:
-        """Whether patches run over the edges and go on at the opposite ones."""
-        return self.rule == CYCLIC
-
-    @property
     def pixels(self) -> int:
         """Pixels of the poster, channels not counted."""
         return self.height * self.width
@@ -148,27 +127,8 @@ class PosterGeometry:
                 f"a poster of shape {tuple(poster.shape)} is not (C, {self.height}, {self.width})"
             )
         h, w = self.patch_h, self.patch_w
-        poster = self.unrolled(poster)
         places = (self.origin(i) for i in range(self.num_patches))
         return np.stack([poster[:, y : y + h, x : x + w] for y, x in places])
-
-    def unrolled(self, poster: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return a poster (C, H, W) of which every patch is one piece.
-
-        That is the poster itself, or a cyclic one with its first rows and columns again at the
-        end: (C, H + h - 1, W + w - 1).
-        """
-        if not self.cyclic:
-            return poster
-        return np.pad(poster, ((0, 0), (0, self.patch_h - 1), (0, self.patch_w - 1)), mode="wrap")
-
-
-def cell_edges(length: int, cells: int) -> tuple[int, ...]:
-    """Return the first pixel of each of ``cells`` cells along an axis, then ``length``.
-
-    Pixel p belongs to cell floor(p cells / length): nearest-neighbour upsampling, exactly.
-    """
-    return tuple(-(-i * length // cells) for i in range(cells + 1))
 
 
 def pixel_budget(ipc: float, classes: int, height: int, width: int) -> int:
@@ -224,7 +184,6 @@ def default_patch_grid(
     patch: tuple[int, int],
     grid: tuple[int, int],
     published: tuple[int, int] | None = None,
-    rule: str = EVEN,
 ) -> tuple[int, int]:
     """Return a patch grid (x, y): the published one of a data set, else three patches a class cell.
 
@@ -234,7 +193,7 @@ def default_patch_grid(
     are more, so that they overlap by half.
     """
     wanted = published or (3 * grid[0], 3 * grid[1])
-    most = most_patches(poster, patch, rule)
+    most = most_patches(poster, patch)
     across = max(wanted[0], half_overlapping(poster[1], patch[1]))
     down = max(wanted[1], half_overlapping(poster[0], patch[0]))
     return min(across, most[0]), min(down, most[1])
@@ -245,10 +204,6 @@ def half_overlapping(length: int, size: int) -> int:
     return max(1, -(-2 * length // size) - 1)
 
 
-def most_patches(
-    poster: tuple[int, int], patch: tuple[int, int], rule: str = EVEN
-) -> tuple[int, int]:
+def most_patches(poster: tuple[int, int], patch: tuple[int, int]) -> tuple[int, int]:
     """Return how many patches along (x, y) have distinct origins; arguments are (height, width)."""
-    if rule == CYCLIC:
-        return poster[1], poster[0]
     return poster[1] - patch[1] + 1, poster[0] - patch[0] + 1

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .labels import project_labels
 from .poster import PosterGeometry
-from .precision import Precision
+from .stored import Precision
 
 
 @dataclass
@@ -59,8 +59,8 @@ class PosterVariables:
         x = torch.tensor(geometry.origins_x, device=device)
         down = torch.arange(geometry.patch_h, device=device)
         across = torch.arange(geometry.patch_w, device=device)
-        self._rows = ((y[:, None] + down) % geometry.height).reshape(-1)
-        self._columns = ((x[:, None] + across) % geometry.width).reshape(-1)
+        self._rows = (y[:, None] + down).reshape(-1)
+        self._columns = (x[:, None] + across).reshape(-1)
 
     def patches(self, precision: Precision | None = None) -> Tensor:
         """Return all patches, float32 (P, C, h, w), in patch order (x outer, y inner).

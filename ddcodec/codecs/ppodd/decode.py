@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from ...format import Manifest
-from ...format.rules_ppodd import stage_view
-from ...format.stages import stage_arrays, stage_shares
 from ..podd.decode import PosterSamples
 from ..podd.decode import decode as decode_poster
+from .rules import stage_view
+from .stages import stage_arrays, stage_shares
 
 
 def decode(manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> PosterSamples:

@@ -16,17 +16,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...distill import checkpoint
-from ...distill.progress import SILENT
-from ...distill.rng import generator, key
 from ...errors import OutputError, UsageError
-from ...evaluate import Recipe, Trial
+from ...evaluate.measure import Recipe, Trial
 from ...format import Manifest, write
-from ...preprocess import fit
+from ...preprocessing.transform import fit
+from ...runtime import checkpoint
+from ...runtime.progress import SILENT
+from ...runtime.rng import generator, key
 from ...sources.base import Source
 from ..podd.decode import PosterSamples
-from ..podd.distil import Distiller, Run
 from ..podd.encode import fingerprint_of, fit_steps, initial_variables, real_tensors
+from ..podd.outer_loop import Distiller, Run
 from ..podd.pack import describe, tensors_of
 from ..podd.params import PoDDParams
 from ..podd.plan import Plan, with_steps

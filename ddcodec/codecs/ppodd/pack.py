@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ...errors import OutputError
 from ...format import Storage
 from ...format.payload import encode_tensor, quantise_as
-from ...format.stages import added
 from ...format.strict_json import dumps
+from .stages import added
 
 Arrays = dict[str, NDArray[np.float32]]
 NAME_BYTES = 13  # that a difference adds to the manifest: its name in a list

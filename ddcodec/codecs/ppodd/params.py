@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from ...errors import UsageError
-from ...format.stages import MOST_STAGES
+from .stages import MOST_STAGES
 from .weights import Direction, stage_weights
 
 Start = Literal["copy", "noise", "blend"]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..podd.precision import Precision
+from ..podd.stored import Precision
 from ..podd.variables import Gradients, PosterVariables
 
 

@@ -1,0 +1,70 @@
+"""LIC, squeezed images with compensation (Sun et al., OpenReview 2SnmKd1JK4), as a codec."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..base import Arrays, Codec, Description, ModelPlace, Pictures, Request
+from ..shared.rules import check_symbols
+from .options import LIC
+from .rules import check_lic, regions_of
+
+if TYPE_CHECKING:
+    from ...format import DDSetFile, Manifest, Sizes
+    from ...limits import Limits
+    from ..samples import Samples
+    from .decode import MosaicChunks
+
+
+class LICCodec(Codec):
+    """Mosaics of real images, adapted to an observer, with soft labels of their regions."""
+
+    name = "lic"
+    title = "real images, squeezed into mosaics, with labels of their parts"
+    Options = LIC
+
+    def check(self, manifest: Manifest, limits: Limits) -> None:
+        """Check all that needs no tensor data; raises InvalidFile or LimitExceeded."""
+        check_lic(manifest, limits)
+
+    def check_values(self, manifest: Manifest, arrays: Arrays) -> None:
+        """Check labels of decoded tensors or chunks; raises InvalidFile."""
+        check_symbols(manifest, arrays)
+
+    def encode(self, request: Request, options: Any) -> Manifest:
+        """Select, squeeze, compensate, relabel and store."""
+        from .encode import encode
+
+        return encode(request, options)
+
+    def decode(self, file: DDSetFile, place: ModelPlace) -> Samples:
+        """Return every cell at full size and every mosaic as a whole; bit-exact."""
+        from .decode import decode
+
+        return decode(file.manifest, file.arrays)
+
+    def describe(self, manifest: Manifest, sizes: Sizes) -> Description:
+        """Return the number of mosaics and of the training images in them."""
+        count, _, height, width = manifest.tensors["images"].shape
+        columns, rows = manifest.codec["params"]["cells"]
+        regions = regions_of(manifest)
+        text = f"{count:,} of {columns}x{rows} cells, {count * regions:,} training images"
+        return Description(
+            count * height * width,
+            {"mosaics": {"count": count, "cells": [columns, rows], "regions": regions}},
+            [("mosaics", text)],
+        )
+
+    def pictures(self, manifest: Manifest, arrays: Arrays, count: int) -> Pictures:
+        """Show mosaics as they are: the last region of each."""
+        regions = regions_of(manifest)
+        return Pictures(samples=range(regions - 1, count, regions))
+
+    def chunks(self, manifest: Manifest) -> MosaicChunks:
+        """Return what decodes the regions of a chunk of mosaics."""
+        from .decode import MosaicChunks
+
+        return MosaicChunks(manifest)
+
+
+CODEC = LICCodec()

@@ -1,0 +1,268 @@
+"""Options, each written once: its name, type, default, range and help.
+
+An encoder's options are a frozen dataclass of fields made by ``option``. From it come the keyword
+arguments of ``ddcodec.encode``, the flags of the command line, their help, the checks, the command
+that a file records, and the table in the documentation.
+
+Messages name an option in backticks, as Python does; the command line puts its flag there.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from ..errors import UsageError
+
+Pair = tuple[int, int]
+AnyPath = str | os.PathLike[str]
+T = TypeVar("T", bound="Options")
+
+
+@dataclass(frozen=True)
+class About:
+    """What is known of an option beside its name, type and default.
+
+    Attributes:
+        help: one or two sentences for whoever chooses a value.
+        metavar: how a value is written, as in ``X``; for choices it follows from them.
+        choices: the values that a word or number may have; none where any may be.
+        least, most: the range of a number, both included.
+        flag: on the command line; by default ``--`` and the name. short: a second one, of a letter.
+        expert: shown only where the options of one codec are asked for.
+        shown: the default in words, where the value itself says little.
+        seconds: whether the command line reads a length of time, as in 90s or 9m.
+    """
+
+    help: str
+    metavar: str = ""
+    choices: tuple[Any, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    flag: str = ""
+    short: str = ""
+    expert: bool = False
+    shown: str = ""
+    seconds: bool = False
+
+
+def option(default: Any, help: str, **about: Any) -> Any:
+    """Return the field of an option; ``about`` are the other attributes of ``About``."""
+    return field(default=default, metadata={"about": About(help, **about)})
+
+
+@dataclass(frozen=True)
+class Options:
+    """Base of the options of a codec; checks every value by what its field says.
+
+    Numbers of numpy and one-element tensors are taken for what they are. Raises UsageError for a
+    value of another type, out of range or not finite.
+    """
+
+    title: ClassVar[str] = "Options"  # heading of the help
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = checked(each.name, getattr(self, each.name), type_of(type(self), each.name),
+                            about(each))  # fmt: skip
+            object.__setattr__(self, each.name, value)
+        self.check()
+
+    def check(self) -> None:
+        """Check what holds between options; raises UsageError."""
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Return the names of all options, in the order in which they are shown."""
+        return [each.name for each in fields(cls)]
+
+    @classmethod
+    def default(cls, name: str) -> Any:
+        """Return the default of an option."""
+        return next(each.default for each in fields(cls) if each.name == name)
+
+
+def about(each: Field[Any]) -> About:
+    """Return what is known of an option from its field."""
+    found: About = each.metadata["about"]
+    return found
+
+
+def flag_of(each: Field[Any]) -> str:
+    """Return the flag of an option on the command line; that of a truth is what changes it."""
+    no = "no-" if each.default is True else ""
+    return about(each).flag or "--" + no + each.name.replace("_", "-")
+
+
+@cache
+def _hints(kind: type[Options]) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def type_of(kind: type[Options], name: str) -> tuple[Any, bool]:
+    """Return the type of an option, without None, and whether it may be None."""
+    hint = _hints(kind)[name]
+    if hint == AnyPath or (get_origin(hint) in (Union, UnionType) and Path in get_args(hint)):
+        return Path, NoneType in get_args(hint)
+    if get_origin(hint) in (Union, UnionType):
+        kinds = [each for each in get_args(hint) if each is not NoneType]
+        if set(kinds) == set(get_args(AnyPath)):
+            return Path, True
+        return kinds[0], NoneType in get_args(hint)
+    return hint, False
+
+
+def checked(name: str, value: Any, kind: tuple[Any, bool], known: About) -> Any:
+    """Return a value as the type of its option; raises UsageError where it cannot be."""
+    wanted, optional = kind
+    if value is None:
+        if not optional:
+            raise UsageError(f"`{name}` must be given")
+        return None
+    try:
+        value = _CONVERT[wanted](value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        raise UsageError(f"`{name}` must be {_WORDS[wanted]}, got {value!r}") from None
+    if known.choices and value not in known.choices:
+        words = ", ".join(map(str, known.choices))
+        raise UsageError(f"`{name}` must be one of {words}, got {value!r}")
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        _check_range(name, value, known)
+    return value
+
+
+def _check_range(name: str, value: float, known: About) -> None:
+    low, high = known.least, known.most
+    if (low is None or value >= low) and (high is None or value <= high):
+        return
+    if low is not None and high is not None:
+        raise UsageError(f"`{name}` must be from {low:g} to {high:g}, got {value:g}")
+    bound = f"at least {low:g}" if low is not None else f"at most {high:g}"
+    raise UsageError(f"`{name}` must be {bound}, got {value:g}")
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, (bool, str)):
+        raise TypeError
+    return operator.index(value)
+
+
+def _real(value: Any) -> float:
+    if isinstance(value, (bool, str, bytes)) or not math.isfinite(number := float(value)):
+        raise TypeError
+    return number
+
+
+def _truth(value: Any) -> bool:
+    if str(value) not in ("True", "False"):
+        raise TypeError
+    return bool(value)
+
+
+def _text(value: Any) -> str:
+    return os.fspath(value) if isinstance(value, os.PathLike) else _only(str, value)
+
+
+def _pair(value: Any) -> Pair:
+    x, y = (_whole(each) for each in value)
+    if min(x, y) < 1:
+        raise ValueError
+    return x, y
+
+
+def _only(kind: type, value: Any) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError
+    return value
+
+
+_CONVERT = {
+    int: _whole,
+    float: _real,
+    bool: _truth,
+    str: _text,
+    Path: lambda value: Path(os.fspath(value)),
+    Pair: _pair,
+}
+_WORDS = {
+    int: "a whole number",
+    float: "a finite number",
+    bool: "True or False",
+    str: "text",
+    Path: "a path",
+    Pair: "a pair of whole numbers, both at least 1",
+}
+
+
+def spelled(values: Mapping[str, Any], *kinds: type[Options]) -> list[str]:
+    """Return the words of a command line for ``values`` that are not the defaults of ``kinds``.
+
+    They stand in the order of ``values``; None is left out.
+    """
+    known = {each.name: each for kind in kinds for each in fields(kind)}
+    words: list[str] = []
+    for name, value in values.items():
+        if value is None or value == known[name].default:
+            continue
+        words.append(flag_of(known[name]))
+        if not isinstance(value, bool):
+            words.append(word(value))
+    return words
+
+
+def word(value: Any) -> str:
+    """Return a value as it is written on a command line."""
+    if isinstance(value, tuple):
+        return "x".join(map(str, value))
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    # A path says where a file lay on one machine; its name is enough to recognise it.
+    return value.name if isinstance(value, Path) else str(value)
+
+
+def chosen(kind: type[T], given: Mapping[str, Any], codec: str, others: Mapping[str, str]) -> T:
+    """Return the options of a codec from keyword arguments.
+
+    Args:
+        kind: the options' class.
+        given: values by name.
+        codec: its name, for messages.
+        others: the names of all other codecs' options, with the codecs that have them.
+
+    Raises UsageError for an option of another codec, or of none, with the nearest right name.
+    """
+    from difflib import get_close_matches
+
+    names = kind.names()
+    for name in given:
+        if name in names:
+            continue
+        if name in others:
+            raise UsageError(f"`{name}` belongs to the codec {others[name]}; {codec} has none")
+        near = get_close_matches(name, [*names, *others], 1)
+        advice = f"; did you mean `{near[0]}`?" if near else f"; {codec} has: {', '.join(names)}"
+        raise UsageError(f"unknown option `{name}`{advice}")
+    return kind(**given)
+
+
+@dataclass(frozen=True)
+class Common(Options):
+    """What every encode takes, whatever the codec."""
+
+    title: ClassVar[str] = "Options"
+
+    seed: int = option(0, "The same seed gives the same file.", metavar="N", least=0)
+    device: str = option("auto", "auto, cpu, cuda or cuda:N.", metavar="D")
+    resume: bool = option(False, "Go on from the checkpoint F.checkpoint.")
+    overwrite: bool = option(False, "Replace F if it exists.", flag="--force", short="-f")
+    size: int | None = option(
+        None, "Scale the central square of every image to N x N pixels.", metavar="N", least=1
+    )
+    download: bool = option(False, "Fetch a known data set, or a model, not here.")

@@ -1,0 +1,260 @@
+"""The optimisation of a poster: stages of outer steps, checkpoints, interruption, time."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...distill.inner_runs import InnerRuns
+from ...distill.networks import ConvNet
+from ...distill.outer import EmaClip, OuterAdam, cosine
+from ...runtime import checkpoint
+from ...runtime.compute import repeatable
+from ...runtime.progress import Reporter
+from ...runtime.ranks import Ranks
+from ...runtime.threads import threads_for
+from .meta_batch import MetaBatch, Work
+from .params import PoDDParams, Stage
+from .variables import Gradients, PosterVariables
+
+SNAPSHOT_SECONDS = 1.0  # how much work an interruption may lose
+SAVE_SECONDS = 10.0  # how much a killed process may lose
+Snapshot = tuple[dict[str, Tensor], dict[str, Any]]
+STAGE_NAMES = {"kernel": "kernel warm start", "pool": "unrolling", "rat": "RaT-BPTT"}
+
+
+@dataclass
+class Run:
+    """How to run, as opposed to what to compute: only ``open_end`` changes the result.
+
+    Attributes:
+        device: where tensors live.
+        reporter: told of every step.
+        checkpoint: file to save to, or None.
+        resume: go on from the checkpoint if it is there.
+        deadline: ``time.monotonic()`` after which no further step starts; each call takes one.
+        open_end: the deadline is the end of a stage of constant rates, whose last steps are then
+            not known before.
+        ranks: the processes that share the meta-batches of a step.
+    """
+
+    device: torch.device
+    reporter: Reporter
+    checkpoint: Path | None = None
+    resume: bool = False
+    deadline: float | None = None
+    open_end: bool = False
+    ranks: Ranks = field(default_factory=Ranks)
+
+
+class Distiller:
+    """One encode in progress. Everything random is keyed by (seed, stage, step, meta-batch).
+
+    Several processes do the same steps to the same variables; each computes its own meta-batches
+    and all exchange the gradients. Rank 0 reads the clock and writes checkpoints.
+    """
+
+    def __init__(
+        self,
+        params: PoDDParams,
+        variables: PosterVariables,
+        real: tuple[Tensor, Tensor],
+        run: Run,
+        fingerprint: str,
+    ) -> None:
+        self.params = params
+        self.variables = variables
+        self.real_x, self.real_y = real  # float32 (N, C, h, w) preprocessed, int64 (N,)
+        self.run = run
+        self.fingerprint = fingerprint
+        channels, height, width = (int(s) for s in self.real_x.shape[1:])
+        classes = int(variables.labels().shape[1])
+        self.net = ConvNet(channels, height, width, classes, params.depth, params.width)
+        dtype = torch.bfloat16 if params.activations == "bfloat16" else None
+        runs = InnerRuns.on(run.device, self.net, run.reporter.note)
+        self.meta_batches = [
+            MetaBatch(params, variables, self.net, run.device, dtype, index, runs)
+            for index in range(params.meta_batches)
+            if run.ranks.mine(index)
+        ]
+        self.stage_index = 0
+        self.step = 0  # within the stage
+        self._begin_stage()
+
+    def distil(self) -> int:
+        """Run every stage that is left; return the number of outer steps done in all.
+
+        Raises KeyboardInterrupt after saving a checkpoint, CheckpointMismatch on a resume from
+        another run's checkpoint.
+        """
+        if self.run.resume and self.run.checkpoint and self.run.checkpoint.exists():
+            self._restore()
+        with threads_for(self.net.height, self.net.width), repeatable(self.run.device):
+            return self._run_stages()
+
+    def _run_stages(self) -> int:
+        snapshot = self._snapshot()
+        taken = saved = time.monotonic()
+        stop = False
+        try:
+            while self.stage_index < len(self.params.stages):
+                stage = self.params.stages[self.stage_index]
+                self.run.reporter.stage(STAGE_NAMES[stage.method], stage.steps)
+                while self.step < stage.steps and not stop:
+                    loss = self._outer_step(stage)
+                    self.step += 1
+                    self.run.reporter.step(self.step, loss)
+                    now = time.monotonic()
+                    # All processes take a snapshot together, so only with what they save.
+                    wait = SNAPSHOT_SECONDS if self.run.ranks.world == 1 else SAVE_SECONDS
+                    if self._agreed(now - taken >= wait):
+                        snapshot, taken = self._snapshot(), now
+                    if now - saved >= SAVE_SECONDS:
+                        self._save(snapshot)
+                        saved = now
+                    stop = self._agreed(self._out_of_time())
+                if self.step < stage.steps:
+                    break
+                self.stage_index += 1
+                self.step = 0
+                if self.stage_index < len(self.params.stages):
+                    self._begin_stage()
+                snapshot = self._snapshot()
+                if stop:
+                    break
+        except KeyboardInterrupt:
+            self._save(snapshot)
+            raise
+        self.latest = self._snapshot()
+        done = sum(s.steps for s in self.params.stages[: self.stage_index])
+        return done + self.step
+
+    def keep(self) -> None:
+        """Save a checkpoint of what ``distil`` reached; raises OutputError where it cannot."""
+        self._save(self.latest)
+
+    def seconds_per_step(self, method: str, repeat: int = 3) -> float:
+        """Time a step of each method without keeping its effect (the median of ``repeat``)."""
+        index = next(i for i, s in enumerate(self.params.stages) if s.method == method)
+        stage = self.params.stages[index]
+        before = self._snapshot()
+        self.stage_index = index
+        self._begin_stage()
+        times = []
+        with threads_for(self.net.height, self.net.width), repeatable(self.run.device):
+            for _ in range(repeat + 1):  # the first one warms up
+                start = time.perf_counter()
+                self._outer_step(stage)
+                self.step += 1
+                times.append(time.perf_counter() - start)
+        self._load(*before)
+        return sorted(times[1:])[repeat // 2]
+
+    def _out_of_time(self) -> bool:
+        return self.run.deadline is not None and time.monotonic() >= self.run.deadline
+
+    def _agreed(self, mine: bool) -> bool:
+        """Return rank 0's answer, since clocks differ."""
+        return bool(self.run.ranks.first(mine))
+
+    def _is_aware(self, stage: Stage) -> bool:
+        """Say whether this step sees poster and labels rounded."""
+        if not stage.aware:
+            return False
+        # Where a stage ends by the clock, all of it is aware.
+        open_end = stage.method == "rat" and self.run.open_end
+        return open_end or self.step >= round((1 - stage.aware) * stage.steps)
+
+    def _begin_stage(self) -> None:
+        stage = self.params.stages[self.stage_index]
+        v = self.variables
+        tensors = [v.poster] if v.label_array is None else [v.poster, v.label_array]
+        self.adam = OuterAdam(tensors, [stage.lr_poster, stage.lr_labels], betas=stage.betas)
+        self.clip = EmaClip()
+        self.step = 0
+        for meta_batch in self.meta_batches:
+            meta_batch.begin(self.stage_index)
+
+    def _outer_step(self, stage: Stage) -> float:
+        precision = self.params.precision if self._is_aware(stage) else None
+        patches, labels = self.variables.expand(precision)
+        work = Work(self.step, patches, labels, self.real_x, self.real_y)
+        loss, gradients = self._mean_gradient(work)
+        scale = cosine(self.step, stage.steps) if stage.cosine else 1.0
+        poster_gradient = self.clip(gradients.poster)  # the paper's code clips the poster only
+        moves: list[Tensor | None] = [poster_gradient]
+        if self.variables.label_array is not None:
+            warm = self.step < stage.label_warmup
+            moves.append(None if warm else gradients.labels)
+        self.adam.step(moves, scale)
+        self.variables.project()
+        return float(loss)
+
+    def _mean_gradient(self, work: Work) -> tuple[Tensor, Gradients]:
+        """Return loss and gradients of poster and labels, averaged over all meta-batches.
+
+        They are added up in the order of their indices, wherever they were computed.
+        """
+        poster, array = self.variables.poster, self.variables.label_array
+        rows = []
+        for meta_batch in self.meta_batches:
+            loss, to_patches, to_labels = meta_batch.gradient(work)
+            found = self.variables.pull_back(to_patches, to_labels)
+            parts = [loss.reshape(1), found.poster.flatten()]
+            rows.append(
+                torch.cat(parts if found.labels is None else [*parts, found.labels.flatten()])
+            )
+        mean = self.run.ranks.gathered(torch.stack(rows)).sum(0) / self.params.meta_batches
+        pixels = poster.numel()
+        labels = None if array is None else mean[1 + pixels :].view(array.shape)
+        return mean[0], Gradients(mean[1 : 1 + pixels].view(poster.shape), labels)
+
+    def _snapshot(self) -> Snapshot:
+        v = self.variables
+        tensors = {"poster": v.poster.clone(), **self.adam.tensors()}
+        if v.label_array is not None:
+            tensors["labels"] = v.label_array.clone()
+        if self.clip.mean is not None:
+            tensors["clip.mean"] = self.clip.mean.clone()
+        own = [meta_batch.tensors() for meta_batch in self.meta_batches]
+        for found in self.run.ranks.to_first(own):
+            tensors |= found
+        more, values = v.kept()
+        tensors |= more
+        meta = {
+            **values,
+            "stage": self.stage_index,
+            "step": self.step,
+            "steps": [stage.steps for stage in self.params.stages],
+        }
+        return tensors, meta
+
+    def _load(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        v = self.variables
+        self.stage_index = meta["stage"]
+        if self.stage_index < len(self.params.stages):
+            self._begin_stage()
+        self.step = meta["step"]
+        v.poster.copy_(tensors["poster"])
+        if v.label_array is not None:
+            v.label_array.copy_(tensors["labels"])
+        self.adam.restore(tensors)
+        if "clip.mean" in tensors:
+            self.clip.mean = tensors["clip.mean"].to(self.run.device)
+        for meta_batch in self.meta_batches:
+            meta_batch.restore(tensors)
+
+    def _save(self, snapshot: Snapshot) -> None:
+        if self.run.checkpoint is not None and self.run.ranks.rank == 0:
+            tensors, meta = snapshot
+            checkpoint.save(self.run.checkpoint, tensors, meta, self.fingerprint)
+
+    def _restore(self) -> None:
+        assert self.run.checkpoint is not None
+        tensors, meta = checkpoint.load(self.run.checkpoint, self.fingerprint)
+        self._load(tensors, meta)

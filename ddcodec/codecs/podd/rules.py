@@ -1,0 +1,81 @@
+"""What must hold for a file of the codec ``podd``: poster, patches, class order and labels."""
+
+from __future__ import annotations
+
+from ...errors import InvalidFile, LimitExceeded
+from ...format.fields import is_number
+from ...format.manifest import Manifest
+from ...format.needs import is_pair, need
+from ...limits import Limits
+from ..shared.rules import check_no_params, check_pooling
+
+ORDER_RULES = ("clip", "image", "colour", "paper", "given", "random", "file")
+POOLINGS = ("area", "cell")  # of learned labels
+ORIGINS = ("linspace-half-even", "per-class")
+
+
+def check_podd(manifest: Manifest, limits: Limits) -> None:
+    """Check everything that needs no tensor data; raises InvalidFile or LimitExceeded."""
+    check_no_params(manifest)
+    image, n = manifest.image, len(manifest.classes)
+    poster = manifest.tensors.get("poster")
+    if poster is None or poster.dtype != "float32" or len(poster.shape) != 3:
+        raise InvalidFile("tensor 'poster': must be float32 (C, H, W)", "DDS-E013")
+    channels, height, width = poster.shape
+    need(channels == image["channels"], "tensor 'poster': another number of channels", "DDS-E012")
+    patches = manifest.patches or {}
+    need(set(patches) == {"grid", "size", "origins"}, "patches: needs grid, size and origins")
+    need(patches["origins"] in ORIGINS, "patches: unknown rule for origins")
+    need(is_pair(patches["grid"]) and is_pair(patches["size"]), "patches: grid and size are pairs")
+    patch_h, patch_w = patches["size"]
+    same = [patch_h, patch_w] == [image["height"], image["width"]]
+    need(same, "patches: size differs from the image's", "DDS-E012")
+    need(patch_h <= height and patch_w <= width, "patches: larger than the poster", "DDS-E012")
+    count = patches["grid"][0] * patches["grid"][1]
+    if count > limits.patches:
+        raise LimitExceeded(f"{count} patches, the limit is {limits.patches}", "DDS-E040")
+    order = manifest.order or {}
+    need(
+        {"grid", "cells", "rule"} <= set(order) <= {"grid", "cells", "rule", "score"},
+        "order: fields",
+        "DDS-E011",
+    )
+    need(is_pair(order["grid"]), "order: grid is a pair", "DDS-E011")
+    need(order["rule"] in ORDER_RULES, "order: unknown rule", "DDS-E011")
+    need(is_number(order.get("score", 0), -1e30, 1e30), "order: score must be a number", "DDS-E011")
+    cells = order["cells"]
+    need(isinstance(cells, list), "order: cells must be a list", "DDS-E011")
+    need(len(cells) == order["grid"][0] * order["grid"][1], "order: too few cells", "DDS-E011")
+    need(all(type(c) is int and 0 <= c < n for c in cells), "order: class index", "DDS-E011")
+    need(set(cells) == set(range(n)), "order: a class owns no cell", "DDS-E011")
+    if patches["origins"] == "per-class":
+        for length, size, count, along in zip(
+            (width, height), (patch_w, patch_h), patches["grid"], order["grid"], strict=True
+        ):
+            # The smallest of ``along`` cells has floor(length / along) pixels.
+            fits = count % along == 0 and length // along >= size
+            need(fits, "patches: they do not fit into the class cells", "DDS-E012")
+    _check_labels(manifest, n, limits)
+
+
+def _check_labels(manifest: Manifest, classes: int, limits: Limits) -> None:
+    labels, code = manifest.labels, "DDS-E014"
+    names = set(manifest.tensors)
+    assert manifest.patches is not None
+    assert manifest.order is not None
+    across, down = manifest.patches["grid"]
+    if labels.get("kind") == "fixed":
+        check_pooling(across * down, len(manifest.order["cells"]), classes, limits)
+        need(labels == {"kind": "fixed", "pooling": "majority"}, "labels: fields", code)
+        need(names == {"poster"}, "labels: fixed labels need the poster alone", "DDS-E013")
+        return
+    need(labels.get("kind") == "learned", "labels: kind must be fixed or learned", code)
+    need(set(labels) == {"kind", "pooling", "grid"}, "labels: fields", code)
+    need(labels["pooling"] in POOLINGS, "labels: unknown pooling", code)
+    need(is_pair(labels["grid"]), "labels: grid is a pair", code)
+    need(names == {"poster", "labels"}, "labels: the tensor 'labels' is missing", "DDS-E013")
+    spec = manifest.tensors["labels"]
+    grid_x, grid_y = labels["grid"]
+    fits = spec.dtype == "float32" and spec.shape == (grid_y, grid_x, classes)
+    need(fits, "tensor 'labels': must be float32 (rows, columns, classes)", "DDS-E013")
+    check_pooling(across * down, grid_x * grid_y, classes, limits)

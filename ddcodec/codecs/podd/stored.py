@@ -1,0 +1,85 @@
+"""How exactly a file holds poster and labels, and the same rounding while they are distilled."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...errors import UsageError
+from ...format import Storage, dequantise
+from ...format.payload import quantise_as
+
+# Bits of poster and labels; None is float32.
+NAMED: dict[str, tuple[int | None, int | None]] = {
+    "lossless": (None, None),
+    "high": (8, 6),
+    "small": (4, 4),
+}
+AWARE_BITS = 6  # from here down the last stage sees the poster rounded; above it costs nothing
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Bits of what a file stores, 2 to 8 or None for float32.
+
+    The levels of the poster are even, over the range of each channel.
+    """
+
+    poster_bits: int | None = 8
+    label_bits: int | None = 6
+
+    @property
+    def is_low(self) -> bool:
+        """Whether rounding costs accuracy unless the distillation sees it."""
+        return self.poster_bits is not None and self.poster_bits <= AWARE_BITS
+
+    @property
+    def poster(self) -> Storage:
+        """How the poster is stored."""
+        return Storage(bits=self.poster_bits, per_channel=self.poster_bits is not None)
+
+    @property
+    def labels(self) -> Storage:
+        """How a label array is stored; squares are fine near zero, where most of it lies."""
+        if self.label_bits is None:
+            return Storage()
+        return Storage(bits=self.label_bits, kind="square")
+
+    def rounded(self, poster: Tensor) -> Tensor:
+        """Return poster float32 (C, H, W) as the file will hold it, on the same device."""
+        return _stored(poster, self.poster)
+
+    def rounded_labels(self, array: Tensor) -> Tensor:
+        """Return a label array float32 (cells, n) as the file will hold it."""
+        return _stored(array, self.labels)
+
+
+def quality_bits(quality: str) -> tuple[int | None, int | None]:
+    """Return bits of poster and labels for a ``--quality`` value; None means float32."""
+    if quality in NAMED:
+        return NAMED[quality]
+    match = re.fullmatch(r"bits=([2-8])", quality)
+    if not match:
+        raise UsageError(
+            f"--quality {quality} is unknown; "
+            "use lossless, high, small or bits=N with N from 2 to 8"
+        )
+    return int(match[1]), 6 if int(match[1]) > AWARE_BITS else 5
+
+
+def _stored(values: Tensor, storage: Storage) -> Tensor:
+    if storage.bits is None:
+        return values
+    array: NDArray[np.float32] = values.detach().cpu().numpy()
+    return torch.from_numpy(dequantise(*quantise_as(array, storage))).to(values.device)
+
+
+def check_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raise UsageError, which names the option, unless ``value`` is one of ``allowed``."""
+    if value not in allowed:
+        raise UsageError(f"{option} {value} is unknown; use one of: {', '.join(allowed)}")

@@ -1,0 +1,299 @@
+"""A ``.ddset`` file as a PyTorch data set."""
+
+from __future__ import annotations
+
+import copy
+import operator
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..codecs.base import CACHE_BYTES, ModelPlace
+from ..codecs.registry import CODECS
+from ..errors import UsageError
+from ..nn.augment import Augment, find_augmentation
+from ..preprocessing.transform import Preprocess
+from .batches import Batches
+from .block import Block
+from .part import PartOfSamples
+from .raw import raw_samples
+
+if TYPE_CHECKING:
+    from ..codecs.samples import Device, Samples
+    from ..format import DDSetFile, Manifest
+    from .stream import SampleStream
+
+Item = tuple[Any, Any]
+
+
+class DistilledDataset(Dataset[Item]):
+    """Images and soft labels of a distilled data set, decoded on demand.
+
+    ``ds[i]`` is (image float32 (C, H, W), label float32 (classes,)). Images are in the space of
+    ``preprocess``: train on them as they are, and pass real images through ``preprocess`` before
+    the network sees them.
+
+    Attributes:
+        file: the manifest and the decoded arrays.
+        manifest: what the file says about itself; ``manifest.recipe`` is how to train on it.
+        classes: class names in label order.
+        preprocess: turns real 8-bit images into network inputs, float32 (N, C, H, W).
+        transform, target_transform: called on the image and on the label of ``ds[i]``.
+        hard_labels: labels are class indices (int64), the largest share of the soft label; of
+            equal shares the first.
+        raw: images are as they were before the preprocessing: uint8 where the file stores bytes,
+            else float32 with 0 black and 1 white.
+    """
+
+    def __init__(
+        self,
+        file: DDSetFile,
+        *,
+        transform: Callable[[Tensor], Any] | None = None,
+        target_transform: Callable[[Tensor], Any] | None = None,
+        hard_labels: bool = False,
+        raw: bool = False,
+        model: ModelPlace | None = None,
+    ) -> None:
+        self.file = file
+        self.transform = transform
+        self.target_transform = target_transform
+        self.hard_labels = hard_labels
+        image = file.manifest.image
+        self.preprocess = Preprocess(
+            image["preprocessing"], image["channels"], image["height"], image["width"]
+        )
+        self.raw = raw
+        codec = CODECS[file.manifest.codec["name"]]
+        self._samples = codec.decode(file, model or ModelPlace())
+        if raw:
+            self._samples = raw_samples(self._samples, image["preprocessing"])
+        self._soft = torch.from_numpy(self._samples.labels)
+        self._labels = self._soft.argmax(1) if hard_labels else self._soft
+        self._resident: tuple[torch.device, Samples, Tensor] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state for a spawned worker, without what lives on another device."""
+        return {**self.__dict__, "_resident": None}
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the file says about itself."""
+        return self.file.manifest
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in label order."""
+        return self.file.manifest.classes
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of every image."""
+        return self._samples.image_shape
+
+    @property
+    def soft_labels(self) -> Tensor:
+        """All labels, float32 (N, classes), whatever ``hard_labels`` says; rows sum to 1."""
+        return self._soft
+
+    @property
+    def stage_shares(self) -> tuple[float, ...]:
+        """With which probability ``batches``, streams and ``train`` draw from each stage.
+
+        A ``DataLoader`` that shuffles the data set itself draws all stages alike; give it
+        ``ds.stream(batch_size=...)`` instead.
+        """
+        return self._samples.shares or (1.0,)
+
+    @property
+    def stages(self) -> tuple[DistilledDataset, ...]:
+        """The stages of a progressive file, oldest first, each a data set of its own.
+
+        Any other file is its own only stage.
+        """
+        count = len(self.stage_shares)
+        if count == 1:
+            return (self,)
+        size = len(self) // count
+        return tuple(self._part(range(i * size, (i + 1) * size)) for i in range(count))
+
+    @property
+    def variations(self) -> int:
+        """Sets of images of which ``batches`` and streams show one an epoch, in turn.
+
+        More than 1 only for a file of generated images with as many sets of seeds. ``len(ds)``
+        and ``ds[i]`` go over all of them, one after the other.
+        """
+        return self._samples.variations
+
+    def _part(self, rows: range) -> DistilledDataset:
+        part = copy.copy(self)
+        part._samples = PartOfSamples(self._samples, rows)
+        part._soft, part._labels = (v[rows.start : rows.stop] for v in (self._soft, self._labels))
+        part._resident = None
+        return part
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self._samples)
+
+    def __getitem__(self, index: int) -> Item:
+        """Return image and label ``index``; negative indices count from the end."""
+        index, count = operator.index(index), len(self)
+        if not -count <= index < count:
+            raise IndexError(f"index {index} is outside of a data set of {count} images")
+        return self.__getitems__([index % count])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> Sequence[Item]:
+        """Return several (image, label) pairs with one gather; a DataLoader calls this.
+
+        Without transforms its default collation takes the gathered batch as it is.
+        """
+        index = torch.as_tensor(indices, dtype=torch.int64)
+        block = Block(self._samples.gather(index), self._labels[index])
+        if self.transform is None and self.target_transform is None:
+            return block
+        return [
+            (
+                image if self.transform is None else self.transform(image),
+                label if self.target_transform is None else self.target_transform(label),
+            )
+            for image, label in block
+        ]
+
+    def batches(
+        self,
+        batch_size: int,
+        shuffle: bool = True,
+        seed: int = 0,
+        epoch: int = 0,
+        device: Device = "cpu",
+        drop_last: bool = False,
+        augment: str | Augment = "none",
+        infinite: bool = False,
+    ) -> Batches:
+        """Return one epoch of batches, cut on ``device`` at memory speed.
+
+        The order is a pure function of (seed, epoch). Give the next ``epoch`` for another order.
+
+        Args:
+            batch_size: images a batch, at least 1.
+            shuffle: False gives the order of the file.
+            seed, epoch: 0 or more.
+            device: where the data lives and the batches appear.
+            drop_last: leave out a last batch that is not full.
+            augment: changes whole batches: ``none``, ``flip``, ``flip_rotate`` and others of
+                ``distill.augment``, ``recipe`` for what the file's recipe says, or a function of
+                (images float32 (B, C, H, W), torch.Generator) that returns images.
+            infinite: go on with epoch + 1 and so on, without end.
+
+        Raises:
+            UsageError: an argument is out of range, or a transform is set: those work on single
+                images, so they need a ``torch.utils.data.DataLoader``.
+        """
+        if self.transform is not None or self.target_transform is not None:
+            raise UsageError(
+                "transforms work on single images and batches() has none; use a DataLoader, or "
+                "load the file without a transform and change the batches"
+            )
+        samples, labels = self.on(device)
+        return Batches(
+            samples,
+            labels,
+            batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            epoch=epoch,
+            drop_last=drop_last,
+            augment=find_augmentation(self._recipe_augmentation(augment)),
+            infinite=infinite,
+        )
+
+    def stream(self, seed: int = 0, **settings: Any) -> SampleStream:
+        """Return the data set as a resumable stream; see ``stream.SampleStream`` for settings."""
+        from .stream import SampleStream
+
+        return SampleStream(self, seed=seed, **settings)
+
+    def _recipe_augmentation(self, augment: str | Augment) -> str | Augment:
+        return str(self.manifest.recipe["augment"]) if augment == "recipe" else augment
+
+    def on(self, device: Device) -> tuple[Samples, Tensor]:
+        """Return the samples and all labels (N, ...) on ``device``, moved there once.
+
+        Raises UsageError for a device that is unknown or not there.
+        """
+        try:
+            where = torch.empty(0, device=device).device  # "cuda" becomes "cuda:0"
+        except (RuntimeError, AssertionError):
+            raise UsageError(
+                f"device '{device}' is not there; use cpu, or cuda where torch finds a GPU"
+            ) from None
+        if where.type == "cpu":
+            return self._samples, self._labels
+        # Beside the CPU's, so that ds[i] and forked workers stay off the accelerator.
+        if self._resident is None or self._resident[0] != where:
+            self._resident = (where, self._samples.to(where), self._labels.to(where))
+        return self._resident[1:]
+
+
+def load(
+    path: str | os.PathLike[str],
+    check: bool = True,
+    *,
+    transform: Callable[[Tensor], Any] | None = None,
+    target_transform: Callable[[Tensor], Any] | None = None,
+    hard_labels: bool = False,
+    raw: bool = False,
+    prior: str | os.PathLike[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    cache_bytes: int | None = None,
+    download: bool = False,
+) -> DistilledDataset:
+    """Open a ``.ddset`` file as a data set. The whole file is read; nothing stays open.
+
+    A file larger than memory is for ``ChunkedDataset``.
+
+    Args:
+        path: the file.
+        check: compare every digest; False saves time on a file that was verified before.
+        transform, target_transform, hard_labels, raw: see ``DistilledDataset``.
+        prior: for a file of the codec ``d3m``: the diffusion model that it names, a folder or an id
+            of the hub that is in the local cache. Its weights must have the digests in the file.
+        cache: folder that keeps generated images, at most ``cache_bytes`` (8 GiB) of them; it
+            needs ``check``, for images are kept under the file's digest.
+        download: fetch the model from the hub where it is not here.
+
+    Raises:
+        UsageError: ``cache`` without ``check``, or ``cache_bytes`` below 1.
+        InvalidFile: the file breaks the format. Unsupported: it needs a newer version, or a model
+        that is not given, not here or another one.
+    """
+    from ..format import read
+
+    if cache is not None and not check:
+        # A file that only claims a digest could put its images in the place of another's.
+        raise UsageError("cache needs check=True: images are kept under the file's digest")
+    return DistilledDataset(
+        read(path, check=check),
+        transform=transform,
+        target_transform=target_transform,
+        hard_labels=hard_labels,
+        raw=raw,
+        model=_model(prior, cache, cache_bytes, download),
+    )
+
+
+def _model(
+    prior: str | os.PathLike[str] | None,
+    cache: str | os.PathLike[str] | None,
+    cache_bytes: int | None,
+    download: bool,
+) -> ModelPlace:
+    if cache_bytes is not None and cache_bytes < 1:
+        raise UsageError(f"cache_bytes must be at least 1, got {cache_bytes}")
+    return ModelPlace(prior, cache, cache_bytes or CACHE_BYTES, download)

@@ -1,0 +1,320 @@
+"""The decoded training set as ordinary files: npz, ImageFolder, parquet, WebDataset shards.
+
+Every layout holds all soft labels, and is a source that ``sources.load`` reads back. One batch is
+in memory at a time. Where a file draws its samples unequally often, posters of several stages, the
+weight of every sample is written beside it.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import json
+import os
+import re
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from ..codecs.registry import CODECS
+from ..errors import MissingExtra
+from ..format import read_manifest
+from .chunked import ChunkedDataset
+from .dataset import DistilledDataset, load
+from .raw import raw_samples
+
+BATCH_BYTES = 32 << 20  # of float32 images decoded at a time
+SHARD = 5000  # samples of a WebDataset shard
+
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+
+
+class Decoded:
+    """The samples of a file, in its order, batch by batch.
+
+    Attributes:
+        manifest: of the file.
+        count: samples.
+        weights: float32 (N,), how often each sample is to be drawn, 1 on average; None where all
+            are drawn alike.
+        rounded: ``pictures`` changes values: the file holds no bytes.
+        clipped, values: after ``pictures``, how many of all values lay outside of 0 to 1.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        prior: str | os.PathLike[str] | None = None,
+        cache: str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Read what the file says; its samples are read by the methods.
+
+        ``prior`` and ``cache`` are those of ``load``.
+        """
+        self._path = path
+        self.manifest, _ = read_manifest(path)
+        image = self.manifest.image
+        size = image["channels"] * image["height"] * image["width"] * 4
+        self._batch = min(1024, max(1, BATCH_BYTES // size))
+        self.weights: Floats | None = None
+        self._whole: DistilledDataset | None = None
+        if CODECS[self.manifest.codec["name"]].chunks(self.manifest) is not None:
+            self.count = self._chunked(raw=False).count
+            self.rounded = self.manifest.tensors["images"].dtype != "uint8"
+        else:
+            # Read once; of generated images all variations, one after the other.
+            self._whole = load(path, prior=prior, cache=cache)
+            self.count = len(self._whole)
+            self.rounded = self._whole.on("cpu")[0].bytes is None
+            self._weigh(self._whole.stage_shares)
+        self.clipped = self.values = 0
+
+    def _weigh(self, shares: tuple[float, ...]) -> None:
+        if len(shares) > 1:
+            each = np.array(shares) * len(shares)
+            self.weights = np.repeat(each, self.count // len(shares)).astype(np.float32)
+
+    def samples(self) -> Iterator[tuple[Floats, Floats]]:
+        """Give (images float32 (B, C, H, W) as networks see them, soft labels (B, classes))."""
+        yield from self._batches(raw=False)
+
+    def pictures(self) -> Iterator[tuple[Bytes, Floats]]:
+        """Give (images uint8 (B, H, W, C), soft labels (B, classes)): rounded, and clipped."""
+        self.clipped = self.values = 0
+        for images, labels in self._batches(raw=True):
+            self.values += images.size
+            if images.dtype != np.uint8:
+                self.clipped += int(np.count_nonzero((images < 0) | (images > 1)))
+                images = np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
+            yield images.transpose(0, 2, 3, 1), labels
+
+    def _batches(self, raw: bool) -> Iterator[tuple[NDArray[Any], Floats]]:
+        batches: Any = (
+            self._chunked(raw) if self._whole is None else self._gathered(self._whole, raw)
+        )
+        for images, labels in batches:
+            yield images.numpy(), labels.numpy()
+
+    def _gathered(self, ds: DistilledDataset, raw: bool) -> Iterator[tuple[Tensor, Tensor]]:
+        samples, _ = ds.on("cpu")
+        if raw:
+            samples = raw_samples(samples, self.manifest.image["preprocessing"])
+        for index in torch.split(torch.arange(self.count), self._batch):
+            yield samples.gather(index), ds.soft_labels[index]
+
+    def _chunked(self, raw: bool) -> ChunkedDataset:
+        return ChunkedDataset(
+            self._path, self._batch, shuffle=False, buffer=1, raw=raw, rank=0, world_size=1
+        )
+
+
+def write_npz(decoded: Decoded, folder: Path) -> None:
+    """Write ``data.npz``: ``images`` float32 (N, C, H, W) and ``labels`` (N, classes), exact.
+
+    ``train_images`` uint8 (N, H, W, C) and ``train_labels`` int64 (N,) make it a source;
+    ``class_names`` are text (classes,), ``manifest`` is the manifest as JSON text, ``weights``
+    float32 (N,) are there where samples are to be drawn unequally often.
+    """
+    image, names = decoded.manifest.image, decoded.manifest.classes
+    count, (c, h, w) = decoded.count, (image["channels"], image["height"], image["width"])
+    with zipfile.ZipFile(folder / "data.npz", "w") as archive:
+        parts: dict[str, tuple[tuple[int, ...], str, Callable[[], Iterator[NDArray[Any]]]]] = {
+            "images": ((count, c, h, w), "<f4", lambda: (x for x, _ in decoded.samples())),
+            "labels": ((count, len(names)), "<f4", lambda: (y for _, y in decoded.samples())),
+            "train_images": ((count, h, w, c), "|u1", lambda: (x for x, _ in decoded.pictures())),
+            "train_labels": (
+                (count,),
+                "<i8",
+                lambda: (y.argmax(1) for _, y in decoded.samples()),
+            ),
+        }
+        weights = decoded.weights
+        if weights is not None:
+            parts["weights"] = ((count,), "<f4", lambda: iter([weights]))
+        for name, (shape, dtype, rows) in parts.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
+                header = {"descr": dtype, "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+                for part in rows():
+                    file.write(np.ascontiguousarray(part, dtype=dtype).data)
+        for name, text in (
+            ("class_names", np.array(names, dtype=np.str_)),
+            ("manifest", np.array(decoded.manifest.to_json(), dtype=np.str_)),
+        ):
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w") as file:
+                np.lib.format.write_array(file, text, allow_pickle=False)
+
+
+def write_image_folder(decoded: Decoded, folder: Path) -> None:
+    """Write ``train/CLASS/INDEX.png`` by the strongest label, and ``labels.csv`` with all.
+
+    ``weights.csv`` says how often each file is to be drawn, where that is not alike.
+    """
+    classes = decoded.manifest.classes
+    names = folder_names(classes)
+    for name in names:
+        (folder / "train" / name).mkdir(parents=True)
+    digits = len(str(decoded.count - 1))
+    paths: list[str] = []
+    with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as text:
+        rows = csv.writer(text)
+        rows.writerow(["file", *classes])
+        for images, labels in decoded.pictures():
+            for picture, label in zip(images, labels, strict=True):
+                path = Path("train", names[int(label.argmax())], f"{len(paths):0{digits}d}.png")
+                (folder / path).write_bytes(png(picture))
+                paths.append(path.as_posix())
+                rows.writerow([paths[-1], *(str(value) for value in label)])
+    if decoded.weights is not None:
+        with (folder / "weights.csv").open("w", newline="", encoding="utf-8") as text:
+            rows = csv.writer(text)
+            rows.writerow(["file", "weight"])
+            rows.writerows(zip(paths, map(str, decoded.weights), strict=True))
+    for name in names:
+        place = folder / "train" / name
+        if not any(place.iterdir()):
+            place.rmdir()  # a source may have no class without images
+    _write_manifest(decoded, folder)
+
+
+def write_parquet(decoded: Decoded, folder: Path) -> None:
+    """Write ``train-00000-of-00001.parquet`` in the Hugging Face image layout.
+
+    Columns: ``image`` {bytes (PNG), path}, ``label`` the strongest class, ``soft_label`` float32
+    (classes,), and ``weight`` where samples are to be drawn unequally often. Raises MissingExtra
+    without pyarrow.
+    """
+    if importlib.util.find_spec("pyarrow") is None:
+        raise MissingExtra("pyarrow, which writes parquet,", "data")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    classes = decoded.manifest.classes
+    features = {
+        "image": {"_type": "Image"},
+        "label": {"_type": "ClassLabel", "names": list(classes)},
+        "soft_label": {
+            "_type": "Sequence",
+            "feature": {"_type": "Value", "dtype": "float32"},
+            "length": len(classes),
+        },
+    }
+    columns = [
+        ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+        ("label", pa.int64()),
+        ("soft_label", pa.list_(pa.float32(), len(classes))),
+    ]
+    weights = decoded.weights
+    if weights is not None:
+        features["weight"] = {"dtype": "float32", "_type": "Value"}
+        columns.append(("weight", pa.float32()))
+    schema = pa.schema(
+        columns,
+        metadata={"huggingface": json.dumps({"info": {"features": features}})},
+    )
+    digits, index = len(str(decoded.count - 1)), 0
+    with pq.ParquetWriter(folder / "train-00000-of-00001.parquet", schema) as file:
+        for images, labels in decoded.pictures():
+            cells = [
+                {"bytes": png(picture), "path": f"{index + i:0{digits}d}.png"}
+                for i, picture in enumerate(images)
+            ]
+            values: list[Any] = [cells, labels.argmax(1).tolist(), labels.tolist()]
+            if weights is not None:
+                values.append(weights[index : index + len(cells)])
+            index += len(cells)
+            arrays = [pa.array(v, f.type) for v, f in zip(values, schema, strict=True)]
+            file.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+    _write_manifest(decoded, folder)
+
+
+def write_webdataset(decoded: Decoded, folder: Path) -> None:
+    """Write ``train-NNNNNN.tar`` shards: KEY.png, KEY.cls and the soft label KEY.soft.npy.
+
+    KEY.weight.txt is there where samples are to be drawn unequally often. Class names stand in
+    ``classes.txt``, one a line.
+    """
+    digits, index = len(str(decoded.count - 1)), 0
+    shard: tarfile.TarFile | None = None
+    try:
+        for images, labels in decoded.pictures():
+            for picture, label in zip(images, labels, strict=True):
+                if index % SHARD == 0:
+                    if shard is not None:
+                        shard.close()
+                    name = folder / f"train-{index // SHARD:06d}.tar"
+                    shard = tarfile.open(name, "w")  # noqa: SIM115 (closed at the next, or below)
+                assert shard is not None  # opened with sample 0
+                soft = io.BytesIO()
+                np.save(soft, label.astype("<f4"), allow_pickle=False)
+                parts = [
+                    ("png", png(picture)),
+                    ("cls", str(int(label.argmax())).encode()),
+                    ("soft.npy", soft.getvalue()),
+                ]
+                if decoded.weights is not None:
+                    parts.append(("weight.txt", str(decoded.weights[index]).encode()))
+                for kind, data in parts:
+                    entry = tarfile.TarInfo(f"{index:0{digits}d}.{kind}")
+                    entry.size = len(data)
+                    shard.addfile(entry, io.BytesIO(data))
+                index += 1
+    finally:
+        if shard is not None:
+            shard.close()
+    (folder / "classes.txt").write_text(
+        "".join(f"{name}\n" for name in decoded.manifest.classes), encoding="utf-8"
+    )
+    _write_manifest(decoded, folder)
+
+
+LAYOUTS: dict[str, Callable[[Decoded, Path], None]] = {
+    "npz": write_npz,
+    "imagefolder": write_image_folder,
+    "parquet": write_parquet,
+    "webdataset": write_webdataset,
+}
+
+
+def png(picture: Bytes) -> bytes:
+    """Return an image uint8 (H, W, C), C 1 or 3, as PNG."""
+    data = io.BytesIO()
+    Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(data, "PNG")
+    return data.getvalue()
+
+
+def folder_names(classes: Sequence[str]) -> list[str]:
+    """Return a safe folder name for each class: its own name where that is one, no two alike.
+
+    A class name may hold anything; a folder name must not leave its parent on any system.
+    """
+    names: list[str] = []
+    taken: set[str] = set()
+    for index, title in enumerate(classes):
+        name = re.sub(r"[^\w .+,()&'-]", "_", title)[:60].strip(" .")
+        reserved = re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)", name.split(".")[0])
+        # Some systems do not tell upper from lower case.
+        if not name or reserved:
+            name = f"class_{index}"
+        elif name.casefold() in taken:
+            name = f"{name}_{index}"
+        while name.casefold() in taken:
+            name += "_"
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def _write_manifest(decoded: Decoded, folder: Path) -> None:
+    (folder / "manifest.json").write_text(decoded.manifest.to_json(), encoding="utf-8")

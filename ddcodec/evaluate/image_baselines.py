@@ -1,0 +1,182 @@
+"""Random real images as JPEG, WebP and AVIF: what ordinary image files hold in the same bytes.
+
+The images of a draw lie side by side on sheets, class after class, and each sheet is one image
+file: its header and tables are paid once, which is the cheapest that these formats can do. A label
+takes one byte (two from 257 classes on). Saved with Pillow at its defaults, 4:2:0 colour included.
+
+What is stored follows from bytes alone, never from an accuracy. As many images a class as fit at
+the lowest quality of ``FORMATS``; where not one fits, one image a class at the longest side that
+does. Then the highest quality that still fits is searched for each draw. The files are decoded
+again, and the students learn from what came back, with one-hot labels.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .baselines import ClassImages, label_bytes, measure, random_draw, same_bytes, shrink
+
+if TYPE_CHECKING:
+    from ..data.dataset import DistilledDataset
+    from .measure import Trial
+
+Bytes = NDArray[np.uint8]
+
+SHEET_SIDE = 4096  # pixels at most, so that no format's limit is met
+HIGHEST = 95  # Pillow's advice for JPEG; nothing is seen to gain above it
+
+
+@dataclass(frozen=True)
+class ImageFormat:
+    """A format, its lowest quality here, and the settings it is saved with."""
+
+    name: str
+    lowest: int
+    settings: tuple[tuple[str, Any], ...] = ()
+
+
+# Many coarse images teach more than a few fine ones. On held-out training images, among 5 to 70,
+# digits (700 to 4,000 bytes) wanted 5 to 30, CIFAR-10 (6,000 and 25,000 bytes) 5 to 10.
+FORMATS = (
+    ImageFormat("JPEG", 10, (("optimize", True),)),
+    ImageFormat("WebP", 5, (("method", 6),)),
+    # One thread: the same bytes on every machine.
+    ImageFormat("AVIF", 10, (("max_threads", 1),)),
+)
+
+
+@cache
+def can_write(name: str) -> bool:
+    """Say whether this Pillow writes and reads the format; AVIF and WebP are optional parts."""
+    Image.init()
+    if name.upper() not in Image.SAVE or name.upper() not in Image.OPEN:
+        return False
+    try:
+        written = write_sheets(np.zeros((1, 8, 8, 3), np.uint8), image_format(name), 50)
+        read_sheets(written, (1, 8, 8, 3))
+    except (OSError, ValueError, KeyError):  # a build with the name but without the coder
+        return False
+    return True
+
+
+def image_format(name: str) -> ImageFormat:
+    """Return the format called ``name``."""
+    return next(kind for kind in FORMATS if kind.name == name)
+
+
+def image_baseline(
+    trial: Trial,
+    ds: DistilledDataset,
+    by_class: ClassImages,
+    kind: ImageFormat,
+    total: int,
+    passes: int = 0,
+) -> dict[str, Any] | None:
+    """Return the accuracy of students on random images stored in ``total`` bytes.
+
+    The entry is that of ``baselines.baselines``, with ``quality`` [least, most] over the draws.
+    None where not one pixel a class fits.
+
+    Args:
+        trial: the protocol, that of the file.
+        ds: the distilled data set that is compared.
+        by_class: training images of each class, uint8 (n, H, W, C).
+        kind: the format; this Pillow must be able to write it.
+        total: bytes, labels included.
+        passes: as for ``baselines.measure``.
+    """
+    draw = random_draw(by_class, trial.seed)
+
+    def least(images: Bytes, classes: int) -> int:
+        return stored_bytes(images, classes, kind, kind.lowest)
+
+    budget = same_bytes(total, by_class, draw, trial.nets, least)
+    for student in range(trial.nets):
+        if least(shrink(draw(budget.per_class, student), budget.size), len(by_class)) > total:
+            return None
+    qualities = []
+
+    def store(images: Bytes, classes: int) -> tuple[Bytes, int]:
+        quality = highest_quality(images, classes, kind, total)
+        qualities.append(quality)
+        size = stored_bytes(images, classes, kind, quality)
+        return read_sheets(write_sheets(images, kind, quality), images.shape), size
+
+    entry = measure(f"random images as {kind.name}", trial, ds, draw, budget, store, passes)
+    return entry | {"quality": [min(qualities), max(qualities)]}
+
+
+def highest_quality(images: Bytes, classes: int, kind: ImageFormat, total: int) -> int:
+    """Return a quality at which images (N, H, W, C) fit into ``total`` bytes, by bisection.
+
+    It is the highest where size grows with quality, as it all but always does. The lowest is
+    returned without a look.
+    """
+    low, high = kind.lowest, HIGHEST + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        fits = stored_bytes(images, classes, kind, middle) <= total
+        low, high = (middle, high) if fits else (low, middle)
+    return low
+
+
+def stored_bytes(images: Bytes, classes: int, kind: ImageFormat, quality: int) -> int:
+    """Return the bytes of images (N, H, W, C) in sheets of this quality, and of their labels."""
+    sheets = write_sheets(images, kind, quality)
+    return sum(map(len, sheets)) + len(images) * label_bytes(classes)
+
+
+def write_sheets(images: Bytes, kind: ImageFormat, quality: int) -> list[bytes]:
+    """Return images (N, H, W, C), C 1 or 3, as image files of several images each."""
+    files = []
+    for start, stop, columns, rows in layout(images.shape):
+        _, height, width, channels = images.shape
+        sheet = np.zeros((rows * columns, height, width, channels), np.uint8)
+        sheet[: stop - start] = images[start:stop]
+        # An empty place repeats the last image rather than adding an edge to code.
+        sheet[stop - start :] = images[stop - 1]
+        grid = sheet.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+        picture = grid.reshape(rows * height, columns * width, channels)
+        data = io.BytesIO()
+        grey = channels == 1
+        settings = dict(kind.settings)
+        if grey and kind.name == "AVIF":
+            settings["subsampling"] = "4:0:0"
+        Image.fromarray(picture[..., 0] if grey else picture).save(
+            data, kind.name.upper(), quality=quality, **settings
+        )
+        files.append(data.getvalue())
+    return files
+
+
+def read_sheets(files: list[bytes], shape: tuple[int, ...]) -> Bytes:
+    """Return the images of ``write_sheets`` as they come back, uint8 of ``shape`` (N, H, W, C)."""
+    count, height, width, channels = shape
+    images = np.empty((count, height, width, channels), np.uint8)
+    for data, (start, stop, columns, rows) in zip(files, layout(shape), strict=True):
+        with Image.open(io.BytesIO(data)) as picture:
+            pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
+        grid = pixels.reshape(rows, height, columns, width, channels).swapaxes(1, 2)
+        images[start:stop] = grid.reshape(-1, height, width, channels)[: stop - start]
+    return images
+
+
+def layout(shape: tuple[int, ...]) -> Iterator[tuple[int, int, int, int]]:
+    """Give (first image, one past the last, columns, rows) of every sheet, as square as it goes."""
+    count, height, width, _ = shape
+    across, down = max(1, SHEET_SIDE // width), max(1, SHEET_SIDE // height)
+    for start in range(0, count, across * down):
+        stop = min(count, start + across * down)
+        held = stop - start
+        # Square in pixels: columns x width is about rows x height.
+        columns = min(across, max(1, round((held * height / width) ** 0.5)))
+        columns = max(columns, -(-held // down))
+        yield start, stop, columns, -(-held // columns)

@@ -1,0 +1,91 @@
+"""Random real images with the labels of an observer, at the bytes of a file.
+
+With soft labels, random images come close to many methods ("A label is worth a thousand images",
+arXiv 2406.10485), so a file made with an observer is compared with what the same observer does for
+images that nobody chose: whole, under zstd, with labels in the symbols of the codec ``lic`` at the
+file's temperature. The images are counted as in ``baselines``, labels by what zstd makes of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import zstandard
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..codecs.shared.labels import LabelPlan, restore, store
+from ..observers.networks import SEEN_PIXELS
+from .baselines import ZSTD_LEVEL, ClassImages, enlarge, measure, random_draw, same_bytes
+
+if TYPE_CHECKING:
+    from ..data.dataset import DistilledDataset
+    from ..observers.file import Trained
+    from .measure import Trial
+
+Bytes = NDArray[np.uint8]
+
+
+class Labeller:
+    """The labels that an observer gives, as a file would keep them."""
+
+    def __init__(self, observer: Trained, classes: int, temperature: float) -> None:
+        self._observer, self._classes = observer, classes
+        self._plan = LabelPlan("logits", 0, temperature)
+
+    def symbols(self, images: Bytes) -> Bytes:
+        """Return symbols uint8 (N, 1, classes) of images (N, H, W, C)."""
+        device = next(self._observer.network.parameters()).device
+        x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+        at_once = max(1, SEEN_PIXELS // (x.shape[2] * x.shape[3]))
+        logits: list[Tensor] = []
+        with torch.no_grad():
+            for part in torch.split(x, at_once):
+                logits.append(self._observer.network(self._observer.preprocess(part).to(device)))
+        return store(torch.cat(logits)[:, None], self._plan)["labels"]
+
+    def soft(self, images: Bytes) -> NDArray[np.float32]:
+        """Return soft labels float32 (N, classes) of images (N, H, W, C)."""
+        return restore({"labels": self.symbols(images)}, "logits", self._classes)
+
+
+def random_images_with_observer(
+    trial: Trial, ds: DistilledDataset, by_class: ClassImages, observer: Trained, total: int
+) -> dict[str, Any]:
+    """Return the accuracy of students on random images that ``observer`` labels.
+
+    The entry is that of ``baselines.baselines``.
+
+    Args:
+        trial: the protocol, that of the file.
+        ds: the distilled data set that is compared; its temperature is used, or 1.
+        by_class: training images of each class, uint8 (n, H, W, C).
+        observer: made for these classes and images, on the device of the trial.
+        total: bytes, labels included.
+
+    Raises UsageError for an observer of other classes or images.
+    """
+    observer.require_fit(ds.classes, ds.image_shape)
+    observer.network.to(trial.test[0].device)
+    labeller = Labeller(observer, len(ds.classes), ds.manifest.labels.get("temperature", 1.0))
+    coder = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
+    _, height, width = ds.image_shape
+
+    def coded(images: Bytes, classes: int) -> int:
+        labels = labeller.symbols(enlarge(images, (height, width)))
+        parts = (np.ascontiguousarray(part).tobytes() for part in (images, labels))
+        return sum(len(coder.compress(part)) for part in parts)
+
+    draw = random_draw(by_class, trial.seed)
+    budget = same_bytes(total, by_class, draw, trial.nets, coded)
+    return measure(
+        "random images, the observer's labels, same bytes",
+        trial,
+        ds,
+        draw,
+        budget,
+        lambda images, classes: (images, coded(images, classes)),
+        label=labeller.soft,
+    )

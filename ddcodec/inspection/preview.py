@@ -1,0 +1,297 @@
+"""The picture of a file: its poster with the class grid, and some patches with their labels."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from ..codecs.registry import CODECS
+from ..codecs.shared.grid import cell_edges
+from ..preprocessing.transform import to_unit_range
+
+if TYPE_CHECKING:
+    from ..data.dataset import DistilledDataset
+
+WIDTH = 1600  # pixels of the picture
+MARGIN = 64
+INNER = WIDTH - 2 * MARGIN
+POSTER_HEIGHT = 1472  # at most; a square poster fills the width, and names fit more cells
+EXAMPLES = 8  # patches shown with their labels
+SHEET = 128  # stored images shown
+BARS = 3  # classes shown for each of them
+LEGEND_COLUMNS = 5
+LEGEND_CLASSES = 250  # more classes get no legend
+
+Color = tuple[int, int, int]
+PAPER: Color = (255, 255, 255)
+INK: Color = (33, 37, 41)
+FADED: Color = (108, 114, 122)
+TRACK: Color = (233, 236, 239)
+ACCENT: Color = (37, 99, 155)
+
+TITLE, TEXT, SMALL, LEAST = 40, 24, 20, 15  # font sizes, pixels
+
+
+def render(ds: DistilledDataset) -> Image.Image:
+    """Return the picture of a file, RGB, 1600 pixels wide.
+
+    A poster is drawn with the classes of its cells: names, or numbers with a legend where names
+    do not fit. Of stored images a sheet is drawn. Values are brought back to pixel units and
+    stretched so that the middle 99 percent keep their contrast, patches by the same stretch.
+    """
+    manifest = ds.manifest
+    names = [printable(name, index) for index, name in enumerate(ds.classes)]
+    legend: list[Image.Image] = []
+    drawn = CODECS[manifest.codec["name"]].pictures(manifest, ds.file.arrays, len(ds))
+    if drawn.posters:
+        units = [to_unit_range(poster, manifest.image["preprocessing"]) for poster in drawn.posters]
+        low, high = (float(v) for v in np.percentile(np.stack(units), (0.5, 99.5)))
+        height = POSTER_HEIGHT // len(units)
+        drawings = [enlarge(to_picture(unit, low, high), INNER, height) for unit in units]
+        numbered = [draw_class_grid(d, drawn.grid, drawn.cells, names) for d in drawings]
+        if any(numbered) and len(names) <= LEGEND_CLASSES:
+            legend = [draw_legend(names)]
+    else:
+        places = [drawn.samples[i] for i in spread(len(drawn.samples), SHEET)]
+        unit = unit_images(ds, places)
+        low, high = (float(v) for v in np.percentile(unit, (0.5, 99.5)))
+        drawings = [enlarge(to_picture(sheet_of(unit), low, high), INNER, POSTER_HEIGHT)]
+    shown = spread(len(ds), EXAMPLES)
+    return stack(
+        [
+            draw_title(ds),
+            *drawings,
+            *legend,
+            draw_heading(f"{len(shown)} of {len(ds):,} {drawn.noun} and their labels"),
+            draw_examples(ds, shown, names, low, high),
+        ]
+    )
+
+
+def unit_images(ds: DistilledDataset, shown: Sequence[int]) -> NDArray[np.float32]:
+    """Return the file's own images at ``shown``, float32 (B, C, H, W), 0 black and 1 white."""
+    # Not items of the data set: those may be transformed.
+    images = ds.on("cpu")[0].gather(torch.tensor(shown)).numpy()
+    if ds.raw:
+        scale = np.float32(255 if images.dtype == np.uint8 else 1)
+        unit: NDArray[np.float32] = images.astype(np.float32) / scale
+        return unit
+    return to_unit_range(images, ds.manifest.image["preprocessing"])
+
+
+def sheet_of(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return images (B, C, H, W) side by side as one image (C, ..), with white in between.
+
+    A row has 16 images at most, and as many as make the sheet about twice as wide as high.
+    """
+    count, channels, height, width = images.shape
+    columns = min(count, 16, max(1, round((2 * count * height / width) ** 0.5)))
+    gap = max(1, min(height, width) // 16)
+    down, across = height + gap, width + gap
+    shape = (channels, -(-count // columns) * down - gap, columns * across - gap)
+    sheet = np.full(shape, np.inf, np.float32)
+    for place, image in enumerate(images):
+        y, x = divmod(place, columns)
+        sheet[:, y * down : y * down + height, x * across : x * across + width] = image
+    return sheet
+
+
+def to_picture(image: NDArray[np.float32], low: float, high: float) -> Image.Image:
+    """Return an image (C, H, W) as RGB, ``low`` black and ``high`` white."""
+    stretched = (image - low) / max(high - low, 1e-6)
+    pixels = np.rint(stretched.clip(0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
+    return Image.fromarray(np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3))))
+
+
+def enlarge(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """Return a picture as large as fits: whole multiples with hard pixels, or reduced."""
+    factor = min(width / picture.width, height / picture.height)
+    if factor >= 1:
+        return picture.resize(
+            (picture.width * int(factor), picture.height * int(factor)), Image.Resampling.NEAREST
+        )
+    size = max(1, round(picture.width * factor)), max(1, round(picture.height * factor))
+    return picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def draw_class_grid(
+    picture: Image.Image, grid: tuple[int, int], cells: Sequence[int], names: Sequence[str]
+) -> bool:
+    """Draw borders between classes and a tag in each cell; return whether tags are numbers.
+
+    Cells are those of the class order, scaled with the poster. A tag is the class name, at a size
+    where all of them fit, or else the class index, or nothing where not even that fits.
+    """
+    draw = ImageDraw.Draw(picture, "RGBA")
+    columns, rows = grid
+    left, top = cell_edges(picture.width, columns), cell_edges(picture.height, rows)
+    for x in left[1:-1]:
+        draw.line([(x, 0), (x, picture.height)], fill=(255, 255, 255, 190), width=2)
+    for y in top[1:-1]:
+        draw.line([(0, y), (picture.width, y)], fill=(255, 255, 255, 190), width=2)
+    room = picture.width // columns - 12, picture.height // rows - 8
+    tags, numbered = list(names), False
+    size = fitting_size(tags, *room)
+    if size is None:
+        tags, numbered = [str(index) for index in range(len(names))], True
+        size = fitting_size(tags, *room)
+    if size is None:
+        return False
+    for cell, owner in enumerate(cells):
+        row, column = divmod(cell, columns)
+        draw_tag(draw, (left[column] + 4, top[row] + 4), tags[owner], size)
+    return numbered
+
+
+def fitting_size(texts: Sequence[str], width: int, height: int) -> int | None:
+    """Return the largest font size at which every text fits, or None below the least."""
+    for size in range(SMALL, LEAST - 1, -1):
+        widest = max(font(size).getlength(text) for text in texts)
+        if widest + 8 <= width and size + 6 <= height:
+            return size
+    return None
+
+
+def draw_tag(draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, size: int) -> None:
+    """Write ``text`` on a light chip whose top left corner is at ``place``."""
+    x, y = place
+    width = font(size).getlength(text)
+    draw.rounded_rectangle((x, y, x + width + 9, y + size + 5), 4, fill=(255, 255, 255, 205))
+    draw.text((x + 5, y + 2 + size / 2), text, fill=INK, font=font(size), anchor="lm")
+
+
+def draw_title(ds: DistilledDataset) -> Image.Image:
+    """Return the head of the picture: what it is made from, then its figures."""
+    manifest = ds.manifest
+    image = manifest.image
+    described = CODECS[manifest.codec["name"]].describe(manifest, ds.file.sizes)
+    ipc = described.pixels / (len(ds.classes) * image["height"] * image["width"])
+    if poster := described.facts.get("poster"):
+        count = len(described.facts.get("stages", [0]))
+        times = f"{count} posters, each" if count > 1 else "poster,"
+        size = f"{poster['width']} x {poster['height']}"
+        what = f"{manifest.codec['name']} {times} {size} pixels"
+    else:
+        what = f"{len(ds):,} images of {image['width']} x {image['height']} pixels"
+    facts = (
+        f"{what}   ·   {len(ds.classes)} classes   ·   {ipc:.3g} images per class   ·   "
+        f"{ds.file.sizes.total:,} bytes"
+    )
+    strip = Image.new("RGB", (INNER, TITLE + TEXT + 28), PAPER)
+    draw = ImageDraw.Draw(strip)
+    name = printable(str(manifest.source.get("name") or "distilled data set"), 0)
+    draw.text((0, TITLE / 2), name, fill=INK, font=font(TITLE), anchor="lm")
+    draw.text((0, TITLE + 14 + TEXT / 2), facts, fill=FADED, font=font(TEXT), anchor="lm")
+    return strip
+
+
+def draw_heading(text: str) -> Image.Image:
+    """Return a strip with a line of text under a little space."""
+    strip = Image.new("RGB", (INNER, TEXT + 24), PAPER)
+    ImageDraw.Draw(strip).text(
+        (0, strip.height - TEXT / 2 - 4), text, fill=FADED, font=font(TEXT), anchor="lm"
+    )
+    return strip
+
+
+def draw_legend(names: Sequence[str]) -> Image.Image:
+    """Return the class names by number, in columns that are read downwards."""
+    rows = -(-len(names) // LEGEND_COLUMNS)
+    line, column_width = LEAST + 7, INNER // LEGEND_COLUMNS
+    strip = Image.new("RGB", (INNER, rows * line + 8), PAPER)
+    draw = ImageDraw.Draw(strip)
+    for index, name in enumerate(names):
+        column, row = divmod(index, rows)
+        x, y = column * column_width, row * line + line / 2
+        draw.text((x + 34, y), str(index), fill=FADED, font=font(LEAST), anchor="rm")
+        text = shorten(name, column_width - 56, LEAST)
+        draw.text((x + 44, y), text, fill=INK, font=font(LEAST), anchor="lm")
+    return strip
+
+
+def draw_examples(
+    ds: DistilledDataset, shown: Sequence[int], names: Sequence[str], low: float, high: float
+) -> Image.Image:
+    """Return a row of patches, each over bars of the largest shares of its label."""
+    gap = 24
+    side = (INNER - gap * (EXAMPLES - 1)) // EXAMPLES
+    unit = unit_images(ds, shown)
+    pictures = [enlarge(to_picture(image, low, high), side, side) for image in unit]
+    tallest = max(picture.height for picture in pictures)
+    bar = SMALL + 24
+    strip = Image.new("RGB", (INNER, tallest + 14 + BARS * bar), PAPER)
+    labels = ds.soft_labels.numpy()
+    for place, (index, picture) in enumerate(zip(shown, pictures, strict=True)):
+        x = place * (side + gap)
+        strip.paste(picture, (x, 0))
+        draw_bars(ImageDraw.Draw(strip), (x, tallest + 14), side, labels[index], names)
+    return strip
+
+
+def draw_bars(
+    draw: ImageDraw.ImageDraw,
+    place: tuple[int, int],
+    width: int,
+    label: NDArray[np.float32],
+    names: Sequence[str],
+) -> None:
+    """Draw the largest shares of ``label`` (classes,) as bars with name and percentage."""
+    x, y = place
+    for owner in np.argsort(-label, kind="stable")[:BARS]:
+        share = float(label[owner])
+        if share < 0.005:
+            break
+        percent = f"{share:.0%}"
+        room = width - int(font(SMALL).getlength(percent)) - 10
+        text = shorten(names[owner], room, SMALL)
+        draw.text((x, y + SMALL / 2), text, fill=INK, font=font(SMALL), anchor="lm")
+        draw.text((x + width, y + SMALL / 2), percent, fill=FADED, font=font(SMALL), anchor="rm")
+        level = y + SMALL + 5
+        draw.rectangle((x, level, x + width - 1, level + 7), fill=TRACK)
+        draw.rectangle((x, level, x + max(1, round(share * width)) - 1, level + 7), fill=ACCENT)
+        y += SMALL + 24
+
+
+def stack(parts: Sequence[Image.Image]) -> Image.Image:
+    """Return the parts under each other, between margins."""
+    gap = 20
+    height = sum(part.height for part in parts) + gap * (len(parts) - 1) + 2 * MARGIN
+    sheet = Image.new("RGB", (WIDTH, height), PAPER)
+    y = MARGIN
+    for part in parts:
+        sheet.paste(part, (MARGIN, y))
+        y += part.height + gap
+    return sheet
+
+
+def spread(count: int, most: int) -> list[int]:
+    """Return up to ``most`` of the indices 0..count - 1, spread evenly."""
+    shown = min(most, count)
+    return [index * (count - 1) // max(1, shown - 1) for index in range(shown)]
+
+
+def printable(name: str, index: int) -> str:
+    """Return a name in letters of Pillow's own font; "class INDEX" where none is left."""
+    plain = unicodedata.normalize("NFKD", name[:80]).encode("ascii", "ignore").decode()
+    plain = " ".join("".join(c if c.isprintable() else " " for c in plain).split())
+    return plain or f"class {index}"
+
+
+def shorten(text: str, width: int, size: int) -> str:
+    """Return ``text`` cut to at most ``width`` pixels, with an ellipsis where it was cut."""
+    if font(size).getlength(text) <= width:
+        return text
+    while text and font(size).getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"
+
+
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return the font that comes with Pillow, so that the picture is the same everywhere."""
+    return ImageFont.load_default(size)

@@ -1,0 +1,88 @@
+"""Checkpoints: tensors and a little JSON in one safetensors file, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as from_bytes
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from ..errors import CheckpointMismatch
+from .atomic import write_atomically
+
+KEY = "ddcodec"  # the one entry of the safetensors metadata
+
+
+def save(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any], fingerprint: str) -> None:
+    """Write a checkpoint atomically; ``fingerprint`` names the run that it belongs to.
+
+    Args:
+        path: file to write or replace.
+        tensors: any dtypes, shapes and devices; restored bit for bit, on the CPU.
+        meta: JSON values without NaN.
+        fingerprint: anything that differs between runs that must not share a checkpoint.
+
+    Raises:
+        OutputError: the file cannot be written; an earlier checkpoint stays as it was.
+    """
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    body = _canonical({"fingerprint": fingerprint, "meta": meta})
+    header = {KEY: _canonical({"body": body, "digest": _digest(body, plain)})}
+    write_atomically(path, to_bytes(plain, metadata=header))
+
+
+def load(
+    path: str | os.PathLike[str], fingerprint: str
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return (tensors, meta) as they were saved.
+
+    Raises:
+        CheckpointMismatch: no file, a damaged file, or one that another run wrote.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise CheckpointMismatch(
+            f"{path}: cannot read the checkpoint: {error.strerror}; run without --resume"
+        ) from None
+    try:
+        tensors = from_bytes(data)
+        length = int.from_bytes(data[:8], "little")
+        stored = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][KEY])
+        if stored["digest"] != _digest(stored["body"], tensors):
+            raise ValueError("digest differs")
+        body = json.loads(stored["body"])
+    except (SafetensorError, KeyError, TypeError, ValueError):
+        raise CheckpointMismatch(
+            f"{path}: not a readable checkpoint (damaged, or another kind of file); "
+            "delete it to start again"
+        ) from None
+    if body["fingerprint"] != fingerprint:
+        raise CheckpointMismatch(
+            f"{path}: belongs to a run with another source, settings or version; "
+            "repeat that command, or delete the checkpoint to start again"
+        )
+    return tensors, body["meta"]
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def _digest(body: str, tensors: dict[str, Tensor]) -> str:
+    # safetensors checks its header only; a flipped bit in the numbers would pass unseen.
+    digest = hashlib.sha256(body.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(_canonical([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

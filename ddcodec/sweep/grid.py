@@ -1,0 +1,185 @@
+"""What a sweep varies, what all its points have in common, and the commands that repeat them."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .. import __version__, sources
+from ..codecs.podd.stored import quality_bits
+from ..encoder import choose_device
+from ..errors import SourceError, UsageError
+from ..preprocessing.transform import KINDS
+
+if TYPE_CHECKING:
+    from ..sources.base import Source
+
+
+AUTO = "auto"  # as encode chooses
+
+
+class Place(NamedTuple):
+    """A place of the grid: what is varied, apart from the seed.
+
+    Attributes:
+        ipc: budget in images per class.
+        quality, preprocessing: as for ``encode``; ``auto`` leaves them to it.
+    """
+
+    ipc: float
+    quality: str = AUTO
+    preprocessing: str = AUTO
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> Place:
+        """Return the place of a point or baseline."""
+        return cls(entry["ipc"], entry["quality"], entry["preprocessing"])
+
+    @property
+    def parts(self) -> list[str]:
+        """What is set, but for the budget: ``["bits=4", "conv_whiten"]``."""
+        return [part for part in (self.quality, self.preprocessing) if part != AUTO]
+
+    def __str__(self) -> str:
+        return ", ".join([f"{self.ipc:.12g} IPC", *self.parts])
+
+    def file_name(self, seed: int) -> str:
+        """Return the name of its file: ``ipc0.4-bits4-seed0.ddset``."""
+        parts = (part.replace("=", "") for part in self.parts)
+        return "-".join([f"ipc{self.ipc:.12g}", *parts, f"seed{seed}.ddset"])
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is varied: budgets in images per class, qualities, seeds, kinds of preprocessing."""
+
+    ipc: tuple[float, ...]
+    quality: tuple[str, ...] = (AUTO,)
+    seeds: tuple[int, ...] = (0,)
+    preprocessing: tuple[str, ...] = (AUTO,)
+
+    def __post_init__(self) -> None:
+        for name, values in (
+            ("--ipc", self.ipc),
+            ("--quality", self.quality),
+            ("--seed", self.seeds),
+            ("--preprocessing", self.preprocessing),
+        ):
+            if not values:
+                raise UsageError(f"a sweep needs at least one {name}")
+        for ipc in self.ipc:
+            if not 0 < ipc < math.inf:
+                raise UsageError(f"--ipc must be more than 0, got {ipc:g}")
+        for quality in self.quality:
+            if quality != AUTO:
+                quality_bits(quality)
+        for kind in self.preprocessing:
+            if kind not in (AUTO, *KINDS):
+                raise UsageError(
+                    f"--preprocessing {kind} is unknown; use one of: {', '.join((AUTO, *KINDS))}"
+                )
+        for seed in self.seeds:
+            if seed < 0:
+                raise UsageError(f"--seed must be 0 or more, got {seed}")
+
+    def places(self) -> Iterator[Place]:
+        """Give every place, each once, small budgets first."""
+        qualities, kinds = dict.fromkeys(self.quality), dict.fromkeys(self.preprocessing)
+        for ipc in sorted(set(self.ipc)):
+            yield from (Place(ipc, quality, kind) for quality in qualities for kind in kinds)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all points have in common.
+
+    Attributes:
+        encode: further arguments of ``encode`` that differ from their defaults, by name:
+            ``codec``, ``profile``, ``steps``, ``time``, ``order``, ``labels`` and so on.
+        nets: networks that learn from each file and baseline.
+        train_steps: their steps, instead of the recipe's.
+        test: what to test on, by default the test split of the source.
+        baselines: measure them too.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        size, download: as for ``sources.load``.
+    """
+
+    encode: Mapping[str, Any] = field(default_factory=dict)
+    nets: int = 8
+    train_steps: int | None = None
+    test: str | None = None
+    baselines: bool = True
+    device: str = "auto"
+    size: int | None = None
+    download: bool = False
+
+    def __post_init__(self) -> None:
+        for option, value in (("--nets", self.nets), ("--train-steps", self.train_steps)):
+            if value is not None and value < 1:
+                raise UsageError(f"{option} must be at least 1, got {value}")
+
+
+def commands(spec: str, name: str, recorded: str, settings: Settings) -> list[str]:
+    """Return the command that makes the file ``name`` again, and the one that measures it.
+
+    ``recorded`` is the command in the file: complete, with the steps that were done, but without
+    the paths of the machine it was made on. They are put back.
+    """
+    words = shlex.split(recorded)
+    words[2] = spec
+    lic = settings.encode.get("lic")
+    paths = {"--order": settings.encode.get("order"), "--observer": lic and lic.observer}
+    for option, path in paths.items():
+        if path is not None and option in words:
+            words[words.index(option) + 1] = os.fspath(path)
+    device = [] if settings.device == "auto" else ["--device", settings.device]
+    train = ["ddcodec", "train", name, "--nets", str(settings.nets)]
+    if settings.test is not None or spec not in sources.names():
+        train += ["--test", settings.test or spec]
+    if settings.train_steps is not None:
+        train += ["--steps", str(settings.train_steps)]
+    if settings.size is not None:
+        train += ["--size", str(settings.size)]
+    return [shlex.join([*words, *device, "-o", name]), shlex.join([*train, *device])]
+
+
+def identity(source: Source, test: Source, settings: Settings) -> dict[str, Any]:
+    """Return what must not change within one folder."""
+    options = dict(settings.encode)
+    profile = options.pop("profile", "auto")
+    if profile == "auto":
+        profile = f"auto on {choose_device(settings.device).type}"
+    return {
+        "tool": f"ddcodec {__version__}",
+        "source": source.name,
+        "digest": source.digest(),
+        "test": test.name,
+        "test_images": len(test.require_test().labels),
+        "size": settings.size,
+        "profile": profile,
+        "encode": {name: _plain(value) for name, value in sorted(options.items())},
+        "nets": settings.nets,
+        "train_steps": settings.train_steps,
+    }
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, os.PathLike):
+        # The name may stay while the file changes.
+        return {"file": Path(value).name, "sha256": _sha256(Path(value))}
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from None

@@ -1,0 +1,287 @@
+"""What a sweep has found so far: ``sweep.json`` in its folder, and the same as CSV and markdown.
+
+``sweep.json`` is written whole after every finished point, so that an interrupted sweep goes on
+where it was. Its ``identity`` says what all points have in common; a sweep with another one needs
+another folder. Accuracies are shares of 1, sizes bytes, times seconds.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import CheckpointMismatch, UsageError
+from ..runtime.atomic import write_atomically
+from .grid import Place
+
+VERSION = 1
+NAMES = ("sweep.json", "sweep.csv", "sweep.md")
+
+Entry = dict[str, Any]
+
+COLUMNS = (
+    *("kind", "series", "ipc", "quality", "preprocessing", "seed", "images_per_class", "bytes"),
+    *("bits_per_class", "accuracy_mean", "accuracy_std", "nets", "file"),
+)
+_MEASURED = ("bytes", "bits_per_class", "accuracy_mean", "accuracy_std", "per_net")
+_PLACE = ("ipc", "quality", "preprocessing")
+_POINT = (*_PLACE, "seed", "file", "content_digest", "commands", *_MEASURED)
+_BASELINE = ("name", *_PLACE, "budget_bytes")
+BASELINE_TITLES = {
+    "random_images_jpeg": "random images, JPEG",
+    "random_images_webp": "random images, WebP",
+    "random_images_avif": "random images, AVIF",
+    "k_means": "k-means centroids, 8-bit pixels",
+}
+
+
+class SweepRecord:
+    """The results of a sweep in its folder.
+
+    Attributes:
+        folder: where they lie.
+        identity: what all points have in common, plain JSON.
+        points: an entry for each file; ``per_net`` holds the accuracy of each network.
+        baselines: an entry for each baseline at each size; ``accuracy_mean`` is None where not
+            one pixel a class fits.
+        full_data: the entry of all training images, or None.
+        notes: what was left out, and why, one line each.
+    """
+
+    def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
+        """Begin a record; nothing is written before ``save``."""
+        self.folder = folder
+        self.identity = dict(identity)
+        self.points: list[Entry] = []
+        self.baselines: list[Entry] = []
+        self.full_data: Entry | None = None
+        self.notes: list[str] = []
+
+    @classmethod
+    def open(cls, folder: Path, identity: Mapping[str, Any]) -> SweepRecord:
+        """Return the record in ``folder``, or a new one where there is none.
+
+        Raises CheckpointMismatch where it is that of another sweep, UsageError where it is none.
+        """
+        record = cls(folder, identity)
+        path = folder / NAMES[0]
+        if not path.exists():
+            return record
+        found = _parse(path)
+        for name, value in record.identity.items():
+            if found["identity"].get(name) != value:
+                raise CheckpointMismatch(
+                    f"{path}: belongs to a sweep with other settings: {name} was "
+                    f"{_shown(found['identity'].get(name))}, now {_shown(value)}; "
+                    "choose another folder with --out"
+                )
+        record.points, record.baselines = found["points"], found["baselines"]
+        record.full_data = found["full_data"]
+        return record
+
+    def point(self, place: Place, seed: int) -> Entry | None:
+        """Return the entry of a point, or None if it is not measured yet."""
+        wanted = (place, seed)
+        return next((e for e in self.points if (Place.of(e), e["seed"]) == wanted), None)
+
+    def baseline(self, name: str, place: Place) -> Entry | None:
+        """Return the entry of a baseline at the size of a place, or None."""
+        wanted = (name, place)
+        return next((e for e in self.baselines if (e["name"], Place.of(e)) == wanted), None)
+
+    def as_json(self) -> Entry:
+        """Return everything as plain JSON values, points in the order of the grid."""
+        return {
+            "sweep": VERSION,
+            "identity": self.identity,
+            "points": sorted(self.points, key=lambda e: (Place.of(e), e["seed"])),
+            "baselines": sorted(self.baselines, key=lambda e: (e["name"], Place.of(e))),
+            "full_data": self.full_data,
+            "notes": self.notes,
+        }
+
+    def save(self) -> None:
+        """Write all three files, each whole or not at all; raises OutputError."""
+        text = json.dumps(self.as_json(), indent=1, allow_nan=False) + "\n"
+        for name, content in zip(NAMES, (text, to_csv(self), to_markdown(self)), strict=True):
+            write_atomically(self.folder / name, content.encode())
+
+
+@dataclass(frozen=True)
+class Spot:
+    """One place on a curve: bits per class, accuracy over all networks of all seeds, its std."""
+
+    bits_per_class: float
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A series of the picture, in order of size."""
+
+    name: str
+    spots: tuple[Spot, ...]
+    baseline: bool
+
+
+def curves(record: SweepRecord) -> list[Curve]:
+    """Return the distilled files, a curve for each quality and preprocessing, then the baselines.
+
+    Seeds are taken together: the size is their mean, the spread is over all their networks. Where
+    there is a single budget, its qualities make one curve.
+    """
+    places = {Place.of(entry) for entry in record.points}
+    vary = {name: len({getattr(p, name) for p in places}) > 1 for name in Place._fields}
+    by_ipc = vary["quality"] and not vary["ipc"]
+    series: dict[str, dict[Place, list[Entry]]] = {}
+    for entry in sorted(record.points, key=_rank):
+        place = Place.of(entry)
+        details = {
+            f"{place.ipc:g} IPC": by_ipc,
+            quality_title(place.quality): vary["quality"] and not by_ipc,
+            place.preprocessing: vary["preprocessing"],
+        }
+        name = ", ".join(["distilled", *(text for text, said in details.items() if said)])
+        series.setdefault(name, {}).setdefault(place, []).append(entry)
+    out = [
+        Curve(name, tuple(sorted(map(_spot, groups.values()), key=_size)), False)
+        for name, groups in series.items()
+    ]
+    for name in dict.fromkeys([*BASELINE_TITLES, *(e["name"] for e in record.baselines)]):
+        entries = [e for e in record.baselines if e["name"] == name and e["per_net"]]
+        if entries:
+            # Sizes that hold the same images are one spot.
+            spots = {e["bytes"]: _spot([e]) for e in entries}
+            title = BASELINE_TITLES.get(name, name)
+            out.append(Curve(title, tuple(sorted(spots.values(), key=_size)), True))
+    return out
+
+
+def quality_title(quality: str) -> str:
+    """Return ``bits=4`` as people say it, ``4 bits``; other names stay."""
+    return f"{quality[5:]} bits" if quality.startswith("bits=") else quality
+
+
+def to_csv(record: SweepRecord) -> str:
+    """Return a line for every file and baseline."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
+    table.writeheader()
+    for kind, entry in _entries(record):
+        row = {"kind": kind, "series": entry.get("name", ""), **entry}
+        row["nets"] = len(entry["per_net"]) if entry.get("per_net") else ""
+        table.writerow(row)
+    return text.getvalue()
+
+
+def to_markdown(record: SweepRecord) -> str:
+    """Return the results as one table, with the commands that make each of them again."""
+    what = record.identity
+    lines = [
+        f"# {_cell(what['source'])}: accuracy against bytes",
+        "",
+        f"Tested on {what['test_images']:,} images of {_cell(what['test'])}, {what['nets']} "
+        f"networks each, mean ± std over networks, in percent. Sizes hold everything.",
+        "",
+        "| trained on | IPC | quality | preprocessing | seed | bytes | bits per class | accuracy |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for kind, entry in _entries(record):
+        if entry["accuracy_mean"] is None:
+            found = "does not fit"
+        else:
+            found = f"{100 * entry['accuracy_mean']:.1f} ± {100 * entry['accuracy_std']:.1f}"
+        cells = [
+            _cell(_title(kind, entry)),
+            f"{entry['ipc']:g}" if "ipc" in entry else "",
+            quality_title(entry.get("quality", "")),
+            entry.get("preprocessing", ""),
+            str(entry.get("seed", "")),
+            f"{entry['bytes']:,}",
+            f"{entry['bits_per_class']:,.1f}",
+            found,
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "A baseline keeps to the bytes of the file of its IPC and quality."]
+    lines += [f"Left out: {_cell(note)}." for note in record.notes]
+    lines += ["", "## The same again", "", "| file | commands |", "|---|---|"]
+    for entry in record.as_json()["points"]:
+        commands = " <br> ".join(f"`{_cell(command)}`" for command in entry["commands"])
+        lines.append(f"| {_cell(entry['file'])} | {commands} |")
+    return "\n".join(lines) + "\n"
+
+
+def _entries(record: SweepRecord) -> Iterator[tuple[str, Entry]]:
+    found = record.as_json()
+    yield from (("distilled", entry) for entry in found["points"])
+    yield from (("baseline", entry) for entry in found["baselines"])
+    if record.full_data:
+        yield "full", record.full_data
+
+
+def _title(kind: str, entry: Entry) -> str:
+    if kind == "full":
+        return "all training images"
+    name = str(entry["file"] if kind == "distilled" else entry["name"])
+    return BASELINE_TITLES.get(name, name)
+
+
+def _spot(entries: list[Entry]) -> Spot:
+    scores = [score for entry in entries for score in entry["per_net"]]
+    size = float(np.mean([entry["bits_per_class"] for entry in entries]))
+    return Spot(size, float(np.mean(scores)), float(np.std(scores)))
+
+
+def _size(spot: Spot) -> float:
+    return spot.bits_per_class
+
+
+def _rank(entry: Entry) -> tuple[int, str, str, float, int]:
+    # 10 bits after 9, and named qualities after all of them.
+    place = Place.of(entry)
+    number = place.quality[5:] if place.quality.startswith("bits=") else ""
+    bits = int(number) if number.isdigit() else 100
+    return (bits, place.quality, place.preprocessing, place.ipc, entry["seed"])
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value) if value is not None else "not set"
+
+
+def _parse(path: Path) -> Entry:
+    """Return the content of a ``sweep.json``; raises UsageError for anything else."""
+    broken = UsageError(f"{path}: is not the record of a sweep; move it away or choose another")
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        raise broken from None
+    if not isinstance(found, dict) or found.get("sweep") != VERSION:
+        raise broken
+    full = found.get("full_data")
+    complete = (
+        isinstance(found.get("identity"), dict)
+        and _all_have(found.get("points"), _POINT)
+        and _all_have(found.get("baselines"), (*_BASELINE, *_MEASURED))
+        and (full is None or _all_have([full], _MEASURED))
+    )
+    if not complete:
+        raise broken
+    return found
+
+
+def _all_have(entries: Any, names: tuple[str, ...]) -> bool:
+    return isinstance(entries, list) and all(
+        isinstance(entry, dict) and all(name in entry for name in names) for entry in entries
+    )

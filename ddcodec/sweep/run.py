@@ -1,0 +1,317 @@
+"""``sweep``: a grid of encodes, each one measured, beside what the same bytes hold otherwise.
+
+Every point of the grid (budget, quality, seed) becomes a file in one folder. Fresh networks learn
+from it alone and are tested on the test split, as ``evaluate`` does; nothing is chosen by the
+result. At the bytes of each budget and quality the baselines are measured with the same networks
+and recipe: random real images as JPEG, WebP and AVIF, and k-means centroids; all training images
+once. Baselines of many images get larger batches, so that each image is seen 20 times. A point
+that is finished is never run again, so a sweep can be interrupted and widened.
+"""
+
+from __future__ import annotations
+
+import os
+import time as clock
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from .. import sources
+from ..data.dataset import load
+from ..encoder import choose_device, encode
+from ..errors import CheckpointMismatch, InvalidFile, OutputError, UsageError
+from ..evaluate.baselines import (
+    FULL_EPOCHS,
+    full_data,
+    images_by_class,
+    mean_draw,
+    measure,
+    protocol,
+    same_bytes,
+)
+from ..evaluate.image_baselines import FORMATS, can_write, image_baseline
+from ..evaluate.measure import test_split, train_students
+from ..format import read_manifest
+from ..inspection import info as report
+from ..runtime.progress import SILENT, Reporter
+from .grid import AUTO, Grid, Place, Settings, commands, identity
+from .record import Entry, SweepRecord
+
+if TYPE_CHECKING:
+    from ..data.dataset import DistilledDataset
+    from ..evaluate.measure import Trial
+    from ..format import Manifest
+    from ..sources.base import Source
+
+K_MEANS = "k_means"
+
+
+class Watcher(Protocol):
+    """Told of every piece of work of a sweep; must not raise."""
+
+    def begins(self, what: str, number: int, of: int) -> None:
+        """Piece ``number`` of ``of`` (from 1) begins; ``what`` says which in a few words."""
+
+    def ends(self, what: str, number: int, of: int, entry: Entry, new: bool) -> None:
+        """It is finished, or was before (``new`` is False); ``entry`` is its result."""
+
+
+class _Unwatched:
+    def begins(self, what: str, number: int, of: int) -> None:
+        pass
+
+    def ends(self, what: str, number: int, of: int, entry: Entry, new: bool) -> None:
+        pass
+
+
+def sweep(
+    source: str,
+    out: str | os.PathLike[str],
+    grid: Grid,
+    settings: Settings | None = None,
+    *,
+    reporter: Reporter = SILENT,
+    watcher: Watcher | None = None,
+) -> SweepRecord:
+    """Run what is not there yet and return the record, saved in the folder ``out``.
+
+    ``out`` is made if its parent exists. It then holds ``sweep.json``, ``sweep.csv``, ``sweep.md``
+    and a ``.ddset`` file for each point.
+
+    Raises:
+        UsageError, SourceError, Unsupported: as ``encode`` and ``evaluate.train_students``.
+        CheckpointMismatch: the folder holds a sweep, or files, made with other settings.
+        OutputError: the folder cannot be written to.
+        KeyboardInterrupt: interrupted; finished points are in the record.
+    """
+    settings, watcher = settings or Settings(), watcher or _Unwatched()
+    _check_time(settings)
+    data = sources.load(source, download=settings.download, size=settings.size)
+    test = data
+    if settings.test is not None:
+        test = sources.load(settings.test, download=settings.download, size=settings.size)
+    common = identity(data, test, settings)
+    record = SweepRecord.open(_folder(Path(out)), common)
+    runner = _Runner(source, data, test, settings, record, reporter)
+    tasks = list(runner.tasks(grid))
+    record.save()  # from here on the files in the folder have these settings
+    for number, task in enumerate(tasks, 1):
+        entry = task.find()
+        new = entry is None
+        if entry is None:
+            watcher.begins(task.what, number, len(tasks))
+            entry = task.run()
+            record.save()
+        watcher.ends(task.what, number, len(tasks), entry, new)
+    return record
+
+
+def _check_time(settings: Settings) -> None:
+    """Refuse a time that would end a point before its last step: points must compare."""
+    given = settings.encode
+    if given.get("time") is None:
+        return
+    if given.get("steps") is not None:
+        raise UsageError("give a sweep --steps or --time, not both")
+    profile = given.get("profile", "auto")
+    if profile == "auto" and choose_device(settings.device).type == "cuda":
+        profile = "paper"
+    if profile == "paper" and given.get("codec", "podd") == "podd":
+        raise UsageError("--time bounds one call of a paper run; give a sweep --steps with it")
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One piece of work: ``find`` gives its result if it is there, ``run`` makes and keeps it."""
+
+    what: str
+    find: Callable[[], Entry | None]
+    run: Callable[[], Entry]
+
+
+@dataclass
+class _Runner:
+    spec: str
+    source: Source
+    test: Source
+    settings: Settings
+    record: SweepRecord
+    reporter: Reporter
+
+    def tasks(self, grid: Grid) -> Iterator[_Task]:
+        """Give all work, finished or not: the files of a size, then its baselines."""
+        names = self._baseline_names() if self.settings.baselines else []
+        seeds = sorted(set(grid.seeds))
+        for place in grid.places():
+            for seed in seeds:
+                yield self._point_task(place, seed)
+            # Once for each size; a preprocessing changes a few bytes.
+            if place.preprocessing == grid.preprocessing[0]:
+                for name in names:
+                    yield self._baseline_task(name, place, seeds[0])
+        if self.settings.baselines:
+            first = (next(grid.places()), seeds[0])
+            yield _Task(
+                "all training images",
+                lambda: self.record.full_data,
+                lambda: self._full_data(first),
+            )
+
+    def _baseline_names(self) -> list[str]:
+        self.record.notes = [
+            f"{kind.name}, which this Pillow cannot write"
+            for kind in FORMATS
+            if not can_write(kind.name)
+        ]
+        kinds = [f"random_images_{kind.name.lower()}" for kind in FORMATS if can_write(kind.name)]
+        return [*kinds, K_MEANS]
+
+    def _point_task(self, place: Place, seed: int) -> _Task:
+        return _Task(
+            f"{place}, seed {seed}",
+            lambda: self._found(place, seed),
+            lambda: self._point(place, seed),
+        )
+
+    def _baseline_task(self, name: str, place: Place, seed: int) -> _Task:
+        return _Task(
+            f"{name} at the bytes of {place}",
+            lambda: self.record.baseline(name, place),
+            lambda: self._baseline(name, place, seed),
+        )
+
+    def _path(self, place: Place, seed: int) -> Path:
+        return self.record.folder / place.file_name(seed)
+
+    def _found(self, place: Place, seed: int) -> Entry | None:
+        """Return the result of a point whose file is still there, and still the same."""
+        entry, path = self.record.point(place, seed), self._path(place, seed)
+        if entry is None or not path.exists():
+            return None
+        if _manifest(path).content_digest != entry["content_digest"]:
+            raise CheckpointMismatch(
+                f"{path}: is not the file that was measured; remove it and it is made again"
+            )
+        return entry
+
+    def _point(self, place: Place, seed: int) -> Entry:
+        path, settings = self._path(place, seed), self.settings
+        started = clock.monotonic()
+        encode_seconds = None  # of a file that an interrupted sweep left behind
+        if path.exists():
+            self._check_file(path, seed)
+        else:
+            self._encode(place, seed, path)
+            encode_seconds = clock.monotonic() - started
+        ds, facts = load(path), report.info(path)
+        result = train_students(
+            ds,
+            test_split(ds, self.test),
+            nets=settings.nets,
+            steps=settings.train_steps,
+            device=settings.device,
+            reporter=self.reporter,
+        )
+        entry = {
+            **place._asdict(),
+            "seed": seed,
+            "file": path.name,
+            "content_digest": facts["content_digest"],
+            "pixels": facts["pixels"],
+            "bytes": facts["bytes"]["total"],
+            "bits_per_class": facts["bits_per_class"],
+            "external_bytes": sum(item.get("bytes", 0) for item in facts["external"]),
+            "accuracy_mean": result.mean,
+            "accuracy_std": result.std,
+            "per_net": list(result.per_net),
+            "train_steps": result.steps,
+            "encode_seconds": encode_seconds and round(encode_seconds, 1),
+            "train_seconds": round(result.seconds, 1),
+            "commands": commands(self.spec, path.name, facts["provenance"]["command"], settings),
+        }
+        old = self.record.point(place, seed)
+        self.record.points = [e for e in self.record.points if e is not old] + [entry]
+        return entry
+
+    def _encode(self, place: Place, seed: int, path: Path) -> None:
+        varied = {name: value for name, value in place._asdict().items() if value != AUTO}
+        # A source that was scaled is read again, so that its file records the scaling.
+        scaled = self.settings.size is not None
+        encode(
+            self.spec if scaled else self.source,
+            **varied,
+            seed=seed,
+            out=path,
+            device=self.settings.device,
+            resume=True,
+            size=self.settings.size,
+            reporter=self.reporter,
+            **self.settings.encode,
+        )
+
+    def _check_file(self, path: Path, seed: int) -> None:
+        manifest = _manifest(path)
+        ours = self.source.digest().startswith(manifest.source.get("digest", "?"))
+        if not ours or manifest.provenance.get("seed") != seed:
+            raise CheckpointMismatch(
+                f"{path}: was not made by this sweep; remove it or choose another folder with --out"
+            )
+
+    def _baseline(self, name: str, place: Place, seed: int) -> Entry:
+        ds = load(self._path(place, seed))
+        total, classes = ds.file.sizes.total, len(ds.classes)
+        trial, by_class = self._trial(ds), images_by_class(self.source)
+        found: Entry | None
+        if name == K_MEANS:
+            draw = mean_draw(by_class, trial)
+            budget = same_bytes(total, by_class, draw, trial.nets)
+            found = measure("k-means centroids", trial, ds, draw, budget, passes=FULL_EPOCHS)
+        else:
+            kind = next(k for k in FORMATS if name.endswith(k.name.lower()))
+            found = image_baseline(trial, ds, by_class, kind, total, FULL_EPOCHS)
+        if found is None:
+            found = {"bytes": total, "accuracy_mean": None, "accuracy_std": None, "per_net": []}
+        if "quality" in found:
+            found["coder_quality"] = found.pop("quality")
+        what = {"name": name, **place._asdict(), "budget_bytes": total}
+        entry = what | found | {"bits_per_class": 8 * found["bytes"] / classes}
+        self.record.baselines.append(entry)
+        return entry
+
+    def _full_data(self, first: tuple[Place, int]) -> Entry:
+        ds = load(self._path(*first))
+        found = full_data(self._trial(ds), ds, self.source.train)
+        self.record.full_data = found | {"bits_per_class": 8 * found["bytes"] / len(ds.classes)}
+        return self.record.full_data
+
+    def _trial(self, ds: DistilledDataset) -> Trial:
+        settings = self.settings
+        return protocol(
+            ds,
+            test_split(ds, self.test),
+            nets=settings.nets,
+            steps=settings.train_steps,
+            seed=0,
+            device=settings.device,
+            reporter=self.reporter,
+        )
+
+
+def _folder(out: Path) -> Path:
+    try:
+        out.mkdir(exist_ok=True)
+    except FileNotFoundError:
+        raise OutputError(f"{out}: the folder {out.parent} does not exist; make it first") from None
+    except FileExistsError:
+        raise OutputError(f"{out}: is not a folder; name another with --out") from None
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be made: {error.strerror}") from None
+    return out
+
+
+def _manifest(path: Path) -> Manifest:
+    try:
+        return read_manifest(path)[0]
+    except InvalidFile as error:
+        raise InvalidFile(f"{path}: {error}; remove it and it is made again", error.code) from None

@@ -1,0 +1,150 @@
+"""Whole batches on one device, in an order that is a pure function of (seed, epoch)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddcodec import DistilledDataset, UsageError, load
+from ddcodec.runtime.epochs import epoch_order
+
+
+@pytest.fixture(scope="module")
+def ds(digits_file: Path) -> DistilledDataset:
+    return load(digits_file)
+
+
+@given(st.integers(1, 300), st.integers(0, 2**40), st.integers(0, 10**6))
+def test_an_order_is_a_permutation_and_the_same_again(count: int, seed: int, epoch: int) -> None:
+    order = epoch_order(count, seed, epoch)
+    assert sorted(order.tolist()) == list(range(count))
+    state = torch.random.get_rng_state()
+    torch.manual_seed(1)
+    assert torch.equal(order, epoch_order(count, seed, epoch))
+    torch.random.set_rng_state(state)
+
+
+def test_epochs_and_seeds_have_orders_of_their_own() -> None:
+    orders = {tuple(epoch_order(50, s, e).tolist()) for s in range(3) for e in range(3)}
+    assert len(orders) == 9
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 18, 100])
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_batches_hold_every_item_once(
+    ds: DistilledDataset, batch_size: int, drop_last: bool
+) -> None:
+    batches = ds.batches(batch_size, seed=3, epoch=2, drop_last=drop_last)
+    found = list(batches)
+    assert len(found) == len(batches)
+    order = epoch_order(len(ds), 3, 2).tolist()
+    used = len(ds) - len(ds) % batch_size if drop_last else len(ds)
+    assert sum(len(x) for x, _ in found) == used
+    items = [(x, y) for images, labels in found for x, y in zip(images, labels, strict=True)]
+    for (x, y), i in zip(items, order, strict=False):
+        assert torch.equal(x, ds[i][0])
+        assert torch.equal(y, ds[i][1])
+    again = list(batches)
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(found, again, strict=True))
+
+
+def test_without_shuffling_the_order_is_that_of_the_file(ds: DistilledDataset) -> None:
+    (images, labels), *rest = ds.batches(100, shuffle=False)
+    assert rest == []
+    assert torch.equal(images, torch.stack([ds[i][0] for i in range(len(ds))]))
+    assert torch.equal(labels, ds.soft_labels)
+
+
+def test_hard_labels_come_in_batches_too(digits_file: Path) -> None:
+    _, labels = next(iter(load(digits_file, hard_labels=True).batches(6)))
+    assert (labels.dtype, tuple(labels.shape)) == (torch.int64, (6,))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"batch_size": 0}, "batch_size"),
+        ({"batch_size": 4, "seed": -1}, "seed"),
+        ({"batch_size": 4, "epoch": -1}, "epoch"),
+    ],
+)
+def test_arguments_out_of_range_are_named(
+    ds: DistilledDataset, arguments: dict[str, int], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        ds.batches(**arguments)
+
+
+def test_augmented_batches_are_reproducible_and_keep_labels(ds: DistilledDataset) -> None:
+    plain = list(ds.batches(7, seed=1))
+    flipped = list(ds.batches(7, seed=1, augment="flip_rotate"))
+    again = list(ds.batches(7, seed=1, augment="flip_rotate"))
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(flipped, again, strict=True))
+    assert all(torch.equal(a[1], b[1]) for a, b in zip(plain, flipped, strict=True))
+    assert any(not torch.equal(a[0], b[0]) for a, b in zip(plain, flipped, strict=True))
+    other = next(iter(ds.batches(18, shuffle=False, epoch=1, augment="flip_rotate")))
+    assert not torch.equal(
+        other[0], next(iter(ds.batches(18, shuffle=False, augment="flip_rotate")))[0]
+    )
+
+
+def test_an_augmentation_may_be_a_function_or_that_of_the_recipe(ds: DistilledDataset) -> None:
+    plain = next(iter(ds.batches(5)))[0]
+    negative = next(iter(ds.batches(5, augment=lambda x, random: -x)))[0]
+    assert torch.equal(negative, -plain)
+    assert ds.manifest.recipe["augment"] == "none"
+    assert torch.equal(next(iter(ds.batches(5, augment="recipe")))[0], plain)
+    with pytest.raises(UsageError, match="'sharpen' is unknown"):
+        ds.batches(5, augment="sharpen")
+
+
+def test_infinite_batches_are_the_epochs_one_after_the_other(ds: DistilledDataset) -> None:
+    endless = ds.batches(7, seed=4, epoch=2, infinite=True)
+    with pytest.raises(TypeError, match="no length"):
+        len(endless)
+    expected = [batch for epoch in (2, 3, 4) for batch in ds.batches(7, seed=4, epoch=epoch)]
+    for (x, y), (a, b) in zip(endless, expected, strict=False):
+        assert torch.equal(x, a)
+        assert torch.equal(y, b)
+    with pytest.raises(UsageError, match="leaves no batch"):
+        next(iter(ds.batches(100, drop_last=True, infinite=True)))
+
+
+def test_a_compiled_step_takes_every_full_batch_in_one_graph(ds: DistilledDataset) -> None:
+    graphs = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: object) -> object:
+        del inputs
+        graphs.append(graph)
+        return graph.forward
+
+    step = torch.compile(lambda x, y: x.sum() + y.sum(), backend=backend, fullgraph=True)
+    found = [step(x, y) for x, y in ds.batches(6, drop_last=True)]
+    assert len(found) == 3
+    assert len(graphs) == 1
+    torch.compiler.reset()
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+@pytest.mark.parametrize("workers", [0, 2, 8])
+def test_a_data_loader_gives_the_same_batches_for_any_number_of_workers(
+    ds: DistilledDataset, workers: int
+) -> None:
+    loader = torch.utils.data.DataLoader(
+        ds, batch_size=4, num_workers=workers, persistent_workers=workers > 0
+    )
+    expected = list(ds.batches(4, shuffle=False))
+    for _ in range(2):
+        for (x, y), (images, labels) in zip(loader, expected, strict=True):
+            assert torch.equal(x, images)
+            assert torch.equal(y, labels)
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:99", "the moon"])
+def test_a_device_that_is_not_there_is_named(ds: DistilledDataset, device: str) -> None:
+    with pytest.raises(UsageError, match=f"device '{device}' is not there"):
+        next(iter(ds.batches(4, device=device)))
