@@ -4,38 +4,46 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test lint bench fuzz clean
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint docs bench fuzz clean
 
-install: $(STAMP)
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Install ddcodec and all its tools into .venv
 
 # torch comes first and alone: torchvision and open_clip then find the pinned build in place.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q -c constraints.txt torch
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[clip,observers,d3m,data,plot,dev]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[clip,observers,d3m,data,plot,dev,docs]'
 	@touch $(STAMP)
 
-demo: install
+demo: install ## Encode real digits for a minute, look at the file, train on it
 	$(BIN)/ddcodec demo
 
-test: install
+test: install ## Run the tests
 	$(BIN)/python -m pytest
 
-lint: install
+lint: install docs ## Check style and types, and build the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: install
+# The variable silences the theme's notice of a successor; it needs no network either way.
+docs: install ## Build the documentation into site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+bench: install ## Run the benchmarks of start-up, encoding and decoding
 	$(BIN)/python tests/bench/bench_startup.py
 	$(BIN)/python tests/bench/bench_outer_step.py
 	$(BIN)/python tests/bench/bench_decode.py
 	$(BIN)/python tests/bench/bench_d3m.py
 
-# Mutated files into the reader, guided by coverage where atheris is installed: make fuzz SECONDS=3600
+# Guided by coverage where atheris is installed: make fuzz SECONDS=3600
 SECONDS ?= 60
-fuzz: install
+fuzz: install ## Feed mutated files to the reader for SECONDS=60
 	$(BIN)/python tests/fuzz/fuzz.py --seconds $(SECONDS)
 
-clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## Remove .venv and everything that was built
+	rm -rf $(VENV) build site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -12,6 +12,7 @@ from ddcodec import info, load, verify
 RESULTS = Path(__file__).parents[1] / "examples" / "results"
 FILES = sorted(RESULTS.glob("*.ddset"))
 TABLE = (RESULTS / "README.md").read_text(encoding="utf-8")
+PAGE = (RESULTS.parents[1] / "docs" / "results.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -27,6 +28,7 @@ def test_a_published_file_is_what_the_table_says(path: Path) -> None:
     assert measured["nets"] >= 4
     mean, std = 100 * measured["accuracy_mean"], 100 * measured["accuracy_std"]
     assert cells[3] == f"{mean:.1f} ± {std:.1f}"
+    assert any(cells[1] in line and cells[3] in line for line in PAGE.splitlines())
     x, y = load(path)[0]
     assert x.shape[0] == facts["image"]["channels"]
     assert float(y.sum()) == pytest.approx(1, abs=1e-5)
