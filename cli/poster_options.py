@@ -24,10 +24,9 @@ Order = Annotated[
     ),
 ]
 OrderSearch = Annotated[
-    str,
+    choices.OrderSearch,
     typer.Option(
-        metavar="none|auto|N",
-        help="Improve the order by N moves of a search; auto takes seconds.",
+        help="auto: improve an order by distances; takes seconds, and SciPy (extra data).",
         rich_help_panel=POSTERS,
     ),
 ]

@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 from ddcodec.errors import UsageError
 
 from .arguments import parse_duration, parse_grid
-from .choices import Origins, Pooling, Profile, Selection
+from .choices import OrderSearch, Origins, Pooling, Profile, Selection
 from .output import (
     EXIT_INTERRUPTED,
     accuracy,
@@ -105,9 +105,7 @@ def sweep(
         ),
     ] = None,
     order: Annotated[str, typer.Option(metavar="O", help="Class order, as for encode.")] = "auto",
-    order_search: Annotated[
-        str, typer.Option(metavar="none|auto|N", help="As for encode.")
-    ] = "none",
+    order_search: Annotated[OrderSearch, typer.Option(help="As for encode.")] = "none",
     class_grid: Annotated[
         str | None, typer.Option(metavar="5x2", help="Columns x rows of class cells.")
     ] = None,

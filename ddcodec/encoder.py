@@ -81,8 +81,8 @@ def encode(
         resume: go on from ``<out>.checkpoint`` if it exists; ``out``, which that run may have
             written already, is then replaced.
         order: class order: ``auto``, ``clip``, ``image``, ``colour``, ``paper``, ``given``,
-            ``random`` (by ``seed``) or a text file; order_search: ``none``, ``auto`` or a number
-            of moves to improve it by.
+            ``random`` (by ``seed``) or a text file; order_search: ``none`` or
+            ``auto``, to improve it.
         class_grid: class cells along (x, y), at least as many as classes; the poster takes its
             shape from them.
         origins: where patches lie: ``even``, or ``per-class`` (each class has a poster of its own,

@@ -51,6 +51,7 @@ class PoDDOptions:
     def __post_init__(self) -> None:
         for option, value, known in (
             ("--profile", self.profile, PROFILES),
+            ("--order-search", self.order_search, ("none", "auto")),
             ("--labels", self.labels, ("auto", "fixed", "learned")),
             ("--label-pooling", self.label_pooling, ("auto", *POOLINGS)),
             ("--origins", self.origins, tuple(ORIGINS)),

@@ -24,7 +24,6 @@ from .notes import label_notes, order_notes
 from .options import PoDDOptions
 from .order import ClassOrder, order_classes
 from .order import class_grid as default_class_grid
-from .order_search import parse_moves
 from .params import LabelKind, PoDDParams, Pooling, Stage
 from .poster import PER_CLASS, PosterGeometry, most_patches
 from .presets import PoDDPreset, preset_for
@@ -151,8 +150,8 @@ def orders(source: Source, options: PoDDOptions) -> Callable[[Pair], ClassOrder]
 
     @cache
     def ordered(grid: Pair) -> ClassOrder:
-        moves = parse_moves(options.order_search, grid[0] * grid[1])
-        return order_classes(options.order, source, grid, moves=moves, seed=options.seed)
+        searched = options.order_search == "auto"
+        return order_classes(options.order, source, grid, searched=searched, seed=options.seed)
 
     return ordered
 
