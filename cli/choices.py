@@ -7,7 +7,6 @@ from typing import Literal
 Profile = Literal["auto", "quick", "paper"]
 Selection = Literal["auto", "loss", "crops", "random"]
 Precision = Literal["auto", "float32", "bfloat16"]
-OrderSearch = Literal["none", "auto"]
 Pooling = Literal["auto", "area", "cell"]
 Preprocessing = Literal["auto", "none", "standardise", "conv_whiten"]
 Origins = Literal["even", "per-class"]

@@ -44,7 +44,6 @@ from .poster_options import (
     MaxStagesBytes,
     MetaBatches,
     Order,
-    OrderSearch,
     Origins,
     Patches,
     Preprocessing,
@@ -118,7 +117,6 @@ def encode(
         bool, typer.Option("--resume", help="Go on from the checkpoint F.checkpoint.")
     ] = False,
     order: Order = "auto",
-    order_search: OrderSearch = "none",
     class_grid: ClassGrid = None,
     labels: Annotated[
         str,
@@ -254,7 +252,6 @@ def encode(
                 device=device,
                 resume=resume,
                 order=order,
-                order_search=order_search,
                 class_grid=cells,
                 origins=origins,
                 augment=augment,

@@ -23,13 +23,6 @@ Order = Annotated[
         rich_help_panel=POSTERS,
     ),
 ]
-OrderSearch = Annotated[
-    choices.OrderSearch,
-    typer.Option(
-        help="auto: improve an order by distances; takes seconds, and SciPy (extra data).",
-        rich_help_panel=POSTERS,
-    ),
-]
 ClassGrid = Annotated[
     str | None,
     typer.Option(metavar="5x2", help="Columns x rows of class cells.", rich_help_panel=POSTERS),

@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 from ddcodec.errors import UsageError
 
 from .arguments import parse_duration, parse_grid
-from .choices import OrderSearch, Origins, Pooling, Profile, Selection
+from .choices import Origins, Pooling, Profile, Selection
 from .output import (
     EXIT_INTERRUPTED,
     accuracy,
@@ -105,7 +105,6 @@ def sweep(
         ),
     ] = None,
     order: Annotated[str, typer.Option(metavar="O", help="Class order, as for encode.")] = "auto",
-    order_search: Annotated[OrderSearch, typer.Option(help="As for encode.")] = "none",
     class_grid: Annotated[
         str | None, typer.Option(metavar="5x2", help="Columns x rows of class cells.")
     ] = None,
@@ -161,7 +160,6 @@ def sweep(
         "steps": (steps, None),
         "time": (time and parse_duration(time), None),
         "order": (order, "auto"),
-        "order_search": (order_search, "none"),
         "class_grid": (
             None if class_grid is None else parse_grid(class_grid, "--class-grid"),
             None,

@@ -39,7 +39,6 @@ def encode(
     device: str = "auto",
     resume: bool = False,
     order: str = "auto",
-    order_search: str = "none",
     class_grid: tuple[int, int] | None = None,
     origins: str = "even",
     augment: str = "auto",
@@ -81,8 +80,7 @@ def encode(
         resume: go on from ``<out>.checkpoint`` if it exists; ``out``, which that run may have
             written already, is then replaced.
         order: class order: ``auto``, ``clip``, ``image``, ``colour``, ``paper``, ``given``,
-            ``random`` (by ``seed``) or a text file; order_search: ``none`` or
-            ``auto``, to improve it.
+            ``random`` (by ``seed``) or a text file.
         class_grid: class cells along (x, y), at least as many as classes; the poster takes its
             shape from them.
         origins: where patches lie: ``even``, or ``per-class`` (each class has a poster of its own,
@@ -156,7 +154,6 @@ def encode(
             "--profile": profile != "auto",
             "--time": time is not None,
             "--order": order != "auto",
-            "--order-search": order_search != "none",
             "--class-grid": class_grid is not None,
             "--origins": origins != "even",
             "--augment": augment != "auto",
@@ -201,7 +198,6 @@ def encode(
     options = PoDDOptions(
         profile=default_profile if profile == "auto" else profile,
         order=order,
-        order_search=order_search,
         class_grid=class_grid,
         labels=labels,
         label_pooling=label_pooling,

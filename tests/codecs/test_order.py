@@ -17,7 +17,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ddcodec.codecs.podd import clip_text
-from ddcodec.codecs.podd.distances import cosine_distances, image_distances
+from ddcodec.codecs.podd.distances import (
+    colour_distances,
+    cosine_distances,
+    image_distances,
+)
 from ddcodec.codecs.podd.order import (
     class_grid,
     fill,
@@ -217,6 +221,18 @@ def test_no_channel_outweighs_the_others_in_image_distances() -> None:
     assert np.allclose(image_distances(plain), image_distances(scaled))  # type: ignore[arg-type]
 
 
+def test_colour_distances_see_the_mean_colour_alone() -> None:
+    images = np.zeros((3, 2, 2, 3), np.uint8)
+    images[0, 0] = (90, 0, 0)  # a red bar above
+    images[1, 1] = (90, 0, 0)  # below: the same colour
+    images[2] = (0, 0, 45)  # another colour of the same brightness
+    source = InMemory("bars", ("a", "b", "c"), Images(images, np.arange(3)))
+    d = colour_distances(source)  # type: ignore[arg-type]
+    assert d[0, 1] == 0
+    assert d[0, 2] == d[1, 2] == pytest.approx(1.5)
+    assert order_classes("colour", source, (3, 1)).rule == "colour"  # type: ignore[arg-type]
+
+
 def test_classes_that_look_the_same_have_no_score() -> None:
     order = order_classes("image", shades([7, 7, 7]), (3, 1))
     assert sorted(order.cells) == [0, 1, 2]
@@ -240,8 +256,6 @@ def test_a_random_order_is_the_seeds_and_has_every_class() -> None:
         assert order == order_classes("random", source, (4, 2), seed=seed)
         assert order.score is not None
     assert len({order.cells for order in orders}) == len(orders)
-    with pytest.raises(UsageError, match="not --order random"):
-        order_classes("random", source, (4, 2), searched=True)
 
 
 def test_real_images_are_ordered_better_than_they_are_given() -> None:

@@ -31,7 +31,6 @@ class PoDDOptions:
 
     profile: str = "quick"
     order: str = "auto"
-    order_search: str = "none"
     class_grid: tuple[int, int] | None = None
     labels: str = "auto"
     label_pooling: str = "auto"
@@ -51,7 +50,6 @@ class PoDDOptions:
     def __post_init__(self) -> None:
         for option, value, known in (
             ("--profile", self.profile, PROFILES),
-            ("--order-search", self.order_search, ("none", "auto")),
             ("--labels", self.labels, ("auto", "fixed", "learned")),
             ("--label-pooling", self.label_pooling, ("auto", *POOLINGS)),
             ("--origins", self.origins, tuple(ORIGINS)),

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from ...errors import SourceError, Unsupported, UsageError
 from . import distances as by
-from .order_search import search
 from .orders_paper import printed_order
 
 if TYPE_CHECKING:
@@ -38,14 +37,12 @@ class ClassOrder:
         rule: how it was found: clip, image, colour, paper, given, random or file.
         score: 1 / sum of the distances between neighbours (paper section 5.3), or None where no
             distances are known; higher is better, comparable only under one kind of distance.
-        greedy_score: the score before a search improved the order, or None without a search.
     """
 
     grid: tuple[int, int]
     cells: tuple[int, ...]
     rule: str
     score: float | None = None
-    greedy_score: float | None = None
 
     def matrix(self) -> NDArray[np.int64]:
         """Return the class of every cell, int64 (rows, columns)."""
@@ -71,7 +68,6 @@ def order_classes(
     source: Source,
     grid: tuple[int, int],
     *,
-    searched: bool = False,
     seed: int = 0,
 ) -> ClassOrder:
     """Place the classes of ``source`` on ``grid`` by a rule or as a text file says.
@@ -93,16 +89,7 @@ def order_classes(
     if rule in by.RULES:
         distances = by.class_distances(rule, source)
         cells = place(distances, grid)
-        if searched:
-            greedy = score(cells, distances, grid)
-            cells = search(cells, distances, grid)
-            return ClassOrder(grid, tuple(cells), rule, score(cells, distances, grid), greedy)
         return ClassOrder(grid, tuple(cells), rule, score(cells, distances, grid))
-    if searched:
-        raise UsageError(
-            f"--order-search improves an order by distances, not --order {rule}; use it with "
-            f"--order {', '.join(by.RULES[:-1])} or {by.RULES[-1]}"
-        )
     distances = by.image_distances(source)
     if rule == "paper":
         cells, grid = _from_paper(names)

@@ -20,7 +20,7 @@ from .layout import (
     patch_grid_for,
     poster_for,
 )
-from .notes import label_notes, order_notes
+from .notes import label_notes
 from .options import PoDDOptions
 from .order import ClassOrder, order_classes
 from .order import class_grid as default_class_grid
@@ -136,7 +136,7 @@ def make_plan(
         return shlex.join([*words, *options.words()])
 
     recipe = student_recipe(params, preset)
-    notes = (*order_notes(class_order), *label_notes(params, geometry, class_order, source.classes))
+    notes = tuple(label_notes(params, geometry, class_order, source.classes))
     if options.augment != augment:
         notes += (MIRRORED,)
     return Plan(params, geometry, class_order, source.classes, recipe, command, total_bytes, notes)
@@ -145,13 +145,12 @@ def make_plan(
 def orders(source: Source, options: PoDDOptions) -> Callable[[Pair], ClassOrder]:
     """Return a function of a class grid (x, y) that gives the order on it, made once a grid.
 
-    For ``--bytes``, which makes plans of many sizes: distances and a search take seconds.
+    For ``--bytes``, which makes plans of many sizes: distances take seconds.
     """
 
     @cache
     def ordered(grid: Pair) -> ClassOrder:
-        searched = options.order_search == "auto"
-        return order_classes(options.order, source, grid, searched=searched, seed=options.seed)
+        return order_classes(options.order, source, grid, seed=options.seed)
 
     return ordered
 
