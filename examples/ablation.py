@@ -35,7 +35,6 @@ GROUPS = {
     },
     "Class order": {
         "greedy, by mean image": "",
-        "greedy and searched": "--order-search auto",
         "as given": "--order given",
         "random": "--order random",
     },

@@ -139,16 +139,6 @@ def test_a_known_data_set_that_is_not_here_names_place_and_command(
     assert "--download" in outcome.error_line
 
 
-def test_a_searched_order_says_its_score_before_and_after(run: Run) -> None:
-    words = ("--steps", "2", "--order", "image", "--order-search", "20000", "-o", "s.ddset")
-    outcome = run("encode", "digits", *QUICK, *words)
-    assert outcome.code == 0
-    assert "class order: score 0." in outcome.err
-    assert " before the search, 0." in outcome.err
-    facts = json.loads(run("info", "s.ddset", "--json").out)
-    assert "--order image --order-search 20000" in facts["provenance"]["command"]
-
-
 def test_posters_in_stages_are_encoded_and_told_about(run: Run) -> None:
     words = ("--codec", "ppodd", "--stages", "2", "--stage-direction", "recent", "--steps", "4")
     outcome = run("encode", "digits", *QUICK, *words, "-o", "p.ddset")

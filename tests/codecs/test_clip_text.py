@@ -161,7 +161,7 @@ def test_distances_of_embeddings_are_one_minus_the_cosine(
     from ddcodec.codecs.podd import clip_text
 
     vectors = np.float32([[1, 0], [0, 2], [3, 3]])
-    monkeypatch.setattr(clip_text, "text_embeddings", lambda names, allow_download: vectors)
+    monkeypatch.setattr(clip_text, "text_embeddings", lambda names: vectors)
     half = 1 - 0.5**0.5
     expected = [[0, 1, half], [1, 0, half], [half, half, 0]]
     assert np.allclose(clip_text.text_distances(["a", "b", "c"]), expected)

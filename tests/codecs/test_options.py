@@ -80,7 +80,7 @@ def test_a_class_order_is_made_once_for_plans_of_many_sizes(
         return order_classes(rule, source, grid, **settings)
 
     monkeypatch.setattr(planning, "order_classes", counted)
-    source, options = noise_source(10, 8, 8), PoDDOptions(order="image", order_search="auto")
+    source, options = noise_source(10, 8, 8), PoDDOptions(order="image")
     ordered = orders(source, options)
     plans = [make_plan(source, ipc, options, ordered=ordered) for ipc in (0.5, 0.7, 1.0, 2.0)]
     assert made == [(5, 2)]

@@ -17,7 +17,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ddcodec.codecs.podd import clip_text
-from ddcodec.codecs.podd.distances import cosine_distances, image_distances
+from ddcodec.codecs.podd.distances import (
+    colour_distances,
+    cosine_distances,
+    image_distances,
+)
 from ddcodec.codecs.podd.order import (
     class_grid,
     fill,
@@ -26,7 +30,7 @@ from ddcodec.codecs.podd.order import (
     place,
     read_order,
     score,
-    traverse,
+    zigzag,
 )
 from ddcodec.codecs.podd.orders_paper import printed_order
 from ddcodec.errors import SourceError, Unsupported, UsageError
@@ -107,38 +111,29 @@ def test_no_classes_have_no_grid() -> None:
 
 
 def test_the_zigzag_follows_the_anti_diagonals_to_and_fro() -> None:
-    assert traverse((3, 3)) == [
+    assert zigzag((3, 3)) == [
         *[(0, 0)],
         *[(0, 1), (1, 0)],
         *[(2, 0), (1, 1), (0, 2)],
         *[(1, 2), (2, 1)],
         *[(2, 2)],
     ]
-    assert traverse((3, 2), "diagonal") == [(0, 0), (0, 1), (1, 0), (0, 2), (1, 1), (1, 2)]
-    assert traverse((3, 2), "snake") == [(0, 0), (0, 1), (0, 2), (1, 2), (1, 1), (1, 0)]
-    assert traverse((3, 2), "rows") == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
 
 
-@given(
-    st.tuples(st.integers(1, 8), st.integers(1, 8)),
-    st.sampled_from(["zigzag", "diagonal", "snake", "rows"]),
-)
-def test_every_traversal_visits_every_cell_once(grid: tuple[int, int], traversal: Any) -> None:
-    path = traverse(grid, traversal)
+@given(st.tuples(st.integers(1, 8), st.integers(1, 8)))
+def test_the_zigzag_visits_every_cell_once(grid: tuple[int, int]) -> None:
+    path = zigzag(grid)
     assert path[0] == (0, 0)
     assert sorted(path) == [(r, c) for r in range(grid[1]) for c in range(grid[0])]
 
 
-@given(distances(), st.data())
-def test_each_cell_takes_the_class_nearest_to_those_above_and_left(
-    d: np.ndarray, data: st.DataObject
-) -> None:
+@given(distances())
+def test_each_cell_takes_the_class_nearest_to_those_above_and_left(d: np.ndarray) -> None:
     n = len(d)
     columns, rows = class_grid(n)
-    first = data.draw(st.integers(0, n - 1))
-    cells = place(d, (columns, rows), first)
-    owner: dict[tuple[int, int], int] = {(0, 0): first}
-    for row, column in traverse((columns, rows))[1:]:
+    cells = place(d, (columns, rows))
+    owner: dict[tuple[int, int], int] = {(0, 0): 0}
+    for row, column in zigzag((columns, rows))[1:]:
         near = [owner[p] for p in ((row - 1, column), (row, column - 1)) if p in owner]
         times = [list(owner.values()).count(c) for c in range(n)]
         free = [c for c in range(n) if times[c] == min(times)]
@@ -146,33 +141,15 @@ def test_each_cell_takes_the_class_nearest_to_those_above_and_left(
     assert cells == [owner[r, c] for r in range(rows) for c in range(columns)]
 
 
-@given(distances(), st.sampled_from(["zigzag", "snake"]), st.sampled_from(["up-left", "placed"]))
-def test_every_class_owns_a_cell_and_spare_cells_are_shared_out(
-    d: np.ndarray, traversal: Any, neighbourhood: Any
-) -> None:
+@given(distances())
+def test_every_class_owns_a_cell_and_spare_cells_are_shared_out(d: np.ndarray) -> None:
     n = len(d)
     for grid in (class_grid(n), (n, 2), (n + 3, 1)):
-        cells = place(d, grid, 0, traversal, neighbourhood)
+        cells = place(d, grid)
         owned = np.bincount(cells, minlength=n)
         assert owned.sum() == grid[0] * grid[1]
         assert owned.min() >= 1
         assert owned.max() - owned.min() <= 1
-
-
-@given(distances())
-def test_along_diagonals_the_paper_and_its_code_see_the_same_neighbours(d: np.ndarray) -> None:
-    grid = class_grid(len(d))
-    for traversal in ("zigzag", "diagonal"):
-        assert place(d, grid, 0, traversal) == place(d, grid, 0, traversal, "placed")
-
-
-def test_along_a_snake_the_placed_neighbour_on_the_right_counts() -> None:
-    # 0 1 lie above; then 3 is taken below 1, and what goes below 0 lies left of 3.
-    d = np.array(
-        [[0, 1, 5, 9, 4], [1, 0, 9, 2, 9], [5, 9, 0, 1, 9], [9, 2, 1, 0, 9], [4, 9, 9, 9, 0]]
-    )
-    assert place(d.astype(float), (2, 2 + 1), 0, "snake")[:4] == [0, 1, 4, 3]
-    assert place(d.astype(float), (2, 2 + 1), 0, "snake", "placed")[:4] == [0, 1, 2, 3]
 
 
 def test_classes_on_a_line_are_placed_along_it() -> None:
@@ -244,6 +221,18 @@ def test_no_channel_outweighs_the_others_in_image_distances() -> None:
     assert np.allclose(image_distances(plain), image_distances(scaled))  # type: ignore[arg-type]
 
 
+def test_colour_distances_see_the_mean_colour_alone() -> None:
+    images = np.zeros((3, 2, 2, 3), np.uint8)
+    images[0, 0] = (90, 0, 0)  # a red bar above
+    images[1, 1] = (90, 0, 0)  # below: the same colour
+    images[2] = (0, 0, 45)  # another colour of the same brightness
+    source = InMemory("bars", ("a", "b", "c"), Images(images, np.arange(3)))
+    d = colour_distances(source)  # type: ignore[arg-type]
+    assert d[0, 1] == 0
+    assert d[0, 2] == d[1, 2] == pytest.approx(1.5)
+    assert order_classes("colour", source, (3, 1)).rule == "colour"  # type: ignore[arg-type]
+
+
 def test_classes_that_look_the_same_have_no_score() -> None:
     order = order_classes("image", shades([7, 7, 7]), (3, 1))
     assert sorted(order.cells) == [0, 1, 2]
@@ -267,8 +256,6 @@ def test_a_random_order_is_the_seeds_and_has_every_class() -> None:
         assert order == order_classes("random", source, (4, 2), seed=seed)
         assert order.score is not None
     assert len({order.cells for order in orders}) == len(orders)
-    with pytest.raises(UsageError, match="not --order random"):
-        order_classes("random", source, (4, 2), moves=10)
 
 
 def test_real_images_are_ordered_better_than_they_are_given() -> None:
@@ -398,7 +385,7 @@ def test_auto_falls_back_on_images_where_no_clip_weights_are(
 def test_auto_takes_clip_where_its_weights_are(monkeypatch: pytest.MonkeyPatch) -> None:
     line = np.abs(np.subtract.outer([0.0, 5, 1], [0.0, 5, 1]))
     monkeypatch.setattr(clip_text, "is_local", lambda: True)
-    monkeypatch.setattr(clip_text, "text_distances", lambda names, allow_download: line)
+    monkeypatch.setattr(clip_text, "text_distances", lambda names: line)
     order = order_classes("auto", shades([0, 1, 5]), (3, 1))
     assert (order.rule, order.cells, order.score) == ("clip", (0, 2, 1), 1 / 5)
 

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from ...errors import MissingExtra, Unsupported
 
 MODEL = "ViT-B-32-quickgelu"  # the text tower that the PoDD paper's code uses
-PRETRAINED = "openai"
 REPOSITORY = "timm/vit_base_patch32_clip_224.openai"  # where open_clip finds MODEL's weights
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"
@@ -31,23 +30,22 @@ def is_local() -> bool:
     return importlib.util.find_spec("open_clip") is not None and _find() is not None
 
 
-def text_distances(names: Sequence[str], allow_download: bool = False) -> NDArray[np.float64]:
+def text_distances(names: Sequence[str]) -> NDArray[np.float64]:
     """Return 1 - cosine between the embeddings of the class names, float64 (n, n)."""
     from .distances import cosine_distances
 
-    return cosine_distances(text_embeddings(names, allow_download))
+    return cosine_distances(text_embeddings(names))
 
 
-def text_embeddings(names: Sequence[str], allow_download: bool = False) -> NDArray[np.float32]:
+def text_embeddings(names: Sequence[str]) -> NDArray[np.float32]:
     """Return CLIP text embeddings, float32 (n, d), of the bare names with spaces for '_'.
 
-    ``allow_download`` lets open_clip fetch the weights (about 600 MB) where none are at hand.
     Raises MissingExtra without open_clip, Unsupported where no weights can be read.
     """
     if importlib.util.find_spec("open_clip") is None:
         raise MissingExtra("open_clip, which --order clip needs,", "clip")
     found = _find()
-    if found is None and not allow_download:
+    if found is None:
         raise Unsupported(
             f"--order clip: no weights of CLIP {MODEL} here; run: hf download {REPOSITORY}, or "
             f"set DDCODEC_CLIP to a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, or use "
@@ -66,12 +64,11 @@ def text_embeddings(names: Sequence[str], allow_download: bool = False) -> NDArr
     return embeddings
 
 
-def _load(found: Path | None) -> tuple[Any, Any]:
-    # A folder holds its own model; a file, or None for a download, belongs to MODEL.
+def _load(found: Path) -> tuple[Any, Any]:
+    # A folder holds its own model; a file belongs to MODEL.
     from ...nn.torchvision_ops import make_importable
 
-    name = f"local-dir:{found}" if found is not None and found.is_dir() else MODEL
-    pretrained = None if name != MODEL else str(found or PRETRAINED)
+    name, pretrained = (f"local-dir:{found}", None) if found.is_dir() else (MODEL, str(found))
     try:
         make_importable()
         import open_clip
@@ -80,9 +77,8 @@ def _load(found: Path | None) -> tuple[Any, Any]:
         return model.eval(), open_clip.get_tokenizer(name)
     except Exception as error:  # open_clip raises whatever its parts raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        where = found if found is not None else REPOSITORY
         raise Unsupported(
-            f"--order clip: {where}: open_clip cannot load a CLIP model: {reason}; fetch the "
+            f"--order clip: {found}: open_clip cannot load a CLIP model: {reason}; fetch the "
             "weights again, or use --order image"
         ) from None
 

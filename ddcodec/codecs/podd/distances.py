@@ -15,17 +15,15 @@ if TYPE_CHECKING:
 RULES = ("clip", "image", "colour")  # the rules of ``--order`` that are distances
 
 
-def class_distances(
-    rule: str, source: Source, *, allow_download: bool = False
-) -> NDArray[np.float64]:
+def class_distances(rule: str, source: Source) -> NDArray[np.float64]:
     """Return the distances between the classes of ``source`` by a rule of ``RULES``.
 
-    float64 (n, n), symmetric, diagonal 0. ``allow_download`` lets clip fetch its weights.
+    float64 (n, n), symmetric, diagonal 0.
     """
     if rule == "clip":
         from .clip_text import text_distances
 
-        return text_distances(source.classes, allow_download=allow_download)
+        return text_distances(source.classes)
     return colour_distances(source) if rule == "colour" else image_distances(source)
 
 

@@ -11,14 +11,6 @@ from .params import PoDDParams
 from .poster import PosterGeometry
 
 
-def order_notes(order: ClassOrder) -> list[str]:
-    """Return what a search did for the class order, as lines for people."""
-    if order.greedy_score is None or order.score is None:
-        return []
-    before, after = f"{order.greedy_score:.5g}", f"{order.score:.5g}"
-    return [f"class order: score {before} before the search, {after} after it"]
-
-
 def label_notes(
     params: PoDDParams, geometry: PosterGeometry, order: ClassOrder, classes: tuple[str, ...]
 ) -> list[str]:

@@ -60,9 +60,6 @@ class PosterOptions(Options):
         None, "Precision of what is stored.", metavar="lossless|high|small|bits=N",
         shown="high, 8 bits; for a number of bytes small, 4",
     )  # fmt: skip
-    order_search: str = option(
-        "none", "Improve the class order by a search.", metavar="none|auto", expert=True
-    )
     class_grid: Pair | None = option(
         None, "Columns x rows of class cells; the poster takes its shape from them.",
         metavar="5x2", expert=True,

@@ -10,25 +10,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import SourceError, Unsupported, UsageError
 from . import distances as by
-from .order_search import search
 from .orders_paper import printed_order
 
 if TYPE_CHECKING:
     from ...sources.base import Source
 
-Traversal = Literal["zigzag", "diagonal", "snake", "rows"]
-Neighbourhood = Literal["up-left", "placed"]
-
 RULES = ("auto", "clip", "image", "colour", "paper", "given", "random")
 UP_LEFT = ((-1, 0), (0, -1))
-RIGHT_DOWN = ((0, 1), (1, 0))
 FILE_BYTES = 1 << 20  # a longer file of class names is taken for a mistake
 
 
@@ -42,14 +37,12 @@ class ClassOrder:
         rule: how it was found: clip, image, colour, paper, given, random or file.
         score: 1 / sum of the distances between neighbours (paper section 5.3), or None where no
             distances are known; higher is better, comparable only under one kind of distance.
-        greedy_score: the score before a search improved the order, or None without a search.
     """
 
     grid: tuple[int, int]
     cells: tuple[int, ...]
     rule: str
     score: float | None = None
-    greedy_score: float | None = None
 
     def matrix(self) -> NDArray[np.int64]:
         """Return the class of every cell, int64 (rows, columns)."""
@@ -75,20 +68,14 @@ def order_classes(
     source: Source,
     grid: tuple[int, int],
     *,
-    traversal: Traversal = "zigzag",
-    neighbourhood: Neighbourhood = "up-left",
-    moves: int | None = None,
     seed: int = 0,
-    allow_download: bool = False,
 ) -> ClassOrder:
     """Place the classes of ``source`` on ``grid`` by a rule or as a text file says.
 
     ``rule`` is auto (clip where open_clip and its weights are at hand, else image), clip, image,
     colour, paper (the printed tables for CIFAR-10 and CIFAR-100, with their own grid), given (the
     source's own order), random (drawn by ``seed``), or the path of a text file (see
-    ``read_order``). ``traversal`` and ``neighbourhood`` are those of ``place``; ``allow_download``
-    lets clip fetch its weights. ``moves`` and ``seed`` are those of ``order_search.search``, which
-    improves the order unless ``moves`` is None; it raises UsageError for one not made of distances.
+    ``read_order``).
 
     The score is in the rule's own distances for clip, image and colour, in image distances for
     the others.
@@ -99,18 +86,9 @@ def order_classes(
 
         rule = "clip" if is_local() else "image"
     if rule in by.RULES:
-        distances = by.class_distances(rule, source, allow_download=allow_download)
-        cells = place(distances, grid, traversal=traversal, neighbourhood=neighbourhood)
-        if moves is not None:
-            greedy = score(cells, distances, grid)
-            cells = search(cells, distances, grid, moves=moves, seed=seed)
-            return ClassOrder(grid, tuple(cells), rule, score(cells, distances, grid), greedy)
+        distances = by.class_distances(rule, source)
+        cells = place(distances, grid)
         return ClassOrder(grid, tuple(cells), rule, score(cells, distances, grid))
-    if moves is not None:
-        raise UsageError(
-            f"--order-search improves an order by distances, not --order {rule}; use it with "
-            f"--order {', '.join(by.RULES[:-1])} or {by.RULES[-1]}"
-        )
     distances = by.image_distances(source)
     if rule == "paper":
         cells, grid = _from_paper(names)
@@ -127,41 +105,24 @@ def order_classes(
     return ClassOrder(grid, tuple(cells), rule, score(cells, distances, grid))
 
 
-def traverse(grid: tuple[int, int], traversal: Traversal = "zigzag") -> list[tuple[int, int]]:
-    """Return all (row, column) of a grid (x, y) in the order in which they are filled.
-
-    ``zigzag`` follows the anti-diagonals to and fro (the paper), ``diagonal`` follows them from
-    the top right down (the published code), ``snake`` the rows to and fro, ``rows`` the rows.
-    """
+def zigzag(grid: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return all (row, column) of a grid (x, y) along its anti-diagonals, to and fro."""
     columns, rows = grid
-    if traversal in ("rows", "snake"):
-        turned = traversal == "snake"
-        across = range(columns)
-        return [(r, c) for r in range(rows) for c in (across[::-1] if turned and r % 2 else across)]
     path = []
     for diagonal in range(rows + columns - 1):
         inside = range(max(0, diagonal - columns + 1), min(rows, diagonal + 1))
-        upwards = traversal == "zigzag" and diagonal % 2 == 0
-        path += [(row, diagonal - row) for row in (inside[::-1] if upwards else inside)]
+        path += [(row, diagonal - row) for row in (inside if diagonal % 2 else inside[::-1])]
     return path
 
 
-def place(
-    distances: NDArray[np.float64],
-    grid: tuple[int, int],
-    first: int = 0,
-    traversal: Traversal = "zigzag",
-    neighbourhood: Neighbourhood = "up-left",
-) -> list[int]:
+def place(distances: NDArray[np.float64], grid: tuple[int, int]) -> list[int]:
     """Place classes greedily (algorithm 2); return class indices, row-major.
 
-    Class ``first`` takes the first cell. Each next cell takes the class with the smallest sum of
-    ``distances`` (n, n) to its placed neighbours: those above and to the left (the paper), or all
-    four (``placed``, the published code; along anti-diagonals that is the same). Spare cells hold
-    a class again: the nearest of those that own the fewest cells. Ties go to the lower index.
+    Class 0 takes the first cell. Each next cell, along ``zigzag``, takes the class with the
+    smallest sum of ``distances`` (n, n) to those above and to the left. Spare cells hold a class
+    again: the nearest of those that own the fewest cells. Ties go to the lower index.
     """
-    sides = UP_LEFT + RIGHT_DOWN if neighbourhood == "placed" else UP_LEFT
-    return _complete([first], distances, grid, traverse(grid, traversal), sides)
+    return _complete([0], distances, grid, zigzag(grid))
 
 
 def fill(cells: Sequence[int], distances: NDArray[np.float64], grid: tuple[int, int]) -> list[int]:
@@ -169,7 +130,7 @@ def fill(cells: Sequence[int], distances: NDArray[np.float64], grid: tuple[int, 
 
     As in ``place``, a spare cell holds again the class nearest to those above and to the left.
     """
-    return _complete(cells, distances, grid, traverse(grid, "rows"), UP_LEFT)
+    return _complete(cells, distances, grid, list(np.ndindex(grid[1], grid[0])))
 
 
 def _complete(
@@ -177,7 +138,6 @@ def _complete(
     distances: NDArray[np.float64],
     grid: tuple[int, int],
     path: list[tuple[int, int]],
-    sides: tuple[tuple[int, int], ...],
 ) -> list[int]:
     # The greedy step of algorithm 2 for every cell of the path beyond those already placed.
     columns, rows = grid
@@ -189,7 +149,7 @@ def _complete(
         cells[row, column] = owner
     owned = np.bincount(placed, minlength=n)
     for row, column in path[len(placed) :]:
-        near = [cells[row + dy, column + dx] for dy, dx in sides]
+        near = [cells[row + dy, column + dx] for dy, dx in UP_LEFT]
         cost = distances[[c for c in near if c >= 0]].sum(axis=0)
         choice = int(np.argmin(np.where(owned == owned.min(), cost, np.inf)))
         cells[row, column] = choice

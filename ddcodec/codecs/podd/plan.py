@@ -28,11 +28,10 @@ from .layout import (
     patch_grid_for,
     poster_for,
 )
-from .notes import label_notes, order_notes
+from .notes import label_notes
 from .options import PoDD, PosterOptions
 from .order import ClassOrder, order_classes
 from .order import class_grid as default_class_grid
-from .order_search import parse_moves
 from .params import LabelKind, PoDDParams, Pooling, Stage
 from .poster import PER_CLASS, PosterGeometry, most_patches
 from .presets import PoDDPreset, preset_for
@@ -167,7 +166,6 @@ def make_plan(
             "seed": seed,
             "profile": options.profile,
             "order": Path(options.order).name,
-            "order_search": options.order_search,
             "class_grid": options.class_grid,
             "labels": options.labels,
             "label_pooling": options.label_pooling,
@@ -185,7 +183,7 @@ def make_plan(
         return shlex.join(["ddcodec", "encode", source.name, *spelled(values, PoDD, Common)])
 
     recipe = student_recipe(params, preset)
-    notes = (*order_notes(class_order), *label_notes(params, geometry, class_order, source.classes))
+    notes = tuple(label_notes(params, geometry, class_order, source.classes))
     if options.augment != augment:
         notes += (MIRRORED,)
     return Plan(params, geometry, class_order, source.classes, recipe, command, total_bytes, notes)
@@ -194,13 +192,12 @@ def make_plan(
 def orders(source: Source, options: PosterOptions, seed: int) -> Callable[[Pair], ClassOrder]:
     """Return a function of a class grid (x, y) that gives the order on it, made once a grid.
 
-    For ``--bytes``, which makes plans of many sizes: distances and a search take seconds.
+    For ``--bytes``, which makes plans of many sizes: distances take seconds.
     """
 
     @cache
     def ordered(grid: Pair) -> ClassOrder:
-        moves = parse_moves(options.order_search, grid[0] * grid[1])
-        return order_classes(options.order, source, grid, moves=moves, seed=seed)
+        return order_classes(options.order, source, grid, seed=seed)
 
     return ordered
 
