@@ -157,11 +157,12 @@ def measure(
     from ddcodec.evaluate import measure as evaluate
     from ddcodec.evaluate.baselines import baselines as run_baselines
     from ddcodec.inspection import info as report
-    from ddcodec.judge.students import check_architecture
+    from ddcodec.observers.networks import check_name
     from ddcodec.runtime.memory import keep_large_blocks
 
     keep_large_blocks()
-    check_architecture(architecture)
+    if architecture is not None:
+        check_name(architecture)
     with reading(file):
         ds = dataset.load(file, prior=prior, cache=cache, download=download)
     teacher = None

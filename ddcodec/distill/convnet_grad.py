@@ -115,12 +115,6 @@ def loss_gradient(
     )
 
 
-def logits(net: ConvNet, flat: Tensor, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """Return logits (N, classes) of the type of ``flat``, without anything for a way back."""
-    head, bias = net.views(flat)[-2:]
-    return torch.addmm(bias, features(net, flat, x, dtype), head.T)
-
-
 def features(net: ConvNet, flat: Tensor, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """Return the head's inputs (N, F) of the type of ``flat``, without anything for a way back."""
     return _forward(_weights(net, net.views(flat), dtype), x, dtype)[1]

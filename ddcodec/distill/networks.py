@@ -1,4 +1,4 @@
-"""The field's ConvNet as a function of one flat parameter vector."""
+"""The field's ConvNet as one flat parameter vector; ``convnet_grad`` computes with it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -78,25 +77,7 @@ class ConvNet:
                 parts.append(torch.ones(shape) if is_scale else torch.zeros(shape))
         return torch.cat(parts).to(device, non_blocking=True)
 
-    def features(self, flat: Tensor, x: Tensor) -> Tensor:
-        """Return the head's inputs (N, F) for parameters (num_params,), images (N, C, H, W)."""
-        return self._blocks(self.views(flat), x)
-
-    def __call__(self, flat: Tensor, x: Tensor) -> Tensor:
-        """Return logits (N, classes)."""
-        views = self.views(flat)
-        return F.linear(self._blocks(views, x), views[-2], views[-1])
-
     def views(self, flat: Tensor) -> list[Tensor]:
         """Return the parameters in their shapes: weight, scale, shift a block; head, its bias."""
         parts = torch.split_with_sizes(flat, self._sizes)
         return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
-
-    def _blocks(self, views: list[Tensor], x: Tensor) -> Tensor:
-        for block in range(self.depth):
-            weight, scale, shift = views[3 * block : 3 * block + 3]
-            x = F.conv2d(x, weight, padding=1)
-            x = F.relu(torch.group_norm(x, x.shape[1], scale, shift))
-            if min(x.shape[2:]) >= 2:
-                x = F.avg_pool2d(x, 2)
-        return x.flatten(1)

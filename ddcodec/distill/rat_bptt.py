@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..nn.augment import augment
-from ..nn.warp import WARPS, draw, resample, warp, warp_back
+from ..nn.augment import WARPS, augment, draw, resample
+from ..nn.warp import warp, warp_back
 from ..runtime.rng import generator
 from .convnet_grad import Tape, loss_gradient, mixed_product
 from .networks import ConvNet

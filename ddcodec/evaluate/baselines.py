@@ -38,11 +38,14 @@ from torch import Tensor
 from ..codecs.registry import CODECS
 from ..codecs.samples import Device, Samples
 from ..errors import SourceError
+from ..judge.recipe import Recipe
+from ..judge.student import Precision
+from ..judge.trial import Accuracy, Trial
 from ..preprocessing.transform import Preprocess
 from ..runtime.device import choose_device
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.rng import generator
-from .measure import Accuracy, Precision, Recipe, Trial, test_split, test_tensors
+from .measure import test_split, test_tensors
 
 if TYPE_CHECKING:
     from ..data.dataset import DistilledDataset

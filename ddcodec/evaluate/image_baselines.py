@@ -26,7 +26,7 @@ from .baselines import ClassImages, label_bytes, measure, random_draw, same_byte
 
 if TYPE_CHECKING:
     from ..data.dataset import DistilledDataset
-    from .measure import Trial
+    from ..judge.trial import Trial
 
 Bytes = NDArray[np.uint8]
 

@@ -22,8 +22,8 @@ from .baselines import ZSTD_LEVEL, ClassImages, enlarge, measure, random_draw, s
 
 if TYPE_CHECKING:
     from ..data.dataset import DistilledDataset
+    from ..judge.trial import Trial
     from ..observers.file import Trained
-    from .measure import Trial
 
 Bytes = NDArray[np.uint8]
 

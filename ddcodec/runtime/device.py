@@ -1,4 +1,4 @@
-"""The device of a name."""
+"""The device that a name stands for."""
 
 from __future__ import annotations
 

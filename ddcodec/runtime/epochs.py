@@ -1,4 +1,4 @@
-"""The order of the samples of an epoch: a pure function of seed and epoch."""
+"""Which samples an epoch shows, and in which order."""
 
 from __future__ import annotations
 

@@ -41,8 +41,8 @@ from .record import Entry, SweepRecord
 
 if TYPE_CHECKING:
     from ..data.dataset import DistilledDataset
-    from ..evaluate.measure import Trial
     from ..format import Manifest
+    from ..judge.trial import Trial
     from ..sources.base import Source
 
 K_MEANS = "k_means"

@@ -29,6 +29,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.func import functional_call
 
 from ddcodec.codecs.podd.presets import PRESETS, PoDDPreset
 from ddcodec.distill.convnet_grad import loss_gradient, mixed_product
@@ -36,6 +37,7 @@ from ddcodec.distill.inner_runs import InnerRuns
 from ddcodec.distill.networks import ConvNet
 from ddcodec.distill.rat_bptt import AdamState, InnerLoop, soft_cross_entropy
 from ddcodec.distill.recordable import Inputs
+from ddcodec.judge.networks import ConvNet as Judge
 from ddcodec.runtime.compute import kept_bytes, repeatable
 from ddcodec.runtime.memory import keep_large_blocks
 from ddcodec.runtime.rng import generator
@@ -189,16 +191,23 @@ def whole(
         return fastest(step, 1, flat.device)
 
 
+def plain(net: ConvNet, flat: Tensor, x: Tensor) -> Tensor:
+    with torch.device("meta"):
+        module = Judge((net.channels, net.height, net.width), net.classes, net.depth, net.filters)
+    names = [name for name, _ in module.named_parameters()]
+    return functional_call(module, dict(zip(names, net.views(flat), strict=True)), (x,))
+
+
 def autograd_gradient(net: ConvNet, flat: Tensor, x: Tensor, y: Tensor) -> Tensor:
     flat = flat.detach().requires_grad_()
-    return torch.autograd.grad(soft_cross_entropy(net(flat, x), y), flat)[0]
+    return torch.autograd.grad(soft_cross_entropy(plain(net, flat, x), y), flat)[0]
 
 
 def autograd_mixed(
     net: ConvNet, flat: Tensor, x: Tensor, y: Tensor, direction: Tensor
 ) -> tuple[Tensor, ...]:
     leaves = [t.detach().requires_grad_() for t in (flat, x, y)]
-    loss = soft_cross_entropy(net(leaves[0], leaves[1]), leaves[2])
+    loss = soft_cross_entropy(plain(net, leaves[0], leaves[1]), leaves[2])
     (gradient,) = torch.autograd.grad(loss, leaves[0], create_graph=True)
     return torch.autograd.grad(gradient, leaves, direction)
 

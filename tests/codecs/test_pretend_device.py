@@ -22,7 +22,8 @@ from ddcodec.codecs.podd.presets import PRESETS
 from ddcodec.codecs.ppodd.params import PPoDDOptions
 from ddcodec.distill.inner_runs import InnerRuns
 from ddcodec.distill.networks import ConvNet
-from ddcodec.evaluate.measure import Recipe, Trial
+from ddcodec.judge.recipe import Recipe
+from ddcodec.judge.trial import Trial
 from ddcodec.preprocessing.transform import fit
 from ddcodec.runtime.progress import SILENT
 from ddcodec.sources.base import Source, Split
@@ -187,8 +188,8 @@ def test_students_keep_to_the_device_and_seldom_wait(
         samples, labels = ds.on(PRETEND)
         device.waits.clear()
         Trial(recipe, on_device, 1, 0, SILENT, architecture).run("x", lambda _: (samples, labels))
-    # Every ten steps a loss, and the number of right answers at the end.
-    waits = [line for line in device.waits if "made.to" not in line]  # the network, to begin with
+    # Every ten steps a loss, and the number of right answers at the end; first, the network.
+    waits = [line for line in device.waits if "network.to" not in line]
     assert len(waits) == 3 + 1, waits
     for x, y in ds.batches(16, device=PRETEND):
         assert x.device == y.device == PRETEND

@@ -15,6 +15,7 @@ from ddcodec.distill.convnet_grad import (
 from ddcodec.distill.networks import ConvNet
 from ddcodec.distill.rat_bptt import soft_cross_entropy
 from ddcodec.runtime.rng import generator
+from tests.judge.plain import plain, plain_features
 
 NETS = {
     "two blocks": ConvNet(2, 8, 8, 4, depth=2, filters=6),
@@ -40,7 +41,7 @@ def by_autograd(net: ConvNet) -> list[Tensor]:
     """Return loss, gradient in parameters and images, and the three mixed derivatives."""
     flat, x, labels, direction = problem(net, torch.float64)
     leaves = [t.requires_grad_() for t in (flat, x, labels)]
-    loss = soft_cross_entropy(net(flat, x), labels)
+    loss = soft_cross_entropy(plain(net, flat, x), labels)
     gradient, to_x = torch.autograd.grad(loss, leaves[:2], create_graph=True)
     mixed = torch.autograd.grad(gradient, leaves, direction)
     return [t.detach() for t in (loss, gradient, to_x, *mixed)]
@@ -100,7 +101,7 @@ def test_features_and_their_adjoint_equal_autograd(name: str) -> None:
     net = NETS[name]
     flat, x, _, _ = problem(net, torch.float64)
     x.requires_grad_()
-    expected = net.features(flat, x)
+    expected = plain_features(net, flat, x)
     g = torch.randn(expected.shape, generator=generator(1, "g"), dtype=torch.float64)
     (to_x,) = torch.autograd.grad(expected, x, g)
     found, adjoint = features_with_adjoint(net, flat, x.detach())

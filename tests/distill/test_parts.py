@@ -14,45 +14,6 @@ from ddcodec.distill.rat_bptt import AdamState
 from ddcodec.runtime.rng import generator
 
 
-@pytest.mark.parametrize(("side", "depth"), [(8, 2), (28, 3), (32, 3), (64, 4), (5, 3)])
-def test_the_network_equals_the_usual_modules(side: int, depth: int) -> None:
-    net = ConvNet(3, side, side, 7, depth=depth, filters=8)
-    layers: list[torch.nn.Module] = []
-    channels, height = 3, side
-    for _ in range(depth):
-        conv = torch.nn.Conv2d(channels, 8, 3, padding=1, bias=False)
-        layers += [conv, torch.nn.GroupNorm(8, 8), torch.nn.ReLU()]
-        if height >= 2:
-            layers.append(torch.nn.AvgPool2d(2))
-            height //= 2
-        channels = 8
-    layers += [torch.nn.Flatten(), torch.nn.Linear(8 * height * height, 7)]
-    modules = torch.nn.Sequential(*layers)
-    flat = torch.cat([p.detach().reshape(-1) for p in modules.parameters()])
-    assert flat.numel() == net.num_params
-    x = torch.randn(5, 3, side, side, generator=generator(0, "x"))
-    torch.testing.assert_close(net(flat, x), modules(x))
-
-
-def test_parameters_have_second_derivatives_in_float64() -> None:
-    net = ConvNet(1, 4, 4, 2, depth=2, filters=2)
-    g = generator(2, "net")
-    flat = net.init(g).double().requires_grad_()
-    x = torch.randn(3, 1, 4, 4, generator=g, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda f, i: net(f, i).square().sum(), (flat, x))
-    assert torch.autograd.gradgradcheck(lambda f, i: net(f, i).square().sum(), (flat, x))
-
-
-def test_the_features_feed_the_head() -> None:
-    net = ConvNet(3, 9, 7, 5, depth=2, filters=4)  # odd sides: pooling drops the last row
-    g = generator(3, "net")
-    flat, x = net.init(g), torch.randn(6, 3, 9, 7, generator=g)
-    features = net.features(flat, x)
-    assert features.shape == (6, 4 * 2 * 1)
-    weight, bias = flat[-45:-5].view(5, 8), flat[-5:]
-    torch.testing.assert_close(features @ weight.T + bias, net(flat, x))
-
-
 def test_a_key_depends_on_every_part_of_its_path() -> None:
     paths: list[tuple[int | str, ...]] = [(0,), (1,), (0, "a"), (0, "b"), (0, "a", 1), (0, 1, "a")]
     drawn = {float(torch.rand(1, generator=generator(0, *path))) for path in paths}

@@ -17,6 +17,7 @@ from ddcodec.distill.rat_bptt import (
 )
 from ddcodec.nn.augment import augment
 from ddcodec.runtime.rng import generator
+from tests.judge.plain import plain
 
 
 def plain_meta_gradient(
@@ -37,14 +38,14 @@ def plain_meta_gradient(
         x, y = (patches, labels) if batch is None else (patches[batch], labels[batch])
         step = state.step + i
         x = augment(x, inner.augment_synthetic, generator(inner.seed, "augment", step))
-        loss = soft_cross_entropy(net(flat, x), y)
+        loss = soft_cross_entropy(plain(net, flat, x), y)
         (g,) = torch.autograd.grad(loss, flat, create_graph=True)
         t = step + 1
         m = b1 * m + (1 - b1) * g
         v = b2 * v + (1 - b2) * g * g
         flat = flat - inner.lr * (m / (1 - b1**t)) / (v / (1 - b2**t) + inner.eps**2).sqrt()
     x = augment(real[0], inner.augment_real, generator(inner.seed, "augment real"))
-    loss = F.cross_entropy(net(flat, x), real[1])
+    loss = F.cross_entropy(plain(net, flat, x), real[1])
     to_patches, to_labels = torch.autograd.grad(loss, (patches, labels))
     return loss.detach(), to_patches, to_labels
 
@@ -159,7 +160,7 @@ def test_the_inner_step_is_the_usual_adam() -> None:
     adam = torch.optim.Adam([theirs], lr=0.01)
     for _ in range(12):
         adam.zero_grad()
-        soft_cross_entropy(net(theirs, patches), labels).backward()
+        soft_cross_entropy(plain(net, theirs, patches), labels).backward()
         adam.step()
     ours = inner_steps(net, state, patches, labels, [None] * 12, InnerLoop(lr=0.01))
     moved = (theirs.detach() - state.flat).norm()
@@ -170,5 +171,5 @@ def test_inner_training_lowers_the_loss() -> None:
     net, state, patches, labels, _ = problem(torch.float32)
     hard = F.one_hot(labels.argmax(1), 4).float()
     after = inner_steps(net, state, patches, hard, [None] * 40, InnerLoop(lr=0.01))
-    before_loss = soft_cross_entropy(net(state.flat, patches), hard)
-    assert soft_cross_entropy(net(after.flat, patches), hard) < 0.2 * before_loss
+    before_loss = soft_cross_entropy(plain(net, state.flat, patches), hard)
+    assert soft_cross_entropy(plain(net, after.flat, patches), hard) < 0.2 * before_loss

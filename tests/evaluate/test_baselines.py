@@ -28,7 +28,7 @@ from ddcodec.evaluate.baselines import (
     shrink,
     stored_pixels,
 )
-from ddcodec.evaluate.measure import Recipe
+from ddcodec.judge.recipe import Recipe
 from ddcodec.runtime.rng import generator
 from ddcodec.sources import Source, Split
 

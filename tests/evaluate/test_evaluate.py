@@ -9,15 +9,11 @@ import numpy as np
 import pytest
 
 from ddcodec import InvalidFile, SourceError, Unsupported, UsageError, encode, load
-from ddcodec.evaluate.baselines import (
-    baselines,
-    coded_bytes,
-    images_by_class,
-    random_images,
-)
-from ddcodec.evaluate.measure import Recipe, train_students
+from ddcodec.evaluate.baselines import baselines, coded_bytes, images_by_class, random_images
 from ddcodec.evaluate.measure import test_split as split_for
+from ddcodec.evaluate.measure import train_students
 from ddcodec.format import restate
+from ddcodec.judge.recipe import Recipe
 from ddcodec.sources import Source, Split
 
 

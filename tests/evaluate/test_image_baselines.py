@@ -24,7 +24,8 @@ from ddcodec.evaluate.image_baselines import (
     stored_bytes,
     write_sheets,
 )
-from ddcodec.evaluate.measure import Trial, image_baselines
+from ddcodec.evaluate.measure import image_baselines
+from ddcodec.judge.trial import Trial
 from ddcodec.runtime.progress import SILENT
 from ddcodec.sources import Source
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from ddcodec.distill.networks import ConvNet
-from ddcodec.judge.students import OtherStudent
+from ddcodec.judge.networks import fresh
+from ddcodec.judge.recipe import Recipe as FileRecipe
 from ddcodec.nn.narrow import keep_narrow_exact
 from ddcodec.observers.networks import build
 from ddcodec.observers.recipe import Recipe
@@ -78,5 +78,5 @@ def test_observers_and_students_are_kept_exact(digits: Source) -> None:
     spec = Preprocess({"kind": "none"}, 1, 4, 4)
     training = Training(split, build(architecture, 1, 4, 4, 10), spec, Recipe(steps=1), 0, CPU)
     assert narrow_ones(training.network)
-    student = OtherStudent(architecture, ConvNet(1, 4, 4, 10, 1, 8), generator(0, "x"), CPU)
-    assert narrow_ones(student._network)
+    recipe = FileRecipe((1, 4, 4), 10, 1, 8, 0.01, 1, 1, "none")
+    assert narrow_ones(fresh(recipe, generator(0, "x"), architecture))

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from ...errors import OutputError, UsageError
-from ...evaluate.measure import Recipe, Trial
 from ...format import Manifest, write
+from ...judge.recipe import Recipe
+from ...judge.trial import Trial
 from ...preprocessing.transform import fit
 from ...runtime import checkpoint
 from ...runtime.progress import SILENT

@@ -1,0 +1,78 @@
+"""The networks that learn from a file: that of its recipe, or one of another architecture."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ..nn.narrow import keep_narrow_exact
+from ..observers.networks import build, initialise
+from .recipe import Recipe
+
+
+class InstanceNorm(nn.GroupNorm):
+    """Instance norm with scale and shift. One image of one pixel has a norm too: all zeros."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return images (N, C, H, W), each channel of each with mean 0, variance 1, moved."""
+        # The module's own way refuses a single value a channel.
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
+class ConvNet(nn.Module):
+    """Blocks of 3x3 convolution, instance norm, ReLU and 2x2 average pooling; a linear head.
+
+    The network of the papers' evaluation (PoDD, section 5.1): ``depth`` blocks of ``filters``
+    channels. A block pools only while the smaller side is at least 2.
+    """
+
+    def __init__(
+        self, image: tuple[int, int, int], classes: int, depth: int = 3, filters: int = 128
+    ) -> None:
+        super().__init__()
+        channels, height, width = image
+        layers: list[nn.Module] = []
+        for _ in range(depth):
+            # No bias: before an instance norm its gradient is zero.
+            convolution = nn.Conv2d(channels, filters, 3, padding=1, bias=False)
+            layers += [convolution, InstanceNorm(filters), nn.ReLU(inplace=True)]
+            channels = filters
+            if min(height, width) >= 2:
+                layers.append(nn.AvgPool2d(2))
+                height, width = height // 2, width // 2
+        self.blocks = nn.Sequential(*layers, nn.Flatten())
+        self.head = nn.Linear(channels * height * width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits (N, classes) of preprocessed images float (N, C, H, W)."""
+        logits: Tensor = self.head(self.blocks(x))
+        return logits
+
+
+def fresh(recipe: Recipe, random: torch.Generator, architecture: str | None = None) -> nn.Module:
+    """Return a network with new float32 weights on the CPU, all drawn from ``random``.
+
+    ``architecture`` None is the ConvNet of the recipe, with weights uniform within 1/sqrt(fan in)
+    and norms at scale 1 and shift 0. Else it is a name of ``observers.networks``, which all have
+    batch norm. Raises UsageError for an unknown name, MissingExtra where its library is not there.
+    """
+    if architecture is not None:
+        made = build(architecture, *recipe.image, recipe.classes)
+        return keep_narrow_exact(initialise(made, random), *recipe.image)
+    with torch.device("meta"):  # PyTorch's own initialisation would draw from the global generator
+        network = ConvNet(recipe.image, recipe.classes, recipe.depth, recipe.filters)
+    network.to_empty(device="cpu")
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.GroupNorm):
+                module.reset_parameters()
+            elif isinstance(module, nn.Conv2d | nn.Linear):
+                bound = 1 / math.sqrt(module.weight[0].numel())
+                for weight in module.parameters():
+                    weight.uniform_(-bound, bound, generator=random)
+    return network

@@ -1,0 +1,80 @@
+"""How a network is trained on a file, as its manifest says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import Unsupported
+from ..nn.augment import AUGMENTATIONS
+
+if TYPE_CHECKING:
+    from ..format import Manifest
+
+DROP = 0.2  # of the rate, in the schedule multistep
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a student is trained: ``recipe`` of the manifest and the shapes that go with it.
+
+    Attributes:
+        image: (channels, height, width).
+        classes: outputs.
+        depth, filters: blocks of the ConvNet and their channels.
+        lr: Adam's learning rate; its other settings are PyTorch's defaults.
+        steps: gradient steps.
+        batch_size: images a step; the whole set where it has no more.
+        augment: a name in ``AUGMENTATIONS``, for every batch.
+        weight_decay: of AdamW, apart from the gradient; 0 makes it Adam.
+        schedule: ``constant``, or ``multistep``, a fifth of the rate after 2/3 and again after 5/6
+            of the steps.
+    """
+
+    image: tuple[int, int, int]
+    classes: int
+    depth: int
+    filters: int
+    lr: float
+    steps: int
+    batch_size: int
+    augment: str
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of a step, counted from 0."""
+        if self.schedule == "constant":
+            return self.lr
+        drops = (3 * step >= 2 * self.steps) + (6 * step >= 5 * self.steps)
+        return self.lr * DROP**drops
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Recipe:
+        """Return the recipe of a file; raises Unsupported for what this version cannot run."""
+        recipe, image = manifest.recipe, manifest.image
+        network, optimizer = recipe["network"], recipe["optimizer"]
+        for what, given, known in (
+            ("network", (network["name"], network["norm"]), (("convnet", "instance"),)),
+            ("optimizer", optimizer["name"], ("adam", "adamw")),
+            ("loss", recipe["loss"], ("soft_cross_entropy",)),
+            ("schedule", recipe.get("schedule", "constant"), ("constant", "multistep")),
+            ("augmentation", recipe["augment"], tuple(AUGMENTATIONS)),
+        ):
+            if given not in known:
+                raise Unsupported(
+                    f"the file's recipe asks for {what} {given}; this version knows "
+                    f"{', '.join(map(str, known))}"
+                )
+        return cls(
+            (image["channels"], image["height"], image["width"]),
+            len(manifest.classes),
+            network["depth"],
+            network["width"],
+            optimizer["lr"],
+            recipe["steps"],
+            recipe["batch_size"],
+            recipe["augment"],
+            optimizer.get("weight_decay", 0.0),
+            recipe.get("schedule", "constant"),
+        )

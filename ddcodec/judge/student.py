@@ -1,0 +1,113 @@
+"""One network learns from images and soft labels, and is tested."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..nn.augment import augment
+from ..runtime.epochs import epoch_order
+from ..runtime.rng import generator, key, seeded
+from .recipe import Recipe
+
+Precision = Literal["float32", "bfloat16"]
+
+REPORT_EVERY = 10  # steps; reading a loss makes an accelerator wait
+TEST_PIXELS = 1 << 19  # at once, a bound on the memory for activations
+
+
+class Images(Protocol):
+    """Training images on one device, preprocessed; see ``codecs.base.Samples``."""
+
+    shares: tuple[float, ...] | None
+    variations: int
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def gather(self, index: Tensor) -> Tensor:
+        """Return the images at ``index`` (int64 (B,)) as float32 (B, C, H, W)."""
+
+
+def train(
+    network: nn.Module,
+    images: Images,
+    labels: Tensor,
+    recipe: Recipe,
+    seed: tuple[int, int],
+    precision: Precision = "float32",
+    report: Callable[[int, Tensor], None] | None = None,
+) -> None:
+    """Train ``network`` in place by ``recipe``; it is ready to be tested then.
+
+    Args:
+        network: from ``fresh``, on the device of the labels.
+        images, labels: N images and their soft labels float32 (N, classes), on one device.
+        recipe: steps, batches, optimiser and augmentation.
+        seed: (seed, number of the network), the key of all that is drawn.
+        precision: of convolutions; weights, norms' statistics and the loss are float32.
+        report: told of every tenth step and the last: its number from 1, its loss (0-d).
+    """
+    first, index = seed
+    kind = labels.device.type
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
+    )
+    random = generator(first, "student augment", index)
+    batches = endless_batches(images, labels, recipe.batch_size, key(first, "student order", index))
+    network.train()
+    with seeded(labels.device, first, "student dropout", index):
+        for step in range(1, recipe.steps + 1):
+            x, y = next(batches)
+            x = augment(x, recipe.augment, random)
+            optimiser.param_groups[0]["lr"] = recipe.rate(step - 1)
+            with torch.autocast(kind, torch.bfloat16, enabled=precision == "bfloat16"):
+                logits = network(x)
+            loss = F.cross_entropy(logits.float(), y)
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            if report is not None and (step % REPORT_EVERY == 0 or step == recipe.steps):
+                report(step, loss.detach())
+    network.eval()
+
+
+def accuracy(network: nn.Module, x: Tensor, y: Tensor, precision: Precision = "float32") -> float:
+    """Return the share of images x (N, C, H, W) whose largest logit is at y, int64 (N,)."""
+    chunk = max(1, TEST_PIXELS // (x.shape[2] * x.shape[3]))
+    right = torch.zeros((), dtype=torch.int64, device=x.device)
+    half = torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16")
+    with torch.no_grad(), half:
+        for start in range(0, len(y), chunk):
+            part = slice(start, start + chunk)
+            right += (network(x[part]).argmax(1) == y[part]).sum()
+    return int(right) / len(y)
+
+
+def endless_batches(
+    images: Images, labels: Tensor, batch_size: int, seed: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Give batches for ever: the whole set where it fits in one, else epoch after epoch.
+
+    A rest smaller than a batch is left out of its epoch, so that every step sees as many images.
+    """
+    count = len(images)
+    device = labels.device
+    each = count // images.variations
+    if count <= batch_size and images.shares is None and each == count:
+        whole = images.gather(torch.arange(count, device=device)), labels
+        while True:
+            yield whole
+    batch_size = min(batch_size, each)
+    epoch = 0
+    while True:
+        order = epoch_order(count, seed, epoch, images.shares, images.variations)
+        order = order.to(device, non_blocking=True)
+        for start in range(0, each - batch_size + 1, batch_size):
+            index = order[start : start + batch_size]
+            yield images.gather(index), labels.index_select(0, index)
+        epoch += 1

@@ -1,0 +1,168 @@
+"""Students: the recipe's network and others, what is random in them, other precisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ddcodec import UsageError, encode, load
+from ddcodec.evaluate.measure import train_students
+from ddcodec.judge.networks import fresh
+from ddcodec.judge.recipe import Recipe
+from ddcodec.judge.student import endless_batches, train
+from ddcodec.sources import Source
+
+RECIPE = Recipe((1, 8, 8), 10, 2, 16, 0.01, 3, 4, "flip")
+
+
+class Numbered:
+    """Images that say which they are."""
+
+    def __init__(
+        self, count: int, shares: tuple[float, ...] | None = None, variations: int = 1
+    ) -> None:
+        self.count, self.shares, self.variations = count, shares, variations
+
+    def __len__(self) -> int:
+        return self.count
+
+    def gather(self, index: Tensor) -> Tensor:
+        return index[:, None, None, None].float()
+
+
+class Few(Numbered):
+    """Images of noise, the same every time."""
+
+    def __init__(self, image: tuple[int, int, int], count: int = 8) -> None:
+        super().__init__(count)
+        self.images = torch.randn(count, *image, generator=torch.Generator().manual_seed(2))
+
+    def gather(self, index: Tensor) -> Tensor:
+        return self.images[index]
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory, digits: Source) -> Path:
+    out = tmp_path_factory.mktemp("students") / "x.ddset"
+    encode(digits, ipc=1, steps=30, out=out, device="cpu")
+    return out
+
+
+@pytest.fixture(autouse=True)
+def global_numbers_untouched() -> Iterator[None]:
+    before = torch.get_rng_state()
+    yield
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("name", [None, "convnet3", "mobilenetv2"])
+def test_fresh_weights_come_from_the_generator(name: str | None) -> None:
+    a, b, c = (
+        next(fresh(RECIPE, torch.Generator().manual_seed(seed), name).parameters())
+        for seed in (1, 1, 2)
+    )
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+
+
+def test_a_student_with_batch_norm_learns_and_is_tested_without_its_batch(
+    path: Path, digits: Source
+) -> None:
+    ds, test = load(path), digits.require_test()
+    settings = {"nets": 1, "steps": 40, "device": "cpu"}
+    other = train_students(ds, test, architecture="convnet3", **settings)
+    assert other.mean > 0.3
+    assert other.mean != train_students(ds, test, **settings).mean
+    again = train_students(ds, test, architecture="convnet3", **settings)
+    assert again.per_net == other.per_net
+    student = fresh(RECIPE, torch.Generator().manual_seed(1), "convnet3")
+    few = Few(RECIPE.image)
+    train(student, few, torch.full((8, 10), 0.1), RECIPE, (0, 0))
+    with torch.no_grad():
+        torch.testing.assert_close(student(few.images)[:2], student(few.images[:2]))
+
+
+@pytest.mark.parametrize("augment", ["flip", "dsa"])
+def test_a_student_is_the_same_for_the_same_seed(augment: str) -> None:
+    recipe = replace(RECIPE, augment=augment)
+
+    def trained(seed: tuple[int, int]) -> Tensor:
+        student = fresh(recipe, torch.Generator().manual_seed(1))
+        train(student, Few(recipe.image), torch.eye(10)[:8], recipe, seed)
+        return next(student.parameters()).detach()
+
+    assert torch.equal(trained((0, 1)), trained((0, 1)))
+    assert not torch.equal(trained((0, 1)), trained((0, 2)))
+
+
+def test_dropout_is_keyed_by_the_student_and_has_another_draw_a_step() -> None:
+    recipe = replace(RECIPE, steps=20, batch_size=8, augment="none", lr=0.0)
+
+    def losses(index: int) -> list[float]:
+        network = nn.Sequential(nn.Dropout(), fresh(recipe, torch.Generator().manual_seed(1)))
+        found: list[float] = []
+        few, labels = Few(recipe.image), torch.eye(10)[:8]
+        train(
+            network,
+            few,
+            labels,
+            recipe,
+            (0, index),
+            report=lambda _, loss: found.append(float(loss)),
+        )
+        return found
+
+    first = losses(0)
+    assert losses(0) == first
+    assert first[0] != first[1]  # the same weights and images
+    assert losses(1) != first
+
+
+def test_one_image_of_one_pixel_a_channel_is_learned() -> None:
+    recipe = replace(RECIPE, image=(1, 4, 4), depth=4)  # its last block has one pixel
+    network = fresh(recipe, torch.Generator().manual_seed(1))
+    network(torch.zeros(1, 1, 4, 4)).sum().backward()
+    assert all(torch.isfinite(weight.grad).all() for weight in network.parameters())
+
+
+def drawn(images: Numbered, batch_size: int, batches: int) -> list[list[int]]:
+    """Return the numbers of the images in the first batches; labels must go with them."""
+    found = []
+    batch = endless_batches(images, torch.arange(len(images))[:, None], batch_size, 5)
+    for _ in range(batches):
+        x, y = next(batch)
+        assert torch.equal(x.flatten().long(), y.flatten())
+        found.append(y.flatten().tolist())
+    return found
+
+
+def test_a_set_that_fits_is_one_batch_and_others_come_in_epochs() -> None:
+    assert drawn(Numbered(4), 4, 2) == [[0, 1, 2, 3]] * 2
+    first, second, third, fourth = drawn(Numbered(7), 3, 4)
+    assert len({*first, *second}) == len({*third, *fourth}) == 6
+    assert [first, second] != [third, fourth]
+
+
+def test_stages_are_drawn_by_their_shares_and_sets_in_turn() -> None:
+    (epoch,) = drawn(Numbered(8, shares=(0.25, 0.75)), 8, 1)
+    assert np.bincount([i // 4 for i in epoch]).tolist() == [2, 6]
+    sets = [{i // 4 for i in batch} for batch in drawn(Numbered(8, variations=2), 8, 4)]
+    assert sets == [{0}, {1}, {0}, {1}]
+
+
+def test_bfloat16_learns_as_well(path: Path, digits: Source) -> None:
+    ds, test = load(path), digits.require_test()
+    settings = {"nets": 1, "steps": 40, "device": "cpu"}
+    half = train_students(ds, test, precision="bfloat16", **settings).mean
+    assert half == pytest.approx(train_students(ds, test, **settings).mean, abs=0.1)
+
+
+def test_an_unknown_architecture_is_named() -> None:
+    with pytest.raises(UsageError, match="unknown architecture 'x'"):
+        fresh(RECIPE, torch.Generator(), "x")
