@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint docs bench fuzz clean
+.PHONY: help install demo test test-all lint docs bench fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,8 +22,14 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install ## Encode real digits for a minute, look at the file, train on it
 	$(BIN)/ddcodec demo
 
-test: install ## Run the tests
-	$(BIN)/python -m pytest
+# Two workers of one thread each.
+PYTEST = $(BIN)/python -m pytest -n 2 --dist worksteal
+
+test: install ## Run the tests, in some five minutes on two cores
+	$(PYTEST) -m "not slow"
+
+test-all: install ## Run all tests, those that take long too
+	$(PYTEST)
 
 lint: install docs ## Check style and types, and build the documentation
 	$(BIN)/ruff check .

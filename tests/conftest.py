@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
+# Workers and what they start share the cores: a thread each, and nobody spins while it waits. It
+# counts only before torch is imported.
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[variable] = "1"
+os.environ["OMP_WAIT_POLICY"] = "passive"
+
 from pathlib import Path
 
 import pytest
@@ -10,11 +18,11 @@ from hypothesis import settings
 
 from ddcodec import encode, sources
 from ddcodec.sources import Source
+from tests.helpers.made_once import made_once
 
 # Slow machines may take long over one example; that is no failure.
 settings.register_profile("ddcodec", deadline=None)
 settings.load_profile("ddcodec")
-# The networks here are small: threads would wait for each other more than they work.
 torch.set_num_threads(1)
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -36,40 +44,26 @@ def digits() -> Source:
 @pytest.fixture(scope="session")
 def digits_file(tmp_path_factory: pytest.TempPathFactory, digits: Source) -> Path:
     """A PoDD file of the digits at 0.9 IPC after a few steps."""
-    path = tmp_path_factory.mktemp("digits") / "digits.ddset"
-    encode(digits, ipc=0.9, out=path, steps=20, seed=3)
-    return path
+    return made_once(
+        tmp_path_factory,
+        "encoded/digits.ddset",
+        lambda path: encode(digits, ipc=0.9, out=path, steps=20, seed=3),
+    )
 
 
-class Notes:
-    """A reporter that keeps what is said."""
+@pytest.fixture(scope="session")
+def observer_file(tmp_path_factory: pytest.TempPathFactory, digits: Source) -> Path:
+    """A small observer of the digits, trained for two epochs."""
+    from tests.helpers.small_models import small_observer
 
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def stage(self, name: str, steps: int) -> None:
-        pass
-
-    def step(self, done: int, loss: float) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        self.said.append(text)
+    return made_once(
+        tmp_path_factory, "observer/digits.safetensors", lambda path: small_observer(digits, path)
+    )
 
 
-class StopAfter:
-    """A reporter that interrupts as a person at the keyboard would."""
+@pytest.fixture(scope="session")
+def prior_folder(tmp_path_factory: pytest.TempPathFactory, digits: Source) -> Path:
+    """A diffusion model of the digits that is called ``small`` and knows next to nothing."""
+    from tests.helpers.small_models import small_prior
 
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def stage(self, name: str, steps: int) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        pass
-
-    def step(self, done: int, loss: float) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
+    return made_once(tmp_path_factory, "prior/small", lambda path: small_prior(digits, path))

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from ddcodec_cli.app import main
 
+from tests.helpers.made_once import made_once
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -89,7 +91,9 @@ def make_source(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def digits_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real file, made by the command itself: digits at 0.9 IPC after four steps."""
-    path = tmp_path_factory.mktemp("encoded") / "digits.ddset"
-    words = ["encode", "digits", "--ipc", "0.9", "--profile", "quick", "--steps", "4"]
-    assert main([*words, "--device", "cpu", "-o", str(path)]) == 0
-    return path
+
+    def encode(path: Path) -> None:
+        words = ["encode", "digits", "--ipc", "0.9", "--profile", "quick", "--steps", "4"]
+        assert main([*words, "--device", "cpu", "-o", str(path)]) == 0
+
+    return made_once(tmp_path_factory, "by-command/digits.ddset", encode)

@@ -13,11 +13,9 @@ from ddcodec_cli.app import main
 Run = Callable[..., Any]
 
 
-@pytest.fixture(scope="module")
-def observer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("observer") / "o.safetensors"
-    assert main(["observer", "train", "digits", "-o", str(path), "--epochs", "1"]) == 0
-    return path
+@pytest.fixture
+def observer(observer_file: Path) -> Path:
+    return observer_file
 
 
 @pytest.fixture(scope="module")

@@ -50,16 +50,16 @@ def test_every_option_reaches_the_file(run: Run) -> None:
 
 def test_a_time_limit_is_kept(run: Run) -> None:
     started = time.monotonic()
-    assert run("encode", "digits", *QUICK, "--time", "3s").code == 0
+    assert run("encode", "digits", *QUICK, "--time", "1s").code == 0
     assert time.monotonic() - started < 20
 
 
 def test_an_interrupted_encode_says_how_to_go_on_and_ends_with_the_same_content(
     run: Run, tmp_path: Path
 ) -> None:
-    words = ["encode", "digits", *QUICK, "--steps", "60", "-o", "cut.ddset"]
+    words = ["encode", "digits", *QUICK, "--steps", "16", "-o", "cut.ddset"]
     child = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPT_AFTER_30_STEPS, *words],
+        [sys.executable, "-c", INTERRUPT_AFTER_8_STEPS, *words],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -80,8 +80,8 @@ def test_an_interrupted_encode_says_how_to_go_on_and_ends_with_the_same_content(
 
 
 def test_a_checkpoint_of_other_settings_is_refused(run: Run, tmp_path: Path) -> None:
-    words = ["encode", "digits", *QUICK, "--steps", "60", "-o", "cut.ddset"]
-    command = [sys.executable, "-c", INTERRUPT_AFTER_30_STEPS, *words]
+    words = ["encode", "digits", *QUICK, "--steps", "16", "-o", "cut.ddset"]
+    command = [sys.executable, "-c", INTERRUPT_AFTER_8_STEPS, *words]
     subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
     before = (tmp_path / "cut.ddset.checkpoint").read_bytes()
     outcome = run(*words, "--seed", "9", "--resume")
@@ -97,7 +97,7 @@ def test_resuming_without_a_checkpoint_says_so_and_starts(run: Run) -> None:
 
 
 # A real SIGINT to the process itself, at a step that does not depend on the machine's speed.
-INTERRUPT_AFTER_30_STEPS = f"""
+INTERRUPT_AFTER_8_STEPS = f"""
 import os, signal, sys
 from ddcodec_cli.progress import NoteReporter
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in background
@@ -105,7 +105,7 @@ count = 0
 def step(self, done, loss):
     global count
     count += 1
-    if count == 30:
+    if count == 8:
         os.kill(os.getpid(), {int(signal.SIGINT)})
 NoteReporter.step = step
 from ddcodec_cli.app import main
@@ -158,7 +158,7 @@ def test_posters_in_stages_are_encoded_and_told_about(run: Run) -> None:
     shown = run("info", "p.ddset").out
     assert "% of samples" in shown
     assert run("preview", "p.ddset", "-o", "p.png").code == 0
-    assert run("train", "p.ddset", "--nets", "1").code == 0
+    assert run("train", "p.ddset", "--nets", "1", "--steps", "5").code == 0
     assert run("encode", "digits", *QUICK, "--stages", "2", "-o", "x.ddset").code == 2
 
 

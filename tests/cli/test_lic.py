@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ddcodec_cli.app import main
 
 Run = Callable[..., Any]
 
 
-@pytest.fixture(scope="module")
-def observer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("observer") / "o.safetensors"
-    assert main(["observer", "train", "digits", "-o", str(path), "--epochs", "2"]) == 0
-    return path
+@pytest.fixture
+def observer(observer_file: Path) -> Path:
+    return observer_file
 
 
 def words(observer: Path, *more: str) -> list[str]:

@@ -37,7 +37,7 @@ from ddcodec.codecs.podd.poster import (
     pixel_budget,
 )
 from ddcodec.codecs.podd.presets import GENERIC
-from tests.codecs.test_class_counts import check_file, noise_source, plan
+from tests.helpers.plans import check_file, noise_source, plan
 
 COUNTS = range(1, 1001)
 SOME = (*range(1, 150), *range(150, 1000, 37), 1000)
@@ -130,6 +130,7 @@ def test_a_plan_of_every_count_has_all_classes_or_says_which_it_lacks(labels: st
         assert len(said) == len(made.notes) == (weak > 0)
 
 
+@pytest.mark.slow
 @settings(max_examples=3)
 @given(st.integers(61, 999))
 def test_any_count_up_to_a_thousand_encodes_and_decodes(

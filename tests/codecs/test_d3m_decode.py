@@ -24,8 +24,8 @@ from ddcodec.priors.model import Prior
 from ddcodec.runtime.epochs import epoch_order
 from ddcodec.runtime.rng import generator
 from ddcodec.sources import Source
-from tests.codecs.d3m_runs import run
-from tests.priors.models import small_prior
+from tests.helpers.d3m_runs import run
+from tests.helpers.small_models import small_prior
 
 
 @pytest.fixture(scope="module")

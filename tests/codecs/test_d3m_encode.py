@@ -31,9 +31,9 @@ from ddcodec.runtime.rng import generator
 from ddcodec.sources import Source
 from ddcodec.sources.base import Split
 from ddcodec.sources.by_class import InMemory
-from tests.codecs.d3m_runs import run
-from tests.conftest import StopAfter
-from tests.priors.models import stable_diffusion
+from tests.helpers.d3m_runs import run
+from tests.helpers.reporters import StopAfter
+from tests.helpers.small_models import stable_diffusion
 
 CPU = torch.device("cpu")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.torchrun import run
+from tests.helpers.torchrun import run
 
 
 def test_two_processes_write_the_file_of_one(

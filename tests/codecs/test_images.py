@@ -15,7 +15,7 @@ from ddcodec import InvalidFile, OutputError, UsageError, load, verify
 from ddcodec.codecs.images.pack import pack
 from ddcodec.format import ChunkReader, read
 from ddcodec.preprocessing.transform import Preprocess
-from tests.format import vectors
+from tests.helpers import vectors
 
 RANDOM = np.random.default_rng(3)
 CLASSES = ("ant", "bee", "cat")

@@ -21,21 +21,13 @@ from ddcodec.codecs.shared.selection import best_crops, losses_of, random_box, s
 from ddcodec.errors import CheckpointMismatch, SourceError, UsageError
 from ddcodec.format import read
 from ddcodec.observers.file import Trained, load
-from ddcodec.observers.recipe import Recipe
-from ddcodec.observers.train import train
 from ddcodec.runtime.rng import generator
 from ddcodec.sources import Source
 from ddcodec.sources.base import Split
 from ddcodec.sources.by_class import InMemory
+from tests.helpers.reporters import StopAfter
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def observer_file(tmp_path_factory: pytest.TempPathFactory, digits: Source) -> Path:
-    path = tmp_path_factory.mktemp("observer") / "digits.safetensors"
-    train(digits, "convnet3", path, epochs=2, recipe=Recipe(steps=1, batch_size=32, augment="crop"))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -218,24 +210,6 @@ def test_ablations_change_the_file_and_the_command_that_makes_it_again(
     assert whole.provenance["observer"] == {"architecture": "convnet3", "digest": digest[:32]}
 
 
-class Stopper:
-    """Interrupts after some groups, as Ctrl-C would."""
-
-    def __init__(self, groups: int) -> None:
-        self.left = groups
-
-    def stage(self, name: str, steps: int) -> None:
-        pass
-
-    def step(self, done: int, loss: float) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise KeyboardInterrupt
-
-    def note(self, text: str) -> None:
-        pass
-
-
 def test_finished_classes_are_kept_over_an_interruption(
     digits: Source, observer_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,7 +217,7 @@ def test_finished_classes_are_kept_over_an_interruption(
     whole = run(digits, observer_file, tmp_path / "a.ddset")
     out = tmp_path / "b.ddset"
     with pytest.raises(KeyboardInterrupt):
-        run(digits, observer_file, out, reporter=Stopper(2))
+        run(digits, observer_file, out, reporter=StopAfter(3))
     folder = tmp_path / "b.ddset.checkpoint"
     assert not out.exists()
     assert len(list(folder.iterdir())) == 3

@@ -13,7 +13,7 @@ from ddcodec.data.chunked import ChunkedDataset
 from ddcodec.data.export import Decoded, write_npz
 from ddcodec.format import Storage, write
 from ddcodec.inspection.preview import render
-from tests.format.lic_files import lic_arrays, lic_manifest
+from tests.helpers.lic_files import lic_arrays, lic_manifest
 
 
 @pytest.fixture(params=["logits", "top", "index"])

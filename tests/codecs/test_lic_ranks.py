@@ -17,20 +17,11 @@ from ddcodec.codecs.lic import encode as module
 from ddcodec.codecs.lic.encode import Parts, Run
 from ddcodec.codecs.lic.params import LICParams, make_params
 from ddcodec.observers.file import load
-from ddcodec.observers.recipe import Recipe
-from ddcodec.observers.train import train
 from ddcodec.runtime.ranks import Ranks, joined, world_size
 from ddcodec.sources import Source
-from tests.torchrun import ENVIRONMENT, command, run
+from tests.helpers.torchrun import ENVIRONMENT, command, run
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def observer_file(tmp_path_factory: pytest.TempPathFactory, digits: Source) -> Path:
-    path = tmp_path_factory.mktemp("observer") / "digits.safetensors"
-    train(digits, "convnet3", path, epochs=1, recipe=Recipe(steps=1, batch_size=32, augment="crop"))
-    return path
 
 
 @dataclass(frozen=True)
@@ -118,6 +109,7 @@ def process_of_rank(rank: int, parent: int) -> int | None:
     return None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
 def test_a_killed_process_costs_its_unfinished_class_and_no_more(
     digits: Source, observer_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -18,10 +18,8 @@ from ddcodec.codecs.shared.labels import WEIGHTS, restore
 from ddcodec.data.chunked import ChunkedDataset
 from ddcodec.observers.file import Description, Trained, load, ready
 from ddcodec.observers.networks import build, initialise
-from ddcodec.observers.recipe import Recipe
-from ddcodec.observers.train import train
 from ddcodec.sources import Source
-from tests.conftest import Notes
+from tests.helpers.reporters import Notes
 
 SHAPES = [(3, 32, 32), (1, 20, 36), (3, 72, 72), (1, 3, 5)]
 
@@ -101,13 +99,6 @@ def test_symbols_are_ratios_of_probabilities() -> None:
     wanted = torch.softmax(logits / 2, 1).numpy()
     assert np.abs(share - wanted).max() < 0.012
     assert WEIGHTS[23] == pytest.approx(np.exp(-1), rel=0.022)
-
-
-@pytest.fixture(scope="module")
-def observer_file(tmp_path_factory: pytest.TempPathFactory, digits: Source) -> Path:
-    path = tmp_path_factory.mktemp("observer") / "digits.safetensors"
-    train(digits, "convnet3", path, epochs=2, recipe=Recipe(steps=1, batch_size=32, augment="crop"))
-    return path
 
 
 def test_a_file_with_its_teacher_gives_the_observers_labels(

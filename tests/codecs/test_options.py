@@ -13,7 +13,7 @@ from ddcodec.codecs.podd import plan as planning
 from ddcodec.codecs.podd.options import NAMES, PoDDOptions
 from ddcodec.codecs.podd.order import ClassOrder, order_classes
 from ddcodec.codecs.podd.plan import make_plan, orders
-from tests.codecs.test_class_counts import noise_source, plan
+from tests.helpers.plans import noise_source, plan
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import io
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from ddcodec.codecs.podd import clip_text
 from ddcodec.codecs.podd.distances import (
@@ -34,32 +32,11 @@ from ddcodec.codecs.podd.order import (
 )
 from ddcodec.codecs.podd.orders_paper import printed_order
 from ddcodec.errors import SourceError, Unsupported, UsageError
+from tests.helpers.orders import Images, InMemory, distances, shades
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 CIFAR10 = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 LETTERS = tuple("abcdefghij")
-
-
-@dataclass(frozen=True)
-class Images:
-    images: np.ndarray
-    labels: np.ndarray
-
-
-@dataclass(frozen=True)
-class InMemory:
-    """The part of a source that ordering looks at."""
-
-    name: str
-    classes: tuple[str, ...]
-    train: Images
-
-
-def shades(levels: list[int], names: tuple[str, ...] | None = None) -> Any:
-    """Return a source of flat grey images, one shade a class."""
-    images = np.repeat(np.uint8(levels), 16).reshape(-1, 4, 4, 1)
-    names = names or tuple(f"c{i}" for i in range(len(levels)))
-    return InMemory("shades", names, Images(images, np.arange(len(levels))))
 
 
 def cifar_test(folder: str, key: str, count: int) -> Any:
@@ -75,13 +52,6 @@ def cifar_test(folder: str, key: str, count: int) -> Any:
     images = [np.asarray(image.open(io.BytesIO(r["img"]["bytes"]))) for r in rows]
     labels = np.array([r[key] for r in rows])
     return InMemory(folder, names, Images(np.stack(images or [np.zeros(0)]), labels))
-
-
-@st.composite
-def distances(draw: st.DrawFn) -> np.ndarray:
-    n = draw(st.integers(1, 14))
-    half = draw(arrays(np.int64, (n, n), elements=st.integers(1, 5)))
-    return np.asarray((half + half.T) * (1 - np.eye(n)), np.float64)
 
 
 @pytest.mark.parametrize(("classes", "grid"), [(10, (5, 2)), (100, (10, 10)), (200, (20, 10))])

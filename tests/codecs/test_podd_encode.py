@@ -29,16 +29,19 @@ from ddcodec.limits import Limits
 from ddcodec.runtime.progress import SILENT
 from ddcodec.sources import Source, Split
 from ddcodec.sources import load as load_source
-from tests.conftest import Notes, StopAfter, real_data
+from tests.conftest import real_data
+from tests.helpers.reporters import Notes, StopAfter
 
 
-@pytest.mark.parametrize("ipc", [0.1, 0.25, 0.4, 0.9, 1.0, 2.0])
-@pytest.mark.parametrize("profile", ["quick", "paper"])
+@pytest.mark.parametrize(
+    ("profile", "ipc"),
+    [("quick", ipc) for ipc in (0.1, 0.25, 0.4, 0.9, 1.0, 2.0)] + [("paper", 0.4), ("paper", 1.0)],
+)
 def test_any_budget_is_kept_and_every_class_has_a_label(
     ipc: float, profile: str, digits: Source, tmp_path: Path
 ) -> None:
     path = tmp_path / "x.ddset"
-    encode(digits, ipc=ipc, out=path, steps=2, profile=profile)
+    encode(digits, ipc=ipc, out=path, steps=2 if profile == "quick" else 1, profile=profile)
     facts = info(path)
     assert facts["pixels"] <= ipc * 10 * 64
     assert facts["pixels"] >= 0.9 * ipc * 10 * 64
@@ -67,7 +70,7 @@ def test_the_same_seed_gives_the_same_content_digest(digits: Source, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("profile", "steps", "stop"), [("quick", 12, 3), ("quick", 12, 9), ("paper", 4, 2)]
+    ("profile", "steps", "stop"), [("quick", 12, 3), ("quick", 12, 9), ("paper", 3, 2)]
 )
 def test_an_interrupted_encode_resumes_to_the_same_digest(
     profile: str,
@@ -99,12 +102,12 @@ def test_an_interrupted_encode_resumes_to_the_same_digest(
 
 
 def test_a_killed_encode_resumes_to_the_same_digest(digits: Source, tmp_path: Path) -> None:
-    whole = encode(digits, ipc=0.9, out=tmp_path / "whole.ddset", steps=80)
+    whole = encode(digits, ipc=0.9, out=tmp_path / "whole.ddset", steps=30)
     out = tmp_path / "killed.ddset"
     code = (
         "import torch, ddcodec; torch.set_num_threads(1);"
         "import ddcodec.codecs.podd.outer_loop as d; d.SAVE_SECONDS = d.SNAPSHOT_SECONDS = 0.05;"
-        f"ddcodec.encode('digits', ipc=0.9, out={str(out)!r}, steps=80)"
+        f"ddcodec.encode('digits', ipc=0.9, out={str(out)!r}, steps=30)"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
     checkpoint = out.with_name(out.name + ".checkpoint")
@@ -115,7 +118,7 @@ def test_a_killed_encode_resumes_to_the_same_digest(digits: Source, tmp_path: Pa
     process.wait()
     assert checkpoint.exists()
     assert not out.exists()
-    resumed = encode(digits, ipc=0.9, out=out, steps=80, resume=True)
+    resumed = encode(digits, ipc=0.9, out=out, steps=30, resume=True)
     assert resumed.content_digest == whole.content_digest
 
 
@@ -147,7 +150,7 @@ def test_the_old_file_stays_until_the_new_one_is_whole(digits: Source, tmp_path:
 @pytest.mark.parametrize("pooling", ["area", "cell"])
 def test_learned_labels_do_not_run_to_uniform(pooling: str, digits: Source, tmp_path: Path) -> None:
     out = tmp_path / "x.ddset"
-    encode(digits, ipc=0.4, out=out, steps=100, labels="learned", label_pooling=pooling)
+    encode(digits, ipc=0.4, out=out, steps=60, labels="learned", label_pooling=pooling)
     labels = read(out).arrays["labels"].reshape(-1, 10)
     assert classes_without_patch(labels) == [] or label_entropy(labels) < 0.9
     assert label_entropy(labels) < 0.9
@@ -181,26 +184,25 @@ def test_time_fixes_a_number_of_steps_that_makes_the_same_file_again(
 @pytest.mark.parametrize(
     ("profile", "more"),
     [
-        ("paper", {"augment": "none"}),
-        ("paper", {"quality": "small"}),  # the last quarter sees values rounded
-        ("paper", {"truncation": "adaptive"}),
+        pytest.param("paper", {"augment": "none"}, marks=pytest.mark.slow),
+        ("paper", {"quality": "small", "truncation": "adaptive"}),  # the last quarter is rounded
         ("quick", {}),
     ],
 )
 def test_a_run_over_many_short_calls_is_the_run_in_one(
     profile: str, more: dict[str, Any], digits: Source, tmp_path: Path
 ) -> None:
-    run: dict[str, Any] = {"ipc": 0.4, "profile": profile, "steps": 5, **more}
+    run: dict[str, Any] = {"ipc": 0.4, "profile": profile, "steps": 4, **more}
     whole = encode(digits, out=tmp_path / "a.ddset", **run)
     out = tmp_path / "b.ddset"
     notes = Notes()
     parts = [
-        encode(digits, out=out, time=1e-6, resume=True, reporter=notes, **run) for _ in range(5)
+        encode(digits, out=out, time=1e-6, resume=True, reporter=notes, **run) for _ in range(4)
     ]
     assert [part.content_digest for part in parts[:-1]].count(whole.content_digest) == 0
     assert parts[-1].content_digest == whole.content_digest
     assert parts[-1].provenance["command"] == whole.provenance["command"]
-    assert [note.split(" steps")[0] for note in notes.said] == [f"{n} of 5" for n in range(1, 5)]
+    assert [note.split(" steps")[0] for note in notes.said] == [f"{n} of 4" for n in range(1, 4)]
     assert not out.with_name("b.ddset.checkpoint").exists()
     with pytest.raises(OutputError, match="exists"):  # the run is over: nothing to go on with
         encode(digits, out=out, resume=True, **run)
@@ -282,18 +284,24 @@ def test_bad_arguments_are_named(
     assert list(tmp_path.iterdir()) == []
 
 
+def few_of(name: str, count: int) -> Source:
+    """Return a real data set with the first of its training images."""
+    source = load_source(real_data(name))
+    few = Split(source.train.images[:count], source.train.labels[:count])
+    return Source(source.name, source.classes, {"train": lambda: few})
+
+
+@pytest.mark.slow
 def test_cifar_posters_have_the_papers_sizes(tmp_path: Path) -> None:
-    source = load_source(real_data("cifar10"))
     out = tmp_path / "c10.ddset"
-    encode(source, ipc=0.9, out=out, steps=1, reporter=SILENT)
+    encode(few_of("cifar10", 2000), ipc=0.9, out=out, steps=1, reporter=SILENT)
     facts = info(out)
     assert facts["pixels"] == 9180
     assert (facts["poster"]["height"], facts["poster"]["width"]) == (60, 153)
     assert facts["patches"] == {"count": 18, "grid": [9, 2], "size": [32, 32]}
     assert patch_grid_for(PRESETS["cifar10"], "paper", (60, 153), (32, 32), (5, 2), EVEN) == (16, 6)
-    hundred = load_source(real_data("cifar100"))
     out = tmp_path / "c100.ddset"
-    encode(hundred, ipc=0.4, out=out, steps=1)
+    encode(few_of("cifar100", 2000), ipc=0.4, out=out, steps=1)
     facts = info(out)
     assert (facts["pixels"], facts["classes"]) == (40804, 100)
     assert facts["patches"] == {"count": 190, "grid": [19, 10], "size": [32, 32]}

@@ -14,8 +14,8 @@ from ddcodec import encode, info
 from ddcodec.codecs.podd.options import PoDDOptions
 from ddcodec.errors import UsageError
 from ddcodec.sources import Source
-from tests.conftest import StopAfter
-from tests.torchrun import ENVIRONMENT, run
+from tests.helpers.reporters import StopAfter
+from tests.helpers.torchrun import ENVIRONMENT, run
 
 QUICK = ("--ipc", "0.4", "--profile", "quick", "--steps", "8")
 PAPER = ("--ipc", "0.4", "--profile", "paper", "--steps", "1", "--truncation", "adaptive")
@@ -24,7 +24,9 @@ PAPER = ("--ipc", "0.4", "--profile", "paper", "--steps", "1", "--truncation", "
 ENCODE = ("encode", "digits", "--device", "cpu")
 
 
-@pytest.mark.parametrize("words", [QUICK, PAPER], ids=["quick", "paper"])
+@pytest.mark.parametrize(
+    "words", [QUICK, pytest.param(PAPER, marks=pytest.mark.slow)], ids=["quick", "paper"]
+)
 def test_two_processes_write_the_file_of_one_with_two_meta_batches(
     words: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -51,18 +53,18 @@ def test_meta_batches_resume_to_the_same_digest(
     profile: str, digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ddcodec.codecs.podd.outer_loop.SNAPSHOT_SECONDS", 0.0)
-    settings = {"ipc": 0.4, "steps": 3, "profile": profile, "meta_batches": 2}
+    settings = {"ipc": 0.4, "steps": 2, "profile": profile, "meta_batches": 2}
     if profile == "paper":
         settings["truncation"] = "adaptive"
     whole = encode(digits, out=tmp_path / "whole.ddset", **settings)
     out = tmp_path / "cut.ddset"
     with pytest.raises(KeyboardInterrupt):
-        encode(digits, out=out, reporter=StopAfter(2), **settings)
+        encode(digits, out=out, reporter=StopAfter(1), **settings)
     assert encode(digits, out=out, resume=True, **settings).content_digest == whole.content_digest
 
 
 def test_processes_that_are_interrupted_go_on_from_what_they_saved(tmp_path: Path) -> None:
-    words = (*QUICK[:-1], "90", "-o", "d.ddset")
+    words = (*QUICK[:-1], "30", "-o", "d.ddset")
     file = tmp_path / "d.ddset.checkpoint"
     # What is under test is the last seconds' work, so it is saved more often than every ten.
     starter = (
@@ -80,7 +82,7 @@ def test_processes_that_are_interrupted_go_on_from_what_they_saved(tmp_path: Pat
     )
     deadline = time.monotonic() + 120
     while not file.exists() and time.monotonic() < deadline:
-        time.sleep(0.2)
+        time.sleep(0.02)
     assert file.exists()
     running.send_signal(signal.SIGTERM)
     running.communicate(timeout=120)

@@ -87,7 +87,10 @@ def test_a_pickle_holds_the_same_data(ds: DistilledDataset) -> None:
     assert torch.equal(again.soft_labels, ds.soft_labels)
 
 
-@pytest.mark.parametrize(("workers", "method"), [(0, None), (2, "spawn"), (1, "forkserver")])
+@pytest.mark.parametrize(
+    ("workers", "method"),
+    [(0, None), (1, "forkserver"), pytest.param(2, "spawn", marks=pytest.mark.slow)],
+)
 def test_a_data_loader_gives_every_item_once(
     ds: DistilledDataset, workers: int, method: str | None
 ) -> None:

@@ -14,7 +14,7 @@ from ddcodec.distill.networks import ConvNet
 from ddcodec.distill.rat_bptt import AdamState, InnerLoop, inner_steps, meta_gradient
 from ddcodec.distill.recordable import Inputs
 from ddcodec.runtime.rng import generator
-from tests.replay import replay_recorder
+from tests.helpers.replay import replay_recorder
 
 NET = ConvNet(2, 8, 8, 4, depth=2, filters=6)
 AUGMENTATIONS = ["none", "flip_rotate", "shift_rotate"]

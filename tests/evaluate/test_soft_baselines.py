@@ -21,16 +21,13 @@ from ddcodec.evaluate.baselines import (
 from ddcodec.evaluate.soft_baselines import Labeller, random_images_with_observer
 from ddcodec.observers.file import Trained
 from ddcodec.observers.file import load as load_observer
-from ddcodec.observers.recipe import Recipe
-from ddcodec.observers.train import train
 from ddcodec.sources import Source
+from tests.helpers.reporters import Notes
 
 
 @pytest.fixture(scope="module")
-def observer(tmp_path_factory: pytest.TempPathFactory, digits: Source) -> Path:
-    path = tmp_path_factory.mktemp("observer") / "digits.safetensors"
-    train(digits, "convnet3", path, epochs=2, recipe=Recipe(steps=1, batch_size=32, augment="crop"))
-    return path
+def observer(observer_file: Path) -> Path:
+    return observer_file
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +57,7 @@ def test_the_bytes_are_those_of_images_and_labels_and_fit(
 ) -> None:
     teacher, by_class = load_observer(observer), images_by_class(digits)
     trial = protocol(
-        ds, digits.require_test(), nets=2, steps=60, seed=0, device="cpu", reporter=_Quiet()
+        ds, digits.require_test(), nets=2, steps=60, seed=0, device="cpu", reporter=Notes()
     )
     total = ds.file.sizes.total
     entry = random_images_with_observer(trial, ds, by_class, teacher, total)
@@ -88,14 +85,3 @@ def test_the_row_stands_beside_the_others_only_with_an_observer(
         ds, digits, nets=1, steps=2, device="cpu", usual=False, observer=load_observer(observer)
     )
     assert list(rows) == ["random_images_observer_labels"]
-
-
-class _Quiet:
-    def stage(self, name: str, steps: int) -> None:
-        pass
-
-    def step(self, done: int, loss: float) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        pass

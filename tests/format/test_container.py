@@ -20,8 +20,8 @@ from ddcodec.format import Storage, read, read_manifest, restate, to_bytes, writ
 from ddcodec.format.codes import CODES
 from ddcodec.inspection import verify
 from ddcodec.limits import Limits
-from tests.format.conftest import STORAGE, arrays, manifest
-from tests.format.hostile import CASES, Forgery
+from tests.helpers.hostile import CASES, Forgery
+from tests.helpers.small_files import STORAGE, arrays, manifest
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
@@ -258,8 +258,7 @@ def mutations(data: bytes, draw: st.DrawFn) -> bytes:
 
 
 @given(st.data())
-def test_mutated_files_raise_nothing_but_our_errors(data: st.DataObject) -> None:
-    small = to_bytes(manifest(), arrays(), STORAGE)[0]
+def test_mutated_files_raise_nothing_but_our_errors(small: bytes, data: st.DataObject) -> None:
     changed = data.draw(st.composite(lambda draw: mutations(small, draw))())
     start = time.process_time()
     try:

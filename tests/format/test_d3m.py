@@ -14,8 +14,8 @@ from ddcodec.codecs.d3m.decode import patch_labels
 from ddcodec.errors import InvalidFile, LimitExceeded
 from ddcodec.format import read, to_bytes
 from ddcodec.limits import Limits
-from tests.format.conftest import images_arrays, images_manifest
-from tests.format.d3m_files import D3M_CASES, MODEL, d3m_arrays, d3m_manifest, d3m_valid
+from tests.helpers.d3m_files import D3M_CASES, MODEL, d3m_arrays, d3m_manifest, d3m_valid
+from tests.helpers.small_files import images_arrays, images_manifest
 
 SECOND = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "read_ddset.py"))
 VALID = d3m_valid()

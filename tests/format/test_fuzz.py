@@ -16,7 +16,9 @@ FUZZ = runpy.run_path(str(FOLDER / "fuzz_reader.py"))
 FOUND = sorted((FOLDER / "corpus").glob("*.ddset"))
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 4))]
+)
 def test_nothing_but_our_errors_comes_out(seed: int) -> None:
     seeds = [path.read_bytes() for path in sorted(FUZZ["VECTORS"].glob("valid/*.ddset"))]
     rng = random.Random(seed)

@@ -15,8 +15,8 @@ from ddcodec import info
 from ddcodec.errors import InvalidFile, LimitExceeded, Unsupported
 from ddcodec.format import ChunkReader, Manifest, Storage, read, to_bytes, write
 from ddcodec.limits import Limits
-from tests.format.conftest import images_arrays, images_manifest
-from tests.format.hostile import Forgery, set_path
+from tests.helpers.hostile import Forgery, set_path
+from tests.helpers.small_files import images_arrays, images_manifest
 
 INDEX = np.array([0, 2, 1, 2, 0], dtype=np.int32)
 CHUNKS = {"images": Storage(chunk=2), "labels": Storage(chunk=2)}

@@ -16,7 +16,7 @@ from ddcodec.codecs import decode
 from ddcodec.errors import InvalidFile, LimitExceeded
 from ddcodec.format import read, to_bytes
 from ddcodec.limits import Limits
-from tests.format.lic_files import LIC_CASES, lic_arrays, lic_manifest, lic_valid
+from tests.helpers.lic_files import LIC_CASES, lic_arrays, lic_manifest, lic_valid
 
 SECOND = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "read_ddset.py"))
 VALID = lic_valid()

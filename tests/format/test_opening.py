@@ -16,8 +16,8 @@ from ddcodec.format import ChunkReader, Storage, read, read_manifest, to_bytes
 from ddcodec.format.opening import load, read_stream
 from ddcodec.inspection import verify
 from ddcodec.limits import Limits
-from tests.format.conftest import images_arrays, images_manifest
-from tests.format.hostile import Forgery
+from tests.helpers.hostile import Forgery
+from tests.helpers.small_files import images_arrays, images_manifest
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from ddcodec.errors import InvalidFile, LimitExceeded, Unsupported, UsageError
 from ddcodec.format import ChunkReader, Storage, pictures, read, write
 from ddcodec.format.pictures import decode_picture, encode_picture, sheet, webp_size
 from ddcodec.inspection import verify
-from tests.format.lic_files import lic_arrays, lic_manifest
+from tests.helpers.lic_files import lic_arrays, lic_manifest
 
 CODERS = [coder for coder in ("webp", "avif") if features.check(coder)]
 

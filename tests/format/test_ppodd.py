@@ -17,7 +17,7 @@ from ddcodec.codecs.ppodd.stages import added, stage_arrays, stage_shares
 from ddcodec.errors import InvalidFile, LimitExceeded
 from ddcodec.format import Storage, read, to_bytes
 from ddcodec.limits import Limits
-from tests.format.ppodd_files import FIXED, PPODD_CASES, ppodd_arrays, ppodd_manifest, ppodd_valid
+from tests.helpers.ppodd_files import FIXED, PPODD_CASES, ppodd_arrays, ppodd_manifest, ppodd_valid
 
 SECOND = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "read_ddset.py"))
 VALID = ppodd_valid()

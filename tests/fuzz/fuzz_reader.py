@@ -43,7 +43,7 @@ from ddcodec.format import ChunkReader, DDSetFile, read  # noqa: E402
 from ddcodec.format.header import check_sizes  # noqa: E402
 from ddcodec.format.payload import digest  # noqa: E402
 from ddcodec.limits import Limits  # noqa: E402
-from tests.format.hostile import Forgery  # noqa: E402
+from tests.helpers.hostile import Forgery  # noqa: E402
 
 CORPUS = Path(__file__).parent / "corpus"
 VECTORS = ROOT / "spec" / "vectors"

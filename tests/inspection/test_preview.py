@@ -22,7 +22,7 @@ from ddcodec.inspection.preview import (
     spread,
     to_picture,
 )
-from tests.format import vectors
+from tests.helpers import vectors
 
 KINDS = ["zstd-8-bits", "colour", "unicode", "many-classes", "one-class", "one-patch"]
 

@@ -17,22 +17,8 @@ from ddcodec.observers.recipe import Recipe
 from ddcodec.observers.train import train
 from ddcodec.sources import Source
 from ddcodec.sources.base import Split
-
-RECIPE = Recipe(steps=1, batch_size=32, augment="crop")
-
-
-class Stopper:
-    """Interrupts at the given step, as Ctrl-C would."""
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-
-    def stage(self, name: str, steps: int) -> None:
-        pass
-
-    def step(self, done: int, loss: float) -> None:
-        if done >= self.at:
-            raise KeyboardInterrupt
+from tests.helpers.reporters import StopAt
+from tests.helpers.small_models import OBSERVER as RECIPE
 
 
 def test_it_learns_the_digits(observer_file: Path) -> None:
@@ -57,7 +43,7 @@ def test_a_run_goes_on_after_an_interruption_as_if_there_had_been_none(
     monkeypatch.setattr(module, "SNAPSHOT_SECONDS", 0.0)
     out = tmp_path / "o"
     with pytest.raises(KeyboardInterrupt):
-        train(digits, "convnet3", out, epochs=2, recipe=RECIPE, reporter=Stopper(10))
+        train(digits, "convnet3", out, epochs=2, recipe=RECIPE, reporter=StopAt(10))
     assert not out.exists()
     saved = out.with_name("o.checkpoint")
     assert saved.exists()

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ddcodec.priors.folder import ModelFolder, find
 from ddcodec.priors.model import Prior, load
-from ddcodec.sources import Source
-from tests.priors.models import small_prior, stable_diffusion
+from tests.helpers.made_once import made_once
+from tests.helpers.small_models import stable_diffusion
 
 
 @pytest.fixture(scope="session")
 def latent_model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
-    return find(stable_diffusion(tmp_path_factory.mktemp("sd")))
+    folder = made_once(tmp_path_factory, "latent/sd", stable_diffusion)
+    return find(folder / "model")
 
 
 @pytest.fixture(scope="session")
-def pixel_model(tmp_path_factory: pytest.TempPathFactory, digits: Source) -> ModelFolder:
-    return find(small_prior(digits, tmp_path_factory.mktemp("prior") / "small"))
+def pixel_model(prior_folder: Path) -> ModelFolder:
+    return find(prior_folder)
 
 
 @pytest.fixture(scope="session")

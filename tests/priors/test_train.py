@@ -14,8 +14,8 @@ from ddcodec.priors.model import load
 from ddcodec.priors.train import PriorRecipe, train, write
 from ddcodec.sources import Source
 from ddcodec.sources.base import Split
-from tests.conftest import StopAfter
-from tests.priors.models import small_prior
+from tests.helpers.reporters import StopAfter
+from tests.helpers.small_models import small_prior
 
 RECIPE = PriorRecipe(steps=30, batch=4, width=8)
 

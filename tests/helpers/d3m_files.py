@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ddcodec.format import Manifest, Storage, to_bytes
-from tests.format.conftest import manifest
-from tests.format.hostile import Change, Forgery, set_path
+from tests.helpers.hostile import Change, Forgery, set_path
+from tests.helpers.small_files import manifest
 
 CLASSES = ("ant", "bee", "cat")
 PARAMS: dict[str, Any] = {

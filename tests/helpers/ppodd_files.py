@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ddcodec.format import Manifest, Storage, to_bytes
-from tests.format.conftest import manifest
-from tests.format.hostile import Change, Forgery, both, set_path
+from tests.helpers.hostile import Change, Forgery, both, set_path
+from tests.helpers.small_files import manifest
 
 FIXED = {"kind": "fixed", "pooling": "majority"}
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from ddcodec.codecs.lic.integer_network import network, stored_sizes, units
 from ddcodec.format import Manifest, Storage, to_bytes
-from tests.format.conftest import manifest
-from tests.format.hostile import Change, Forgery, both, set_path
+from tests.helpers.hostile import Change, Forgery, both, set_path
+from tests.helpers.small_files import manifest
 
 CLASSES = ("ant", "bee", "cat")
 

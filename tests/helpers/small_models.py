@@ -1,4 +1,4 @@
-"""Small diffusion models on disk: one of Stable Diffusion's layout, and priors of our own."""
+"""Small models on disk: an observer, priors of our own, and one of Stable Diffusion's layout."""
 
 from __future__ import annotations
 
@@ -6,10 +6,20 @@ from pathlib import Path
 
 import torch
 
+from ddcodec.observers.recipe import Recipe
+from ddcodec.observers.train import train as train_observer
 from ddcodec.priors.model import quiet, require_libraries
 from ddcodec.priors.train import PriorRecipe, train
 from ddcodec.priors.vocabulary import vocabulary, write
 from ddcodec.sources import Source
+
+OBSERVER = Recipe(steps=1, batch_size=32, augment="crop")
+
+
+def small_observer(source: Source, path: Path) -> Path:
+    """Train an observer of the digits for two epochs, a second."""
+    train_observer(source, "convnet3", path, epochs=2, recipe=OBSERVER)
+    return path
 
 
 def stable_diffusion(folder: Path, seed: int = 0, prediction: str = "epsilon") -> Path:

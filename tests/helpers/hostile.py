@@ -247,7 +247,7 @@ FORGED += [
 
 def chunk_of_another_value(_: bytes) -> bytes:
     from ddcodec.format import Storage, to_bytes
-    from tests.format.conftest import STORAGE, arrays, manifest
+    from tests.helpers.small_files import STORAGE, arrays, manifest
 
     chunked = STORAGE | {"labels": Storage(bits=8, chunk=1)}
     forgery = Forgery.of(to_bytes(manifest(), arrays(), chunked)[0])
@@ -260,7 +260,7 @@ def of_images(change: Change) -> Callable[[bytes], bytes]:
 
     def make(_: bytes) -> bytes:
         from ddcodec.format import Storage, to_bytes
-        from tests.format.conftest import images_arrays, images_manifest
+        from tests.helpers.small_files import images_arrays, images_manifest
 
         chunks = {"images": Storage(chunk=2), "labels": Storage(chunk=2)}
         forgery = Forgery.of(to_bytes(images_manifest(), images_arrays(), chunks)[0])
@@ -277,7 +277,7 @@ def indices(*labels: int) -> Callable[[bytes], bytes]:
         import numpy as np
 
         from ddcodec.format import to_bytes
-        from tests.format.conftest import images_arrays, images_manifest
+        from tests.helpers.small_files import images_arrays, images_manifest
 
         manifest = images_manifest()
         manifest.labels["kind"] = "index"

@@ -1,4 +1,4 @@
-"""Write the test vectors of the specification: ``python -m tests.format.vectors``.
+"""Write the test vectors of the specification: ``python -m tests.helpers.vectors``.
 
 ``spec/vectors/valid`` and ``invalid`` hold the files, ``valid.json`` and ``invalid.json`` what a
 reader must find in them. Committed vectors are never changed; a later version adds to them.
@@ -18,11 +18,11 @@ from ddcodec.codecs import decode
 from ddcodec.codecs.d3m.decode import patch_labels
 from ddcodec.errors import InvalidFile, Unsupported
 from ddcodec.format import DDSetFile, Manifest, Storage, read, to_bytes
-from tests.format.conftest import STORAGE, arrays, images_arrays, images_manifest, manifest
-from tests.format.d3m_files import D3M_CASES, d3m_valid
-from tests.format.hostile import CASES, Forgery
-from tests.format.lic_files import LIC_CASES, lic_valid
-from tests.format.ppodd_files import PPODD_CASES, ppodd_valid
+from tests.helpers.d3m_files import D3M_CASES, d3m_valid
+from tests.helpers.hostile import CASES, Forgery
+from tests.helpers.lic_files import LIC_CASES, lic_valid
+from tests.helpers.ppodd_files import PPODD_CASES, ppodd_valid
+from tests.helpers.small_files import STORAGE, arrays, images_arrays, images_manifest, manifest
 
 FOLDER = Path(__file__).parents[2] / "spec" / "vectors"
 LARGEST = 8192  # bytes of an invalid vector; larger cases are made in the tests alone
