@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ddcodec.codecs.ppodd.params import PPoDDOptions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,6 @@ from ddcodec import OutputError, UsageError, encode, info, load, verify
 from ddcodec.codecs.podd.poster import PosterGeometry
 from ddcodec.codecs.podd.stored import Precision
 from ddcodec.codecs.ppodd.pack import pack_stages, pack_within
-from ddcodec.codecs.ppodd.params import PPoDDOptions
 from ddcodec.codecs.ppodd.stages import added, stage_arrays
 from ddcodec.codecs.ppodd.variables import StagedVariables
 from ddcodec.codecs.ppodd.weights import stage_weights

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ddcodec.codecs.ppodd.params import PPoDDOptions
 
 import ddcodec.encoder
 from ddcodec import LICOptions, load
@@ -19,7 +20,6 @@ from ddcodec.codecs.podd.options import PoDDOptions
 from ddcodec.codecs.podd.outer_loop import Distiller, Run
 from ddcodec.codecs.podd.plan import make_plan
 from ddcodec.codecs.podd.presets import PRESETS
-from ddcodec.codecs.ppodd.params import PPoDDOptions
 from ddcodec.distill.inner_runs import InnerRuns
 from ddcodec.distill.networks import ConvNet
 from ddcodec.judge.recipe import Recipe
