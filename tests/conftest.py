@@ -27,6 +27,8 @@ torch.set_num_threads(1)
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
+pytest_plugins = ["tests.helpers.fixtures"]
+
 
 def real_data(name: str) -> Path:
     """Return the folder of a real data set, or skip the test where it is not at hand."""

@@ -17,7 +17,7 @@ from ddcodec.limits import Limits
 from tests.helpers.d3m_files import D3M_CASES, MODEL, d3m_arrays, d3m_manifest, d3m_valid
 from tests.helpers.small_files import images_arrays, images_manifest
 
-SECOND = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "read_ddset.py"))
+SECOND = runpy.run_path(str(Path(__file__).parents[3] / "examples" / "read_ddset.py"))
 VALID = d3m_valid()
 
 

@@ -19,7 +19,7 @@ from ddcodec.codecs.podd.stored import Precision, quality_bits
 from ddcodec.format import Storage, read, to_bytes
 from ddcodec.sources import Source, Split
 
-READER = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "read_ddset.py"))
+READER = runpy.run_path(str(Path(__file__).parents[3] / "examples" / "read_ddset.py"))
 
 
 @pytest.fixture(scope="module")

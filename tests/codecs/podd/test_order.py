@@ -34,7 +34,7 @@ from ddcodec.codecs.podd.orders_paper import printed_order
 from ddcodec.errors import SourceError, Unsupported, UsageError
 from tests.helpers.orders import Images, InMemory, distances, shades
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 CIFAR10 = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 LETTERS = tuple("abcdefghij")
 

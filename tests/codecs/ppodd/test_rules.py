@@ -19,7 +19,7 @@ from ddcodec.format import Storage, read, to_bytes
 from ddcodec.limits import Limits
 from tests.helpers.ppodd_files import FIXED, PPODD_CASES, ppodd_arrays, ppodd_manifest, ppodd_valid
 
-SECOND = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "read_ddset.py"))
+SECOND = runpy.run_path(str(Path(__file__).parents[3] / "examples" / "read_ddset.py"))
 VALID = ppodd_valid()
 NAMES = [case[0] for case in PPODD_CASES]
 

@@ -18,7 +18,7 @@ from ddcodec.format import read, to_bytes
 from ddcodec.limits import Limits
 from tests.helpers.lic_files import LIC_CASES, lic_arrays, lic_manifest, lic_valid
 
-SECOND = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "read_ddset.py"))
+SECOND = runpy.run_path(str(Path(__file__).parents[3] / "examples" / "read_ddset.py"))
 VALID = lic_valid()
 
 
