@@ -31,10 +31,11 @@ test: install ## Run the tests, in some five minutes on two cores
 test-all: install ## Run all tests, those that take long too
 	$(PYTEST)
 
-lint: install docs ## Check style and types, and build the documentation
+lint: install docs ## Check style, types and layers, and build the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 # The variable silences the theme's notice of a successor; it needs no network either way.
 docs: install ## Build the documentation into site/; a warning is an error

@@ -21,6 +21,7 @@ from .errors import (
     UsageError,
 )
 from .methods import install
+from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from .codecs.d3m.options import D3M
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from .inspection.info import info
     from .inspection.verify import verify
     from .limits import Limits
-
-__version__ = "0.1.0"
 
 __all__ = [
     "D3M",

@@ -1,6 +1,5 @@
 """The ``.ddset`` format: bytes to manifest and named arrays, and back. No torch here."""
 
-from ..inspection.verify import Finding, verify
 from .chunks import ChunkReader
 from .container import DDSetFile, read, read_manifest, restate, to_bytes, write
 from .header import Sizes
@@ -12,7 +11,6 @@ from .tensors import TensorSpec
 __all__ = [
     "ChunkReader",
     "DDSetFile",
-    "Finding",
     "Manifest",
     "Sizes",
     "Storage",
@@ -23,6 +21,5 @@ __all__ = [
     "read_manifest",
     "restate",
     "to_bytes",
-    "verify",
     "write",
 ]

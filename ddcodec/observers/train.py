@@ -17,7 +17,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .. import __version__
 from ..errors import UsageError
 from ..nn.augment import flip, shift
 from ..nn.narrow import keep_narrow_exact
@@ -28,6 +27,7 @@ from ..runtime.progress import SILENT, Reporter
 from ..runtime.rng import generator, seeded
 from ..runtime.threads import threads_for
 from ..sources.base import Source, Split
+from ..version import __version__
 from .file import Description, save
 from .networks import Observer, build, initialise
 from .recipe import Recipe, settled

@@ -17,12 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .. import __version__
 from ..errors import OutputError, SourceError, UsageError
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.rng import generator
 from ..runtime.threads import threads_for
 from ..sources.base import Source
+from ..version import __version__
 from .captions import Views, caption, draw, show
 from .fitting import Fit
 from .folder import find

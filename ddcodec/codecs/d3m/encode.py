@@ -21,7 +21,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ... import __version__
 from ...errors import UsageError
 from ...format import Manifest, Storage, dequantise, quantise, read_manifest
 from ...format.container import write
@@ -38,6 +37,7 @@ from ...runtime.progress import Reporter
 from ...runtime.ranks import Ranks, joined
 from ...runtime.threads import threads_for
 from ...sources.by_class import ByClass
+from ...version import __version__
 from ..base import Request
 from ..options import AnyPath, Common, spelled
 from ..shared.groups import Group, Parts

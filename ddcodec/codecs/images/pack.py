@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ... import __version__
 from ...errors import OutputError, UsageError
 from ...format import Manifest
 from ...format.chunk_writer import ChunkWriter, symbols_of
 from ...format.quantise import short_offset
+from ...version import __version__
 
 CHUNK_BYTES = 1 << 20  # of decoded images in a chunk, unless the caller says how many images
 Block = tuple[NDArray[Any], NDArray[Any]]

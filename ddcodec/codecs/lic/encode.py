@@ -18,7 +18,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ... import __version__
 from ...format import Manifest, read_manifest
 from ...format.chunk_writer import ChunkWriter
 from ...format.pictures import decode_picture, encode_picture
@@ -29,6 +28,7 @@ from ...runtime.progress import Reporter
 from ...runtime.ranks import joined
 from ...sources.base import Source
 from ...sources.by_class import ByClass
+from ...version import __version__
 from ..base import Request
 from ..options import AnyPath, Common, spelled
 from ..shared.groups import Group, Parts

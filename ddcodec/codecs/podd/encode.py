@@ -12,13 +12,13 @@ from typing import Any
 
 from torch import Tensor
 
-from ... import __version__
 from ...errors import OutputError
 from ...format import Manifest, read_manifest
 from ...preprocessing.transform import fit
 from ...runtime import checkpoint
 from ...runtime.ranks import joined
 from ...sources.base import Source
+from ...version import __version__
 from ..base import Request
 from .budget import fit_bytes
 from .initial import initial_variables, real_tensors

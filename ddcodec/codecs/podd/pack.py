@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ... import __version__
 from ...errors import LimitExceeded
 from ...format import Manifest, Storage, to_bytes, write
 from ...sources.base import Source
+from ...version import __version__
 from .params import PoDDParams
 from .plan import Plan
 from .variables import PosterVariables
