@@ -50,7 +50,7 @@ def encode(
 
     from ddcodec.encoder import encode as run
     from ddcodec.inspection.info import info
-    from ddcodec.runtime.memory import keep_large_blocks
+    from ddcodec.runtime.device import keep_large_blocks
 
     checkpoint = target.with_name(target.name + ".checkpoint")
     if common.get("resume") and not checkpoint.exists():

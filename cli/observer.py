@@ -116,8 +116,7 @@ def train(
     from ddcodec.observers.networks import check_name
     from ddcodec.observers.recipe import Recipe
     from ddcodec.observers.train import train as run
-    from ddcodec.runtime.device import choose_device
-    from ddcodec.runtime.memory import keep_large_blocks
+    from ddcodec.runtime.device import choose_device, keep_large_blocks
 
     checkpoint = target.with_name(target.name + ".checkpoint")
     if resume and not checkpoint.exists():

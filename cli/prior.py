@@ -86,8 +86,7 @@ def train(
     from ddcodec import sources
     from ddcodec.priors.train import PriorRecipe
     from ddcodec.priors.train import train as run
-    from ddcodec.runtime.device import choose_device
-    from ddcodec.runtime.memory import keep_large_blocks
+    from ddcodec.runtime.device import choose_device, keep_large_blocks
 
     checkpoint = target.with_name(target.name + ".checkpoint")
     if resume and not checkpoint.exists():

@@ -136,7 +136,7 @@ def sweep(
     assert method.Options is not None
     chosen = values(options, method.Options)
 
-    from ddcodec.runtime.memory import keep_large_blocks
+    from ddcodec.runtime.device import keep_large_blocks
     from ddcodec.sweep.grid import Grid, Settings
     from ddcodec.sweep.plot import draw, require_matplotlib
     from ddcodec.sweep.run import sweep as run

@@ -158,7 +158,7 @@ def measure(
     from ddcodec.evaluate.baselines import baselines as run_baselines
     from ddcodec.inspection import info as report
     from ddcodec.observers.networks import check_name
-    from ddcodec.runtime.memory import keep_large_blocks
+    from ddcodec.runtime.device import keep_large_blocks
 
     keep_large_blocks()
     if architecture is not None:

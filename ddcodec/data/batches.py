@@ -11,8 +11,7 @@ from torch import Tensor
 from ..codecs.samples import Samples
 from ..errors import UsageError
 from ..nn.augment import Augment
-from ..runtime.epochs import epoch_order
-from ..runtime.rng import generator
+from ..runtime.rng import epoch_order, generator
 
 
 class Batches:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..runtime.epochs import epoch_order
+from ..runtime.rng import epoch_order
 from .shards import ShardedStream
 
 if TYPE_CHECKING:

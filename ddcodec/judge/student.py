@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..nn.augment import augment
-from ..runtime.epochs import epoch_order
-from ..runtime.rng import generator, key, seeded
+from ..runtime.rng import epoch_order, generator, key, seeded
 from .recipe import Recipe
 
 Precision = Literal["float32", "bfloat16"]

@@ -10,10 +10,9 @@ import numpy as np
 from torch import Tensor
 
 from ..errors import UsageError
-from ..runtime.compute import repeatable
+from ..runtime.device import repeatable, threads_for
 from ..runtime.progress import Reporter
 from ..runtime.rng import generator
-from ..runtime.threads import threads_for
 from .networks import fresh
 from .recipe import Recipe
 from .student import Images, Precision, accuracy, train

@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from ..runtime.compute import has_bfloat16
+from ..runtime.device import has_bfloat16
 from ..sources.base import Source
 
 Augment = Literal["auto", "none", "crop", "crop_flip"]

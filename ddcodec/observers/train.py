@@ -22,10 +22,9 @@ from ..nn.augment import flip, shift
 from ..nn.narrow import keep_narrow_exact
 from ..preprocessing.transform import Preprocess, fit_standardise
 from ..runtime import checkpoint
-from ..runtime.epochs import epoch_order
+from ..runtime.device import threads_for
 from ..runtime.progress import SILENT, Reporter
-from ..runtime.rng import generator, seeded
-from ..runtime.threads import threads_for
+from ..runtime.rng import epoch_order, generator, seeded
 from ..sources.base import Source, Split
 from ..version import __version__
 from .file import Description, save

@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import OutputError, SourceError, UsageError
+from ..runtime.device import threads_for
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.rng import generator
-from ..runtime.threads import threads_for
 from ..sources.base import Source
 from ..version import __version__
 from .captions import Views, caption, draw, show

@@ -1,0 +1,4 @@
+"""What long work needs, whatever it computes: device, random numbers, ranks, checkpoints, progress.
+
+It may import only ``errors`` and ``limits``.
+"""

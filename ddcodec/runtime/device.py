@@ -1,10 +1,27 @@
-"""The device that a name stands for."""
+"""The device to compute on, and what it is good for: types, threads, memory, equal bits twice."""
 
 from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 
 from ..errors import UsageError
+
+MEMORY_SHARE = 4  # of the device's memory, one part for the passes of unrolled steps
+FEW_BYTES = 1 << 29  # where there is little memory, or its size is not known
+CONTAINER_LIMITS = (
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+)
+SMALL_SIDE = 16  # pixels; below, a step is bound by the overhead of its operations
+SMALL_IMAGE = 16 * 16  # pixels; up to it, an operation is shorter than waking a second thread
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc, malloc.h
 
 
 def choose_device(name: str) -> torch.device:
@@ -20,3 +37,106 @@ def choose_device(name: str) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise UsageError(f"unknown device '{name}'; use auto, cpu, cuda or cuda:N")
     return device
+
+
+def activation_type(device: torch.device, height: int, width: int) -> torch.dtype | None:
+    """Return bfloat16 where it is faster for images of this size, None for the parameters' own.
+
+    Parameters, their moments, sums and losses stay float32. Whoever trains on the file later does
+    so in float32.
+    """
+    if min(height, width) < SMALL_SIDE:
+        return None
+    return torch.bfloat16 if has_bfloat16(device) else None
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Say whether a device multiplies bfloat16 in hardware, so that it is faster than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu":
+        return False
+    tests = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return any(bool(getattr(torch.cpu, name, bool)()) for name in tests)
+
+
+@contextlib.contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """Run the body with convolutions that give the same bits every time; settings come back.
+
+    On a GPU cuDNN may choose by a race of kernels, and some of its sums are in no fixed order.
+    Elsewhere nothing changes.
+    """
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    if device.type == "cuda":
+        cudnn.deterministic, cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark = before
+
+
+@contextlib.contextmanager
+def threads_for(height: int, width: int) -> Iterator[None]:
+    """Run the body with the threads that suit images of this size; the old number comes back.
+
+    Networks on tiny images are bound by the overhead of an operation. A second thread then gains
+    nothing on an idle machine and costs several times the work on a busy one, as threads spin
+    while they wait. One thread also makes the result independent of the number of cores.
+    """
+    before = torch.get_num_threads()
+    if height * width <= SMALL_IMAGE:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def kept_bytes(device: torch.device) -> int:
+    """Return how much memory the passes of unrolled steps may take in this process, in bytes.
+
+    A quarter of the device's memory, shared by the processes that torchrun started here. More of it
+    saves time and changes no result.
+    """
+    processes = max(1, _whole_number(os.environ.get("LOCAL_WORLD_SIZE", "1")) or 1)
+    if device.type == "cuda":
+        whole = int(torch.cuda.get_device_properties(device).total_memory)
+        processes = -(-processes // torch.cuda.device_count())
+    else:
+        whole = _memory()
+    return max(FEW_BYTES, whole // MEMORY_SHARE) // processes
+
+
+def _memory() -> int:
+    """Return the bytes of memory that the machine has, or the container that this runs in."""
+    found = []
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # not on every system
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for limit in CONTAINER_LIMITS:
+        with contextlib.suppress(OSError):
+            found.append(_whole_number(Path(limit).read_text(encoding="ascii").strip()))
+    return min((size for size in found if size), default=MEMORY_SHARE * FEW_BYTES)
+
+
+def _whole_number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0  # "max" is no limit
+
+
+def keep_large_blocks() -> bool:
+    """Tell the C library to reuse large blocks; return whether it did.
+
+    glibc hands every block over 32 MiB back to the kernel when it is freed, and a fresh one must
+    be cleared page by page: about half of the time of an unrolled step on the CPU. The setting
+    holds for the whole process, so the command line makes it, never the library. Elsewhere than
+    on glibc nothing happens.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return False
+    large = mallopt(M_MMAP_THRESHOLD, 1 << 30)
+    return bool(large and mallopt(M_TRIM_THRESHOLD, 2**31 - 1))

@@ -25,7 +25,7 @@ from ddcodec.codecs.lic.params import make_params
 from ddcodec.observers.file import Description, Trained
 from ddcodec.observers.networks import build, initialise
 from ddcodec.preprocessing.transform import Preprocess
-from ddcodec.runtime.compute import has_bfloat16
+from ddcodec.runtime.device import has_bfloat16
 from ddcodec.runtime.rng import generator
 
 PAPER = {"convnet4": (13.02, 0.65), "resnet18": (25.34, 1.56), "mobilenetv2": (18.81, 0.64)}

@@ -33,7 +33,7 @@ from ddcodec.evaluate.soft_baselines import random_images_with_observer
 from ddcodec.observers.file import load as load_observer
 from ddcodec.observers.recipe import Recipe
 from ddcodec.observers.train import train
-from ddcodec.runtime.compute import has_bfloat16
+from ddcodec.runtime.device import has_bfloat16
 from ddcodec.runtime.progress import SILENT
 from ddcodec.sources import Source
 from ddcodec.sources.base import Split

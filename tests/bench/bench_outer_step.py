@@ -38,8 +38,7 @@ from ddcodec.distill.networks import ConvNet
 from ddcodec.distill.rat_bptt import AdamState, InnerLoop, soft_cross_entropy
 from ddcodec.distill.recordable import Inputs
 from ddcodec.judge.networks import ConvNet as Judge
-from ddcodec.runtime.compute import kept_bytes, repeatable
-from ddcodec.runtime.memory import keep_large_blocks
+from ddcodec.runtime.device import keep_large_blocks, kept_bytes, repeatable
 from ddcodec.runtime.rng import generator
 
 CHUNK = 500  # real images at once

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddcodec import DistilledDataset, UsageError, load
-from ddcodec.runtime.epochs import epoch_order
+from ddcodec.runtime.rng import epoch_order
 
 
 @pytest.fixture(scope="module")

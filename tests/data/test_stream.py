@@ -17,7 +17,7 @@ from torchdata.stateful_dataloader import StatefulDataLoader
 
 from ddcodec import UsageError, load
 from ddcodec.data.stream import SampleStream, left_over
-from ddcodec.runtime.epochs import epoch_order
+from ddcodec.runtime.rng import epoch_order
 
 
 class Numbers:

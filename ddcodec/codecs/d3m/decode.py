@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import Unsupported
-from ...runtime.threads import threads_for
+from ...runtime.device import threads_for
 from ..base import ModelPlace
 from ..samples import Device, Samples
 from ..shared.labels import restore

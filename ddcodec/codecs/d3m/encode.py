@@ -33,9 +33,9 @@ from ...priors.model import Prior
 from ...priors.model import load as load_prior
 from ...priors.sampling import settings_for
 from ...priors.settings import TIMES
+from ...runtime.device import threads_for
 from ...runtime.progress import Reporter
 from ...runtime.ranks import Ranks, joined
-from ...runtime.threads import threads_for
 from ...sources.by_class import ByClass
 from ...version import __version__
 from ..base import Request

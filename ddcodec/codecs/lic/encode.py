@@ -23,7 +23,7 @@ from ...format.chunk_writer import ChunkWriter
 from ...format.pictures import decode_picture, encode_picture
 from ...observers.file import Trained
 from ...observers.file import load as load_observer
-from ...runtime.compute import has_bfloat16
+from ...runtime.device import has_bfloat16
 from ...runtime.progress import Reporter
 from ...runtime.ranks import joined
 from ...sources.base import Source

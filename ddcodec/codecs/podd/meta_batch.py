@@ -14,7 +14,7 @@ from ...distill.pool import NetworkPool
 from ...distill.rat_bptt import AdamState, InnerLoop, MetaGradient
 from ...distill.recordable import Inputs
 from ...distill.truncation import AdaptiveTruncation, sample_truncation
-from ...runtime.compute import kept_bytes
+from ...runtime.device import kept_bytes
 from ...runtime.rng import generator
 from .params import PoDDParams
 from .variables import PosterVariables

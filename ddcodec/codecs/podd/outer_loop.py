@@ -14,10 +14,9 @@ from ...distill.inner_runs import InnerRuns
 from ...distill.networks import ConvNet
 from ...distill.outer import EmaClip, OuterAdam, cosine
 from ...runtime import checkpoint
-from ...runtime.compute import repeatable
+from ...runtime.device import repeatable, threads_for
 from ...runtime.progress import Reporter
 from ...runtime.ranks import Ranks
-from ...runtime.threads import threads_for
 from .meta_batch import MetaBatch, Work
 from .params import PoDDParams, Stage
 from .variables import Gradients, PosterVariables

@@ -14,7 +14,7 @@ import torch
 from ...distill.truncation import Truncation
 from ...errors import UsageError
 from ...format.preprocessing import MOST_SIDE
-from ...runtime.compute import activation_type
+from ...runtime.device import activation_type
 from ...runtime.ranks import world_size
 from ...sources.base import Source
 from ..base import Request

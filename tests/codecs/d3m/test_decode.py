@@ -21,8 +21,7 @@ from ddcodec.data.export import Decoded
 from ddcodec.errors import OutputError, Unsupported, UsageError
 from ddcodec.format import Storage, read, write
 from ddcodec.priors.model import Prior
-from ddcodec.runtime.epochs import epoch_order
-from ddcodec.runtime.rng import generator
+from ddcodec.runtime.rng import epoch_order, generator
 from ddcodec.sources import Source
 from tests.helpers.d3m_runs import run
 from tests.helpers.small_models import small_prior

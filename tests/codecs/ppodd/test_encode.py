@@ -24,7 +24,7 @@ from ddcodec.codecs.ppodd.variables import StagedVariables
 from ddcodec.codecs.ppodd.weights import stage_weights
 from ddcodec.format import Storage, read
 from ddcodec.format.payload import encode_tensor
-from ddcodec.runtime.epochs import apportion, epoch_order
+from ddcodec.runtime.rng import apportion, epoch_order
 from ddcodec.sources import Source
 from tests.helpers.reporters import StopAfter
 
