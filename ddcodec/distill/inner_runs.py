@@ -124,8 +124,7 @@ class InnerRuns:
         fits = (
             norms is None
             and len({None if b is None else len(b) for b in inputs.batches}) == 1
-            and inputs.inner.augment_synthetic in movable
-            and inputs.inner.augment_real in movable
+            and inputs.inner.augment in movable
         )
         return self._recorder if fits else None
 

@@ -8,31 +8,29 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+FINAL = 0.02  # share of a rate that is left at the end of a stage
+
 
 class OuterAdam:
     """Adam over a few tensors, changed in place, with one learning rate each.
 
-    A tensor whose gradient is None in a step does not move and keeps its moments.
+    Not ``torch.optim.Adam``, which rounds elsewhere: files of a seed would be other files.
     """
 
     def __init__(
         self, tensors: Sequence[Tensor], rates: Sequence[float], betas: tuple[float, float]
     ) -> None:
-        self._tensors = list(tensors)
-        self._rates = list(rates)[: len(self._tensors)]
-        self._betas = betas
+        self._tensors, self._rates, self._betas = list(tensors), list(rates), betas
         self._m = [torch.zeros_like(t) for t in self._tensors]
         self._v = [torch.zeros_like(t) for t in self._tensors]
-        self._count = [0] * len(self._tensors)
+        self._count = 0
 
-    def step(self, gradients: Sequence[Tensor | None], scale: float = 1.0) -> None:
+    def step(self, gradients: Sequence[Tensor], scale: float = 1.0) -> None:
         """Move every tensor by its learning rate times ``scale``."""
         b1, b2 = self._betas
+        self._count += 1
+        t = self._count
         for i, gradient in enumerate(gradients):
-            if gradient is None:
-                continue
-            self._count[i] += 1
-            t = self._count[i]
             m = self._m[i].mul_(b1).add_(gradient, alpha=1 - b1)
             v = self._v[i].mul_(b2).addcmul_(gradient, gradient, value=1 - b2)
             root = (v / (1 - b2**t)).sqrt_().add_(1e-8)
@@ -40,7 +38,7 @@ class OuterAdam:
             self._tensors[i].addcdiv_(m, root, value=-rate)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the moments and counters for a checkpoint."""
+        """Return the moments and the counter for a checkpoint."""
         state = {"outer.count": torch.tensor(self._count)}
         for i, (m, v) in enumerate(zip(self._m, self._v, strict=True)):
             state[f"outer.m{i}"] = m.clone()
@@ -48,11 +46,11 @@ class OuterAdam:
         return state
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Take the moments and counters back."""
-        self._count = [int(c) for c in tensors["outer.count"].tolist()]
-        for i in range(len(self._tensors)):
-            self._m[i].copy_(tensors[f"outer.m{i}"])
-            self._v[i].copy_(tensors[f"outer.v{i}"])
+        """Take the moments and the counter back."""
+        self._count = int(tensors["outer.count"])
+        for i, (m, v) in enumerate(zip(self._m, self._v, strict=True)):
+            m.copy_(tensors[f"outer.m{i}"])
+            v.copy_(tensors[f"outer.v{i}"])
 
 
 class EmaClip:
@@ -71,7 +69,7 @@ class EmaClip:
         return gradient * (2 * self.mean / norm.clamp_min(1e-30)).clamp_max(1.0)
 
 
-def cosine(step: int, total: int, final: float = 0.02) -> float:
-    """Return the annealing factor of ``step`` in 0..total: 1 at first, ``final`` at last."""
+def cosine(step: int, total: int) -> float:
+    """Return the annealing factor of ``step`` in 0..total: 1 at first, ``FINAL`` at last."""
     done = step / max(1, total)
-    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * done))
+    return FINAL + (1 - FINAL) * 0.5 * (1 + math.cos(math.pi * done))

@@ -22,6 +22,9 @@ from ..runtime.rng import generator
 from .convnet_grad import Tape, loss_gradient, mixed_product
 from .networks import ConvNet
 
+BETAS = (0.9, 0.999)  # of the inner Adam
+EPS = 1e-8  # its root is sqrt(v + EPS^2), which has a derivative at 0
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -43,8 +46,8 @@ class InnerLoop:
     """The inner training run.
 
     Attributes:
-        lr, betas, eps: Adam's. The root is sqrt(v + eps^2), which has a derivative at 0.
-        augment_synthetic, augment_real: names in ``augment.AUGMENTATIONS``.
+        lr: Adam's.
+        augment: of distilled and of real images, a name in ``augment.AUGMENTATIONS``.
         seed: keys the augmentations, which are drawn again alike on the way back.
         real_chunk: real images at once, a bound on memory.
         kept_bytes: keep the passes of steps up to this estimate of their size (``compute``).
@@ -54,10 +57,7 @@ class InnerLoop:
     """
 
     lr: float
-    betas: tuple[float, float] = (0.9, 0.999)
-    eps: float = 1e-8
-    augment_synthetic: str = "none"
-    augment_real: str = "none"
+    augment: str = "none"
     seed: int = 0
     real_chunk: int = 500
     kept_bytes: int = 1 << 30
@@ -73,7 +73,7 @@ class InnerLoop:
         if self.drawn is not None:
             rate, factor = self.drawn.rates[steps - 1].unbind()
             return rate, factor
-        return self.lr / (1 - self.betas[0] ** steps), 1 / (1 - self.betas[1] ** steps)
+        return self.lr / (1 - BETAS[0] ** steps), 1 / (1 - BETAS[1] ** steps)
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ def _step(
 
 def _augmented(x: Tensor, step: int, inner: InnerLoop) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """Return the images of a step and the way back from their gradient to that of x."""
-    name = inner.augment_synthetic
+    name = inner.augment
     if name == "none":
         return x, lambda to: to
     g = generator(inner.seed, "augment", step)
@@ -242,12 +242,12 @@ def _maps(name: str, x: Tensor, g: torch.Generator) -> Tensor | None:
 
 
 def _adam(state: AdamState, gradient: Tensor, inner: InnerLoop) -> AdamState:
-    b1, b2 = inner.betas
+    b1, b2 = BETAS
     t = state.step + 1
     rate, factor = inner.rates(t)
     m = state.m * b1 + gradient * (1 - b1)
     v = state.v * b2 + gradient * gradient * (1 - b2)
-    root = (v * factor + inner.eps**2).sqrt_()
+    root = (v * factor + EPS**2).sqrt_()
     flat = state.flat - rate * m / root
     return AdamState(flat, m, v, t)
 
@@ -266,9 +266,9 @@ def _adam_adjoint(
     a c m / (2 r^3).
     A parameter whose gradient has been zero in every step so far (v = 0) counts as a constant.
     """
-    b1, b2 = inner.betas
+    b1, b2 = BETAS
     rate, factor = inner.rates(after.step)
-    root = (after.v * factor + inner.eps**2).sqrt_()
+    root = (after.v * factor + EPS**2).sqrt_()
     # Its true derivative is 1 / eps: a kink that would drown every other contribution.
     root = root.masked_fill_(after.v == 0, float("inf"))
     step = back_flat * rate / root
@@ -282,7 +282,7 @@ def _adam_adjoint(
 def _real_loss(
     net: ConvNet, state: AdamState, x: Tensor, y: Tensor, inner: InnerLoop
 ) -> tuple[Tensor, Tensor]:
-    name, g = inner.augment_real, generator(inner.seed, "augment real")
+    name, g = inner.augment, generator(inner.seed, "augment real")
     maps = _maps(name, x, g) if inner.drawn is None else inner.drawn.real_maps
     x = augment(x, name, g) if maps is None else resample(x, maps)
     # Not F.one_hot, which reads the smallest and largest class back on some devices.

@@ -89,7 +89,7 @@ class Window:
         self._rows = _Rows(len(like.batches), like)
         self._real_x, self._real_y = torch.zeros_like(real[0]), torch.zeros_like(real[1])
         self._real_maps: Tensor | None = None
-        if like.inner.augment_real != "none":
+        if like.inner.augment != "none":
             self._real_maps = self._real_x.new_zeros(len(self._real_x), 2, 3)
         self._result: MetaGradient | None = None
         self._replay: Callable[[], None] = lambda: None
@@ -115,7 +115,7 @@ class Window:
         self._real_y.copy_(real[1])
         if self._real_maps is not None:
             g = generator(inputs.inner.seed, "augment real")
-            _upload(draw(inputs.inner.augment_real, self._real_x.shape, g), self._real_maps)
+            _upload(draw(inputs.inner.augment, self._real_x.shape, g), self._real_maps)
         self._replay()
         found = self._result
         assert found is not None
@@ -162,7 +162,7 @@ class _Rows:
             self._index = torch.zeros(rows, size, dtype=torch.int64, device=patches.device)
         self._rates = like.state.flat.new_zeros(rows, 2)
         self._maps: Tensor | None = None
-        if like.inner.augment_synthetic != "none":
+        if like.inner.augment != "none":
             self._maps = patches.new_zeros(rows, self._shape[0], 2, 3)
 
     def take(self, batches: Sequence[Tensor | None], first: int, inner: InnerLoop) -> None:
@@ -173,7 +173,7 @@ class _Rows:
         rates = [inner.rates(first + t + 1) for t in range(count)]
         _upload(torch.tensor(rates, dtype=torch.float64), self._rates[:count])
         if self._maps is not None:
-            name, keys = inner.augment_synthetic, range(first, first + count)
+            name, keys = inner.augment, range(first, first + count)
             maps = [draw(name, self._shape, generator(inner.seed, "augment", k)) for k in keys]
             _upload(torch.stack(maps), self._maps[:count])
 

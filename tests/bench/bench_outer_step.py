@@ -176,8 +176,7 @@ def whole(
     whole_real = real[0].repeat(repeats, 1, 1, 1), real[1].argmax(1).repeat(repeats)
     inner = InnerLoop(
         1e-3,
-        augment_synthetic="flip_rotate",
-        augment_real="flip_rotate",
+        augment="flip_rotate",
         dtype=dtype,
         kept_bytes=kept_bytes(flat.device),
     )

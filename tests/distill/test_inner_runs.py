@@ -68,8 +68,7 @@ def test_recorded_steps_and_windows_give_what_plain_ones_give(
         start, patches, labels, real_x, real_y = problem(key)
         inner = InnerLoop(
             lr=0.01,
-            augment_synthetic=augmentation,
-            augment_real=augmentation,
+            augment=augmentation,
             seed=(0, 3, 6)[key],  # a flip, a crop and a rotation of the real batch
             real_chunk=5,
         )
@@ -195,7 +194,7 @@ def test_norms_unknown_augmentations_and_mixed_batches_are_not_recorded() -> Non
     runs = InnerRuns(NET, recorder)
     state, patches, labels, _, _ = problem(0)
     norms: list[Tensor] = []
-    plain, other = InnerLoop(lr=0.01), InnerLoop(lr=0.01, augment_synthetic="dsa")
+    plain, other = InnerLoop(lr=0.01), InnerLoop(lr=0.01, augment="dsa")
     runs.advance(Inputs(state, patches, labels, [None] * 3, plain), norms)
     assert len(norms) == 3
     runs.advance(Inputs(state, patches, labels, [None], other))

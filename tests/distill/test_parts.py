@@ -55,13 +55,6 @@ def test_outer_adam_equals_torch_and_survives_a_checkpoint() -> None:
     torch.testing.assert_close(ours[1], theirs[1].detach())
 
 
-def test_a_variable_without_gradient_stays() -> None:
-    a, b = torch.ones(2), torch.ones(2)
-    OuterAdam([a, b], [0.1, 0.1], (0.9, 0.99)).step([torch.ones(2), None])
-    assert not torch.equal(a, torch.ones(2))
-    assert torch.equal(b, torch.ones(2))
-
-
 def test_clipping_bounds_a_spike_and_leaves_calm_gradients_alone() -> None:
     clip = EmaClip()
     calm = torch.ones(4)

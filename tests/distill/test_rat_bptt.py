@@ -9,6 +9,8 @@ from torch import Tensor
 
 from ddcodec.distill.networks import ConvNet
 from ddcodec.distill.rat_bptt import (
+    BETAS,
+    EPS,
     AdamState,
     InnerLoop,
     inner_steps,
@@ -33,18 +35,18 @@ def plain_meta_gradient(
     patches = patches.clone().requires_grad_()
     labels = labels.clone().requires_grad_()
     flat, m, v = state.flat.clone().requires_grad_(), state.m, state.v
-    b1, b2 = inner.betas
+    b1, b2 = BETAS
     for i, batch in enumerate(batches):
         x, y = (patches, labels) if batch is None else (patches[batch], labels[batch])
         step = state.step + i
-        x = augment(x, inner.augment_synthetic, generator(inner.seed, "augment", step))
+        x = augment(x, inner.augment, generator(inner.seed, "augment", step))
         loss = soft_cross_entropy(plain(net, flat, x), y)
         (g,) = torch.autograd.grad(loss, flat, create_graph=True)
         t = step + 1
         m = b1 * m + (1 - b1) * g
         v = b2 * v + (1 - b2) * g * g
-        flat = flat - inner.lr * (m / (1 - b1**t)) / (v / (1 - b2**t) + inner.eps**2).sqrt()
-    x = augment(real[0], inner.augment_real, generator(inner.seed, "augment real"))
+        flat = flat - inner.lr * (m / (1 - b1**t)) / (v / (1 - b2**t) + EPS**2).sqrt()
+    x = augment(real[0], inner.augment, generator(inner.seed, "augment real"))
     loss = F.cross_entropy(plain(net, flat, x), real[1])
     to_patches, to_labels = torch.autograd.grad(loss, (patches, labels))
     return loss.detach(), to_patches, to_labels
@@ -68,9 +70,7 @@ def relative(a: Tensor, b: Tensor) -> float:
 @pytest.mark.parametrize("whole", [True, False])
 def test_the_adjoint_equals_autograd_in_float64(augmentation: str, whole: bool) -> None:
     net, state, patches, labels, real = problem(torch.float64)
-    inner = InnerLoop(
-        lr=0.01, augment_synthetic=augmentation, augment_real=augmentation, seed=5, real_chunk=7
-    )
+    inner = InnerLoop(lr=0.01, augment=augmentation, seed=5, real_chunk=7)
     g = generator(1, "batches")
     batches: list[Tensor | None] = [
         None if whole else torch.randperm(10, generator=g)[:6] for _ in range(6)
@@ -118,7 +118,7 @@ def test_a_parameter_that_never_gets_a_gradient_counts_as_a_constant() -> None:
 @pytest.mark.parametrize("augmentation", ["none", "flip_rotate"])
 def test_the_window_ends_where_plain_training_does(augmentation: str) -> None:
     net, state, patches, labels, real = problem(torch.float32)
-    inner = InnerLoop(lr=0.01, augment_synthetic=augmentation, seed=2)
+    inner = InnerLoop(lr=0.01, augment=augmentation, seed=2)
     batches: list[Tensor | None] = [torch.tensor([0, 3, 4]), None, torch.tensor([9, 1])]
     end = inner_steps(net, state, patches, labels, batches, inner)
     got = meta_gradient(net, state, patches, labels, batches, *real, inner)
@@ -134,7 +134,7 @@ def test_what_is_kept_changes_no_bit(augmentation: str) -> None:
     one_step = net.tape_numbers(10) * 4
     got = []
     for kept_bytes in (0, one_step, 1 << 40):
-        inner = InnerLoop(lr=0.01, augment_synthetic=augmentation, seed=2, kept_bytes=kept_bytes)
+        inner = InnerLoop(lr=0.01, augment=augmentation, seed=2, kept_bytes=kept_bytes)
         got.append(meta_gradient(net, state, patches, labels, batches, *real, inner))
     for other in got[1:]:
         assert torch.equal(other.grad_patches, got[0].grad_patches)

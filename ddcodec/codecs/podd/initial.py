@@ -42,7 +42,7 @@ def initial_variables(
     channels, height, width = real[0].shape[1:]
     g = generator(params.seed, "poster")
     noise = torch.randn((channels, geometry.height, geometry.width), generator=g)
-    if params.init == "noise":
+    if params.profile == "paper":
         # The scale of the published code: one image area has unit L2 norm, lr 1e-3 is tuned to it.
         poster = noise / (channels * height * width) ** 0.5
     else:

@@ -22,6 +22,7 @@ from .variables import PosterVariables
 # Adam's first steps divide tiny gradients by their own size. What flows back through them is noise
 # tens of times larger than any signal, so networks of a pool are this old before they are unrolled.
 WARM_STEPS = 10
+POOL = 8  # networks
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,7 @@ class MetaBatch:
             return
         lifetime = (min(WARM_STEPS, stage.total_steps), stage.total_steps)
         seed = self._params.seed * 1000 + stage_index + 1_000_003 * self.index
-        size = self._params.pool_size
-        self._pool = NetworkPool(self._net, size, lifetime, seed, self._device)
+        self._pool = NetworkPool(self._net, POOL, lifetime, seed, self._device)
 
     def gradient(self, work: Work) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return loss (0-d) and the gradients of patches (P, C, h, w) and labels (P, n)."""
@@ -167,8 +167,7 @@ class MetaBatch:
     def _inner(self, at: _Step) -> InnerLoop:
         return InnerLoop(
             lr=self._stage.inner_lr,
-            augment_synthetic=self._stage.augment_synthetic,
-            augment_real=self._stage.augment_real,
+            augment=self._stage.augment,
             seed=int(torch.randint(2**31, (1,), generator=at.g)),
             dtype=self._dtype,
             kept_bytes=self._kept_bytes,

@@ -137,8 +137,8 @@ class Distiller:
         """Save a checkpoint of what ``distil`` reached; raises OutputError where it cannot."""
         self._save(self.latest)
 
-    def seconds_per_step(self, method: str, repeat: int = 3) -> float:
-        """Time a step of each method without keeping its effect (the median of ``repeat``)."""
+    def seconds_per_step(self, method: str) -> float:
+        """Time a step of a method without keeping its effect (the median of three)."""
         index = next(i for i, s in enumerate(self.params.stages) if s.method == method)
         stage = self.params.stages[index]
         before = self._snapshot()
@@ -146,13 +146,13 @@ class Distiller:
         self._begin_stage()
         times = []
         with threads_for(self.net.height, self.net.width), repeatable(self.run.device):
-            for _ in range(repeat + 1):  # the first one warms up
+            for _ in range(4):  # the first one warms up
                 start = time.perf_counter()
                 self._outer_step(stage)
                 self.step += 1
                 times.append(time.perf_counter() - start)
         self._load(*before)
-        return sorted(times[1:])[repeat // 2]
+        return sorted(times[1:])[1]
 
     def _out_of_time(self) -> bool:
         return self.run.deadline is not None and time.monotonic() >= self.run.deadline
@@ -186,10 +186,9 @@ class Distiller:
         loss, gradients = self._mean_gradient(work)
         scale = cosine(self.step, stage.steps) if stage.cosine else 1.0
         poster_gradient = self.clip(gradients.poster)  # the paper's code clips the poster only
-        moves: list[Tensor | None] = [poster_gradient]
-        if self.variables.label_array is not None:
-            warm = self.step < stage.label_warmup
-            moves.append(None if warm else gradients.labels)
+        moves = [poster_gradient]
+        if gradients.labels is not None:
+            moves.append(gradients.labels)
         self.adam.step(moves, scale)
         self.variables.project()
         return float(loss)

@@ -28,8 +28,7 @@ class Stage:
         real_batch, distilled_batch: images a step; 0 distilled means all patches.
         inner_lr: the inner loop's Adam learning rate.
         betas: outer Adam's moments.
-        augment_synthetic, augment_real: names in ``distill.augment``.
-        label_warmup: outer steps before learned labels begin to move.
+        augment: of distilled and of real images, a name in ``distill.augment``.
         aware: share of the steps, at the end, that see poster and labels as the file will hold
             them (straight-through rounding); 0 for none, 1 for all.
         truncation: where the window of ``rat`` lies, a name in ``distill.truncation``.
@@ -46,9 +45,7 @@ class Stage:
     distilled_batch: int
     inner_lr: float
     betas: tuple[float, float]
-    augment_synthetic: str
-    augment_real: str
-    label_warmup: int = 0
+    augment: str
     aware: float = 0.0
     truncation: Truncation = "random"
 
@@ -68,11 +65,9 @@ class PoDDParams:
     label_pooling: Pooling
     label_grid: tuple[int, int]  # x, y of the learned label array
     label_floor: float
-    init: Literal["noise", "class-means"]
     stages: tuple[Stage, ...]
     depth: int
     width: int
-    pool_size: int
     seed: int
     stored: StoredBits
     preprocessing: str  # a kind of ``preprocess.KINDS``

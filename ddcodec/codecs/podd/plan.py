@@ -121,9 +121,7 @@ def make_plan(
         "flip" if options.augment == "auto" and quick and _is_natural(source) else options.augment
     )
     if augment != "auto":
-        stages = tuple(
-            replace(stage, augment_synthetic=augment, augment_real=augment) for stage in stages
-        )
+        stages = tuple(replace(stage, augment=augment) for stage in stages)
     if stored.is_low or options.aware:
         share = AWARE_SHARE if options.aware is None else options.aware
         stages = (*stages[:-1], replace(stages[-1], aware=share))
@@ -143,11 +141,9 @@ def make_plan(
         label_pooling=pooling,
         label_grid=label_grid_for(pooling, grid, patch_grid, ipc),
         label_floor=label_floor(n),
-        init="class-means" if quick else "noise",
         stages=stages,
         depth=network_depth(*patch),
         width=64 if quick else 128,
-        pool_size=8,
         seed=seed,
         stored=stored,
         activations=_activations(options.precision, request.device, patch),
@@ -225,8 +221,7 @@ def quick_stages(ipc: float, geometry: PosterGeometry) -> tuple[Stage, ...]:
         distilled_batch=0 if batch == geometry.num_patches else batch,
         inner_lr=2e-3 if large else 5e-3,
         betas=(0.9, 0.99),
-        augment_synthetic="none",
-        augment_real="none",
+        augment="none",
     )
     unroll = replace(
         kernel,
@@ -251,11 +246,9 @@ def paper_stages(preset: PoDDPreset, num_patches: int) -> tuple[Stage, ...]:
             total_steps=preset.total_steps,
             real_batch=preset.real_batch,
             distilled_batch=min(preset.distilled_batch, num_patches),
-            inner_lr=preset.inner_lr,
+            inner_lr=1e-3,
             betas=(0.9, 0.999),
-            augment_synthetic="flip_rotate",
-            augment_real="flip_rotate",
-            label_warmup=0,
+            augment="flip_rotate",
         ),
     )
 
@@ -293,7 +286,7 @@ def student_recipe(params: PoDDParams, preset: PoDDPreset) -> dict[str, Any]:
         "optimizer": {"name": "adam", "lr": last.inner_lr},
         "steps": 100 if quick else preset.student_steps,
         "batch_size": last.distilled_batch or params.patch_grid[0] * params.patch_grid[1],
-        "augment": last.augment_synthetic,
+        "augment": last.augment,
         "loss": "soft_cross_entropy",
     }
 

@@ -24,7 +24,6 @@ class PoDDPreset:
         total_steps: longest inner run (T).
         outer_steps: length of the published run.
         lr: outer Adam's learning rate.
-        inner_lr: the inner Adam's learning rate.
         fixed_from: smallest images per class (K) for which labels are fixed; learned below.
         student_steps: gradient steps of the published evaluation.
         depth: blocks of the ConvNet.
@@ -40,7 +39,6 @@ class PoDDPreset:
     total_steps: int = 200
     outer_steps: int = 40_000
     lr: float = 1e-3
-    inner_lr: float = 1e-3
     fixed_from: float = float("inf")
     student_steps: int = 2000
     depth: int = 3

@@ -97,8 +97,8 @@ def test_the_quick_profile_mirrors_photographs_only(channels: int, side: int, au
     source = Source("some", tuple("abcdefghij"), {"train": lambda: split})
     plan = make_plan(source, 1.0, PoDDOptions(profile="quick"))
     last = plan.params.stages[-1]
-    assert (last.augment_synthetic, last.augment_real) == (augment, augment)
+    assert last.augment == augment
     assert plan.recipe["augment"] == augment
     assert last.window == 20
     chosen = make_plan(source, 1.0, PoDDOptions(profile="quick", augment="none"))
-    assert chosen.params.stages[-1].augment_real == "none"
+    assert chosen.params.stages[-1].augment == "none"
