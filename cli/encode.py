@@ -12,9 +12,9 @@ from ddcodec.codecs.options import Common
 from ddcodec.codecs.registry import CODECS, encoder
 
 from .arguments import default_output
-from .flags import values, with_options
-from .output import byte_count, interrupted, message, number, seconds
-from .progress import is_first, progress
+from .flags import kinds, values, with_options
+from .output import byte_count, message, number, seconds
+from .progress import is_first, resumable
 
 
 def encode(
@@ -44,24 +44,14 @@ def encode(
     method = encoder(codec)
     assert method.Options is not None
     target = out if out is not None else default_output(source, ".ddset")
-    given = values(options, Common)
-    common = {name: given.pop(name) for name in Common.names() if name in given}
-    chosen = values(given, method.Options)
+    given = values(options, Common, method.Options)
 
     from ddcodec.encoder import encode as run
     from ddcodec.inspection.info import info
-    from ddcodec.runtime.device import keep_large_blocks
 
-    checkpoint = target.with_name(target.name + ".checkpoint")
-    if common.get("resume") and not checkpoint.exists():
-        message(f"{checkpoint}: not there; starting from the beginning")
-    keep_large_blocks()
     started = clock.monotonic()
-    try:
-        with progress() as reporter:
-            run(source, target, codec, reporter=reporter, **common, **chosen)
-    except KeyboardInterrupt:
-        raise interrupted(checkpoint) from None
+    with resumable(target, "resume" in given) as reporter:
+        run(source, target, codec, reporter=reporter, **given)
     if not is_first():
         return
     facts = info(target)
@@ -76,4 +66,4 @@ def encode(
     )
 
 
-encode = with_options(encode)
+encode = with_options(encode, *kinds())

@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import Field, fields
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -16,7 +16,10 @@ from ddcodec.errors import UsageError
 
 from .arguments import parse_duration, parse_grid
 
-OWN = {"out": "-o", "codec": "--codec"}  # flags of encode that no Options class has
+T = TypeVar("T", bound=Options)
+
+# Arguments of the library whose flags are not in the options of a codec.
+OWN = {"out": "-o", "codec": "--codec", "architecture": "--arch", "seconds": "--time"}
 
 
 def kinds() -> Iterator[type[Options]]:
@@ -25,23 +28,33 @@ def kinds() -> Iterator[type[Options]]:
     yield from (codec.Options for codec in CODECS.values() if codec.Options is not None)
 
 
-def parameters(without: Collection[str] = (), hidden: bool = False) -> list[inspect.Parameter]:
-    """Return a parameter of a command for each option of all codecs, None where not given.
+def with_options(
+    command: Any, *kinds: type[Options], without: Collection[str] = (), hidden: bool = False
+) -> Any:
+    """Return ``command`` with a parameter for each option of ``kinds``, in place of ``**``.
 
-    Values are read as text: what they mean is a matter of the codec that is chosen.
+    A parameter is None where its flag is not given, else text (True for a switch): what it means
+    is a matter of the options that are chosen. ``without`` names options that are left out;
+    ``hidden`` keeps them out of the help.
     """
-    found: dict[str, inspect.Parameter] = {}
-    for kind in kinds():
+    signature = inspect.signature(command, eval_str=True)
+    found = {
+        name: each.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, each in signature.parameters.items()
+        if each.kind is not inspect.Parameter.VAR_KEYWORD
+    }
+    for kind in kinds:
         for each in fields(kind):
             if each.name not in found and each.name not in without:
                 found[each.name] = _parameter(kind, each, hidden)
-    return list(found.values())
+    command.__signature__ = signature.replace(parameters=list(found.values()))
+    command.__annotations__ = {p.name: p.annotation for p in found.values()} | {"return": None}
+    return command
 
 
 def _parameter(kind: type[Options], each: Field[Any], hidden: bool) -> inspect.Parameter:
-    names = [name for name in (about(each).short, flag_of(each)) if name]
     what: Any = bool if type_of(kind, each.name)[0] is bool else str
-    info = typer.Option(*names, metavar=metavar_of(each), help=about(each).help, hidden=hidden)
+    info = typer.Option(*_names(each), metavar=metavar_of(each), help=_help(each), hidden=hidden)
     return inspect.Parameter(
         each.name,
         inspect.Parameter.KEYWORD_ONLY,
@@ -50,14 +63,19 @@ def _parameter(kind: type[Options], each: Field[Any], hidden: bool) -> inspect.P
     )
 
 
-def values(given: Mapping[str, Any], kind: type[Options]) -> dict[str, Any]:
+def read(given: Mapping[str, Any], kind: type[T]) -> T:
+    """Return what a command was given as its options; raises UsageError."""
+    return kind(**values(given, kind))
+
+
+def values(given: Mapping[str, Any], *kinds: type[Options]) -> dict[str, Any]:
     """Return the options that were given, by name, as values; raises UsageError.
 
-    Those that ``kind`` does not have stay text: whoever takes them refuses them.
+    Those that ``kinds`` do not have stay text: whoever takes them refuses them.
     """
-    known = {each.name: each for each in fields(kind)}
+    known = {each.name: (kind, each) for kind in kinds for each in fields(kind)}
     return {
-        name: _value(kind, known[name], value) if name in known else value
+        name: _value(*known[name], value) if name in known else value
         for name, value in given.items()
         if value is not None
     }
@@ -86,19 +104,20 @@ def metavar_of(each: Field[Any]) -> str | None:
 
 def help_rows(kind: type[Options], expert: bool) -> list[tuple[str, str]]:
     """Return (flag, help) of the options of ``kind``, the expert ones or the others."""
-    rows = []
-    for each in fields(kind):
-        known = about(each)
-        if known.expert != expert:
-            continue
-        names = ", ".join(name for name in (known.short, flag_of(each)) if name)
-        metavar = metavar_of(each)
-        usual = known.shown or default_text(each)
-        rows.append(
-            (f"{names} {metavar}" if metavar else names,
-             known.help + (f" [default: {usual}]" if usual else ""))
-        )  # fmt: skip
-    return rows
+    return [
+        (" ".join(filter(None, (", ".join(_names(each)), metavar_of(each)))), _help(each))
+        for each in fields(kind)
+        if about(each).expert == expert
+    ]
+
+
+def _names(each: Field[Any]) -> list[str]:
+    return [name for name in (about(each).short, flag_of(each)) if name]
+
+
+def _help(each: Field[Any]) -> str:
+    usual = about(each).shown or default_text(each)
+    return about(each).help + (f" [default: {usual}]" if usual else "")
 
 
 def default_text(each: Field[Any]) -> str:
@@ -120,17 +139,3 @@ def spelled(text: str) -> str:
         return known.get(found[1], "--" + found[1].replace("_", "-")) + (" " if found[2] else "")
 
     return re.sub(r"`([a-z_]+)`(=?)", flag, text)
-
-
-def with_options(command: Any, without: Collection[str] = (), hidden: bool = False) -> Any:
-    """Return ``command`` with a parameter for each option of the codecs, in place of ``**``.
-
-    ``without`` names options that it does not take; ``hidden`` keeps them out of its help.
-    """
-    signature = inspect.signature(command, eval_str=True)
-    own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    more = [p for p in parameters(without, hidden) if p.name not in signature.parameters]
-    order = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + more
-    command.__signature__ = signature.replace(parameters=order)
-    command.__annotations__ = {p.name: p.annotation for p in order} | {"return": None}
-    return command

@@ -9,7 +9,6 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -121,11 +120,3 @@ def table(rows: Sequence[Sequence[str]], header: Sequence[str] | None = None, le
     with console.capture() as text:
         console.print(grid)
     return "\n".join(line.rstrip() for line in text.get().splitlines())
-
-
-def interrupted(checkpoint: Path) -> typer.Exit:
-    """Say how to go on after an interruption; return what to raise."""
-    saved = f"the checkpoint is {checkpoint}; run the same command with --resume"
-    none = "nothing was saved yet, run the same command again"
-    message(f"interrupted; {saved if checkpoint.exists() else none}")
-    return typer.Exit(EXIT_INTERRUPTED)

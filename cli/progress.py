@@ -6,9 +6,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .output import message
+import typer
+
+from .output import EXIT_INTERRUPTED, message
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -19,6 +22,25 @@ if TYPE_CHECKING:
 def is_first() -> bool:
     """Say whether this process speaks for all that torchrun started; alone it does."""
     return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def resumable(target: Path, resume: bool) -> Iterator[Reporter]:
+    """Give a reporter for work with a checkpoint beside ``target``; an interruption names it."""
+    from ddcodec.runtime.memory import keep_large_blocks
+
+    checkpoint = target.with_name(target.name + ".checkpoint")
+    if resume and not checkpoint.exists():
+        message(f"{checkpoint}: not there; starting from the beginning")
+    keep_large_blocks()
+    try:
+        with progress() as reporter:
+            yield reporter
+    except KeyboardInterrupt:
+        saved = f"the checkpoint is {checkpoint}; run the same command with --resume"
+        none = "nothing was saved yet, run the same command again"
+        message(f"interrupted; {saved if checkpoint.exists() else none}")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 @contextmanager

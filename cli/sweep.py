@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from typer.core import TyperCommand
 
+from ddcodec.codecs.options import Common
 from ddcodec.codecs.registry import encoder
 from ddcodec.errors import UsageError
 
-from .flags import values, with_options
+from .flags import kinds, read, values, with_options
 from .help import USUAL
 from .output import (
     EXIT_INTERRUPTED,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from ddcodec.sweep.record import Entry, SweepRecord
 
 T = TypeVar("T")
+
+OF_ALL_POINTS = ("device", "size", "download")
 
 # Options that take several values, and what a value looks like.
 LISTS = {
@@ -112,13 +115,6 @@ def sweep(
         ),
     ] = True,
     plot: Annotated[bool, typer.Option(help="Draw DIR/sweep.png (extra plot).")] = True,
-    size: Annotated[
-        int | None, typer.Option(metavar="N", help="Scale images to N x N pixels.")
-    ] = None,
-    download: Annotated[
-        bool, typer.Option("--download", help="Fetch a known data set that is not here.")
-    ] = False,
-    device: Annotated[str, typer.Option(metavar="D", help="auto, cpu, cuda or cuda:N.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: all of sweep.json.")] = False,
     **options: Any,
 ) -> None:
@@ -134,6 +130,7 @@ def sweep(
     seeds = numbers("--seed", seed or ["0"], int)
     method = encoder(codec)
     assert method.Options is not None
+    common = read({name: options.pop(name) for name in OF_ALL_POINTS}, Common)
     chosen = values(options, method.Options)
 
     from ddcodec.runtime.device import keep_large_blocks
@@ -155,9 +152,9 @@ def sweep(
         train_steps=train_steps,
         test=test,
         baselines=baselines,
-        device=device,
-        size=size,
-        download=download,
+        device=common.device,
+        size=common.size,
+        download=common.download,
     )
     keep_large_blocks()
     lines = Lines()
@@ -179,7 +176,8 @@ def sweep(
     message(f"{out}: sweep.json, sweep.csv, sweep.md{', sweep.png' if plot else ''}")
 
 
-sweep = with_options(sweep, ("resume", "overwrite", "total_bytes"), hidden=True)
+sweep = with_options(sweep, Common, without=("resume", "overwrite"))
+sweep = with_options(sweep, *kinds(), without=("resume", "overwrite", "total_bytes"), hidden=True)
 
 
 class Lines:
