@@ -11,17 +11,19 @@ import pytest
 import ddcodec
 
 NAMES = [
+    "D3M",
+    "LIC",
     "CheckpointMismatch",
     "ChunkedDataset",
-    "D3MOptions",
     "DDSetError",
     "DistilledDataset",
     "InvalidFile",
-    "LICOptions",
     "LimitExceeded",
     "Limits",
     "MissingExtra",
     "OutputError",
+    "PPoDD",
+    "PoDD",
     "SourceError",
     "Unsupported",
     "UsageError",

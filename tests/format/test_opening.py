@@ -14,7 +14,7 @@ from ddcodec import info
 from ddcodec.errors import LimitExceeded, SourceError
 from ddcodec.format import ChunkReader, Storage, read, read_manifest, to_bytes
 from ddcodec.format.opening import load, read_stream
-from ddcodec.inspection import verify
+from ddcodec.inspection.verify import verify
 from ddcodec.limits import Limits
 from tests.helpers.hostile import Forgery
 from tests.helpers.small_files import images_arrays, images_manifest

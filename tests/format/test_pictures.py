@@ -14,7 +14,7 @@ from PIL import Image, features
 from ddcodec.errors import InvalidFile, LimitExceeded, Unsupported, UsageError
 from ddcodec.format import ChunkReader, Storage, pictures, read, write
 from ddcodec.format.pictures import decode_picture, encode_picture, sheet, webp_size
-from ddcodec.inspection import verify
+from ddcodec.inspection.verify import verify
 from tests.helpers.lic_files import lic_arrays, lic_manifest
 
 CODERS = [coder for coder in ("webp", "avif") if features.check(coder)]

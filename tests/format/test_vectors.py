@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import runpy
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -21,19 +20,19 @@ from ddcodec.errors import Unsupported
 from ddcodec.format import read
 from ddcodec.format.codes import CODES
 from ddcodec.format.defaults import strip
-from ddcodec.inspection import verify
+from ddcodec.inspection.verify import verify
 from ddcodec.limits import Limits
 from tests.helpers import vectors
 from tests.helpers.d3m_files import D3M_CASES
 from tests.helpers.hostile import CASES, Forgery
 from tests.helpers.lic_files import LIC_CASES
 from tests.helpers.ppodd_files import PPODD_CASES
+from tests.helpers.second_reader import SECOND
 from tests.helpers.vectors import FIRST, FOLDER, expected, refusal
 
 VALID: dict[str, Any] = json.loads((FOLDER / "valid.json").read_text(encoding="utf-8"))
 INVALID: dict[str, Any] = json.loads((FOLDER / "invalid.json").read_text(encoding="utf-8"))
 SPEC = FOLDER.parent
-SECOND = runpy.run_path(str(SPEC.parent / "examples" / "read_ddset.py"))
 
 
 def content(kind: str, name: str) -> bytes:

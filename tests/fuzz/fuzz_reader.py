@@ -22,7 +22,6 @@ import itertools
 import json
 import random
 import resource
-import runpy
 import sys
 import tempfile
 import time
@@ -36,7 +35,6 @@ import torch
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from ddcodec.codecs import decode  # noqa: E402
 from ddcodec.codecs.d3m.decode import patch_labels  # noqa: E402
 from ddcodec.errors import DDSetError, InvalidFile, Unsupported  # noqa: E402
 from ddcodec.format import ChunkReader, DDSetFile, read  # noqa: E402
@@ -44,11 +42,11 @@ from ddcodec.format.header import check_sizes  # noqa: E402
 from ddcodec.format.payload import digest  # noqa: E402
 from ddcodec.limits import Limits  # noqa: E402
 from tests.helpers.hostile import Forgery  # noqa: E402
+from tests.helpers.second_reader import SECOND, decoded  # noqa: E402
 
 CORPUS = Path(__file__).parent / "corpus"
 VECTORS = ROOT / "spec" / "vectors"
 LIMITS = Limits(decoded_bytes=64 << 20, file_bytes=1 << 20, context_symbols=1 << 16)
-SECOND = runpy.run_path(str(ROOT / "examples" / "read_ddset.py"))
 FEW = 3  # samples that are compared
 SLOW = 1.0  # seconds of a case
 AGREED = ("read", "DDS-E022", "DDS-E023", "DDS-E031", "DDS-E032", "DDS-E014", "DDS-E011")
@@ -124,14 +122,14 @@ def samples(data: bytes, file: DDSetFile) -> None:
         if any(a.tobytes() != b.tobytes() for a, b in zip(found, labels, strict=False)):
             raise AssertionError("the second reader finds other labels")
         return
-    decoded = decode(file)
-    count = min(FEW, len(decoded))
-    images = decoded.gather(torch.arange(count)).numpy()
+    found = decoded(file)
+    count = min(FEW, len(found))
+    images = found.gather(torch.arange(count)).numpy()
     manifest, tensors = SECOND["read"](data)
     for (image, label), own, soft in zip(
         itertools.islice(SECOND["samples"](manifest, tensors), count),
         images,
-        decoded.labels[:count],
+        found.labels[:count],
         strict=True,
     ):
         if image.tobytes() != own.tobytes() or label.tobytes() != soft.tobytes():

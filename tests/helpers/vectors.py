@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from ddcodec.codecs import decode
 from ddcodec.codecs.d3m.decode import patch_labels
 from ddcodec.errors import InvalidFile, Unsupported
 from ddcodec.format import DDSetFile, Manifest, Storage, read, to_bytes
@@ -22,6 +21,7 @@ from tests.helpers.d3m_files import D3M_CASES, d3m_valid
 from tests.helpers.hostile import CASES, Forgery
 from tests.helpers.lic_files import LIC_CASES, lic_valid
 from tests.helpers.ppodd_files import PPODD_CASES, ppodd_valid
+from tests.helpers.second_reader import decoded
 from tests.helpers.small_files import STORAGE, arrays, images_arrays, images_manifest, manifest
 
 FOLDER = Path(__file__).parents[2] / "spec" / "vectors"
@@ -259,7 +259,7 @@ def samples_of(file: DDSetFile) -> tuple[np.ndarray | None, np.ndarray]:
 
     if file.manifest.codec["name"] == "d3m":
         return None, patch_labels(file.manifest, file.arrays)
-    samples = decode(file)
+    samples = decoded(file)
     return samples.gather(torch.arange(len(samples))).numpy(), samples.labels
 
 

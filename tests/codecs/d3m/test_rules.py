@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,9 +14,9 @@ from ddcodec.errors import InvalidFile, LimitExceeded
 from ddcodec.format import read, to_bytes
 from ddcodec.limits import Limits
 from tests.helpers.d3m_files import D3M_CASES, MODEL, d3m_arrays, d3m_manifest, d3m_valid
+from tests.helpers.second_reader import SECOND
 from tests.helpers.small_files import images_arrays, images_manifest
 
-SECOND = runpy.run_path(str(Path(__file__).parents[3] / "examples" / "read_ddset.py"))
 VALID = d3m_valid()
 
 

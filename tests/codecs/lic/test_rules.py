@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import runpy
 from collections.abc import Callable
-from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddcodec.codecs import decode
 from ddcodec.errors import InvalidFile, LimitExceeded
 from ddcodec.format import read, to_bytes
 from ddcodec.limits import Limits
 from tests.helpers.lic_files import LIC_CASES, lic_arrays, lic_manifest, lic_valid
+from tests.helpers.second_reader import both_readers_agree
 
-SECOND = runpy.run_path(str(Path(__file__).parents[3] / "examples" / "read_ddset.py"))
 VALID = lic_valid()
 
 
@@ -31,18 +26,9 @@ def test_a_hostile_file_is_refused_with_its_code(
     assert caught.value.code == code, caught.value
 
 
-def both_readers(data: bytes) -> None:
-    samples = decode(read(data))
-    images = samples.gather(torch.arange(len(samples))).numpy()
-    found = list(SECOND["samples"](*SECOND["read"](data)))
-    assert len(found) == len(samples)
-    assert np.array_equal(np.stack([image for image, _ in found]), images)
-    assert np.array_equal(np.stack([label for _, label in found]), samples.labels)
-
-
 @pytest.mark.parametrize("name", VALID)
 def test_the_second_reader_finds_the_same_samples(name: str) -> None:
-    both_readers(VALID[name])
+    both_readers_agree(VALID[name])
 
 
 @given(
@@ -57,7 +43,7 @@ def test_any_geometry_reads_alike_in_both(
 ) -> None:
     found = lic_manifest(kind, cells, size=size)
     data, _ = to_bytes(found, lic_arrays(found, count, seed=seed), {})
-    both_readers(data)
+    both_readers_agree(data)
 
 
 def test_regions_count_against_the_limits() -> None:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import runpy
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddcodec.codecs import decode
 from ddcodec.codecs.ppodd.stages import added, stage_arrays, stage_shares
 from ddcodec.errors import InvalidFile, LimitExceeded
 from ddcodec.format import Storage, read, to_bytes
 from ddcodec.limits import Limits
 from tests.helpers.ppodd_files import FIXED, PPODD_CASES, ppodd_arrays, ppodd_manifest, ppodd_valid
+from tests.helpers.second_reader import both_readers_agree, decoded
 
-SECOND = runpy.run_path(str(Path(__file__).parents[3] / "examples" / "read_ddset.py"))
 VALID = ppodd_valid()
 NAMES = [case[0] for case in PPODD_CASES]
 
@@ -33,18 +29,9 @@ def test_a_hostile_file_is_refused_with_its_code(
     assert caught.value.code == code, caught.value
 
 
-def both_readers(data: bytes) -> None:
-    samples = decode(read(data))
-    images = samples.gather(torch.arange(len(samples))).numpy()
-    found = list(SECOND["samples"](*SECOND["read"](data)))
-    assert len(found) == len(samples)
-    assert np.array_equal(np.stack([image for image, _ in found]), images)
-    assert np.array_equal(np.stack([label for _, label in found]), samples.labels)
-
-
 @pytest.mark.parametrize("name", VALID)
 def test_the_second_reader_finds_the_same_samples(name: str) -> None:
-    both_readers(VALID[name])
+    both_readers_agree(VALID[name])
 
 
 @given(
@@ -61,7 +48,7 @@ def test_any_stages_read_alike_in_both(
     found = ppodd_manifest(stages, tuple(names), **({"labels": FIXED} if fixed else {}))
     arrays = ppodd_arrays(found, seed)
     data, _ = to_bytes(found, arrays, {name: Storage(bits=bits) for name in arrays})
-    both_readers(data)
+    both_readers_agree(data)
 
 
 def test_differences_add_up_from_stage_to_stage() -> None:
@@ -80,4 +67,4 @@ def test_differences_add_up_from_stage_to_stage() -> None:
 def test_stages_count_against_the_limits() -> None:
     with pytest.raises(LimitExceeded, match="24 patches, the limit is 23"):
         read(VALID["ppodd-stages"], limits=Limits(patches=23))
-    assert len(decode(read(VALID["ppodd-stages"], limits=Limits(patches=24)))) == 24
+    assert len(decoded(read(VALID["ppodd-stages"], limits=Limits(patches=24)))) == 24
