@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def fit_bytes(source: Source, plan_for: Callable[[float], Plan], total: int) -> 
     while high - low > 0.005 * low:
         middle = (low + high) / 2
         low, high = (middle, high) if size(plan_for(middle)) <= total else (low, middle)
-    return plan_for(low)
+    return replace(plan_for(low), total_bytes=total)
 
 
 def expected_bytes(

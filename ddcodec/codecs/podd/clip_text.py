@@ -43,13 +43,13 @@ def text_embeddings(names: Sequence[str]) -> NDArray[np.float32]:
     Raises MissingExtra without open_clip, Unsupported where no weights can be read.
     """
     if importlib.util.find_spec("open_clip") is None:
-        raise MissingExtra("open_clip, which --order clip needs,", "clip")
+        raise MissingExtra("open_clip, which `order`=clip needs,", "clip")
     found = _find()
     if found is None:
         raise Unsupported(
-            f"--order clip: no weights of CLIP {MODEL} here; run: hf download {REPOSITORY}, or "
+            f"`order`=clip: no weights of CLIP {MODEL} here; run: hf download {REPOSITORY}, or "
             f"set DDCODEC_CLIP to a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, or use "
-            "--order image"
+            "`order`=image"
         )
     model, tokenizer = _load(found)
     import torch
@@ -78,8 +78,8 @@ def _load(found: Path) -> tuple[Any, Any]:
     except Exception as error:  # open_clip raises whatever its parts raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise Unsupported(
-            f"--order clip: {found}: open_clip cannot load a CLIP model: {reason}; fetch the "
-            "weights again, or use --order image"
+            f"`order`=clip: {found}: open_clip cannot load a CLIP model: {reason}; fetch the "
+            "weights again, or use `order`=image"
         ) from None
 
 

@@ -23,31 +23,25 @@ class PoDDCodec(Codec):
     Options = PoDD
 
     def check(self, manifest: Manifest, limits: Limits) -> None:
-        """Check all that needs no tensor data; raises InvalidFile or LimitExceeded."""
         check_podd(manifest, limits)
 
     def check_values(self, manifest: Manifest, arrays: Arrays) -> None:
-        """Check learned labels; raises InvalidFile."""
         check_soft(manifest, arrays)
 
     def encode(self, request: Request, options: Any) -> Manifest:
-        """Order the classes, distil, quantise and store."""
         from .encode import encode
 
         return encode(request, options)
 
     def decode(self, file: DDSetFile, place: ModelPlace) -> Samples:
-        """Return the patches with their pooled labels; bit-exact."""
         from .decode import decode
 
         return decode(file.manifest, file.arrays)
 
     def describe(self, manifest: Manifest, sizes: Sizes) -> Description:
-        """Return the size of the poster and its patches."""
         return describe_posters(manifest, ["poster"])
 
     def pictures(self, manifest: Manifest, arrays: Arrays, count: int) -> Pictures:
-        """Show the poster with its class grid."""
         return pictures_of(manifest, [arrays["poster"]])
 
 

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from ...format import Manifest
 from ..samples import Device, Samples
-from .labels import fixed_labels
+from .labels import fixed_labels, pool, pooling_weights
 from .order import ClassOrder
-from .pooling import pool, pooling_weights
 from .poster import PosterGeometry
 
 CUT_BYTES = 64 << 20  # of all patches together; below, they are kept cut

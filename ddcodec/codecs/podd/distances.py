@@ -12,7 +12,7 @@ from ...errors import SourceError
 if TYPE_CHECKING:
     from ...sources.base import Source
 
-RULES = ("clip", "image", "colour")  # the rules of ``--order`` that are distances
+RULES = ("clip", "image", "colour")  # values of ``order`` that are distances
 
 
 def class_distances(rule: str, source: Source) -> NDArray[np.float64]:

@@ -26,7 +26,8 @@ from .options import PoDD
 from .outer_loop import Distiller, Run
 from .pack import pack
 from .params import PoDDParams
-from .plan import Plan, make_plan, orders, settled, with_steps
+from .plan import Plan, make_plan, orders, settled
+from .presets import with_steps
 from .variables import PosterVariables
 
 
@@ -56,11 +57,11 @@ def encode(request: Request, options: PoDD) -> Manifest:
         run = Run(ranks.device(request.device), request.reporter, resume=request.resume,
                   ranks=ranks)  # fmt: skip
         if options.profile == "quick" and options.steps is None:
-            return distilled(source, plan, run, request.out, seconds=options.time)
-        return distilled(source, plan, run, request.out, lease=options.time)
+            return _distilled(source, plan, run, request.out, seconds=options.time)
+        return _distilled(source, plan, run, request.out, lease=options.time)
 
 
-def distilled(
+def _distilled(
     source: Source,
     plan: Plan,
     run: Run,
@@ -69,13 +70,7 @@ def distilled(
     seconds: float | None = None,
     lease: float | None = None,
 ) -> Manifest:
-    """Distil ``source`` as ``plan`` says and write the file at ``out``; return its manifest.
-
-    ``seconds`` bounds the optimisation: the number of steps that fits is measured first and then
-    fixed, so that the same file can be made again with ``--steps``. ``lease`` leaves the number of
-    steps as it is and bounds this call: where the run takes longer, the file holds what was reached
-    and the checkpoint stays, to go on from.
-    """
+    """Distil and write the file; ``seconds`` fix the number of steps, ``lease`` bounds this call."""
     preprocessing = dict(fit(source.train.images, plan.params.preprocessing))
     real = real_tensors(source, preprocessing, run.device)
     variables: PosterVariables = initial_variables(plan, real, run.device)
@@ -99,20 +94,24 @@ def distilled(
     except OutputError as error:
         with contextlib.suppress(OutputError):
             distiller.keep()
-        if not run.checkpoint.exists():
-            raise
-        raise OutputError(
-            f"{error}; {run.checkpoint.name} keeps the work, run the same command with --resume"
-        ) from None
+        raise kept_work(error, run.checkpoint) from None
     if unfinished:
         run.reporter.note(
-            f"{steps:,} of {params.steps:,} steps are done and in {out.name}; go on with the same "
-            "command and --resume"
+            f"{steps:,} of {params.steps:,} steps are done and in {out.name}; the same call with "
+            "`resume` goes on"
         )
     else:
         run.checkpoint.unlink(missing_ok=True)
     run.ranks.wait()
     return manifest
+
+
+def kept_work(error: OutputError, checkpoint: Path) -> OutputError:
+    """Return an error of the output that also says where the work is, if it could be kept."""
+    if not checkpoint.exists():
+        return error
+    return OutputError(f"{error}; {checkpoint.name} keeps the work, the same call with `resume` "
+                       "goes on")  # fmt: skip
 
 
 def identity_of(source: Source, settings: dict[str, Any], seconds: float | None) -> str:

@@ -12,10 +12,9 @@ from ...preprocessing.transform import Preprocess
 from ...runtime.rng import generator
 from ...sources.base import Source
 from ..shared.grid import cell_edges
-from .labels import cell_owners, fixed_labels, initial_labels
+from .labels import cell_owners, fixed_labels, initial_labels, pooling_weights
 from .order import ClassOrder
 from .plan import Plan
-from .pooling import pooling_weights
 from .poster import PosterGeometry
 from .variables import PosterVariables
 

@@ -5,22 +5,94 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
+from fractions import Fraction
 
 from ...errors import UsageError
+from ..options import Pair
 from ..shared.grid import cell_edges
 from .params import Pooling
-from .poster import (
-    PER_CLASS,
-    default_patch_grid,
-    half_overlapping,
-    most_patches,
-    pixel_budget,
-    poster_size,
-)
+from .poster import PER_CLASS
 from .presets import PoDDPreset
 
-Pair = tuple[int, int]
 CLOSE = 1 / 8  # of a patch: classes whose patches begin nearer to each other look alike
+
+
+def pixel_budget(ipc: float, classes: int, height: int, width: int) -> int:
+    """Return floor(ipc x classes x height x width), from the decimal that the user wrote."""
+    if not 0 < ipc < math.inf:
+        raise UsageError(f"`ipc` must be more than 0, got {ipc:g}")
+    return math.floor(Fraction(str(ipc)) * classes * height * width)
+
+
+def smallest_ipc(classes: int) -> float:
+    """Return the smallest budget, in images per class, whose poster holds one patch.
+
+    That is 1 / classes, rounded up in the third significant digit or later.
+    """
+    scale = 10 ** (len(str(classes)) + 3)
+    return float(math.ceil(Fraction(scale, classes)) / scale)
+
+
+def poster_size(
+    ipc: float,
+    classes: int,
+    height: int,
+    width: int,
+    grid: Pair,
+    table: Mapping[float, Pair] | None = None,
+) -> Pair:
+    """Return the (height, width) of the poster for a budget; never more pixels than it allows.
+
+    The poster has the aspect of the class grid (x, y) as nearly as whole pixels allow, and at
+    least the size of one image: H = floor(sqrt(B y / x)), W = floor(B / H). That gives the
+    paper's 153x60 for CIFAR-10 at 0.9 images per class and 202x202 for CIFAR-100 at 0.4. ``table``
+    holds published sizes (height, width) by ``ipc``, which win where they keep to the budget.
+
+    Raises UsageError where ``ipc`` is not more than 0, or where not even one patch fits.
+    """
+    budget = pixel_budget(ipc, classes, height, width)
+    if budget < height * width:
+        raise UsageError(
+            f"a poster of {budget} pixels cannot hold a {width}x{height} patch; "
+            f"the smallest budget for this data set is `ipc`={smallest_ipc(classes):g}"
+        )
+    rows, columns = (table or {}).get(ipc, (0, 0))
+    if rows * columns <= budget and rows >= height and columns >= width:
+        return rows, columns
+    grid_x, grid_y = grid
+    rows = math.isqrt(budget * grid_y // grid_x)
+    rows = min(max(rows, height), budget // width)
+    return rows, budget // rows
+
+
+def default_patch_grid(
+    poster: Pair,
+    patch: Pair,
+    grid: Pair,
+    published: Pair | None = None,
+) -> Pair:
+    """Return a patch grid (x, y): the published one of a data set, else three patches a class cell.
+
+    ``poster`` and ``patch`` are (height, width), ``grid`` is the class grid (x, y). The paper uses
+    3 to 3.2 patches a cell and axis for CIFAR-10 and CUB, 2 for the others. On a small poster
+    there are fewer, as many as have distinct origins; on one of more than an image a class there
+    are more, so that they overlap by half.
+    """
+    wanted = published or (3 * grid[0], 3 * grid[1])
+    most = most_patches(poster, patch)
+    across = max(wanted[0], half_overlapping(poster[1], patch[1]))
+    down = max(wanted[1], half_overlapping(poster[0], patch[0]))
+    return min(across, most[0]), min(down, most[1])
+
+
+def half_overlapping(length: int, size: int) -> int:
+    """Return how many patches along an axis overlap their neighbours by half of them or more."""
+    return max(1, -(-2 * length // size) - 1)
+
+
+def most_patches(poster: Pair, patch: Pair) -> Pair:
+    """Return how many patches along (x, y) have distinct origins; arguments are (height, width)."""
+    return poster[1] - patch[1] + 1, poster[0] - patch[0] + 1
 
 
 def grid_with_room(grid: Pair, classes: int, ipc: float, patch: Pair) -> Pair:
@@ -68,7 +140,7 @@ def poster_for(
         if grid[0] > poster[1] or grid[1] > poster[0]:
             raise UsageError(
                 f"a poster of {poster[1]}x{poster[0]} pixels has no room for {grid[0]}x{grid[1]} "
-                "class cells; use a larger --ipc"
+                "class cells; use a larger `ipc`"
             )
         return poster
     cells = grid[0] * grid[1]
@@ -76,8 +148,8 @@ def poster_for(
     if budget < height * width:
         least = math.ceil(1000 * cells / classes) / 1000
         raise UsageError(
-            f"--origins per-class: {budget} pixels a class cannot hold a {width}x{height} patch; "
-            f"the smallest budget is --ipc {least:g}"
+            f"`origins`=per-class: {budget} pixels a class cannot hold a {width}x{height} patch; "
+            f"the smallest budget is `ipc`={least:g}"
         )
     rows = min(max(math.isqrt(budget * height // width), height), budget // width)
     return rows * grid[1], budget // rows * grid[0]

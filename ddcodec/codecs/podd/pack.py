@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ...errors import LimitExceeded
 from ...format import Manifest, Storage, to_bytes, write
 from ...sources.base import Source
-from ...version import __version__
+from ..shared.statement import image_of, provenance_of, source_of
 from .params import PoDDParams
 from .plan import Plan
 from .variables import PosterVariables
@@ -67,13 +67,7 @@ def describe(
     return Manifest(
         codec={"name": "podd", "version": 1, "params": {}},
         classes=source.classes,
-        image={
-            "channels": source.channels,
-            "height": source.height,
-            "width": source.width,
-            "colour": "grey" if source.channels == 1 else "rgb",
-            "preprocessing": preprocessing,
-        },
+        image=image_of((source.channels, source.height, source.width), preprocessing),
         tensors={},
         labels=labels,
         order=order,
@@ -83,17 +77,8 @@ def describe(
             "origins": params.origins,
         },
         recipe=plan.recipe,
-        source={
-            "name": source.name,
-            "split": "train",
-            "count": len(source.train.labels),
-            "digest": source.digest()[:32],
-        },
-        provenance={
-            "tool": f"ddcodec {__version__}",
-            "command": _command(plan, params, steps),
-            "seed": params.seed,
-        },
+        source=source_of(source.name, len(source.train.labels), source.digest()),
+        provenance=provenance_of(_command(plan, params, steps), params.seed),
     )
 
 

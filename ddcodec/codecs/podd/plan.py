@@ -5,57 +5,59 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
+import numpy as np
 import torch
 
 from ...distill.truncation import Truncation
 from ...errors import UsageError
-from ...format.preprocessing import MOST_SIDE
+from ...format.rules import MOST_SIDE
 from ...runtime.device import activation_type
 from ...runtime.ranks import world_size
 from ...sources.base import Source
 from ..base import Request
-from ..options import Common, spelled
-from .labels import label_floor
+from ..options import Common, Pair, spelled
+from .labels import classes_without_patch, first_labels, label_floor
 from .layout import (
-    Pair,
     grid_with_room,
     grid_without_spare,
     label_grid_for,
+    most_patches,
     patch_grid_for,
     poster_for,
 )
-from .notes import label_notes
 from .options import PoDD, PosterOptions
 from .order import ClassOrder, order_classes
 from .order import class_grid as default_class_grid
-from .params import LabelKind, PoDDParams, Pooling, Stage
-from .poster import PER_CLASS, PosterGeometry, most_patches
-from .presets import PoDDPreset, preset_for
+from .params import LabelKind, PoDDParams, Pooling
+from .poster import PER_CLASS, PosterGeometry
+from .presets import (
+    PoDDPreset,
+    kernel_share,
+    network_depth,
+    paper_stages,
+    preset_for,
+    quick_stages,
+    student_recipe,
+    with_steps,
+)
 from .stored import StoredBits
 
-QUICK_STEPS = 900  # of 8-pixel digits; a minute or two on one core
-QUICK_LEAST_STEPS = 400  # of larger images, where the same time allows fewer
-QUICK_STEP_PIXELS = 18 * 8 * 8  # of an inner batch of digits
-QUICK_BATCH_PIXELS = 48 * 32 * 32  # an inner batch holds as many patches as fit
-# Outer steps of the first stage. They are several times cheaper than unrolled ones, so they carry
-# a run of few steps; on a held-out part of digits .3 was better than .6 and .1 at equal time. Of
-# larger images they cost a tenth, and .7 was better than .4.
-QUICK_KERNEL_SHARE = 0.3
-QUICK_KERNEL_SHARE_FEW = 0.6
-QUICK_KERNEL_SHARE_LARGE = 0.6
-QUICK_FEW_STEPS = 300
-QUICK_WINDOW = 20  # unrolled steps; 10 give less, 40 no more (docs/speed.md)
-LIFETIME = 49  # inner steps after which a pool network is replaced, at the latest
-LARGE_PIXELS = 16 * 16  # images from here on need longer, slower inner runs
 # Rounding is seen by the end of the last stage only: earlier it sends the run elsewhere, and the
 # rate of learning at the end is small enough to settle on the levels.
 AWARE_SHARE = 0.25
 MIRRORED = "images are mirrored as well; for writing, signs and the like give `augment`=none"
 NATURAL_SIDE = 16  # pixels; smaller images are icons, and have too few frequencies to whiten
+
+# Options in the order in which a file's command has them.
+RECORDED = (
+    "ipc", "total_bytes", "steps", "seed", "profile", "order", "class_grid", "labels",
+    "label_pooling", "origins", "augment", "patches", "preprocessing", "quality", "aware",
+    "truncation", "meta_batches", "precision", "size",
+)  # fmt: skip
 
 Settled = TypeVar("Settled", bound=PosterOptions)
 
@@ -70,8 +72,8 @@ class Plan:
     classes: tuple[str, ...]
     recipe: dict[str, Any]
     command: Callable[[int], str]
-    total_bytes: int | None = None  # of the whole file, at most
     notes: tuple[str, ...] = ()  # what is worth knowing before the work begins, one line each
+    total_bytes: int | None = None  # of the whole file, at most
 
 
 def settled(options: Settled, device: torch.device) -> Settled:
@@ -100,7 +102,6 @@ def make_plan(
     ``ordered`` gives the class order on a class grid; by default it is made anew (``orders``).
     """
     seed, stored = request.seed, StoredBits.of(str(options.quality))
-    total_bytes = getattr(options, "total_bytes", None)
     n, patch, rule = len(source.classes), (source.height, source.width), options.rule
     quick = options.profile == "quick"
     preset = preset_for(source.name, (n, *patch, source.channels))
@@ -149,46 +150,39 @@ def make_plan(
         activations=_activations(options.precision, request.device, patch),
         preprocessing=_preprocessing(options.preprocessing, source),
         meta_batches=options.meta_batches,
-        kernel_share=_kernel_share(geometry) if quick else 0.0,
+        kernel_share=kernel_share(geometry) if quick else 0.0,
     )
     if options.steps is not None:
         params = with_steps(params, options.steps)
 
-    def command(done: int) -> str:
-        values = {
-            "ipc": f"{ipc:g}" if total_bytes is None else None,
-            "total_bytes": total_bytes,
-            "steps": done,
-            "seed": seed,
-            "profile": options.profile,
-            "order": Path(options.order).name,
-            "class_grid": options.class_grid,
-            "labels": options.labels,
-            "label_pooling": options.label_pooling,
-            "origins": options.origins,
-            "augment": options.augment,
-            "patches": options.patches,
-            "preprocessing": options.preprocessing,
-            "quality": None if options.quality == "high" else options.quality,
-            "aware": options.aware,
-            "truncation": options.truncation,
-            "meta_batches": options.meta_batches,
-            "precision": options.precision,
-            "size": request.size,
-        }
-        return shlex.join(["ddcodec", "encode", source.name, *spelled(values, PoDD, Common)])
-
+    command = partial(command_of, source, ipc, options, request)
     recipe = student_recipe(params, preset)
-    notes = tuple(label_notes(params, geometry, class_order, source.classes))
+    notes = tuple(_label_notes(params, geometry, class_order, source.classes))
     if options.augment != augment:
         notes += (MIRRORED,)
-    return Plan(params, geometry, class_order, source.classes, recipe, command, total_bytes, notes)
+    return Plan(params, geometry, class_order, source.classes, recipe, command, notes)
+
+
+def command_of(
+    source: Source, ipc: float, options: PosterOptions, request: Request, steps: int
+) -> str:
+    """Return the command that makes a file of a plan again; its words are part of the digest."""
+    values: dict[str, Any] = {name: getattr(options, name, None) for name in RECORDED}
+    values |= {
+        "ipc": None if values["total_bytes"] else f"{ipc:g}",
+        "steps": steps,
+        "seed": request.seed,
+        "order": Path(options.order).name,
+        "quality": None if options.quality == "high" else options.quality,
+        "size": request.size,
+    }
+    return shlex.join(["ddcodec", "encode", source.name, *spelled(values, PoDD, Common)])
 
 
 def orders(source: Source, options: PosterOptions, seed: int) -> Callable[[Pair], ClassOrder]:
     """Return a function of a class grid (x, y) that gives the order on it, made once a grid.
 
-    For ``--bytes``, which makes plans of many sizes: distances take seconds.
+    For ``total_bytes``, where plans of many sizes are made: distances take seconds.
     """
 
     @cache
@@ -196,108 +190,6 @@ def orders(source: Source, options: PosterOptions, seed: int) -> Callable[[Pair]
         return order_classes(options.order, source, grid, seed=seed)
 
     return ordered
-
-
-def quick_stages(ipc: float, geometry: PosterGeometry) -> tuple[Stage, ...]:
-    """Return the two stages of the quick profile at their default length."""
-    small = ipc < 0.7
-    pixels = geometry.patch_h * geometry.patch_w
-    batch = min(geometry.num_patches, max(1, QUICK_BATCH_PIXELS // pixels))
-    # The length depends on sizes alone, never on a clock: the same call gives the same file.
-    steps = round(QUICK_STEPS * min(1.0, QUICK_STEP_PIXELS / (batch * pixels)))
-    steps = max(QUICK_LEAST_STEPS, steps)
-    large = pixels >= LARGE_PIXELS
-    # Where patches hardly share pixels, quick labels fit the inner runs, not the data.
-    lr_labels = 0.01 if ipc < 0.95 and not large else 0.003
-    kernel = Stage(
-        method="kernel",
-        steps=round(_kernel_share(geometry) * steps),
-        lr_poster=0.06,
-        lr_labels=lr_labels,
-        cosine=True,
-        window=0,
-        total_steps=80 if large else LIFETIME,
-        real_batch=256,
-        distilled_batch=0 if batch == geometry.num_patches else batch,
-        inner_lr=2e-3 if large else 5e-3,
-        betas=(0.9, 0.99),
-        augment="none",
-    )
-    unroll = replace(
-        kernel,
-        method="pool",
-        steps=steps - kernel.steps,
-        lr_poster=0.05 if small else 0.03,
-        window=QUICK_WINDOW,
-    )
-    return kernel, unroll
-
-
-def paper_stages(preset: PoDDPreset, num_patches: int) -> tuple[Stage, ...]:
-    """Return RaT-BPTT with the published settings of a data set (paper section 5.1)."""
-    return (
-        Stage(
-            method="rat",
-            steps=preset.outer_steps,
-            lr_poster=preset.lr,
-            lr_labels=preset.lr,
-            cosine=False,
-            window=preset.window,
-            total_steps=preset.total_steps,
-            real_batch=preset.real_batch,
-            distilled_batch=min(preset.distilled_batch, num_patches),
-            inner_lr=1e-3,
-            betas=(0.9, 0.999),
-            augment="flip_rotate",
-        ),
-    )
-
-
-def _kernel_share(geometry: PosterGeometry) -> float:
-    large = geometry.patch_h * geometry.patch_w >= LARGE_PIXELS
-    return QUICK_KERNEL_SHARE_LARGE if large else QUICK_KERNEL_SHARE
-
-
-def with_steps(params: PoDDParams, steps: int) -> PoDDParams:
-    """Return ``params`` with ``steps`` outer steps in all, shared out as in the default."""
-    if len(params.stages) == 1:
-        return replace(params, stages=(replace(params.stages[0], steps=steps),))
-    kernel, unroll = params.stages
-    share = params.kernel_share
-    if steps < QUICK_FEW_STEPS:
-        share = max(share, QUICK_KERNEL_SHARE_FEW)
-    first = min(round(share * steps), steps - 1)
-    return replace(
-        params, stages=(replace(kernel, steps=first), replace(unroll, steps=steps - first))
-    )
-
-
-def student_recipe(params: PoDDParams, preset: PoDDPreset) -> dict[str, Any]:
-    """Return how to train on the file: the inner loop's own settings, run to the end."""
-    last = params.stages[-1]
-    quick = params.profile == "quick"
-    return {
-        "network": {
-            "name": "convnet",
-            "depth": params.depth,
-            "width": params.width,
-            "norm": "instance",
-        },
-        "optimizer": {"name": "adam", "lr": last.inner_lr},
-        "steps": 100 if quick else preset.student_steps,
-        "batch_size": last.distilled_batch or params.patch_grid[0] * params.patch_grid[1],
-        "augment": last.augment,
-        "loss": "soft_cross_entropy",
-    }
-
-
-def network_depth(height: int, width: int) -> int:
-    """Return the blocks of the ConvNet: 3 for 32 px, 4 for 64 px (paper section 5.1).
-
-    Small images get fewer: features of 2x2 or more are left, or the head sees too little.
-    """
-    side = min(height, width)
-    return 4 if side >= 48 else 3 if side >= 16 else 2 if side >= 8 else 1
 
 
 def _activations(asked: str, device: torch.device, patch: Pair) -> Literal["float32", "bfloat16"]:
@@ -339,7 +231,7 @@ def _patch_grid(
     found = options.patches or patch_grid_for(preset, options.profile, poster, patch, grid, rule)
     if found[0] > most[0] or found[1] > most[1]:
         raise UsageError(
-            f"--patches {found[0]}x{found[1]}: a poster of {poster[1]}x{poster[0]} has "
+            f"`patches`={found[0]}x{found[1]}: a poster of {poster[1]}x{poster[0]} has "
             f"at most {most[0]}x{most[1]} different patches of {patch[1]}x{patch[0]}"
         )
     return found
@@ -359,3 +251,34 @@ def _pooling(options: PosterOptions, kind: LabelKind, grid: Pair, patches: Pair)
     # With fewer patches than cells along an axis, one cell a patch would leave classes without.
     # Else it is best by far (docs/ablation.md), and nearly what the published code does.
     return "cell" if patches[0] >= grid[0] and patches[1] >= grid[1] else "area"
+
+
+def _label_notes(
+    params: PoDDParams, geometry: PosterGeometry, order: ClassOrder, classes: tuple[str, ...]
+) -> list[str]:
+    """Return what is to be said about classes and their patches, as lines for people.
+
+    Raises UsageError where a class has no share of any patch's label: no network could learn it.
+    """
+    labels = first_labels(
+        geometry, order, len(classes), params.label_kind, params.label_pooling, params.label_grid
+    )
+    across, down = params.patch_grid
+    absent = np.flatnonzero((labels == 0).all(axis=0))
+    ways = "more `patches`, a larger `ipc`"
+    if params.label_kind == "fixed":
+        ways += ", `labels`=learned"
+    elif params.label_pooling == "cell":
+        ways += ", `label_pooling`=area"
+    if len(absent):
+        raise UsageError(
+            f"{len(absent)} of {len(classes)} classes ('{classes[absent[0]]}' first) are in the "
+            f"label of none of the {across}x{down} patches; use {ways}"
+        )
+    weak = classes_without_patch(labels)
+    if not weak:
+        return []
+    return [
+        f"labels: {len(weak)} of {len(classes)} classes ('{classes[weak[0]]}' first) have the "
+        f"largest share of none of the {across}x{down} patches; {ways} would give each its own"
+    ]

@@ -1,13 +1,31 @@
-"""The paper's settings for its four data sets, and what other data sets get. Data, not code."""
+"""Settings by data set and profile: the paper's, and ours for the profile ``quick``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
+
+from .params import PoDDParams, Stage
+from .poster import PosterGeometry
 
 Shape = tuple[int, int, int, int]  # classes, height, width, channels
+
+QUICK_STEPS = 900  # of 8-pixel digits; a minute or two on one core
+QUICK_LEAST_STEPS = 400  # of larger images, where the same time allows fewer
+QUICK_STEP_PIXELS = 18 * 8 * 8  # of an inner batch of digits
+QUICK_BATCH_PIXELS = 48 * 32 * 32  # an inner batch holds as many patches as fit
+# Outer steps of the first stage. They are several times cheaper than unrolled ones, so they carry
+# a run of few steps; on a held-out part of digits .3 was better than .6 and .1 at equal time. Of
+# larger images they cost a tenth, and .7 was better than .4.
+QUICK_KERNEL_SHARE = 0.3
+QUICK_KERNEL_SHARE_FEW = 0.6
+QUICK_KERNEL_SHARE_LARGE = 0.6
+QUICK_FEW_STEPS = 300
+QUICK_WINDOW = 20  # unrolled steps; 10 give less, 40 no more (docs/speed.md)
+LIFETIME = 49  # inner steps after which a pool network is replaced, at the latest
+LARGE_PIXELS = 16 * 16  # images from here on need longer, slower inner runs
 
 
 @dataclass(frozen=True)
@@ -128,3 +146,105 @@ def preset_for(source: str | Shape, shape: Shape | None = None) -> PoDDPreset:
     if shape is None:
         return GENERIC
     return next((preset for preset in PRESETS.values() if preset.shape == shape), GENERIC)
+
+
+def paper_stages(preset: PoDDPreset, num_patches: int) -> tuple[Stage, ...]:
+    """Return RaT-BPTT with the published settings of a data set (paper section 5.1)."""
+    return (
+        Stage(
+            method="rat",
+            steps=preset.outer_steps,
+            lr_poster=preset.lr,
+            lr_labels=preset.lr,
+            cosine=False,
+            window=preset.window,
+            total_steps=preset.total_steps,
+            real_batch=preset.real_batch,
+            distilled_batch=min(preset.distilled_batch, num_patches),
+            inner_lr=1e-3,
+            betas=(0.9, 0.999),
+            augment="flip_rotate",
+        ),
+    )
+
+
+def quick_stages(ipc: float, geometry: PosterGeometry) -> tuple[Stage, ...]:
+    """Return the two stages of the quick profile at their default length."""
+    small = ipc < 0.7
+    pixels = geometry.patch_h * geometry.patch_w
+    batch = min(geometry.num_patches, max(1, QUICK_BATCH_PIXELS // pixels))
+    # The length depends on sizes alone, never on a clock: the same call gives the same file.
+    steps = round(QUICK_STEPS * min(1.0, QUICK_STEP_PIXELS / (batch * pixels)))
+    steps = max(QUICK_LEAST_STEPS, steps)
+    large = pixels >= LARGE_PIXELS
+    # Where patches hardly share pixels, quick labels fit the inner runs, not the data.
+    lr_labels = 0.01 if ipc < 0.95 and not large else 0.003
+    kernel = Stage(
+        method="kernel",
+        steps=round(kernel_share(geometry) * steps),
+        lr_poster=0.06,
+        lr_labels=lr_labels,
+        cosine=True,
+        window=0,
+        total_steps=80 if large else LIFETIME,
+        real_batch=256,
+        distilled_batch=0 if batch == geometry.num_patches else batch,
+        inner_lr=2e-3 if large else 5e-3,
+        betas=(0.9, 0.99),
+        augment="none",
+    )
+    unroll = replace(
+        kernel,
+        method="pool",
+        steps=steps - kernel.steps,
+        lr_poster=0.05 if small else 0.03,
+        window=QUICK_WINDOW,
+    )
+    return kernel, unroll
+
+
+def kernel_share(geometry: PosterGeometry) -> float:
+    large = geometry.patch_h * geometry.patch_w >= LARGE_PIXELS
+    return QUICK_KERNEL_SHARE_LARGE if large else QUICK_KERNEL_SHARE
+
+
+def with_steps(params: PoDDParams, steps: int) -> PoDDParams:
+    """Return ``params`` with ``steps`` outer steps in all, shared out as in the default."""
+    if len(params.stages) == 1:
+        return replace(params, stages=(replace(params.stages[0], steps=steps),))
+    kernel, unroll = params.stages
+    share = params.kernel_share
+    if steps < QUICK_FEW_STEPS:
+        share = max(share, QUICK_KERNEL_SHARE_FEW)
+    first = min(round(share * steps), steps - 1)
+    return replace(
+        params, stages=(replace(kernel, steps=first), replace(unroll, steps=steps - first))
+    )
+
+
+def network_depth(height: int, width: int) -> int:
+    """Return the blocks of the ConvNet: 3 for 32 px, 4 for 64 px (paper section 5.1).
+
+    Small images get fewer: features of 2x2 or more are left, or the head sees too little.
+    """
+    side = min(height, width)
+    return 4 if side >= 48 else 3 if side >= 16 else 2 if side >= 8 else 1
+
+
+def student_recipe(params: PoDDParams, preset: PoDDPreset) -> dict[str, Any]:
+    """Return how to train on the file: the inner loop's own settings, run to the end."""
+    last = params.stages[-1]
+    quick = params.profile == "quick"
+    return {
+        "network": {
+            "name": "convnet",
+            "depth": params.depth,
+            "width": params.width,
+            "norm": "instance",
+        },
+        "optimizer": {"name": "adam", "lr": last.inner_lr},
+        "steps": 100 if quick else preset.student_steps,
+        "batch_size": last.distilled_batch or params.patch_grid[0] * params.patch_grid[1],
+        "augment": last.augment,
+        "loss": "soft_cross_entropy",
+    }

@@ -25,27 +25,22 @@ class PPoDDCodec(Codec):
     Options = PPoDD
 
     def check(self, manifest: Manifest, limits: Limits) -> None:
-        """Check all that needs no tensor data; raises InvalidFile or LimitExceeded."""
         check_ppodd(manifest, limits)
 
     def check_values(self, manifest: Manifest, arrays: Arrays) -> None:
-        """Check what the differences between stages add up to; raises InvalidFile."""
         check_ppodd_values(manifest, arrays)
 
     def encode(self, request: Request, options: Any) -> Manifest:
-        """Distil one stage after the other and store those that fit."""
         from .encode import encode
 
         return encode(request, options)
 
     def decode(self, file: DDSetFile, place: ModelPlace) -> Samples:
-        """Return the patches of all stages; bit-exact."""
         from .decode import decode
 
         return decode(file.manifest, file.arrays)
 
     def describe(self, manifest: Manifest, sizes: Sizes) -> Description:
-        """Return the posters, and what each stage takes and gives."""
         found = describe_posters(manifest, tensor_names(stage_count(manifest), learned=False))
         differences = manifest.codec["params"].get("differences", [])
         stages, rows = [], list(found.rows)
@@ -60,7 +55,6 @@ class PPoDDCodec(Codec):
         return replace(found, facts={**found.facts, "stages": stages}, rows=rows)
 
     def pictures(self, manifest: Manifest, arrays: Arrays, count: int) -> Pictures:
-        """Show all posters with their class grid, the oldest first."""
         return pictures_of(manifest, [stage["poster"] for stage in stage_arrays(manifest, arrays)])
 
 

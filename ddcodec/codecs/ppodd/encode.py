@@ -28,21 +28,22 @@ from ...runtime.rng import generator, key
 from ..base import Request
 from ..options import spelled
 from ..podd.decode import PosterSamples
-from ..podd.encode import fit_steps, identity_of
+from ..podd.encode import fit_steps, identity_of, kept_work
 from ..podd.initial import initial_variables, real_tensors
 from ..podd.outer_loop import Distiller, Run
 from ..podd.pack import describe, tensors_of
 from ..podd.params import PoDDParams
-from ..podd.plan import Plan, make_plan, settled, with_steps
+from ..podd.plan import Plan, make_plan, settled
+from ..podd.presets import with_steps
 from ..podd.variables import PosterVariables
 from .options import PPoDD
 from .pack import Packed, pack_stages, pack_within
+from .stages import Direction, stage_weights
 from .variables import StagedVariables
-from .weights import Direction, stage_weights
 
 JUDGES = 2  # networks that a finished stage trains
 JUDGED = 2000  # training images, at most, on which they are tested
-SHARE_OF_TIME = 0.9  # of --time for the optimisation; the rest is for judging
+SHARE_OF_TIME = 0.9  # of ``time`` for the optimisation; the rest is for judging
 
 
 def encode(request: Request, options: PPoDD) -> Manifest:
@@ -91,9 +92,7 @@ def encode(request: Request, options: PPoDD) -> Manifest:
     try:
         manifest = _write(request.out, manifest, variables, each, options, run)
     except OutputError as error:
-        raise OutputError(
-            f"{error}; {file.name} keeps the work, run the same call with `resume`"
-        ) from None
+        raise kept_work(error, file) from None
     file.unlink(missing_ok=True)
     return manifest
 

@@ -19,7 +19,7 @@ class PPoDD(PosterOptions):
     """Options of the codec ``ppodd``; the defaults are the paper's where it states them.
 
     ``stage_decay``, ``stage_boost``, ``stage_floor`` and ``stage_direction`` are lambda, beta,
-    epsilon and the sense of the decay in ``weights.stage_weights``.
+    epsilon and the sense of the decay in ``stages.stage_weights``.
     """
 
     title: ClassVar[str] = "Posters in stages (ppodd)"

@@ -95,7 +95,7 @@ def pack_within(
             return packed, kept
         if len(kept) == 1:
             raise OutputError(
-                f"a stage takes {packed.total} bytes, over --max-stages-bytes {most}; "
-                "use a lower --quality or a smaller --ipc"
+                f"a stage takes {packed.total} bytes, more than `max_stages_bytes`={most}; "
+                "use a lower `quality` or a smaller `ipc`"
             )
         kept.remove(min(kept, key=lambda i: weights[i]))

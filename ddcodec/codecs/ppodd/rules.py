@@ -9,9 +9,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ...errors import InvalidFile, LimitExceeded
-from ...format.fields import is_number
 from ...format.manifest import Manifest
-from ...format.needs import need
+from ...format.values import is_number, need
 from ...limits import Limits
 from ..podd.rules import check_podd
 from ..shared.rules import check_pooling
