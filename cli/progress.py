@@ -27,7 +27,7 @@ def is_first() -> bool:
 @contextmanager
 def resumable(target: Path, resume: bool) -> Iterator[Reporter]:
     """Give a reporter for work with a checkpoint beside ``target``; an interruption names it."""
-    from ddcodec.runtime.memory import keep_large_blocks
+    from ddcodec.runtime.device import keep_large_blocks
 
     checkpoint = target.with_name(target.name + ".checkpoint")
     if resume and not checkpoint.exists():

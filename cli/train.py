@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ddcodec.codecs.options import Common, Options, option
 from ddcodec.errors import UsageError
 
 from .arguments import Cache, Prior
 from .files import reading
+from .flags import read, with_options
 from .output import accuracy, number, seconds, table, write_json, write_line
 from .progress import progress
 
 if TYPE_CHECKING:
     from ddcodec.data.dataset import DistilledDataset
     from ddcodec.sources.base import Source
-
-Precision = Literal["float32", "bfloat16"]
 
 BASELINE_TITLES = {
     "random_images_same_pixels": "random real images, same pixels",
@@ -29,6 +29,34 @@ BASELINE_TITLES = {
     "class_means_same_bytes": "class means, same bytes",
     "full_data": "all training images",
 }
+
+
+@dataclass(frozen=True)
+class StudentOptions(Options):
+    """How the networks are trained that measure a file."""
+
+    nets: int = option(8, "Networks, each from scratch.", metavar="N", least=1)
+    steps: int | None = option(
+        None, "Steps of training.", metavar="N", least=1, shown="the file's recipe"
+    )
+    baselines: bool = option(
+        False, "Train on random real images, class means and all images as well."
+    )
+    observer: Path | None = option(
+        None,
+        "Also train on random real images that this observer labels, at the same bytes.",
+        metavar="O",
+    )
+    architecture: str | None = option(
+        None,
+        "Students of another network: convnet3, convnet4, resnet18, mobilenetv2, all with batch "
+        "norm.",
+        metavar="A", flag="--arch", shown="that of the file's recipe",
+    )  # fmt: skip
+    precision: str = option(
+        "float32", "Of the students' convolutions; bfloat16 is often faster.",
+        choices=("float32", "bfloat16"),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,71 +86,30 @@ def train(
             metavar="SOURCE", help="Real data to test on. [default: the source named in the file]"
         ),
     ] = None,
-    nets: Annotated[int, typer.Option(metavar="N", help="Networks, each from scratch.")] = 8,
-    steps: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Steps of training. [default: the file's recipe]"),
-    ] = None,
-    baselines: Annotated[
-        bool,
-        typer.Option(
-            "--baselines", help="Train on random real images, class means and all images as well."
-        ),
-    ] = False,
-    observer: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="O",
-            help="Also train on random real images that this observer labels, at the same bytes.",
-        ),
-    ] = None,
-    architecture: Annotated[
-        str | None,
-        typer.Option(
-            "--arch",
-            metavar="A",
-            help="Students of another network: convnet3, convnet4, resnet18, mobilenetv2, all "
-            "with batch norm. [default: that of the file's recipe]",
-        ),
-    ] = None,
-    precision: Annotated[
-        Precision, typer.Option(help="Of the students' convolutions; bfloat16 is often faster.")
-    ] = "float32",
     record: Annotated[
         bool, typer.Option("--record", help="Write the accuracy into F, for others to see.")
     ] = False,
-    size: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Scale test images to N x N pixels, as encode --size did."),
-    ] = None,
-    download: Annotated[
-        bool, typer.Option("--download", help="Fetch a known data set that is not here.")
-    ] = False,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the networks.")] = 0,
-    device: Annotated[str, typer.Option(metavar="D", help="auto, cpu, cuda or cuda:N.")] = "auto",
     prior: Prior = None,
     cache: Cache = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    **options: Any,
 ) -> None:
     """Train fresh networks on F alone and report their accuracy on real test images."""
-    if record and architecture is not None:
+    common = read({name: options.pop(name, None) for name in Common.names()}, Common)
+    chosen = read(options, StudentOptions)
+    if record and chosen.architecture is not None:
         raise UsageError("--record keeps the accuracy of the file's recipe; leave out --arch")
-    report = measure(
-        file,
-        test,
-        nets=nets,
-        steps=steps,
-        baselines=baselines,
-        size=size,
-        download=download,
-        seed=seed,
-        device=device,
-        observer=observer,
-        architecture=architecture,
-        precision=precision,
-        prior=prior,
-        cache=cache,
-    )
+
+    from ddcodec.data import dataset
+    from ddcodec.observers.networks import check_name
+    from ddcodec.runtime.device import keep_large_blocks
+
+    keep_large_blocks()
+    if chosen.architecture is not None:
+        check_name(chosen.architecture)
+    with reading(file):
+        ds = dataset.load(file, prior=prior, cache=cache, download=common.download)
+    report = measure(file, ds, test, chosen, common)
     if record:
         write_down(file, report)
     if as_json:
@@ -131,76 +118,49 @@ def train(
         write_line(describe(report))
 
 
+train = with_options(train, StudentOptions, Common, without=("resume", "overwrite"))
+
+
 def measure(
-    file: Path,
-    test: str | None,
-    *,
-    nets: int,
-    steps: int | None,
-    baselines: bool,
-    size: int | None,
-    download: bool,
-    seed: int,
-    device: str,
-    observer: Path | None = None,
-    architecture: str | None = None,
-    precision: Precision = "float32",
-    prior: str | None = None,
-    cache: Path | None = None,
+    file: Path, ds: DistilledDataset, test: str | None, chosen: StudentOptions, common: Common
 ) -> TrainReport:
-    """Train on ``file``, test on ``test`` and return what ``train`` prints."""
-    for option, value, least in (("--nets", nets, 1), ("--steps", steps, 1), ("--seed", seed, 0)):
-        if value is not None and value < least:
-            raise UsageError(f"{option} must be at least {least}, got {value}")
+    """Train on ``ds``, test on ``test`` and return what ``train`` prints."""
+    from ddcodec.evaluate.baselines import baselines
+    from ddcodec.evaluate.draws import images_by_class
+    from ddcodec.evaluate.measure import protocol, test_split, train_students
+    from ddcodec.evaluate.soft_baselines import random_images_with_observer
+    from ddcodec.inspection.info import info
 
-    from ddcodec.data import dataset
-    from ddcodec.evaluate import measure as evaluate
-    from ddcodec.evaluate.baselines import baselines as run_baselines
-    from ddcodec.inspection import info as report
-    from ddcodec.observers.networks import check_name
-    from ddcodec.runtime.device import keep_large_blocks
-
-    keep_large_blocks()
-    if architecture is not None:
-        check_name(architecture)
-    with reading(file):
-        ds = dataset.load(file, prior=prior, cache=cache, download=download)
     teacher = None
-    if observer is not None:
+    if chosen.observer is not None:
         from ddcodec.observers.file import load as load_observer
 
-        teacher = load_observer(observer)
+        teacher = load_observer(chosen.observer)
         teacher.require_fit(ds.classes, ds.image_shape)
-    source = find_source(ds, test, size, download)
-    split = evaluate.test_split(ds, source)
-    facts = report.info(file)
+    source = find_source(ds, test, common.size, common.download)
+    split = test_split(ds, source)
+    facts = info(file)
     with progress() as reporter:
-        result = evaluate.train_students(
+        trial = protocol(
             ds,
             split,
-            nets=nets,
-            steps=steps,
-            seed=seed,
-            device=device,
-            architecture=architecture,
-            precision=precision,
+            nets=chosen.nets,
+            steps=chosen.steps,
+            seed=common.seed,
+            device=common.device,
+            architecture=chosen.architecture,
+            precision="bfloat16" if chosen.precision == "bfloat16" else "float32",
             reporter=reporter,
         )
-        others = None
-        if baselines or teacher is not None:
-            others = run_baselines(
-                ds,
-                source,
-                nets=nets,
-                steps=steps,
-                seed=seed,
-                device=device,
-                usual=baselines,
-                observer=teacher,
-                architecture=architecture,
-                precision=precision,
-                reporter=reporter,
+        result = train_students(ds, trial)
+        others = {}
+        if teacher is not None:
+            by_class, total = images_by_class(source), ds.file.sizes.total
+            others["random_images_observer_labels"] = random_images_with_observer(
+                trial, ds, by_class, teacher, total
             )
+        if chosen.baselines:
+            others |= baselines(trial, ds, source)
     return TrainReport(
         file=str(file),
         test=source.name,
@@ -213,8 +173,8 @@ def measure(
         nets=result.nets,
         steps=result.steps,
         seconds=result.seconds,
-        baselines=others,
-        network=architecture or "recipe",
+        baselines=others or None,
+        network=chosen.architecture or "recipe",
     )
 
 

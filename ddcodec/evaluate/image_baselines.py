@@ -22,7 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .baselines import ClassImages, label_bytes, measure, random_draw, same_bytes, shrink
+from .baselines import learn
+from .budgets import label_bytes, same_bytes, shrink
+from .draws import ClassImages, random_draw
 
 if TYPE_CHECKING:
     from ..data.dataset import DistilledDataset
@@ -91,7 +93,7 @@ def image_baseline(
         by_class: training images of each class, uint8 (n, H, W, C).
         kind: the format; this Pillow must be able to write it.
         total: bytes, labels included.
-        passes: as for ``baselines.measure``.
+        passes: as for ``baselines.learn``.
     """
     draw = random_draw(by_class, trial.seed)
 
@@ -110,7 +112,7 @@ def image_baseline(
         size = stored_bytes(images, classes, kind, quality)
         return read_sheets(write_sheets(images, kind, quality), images.shape), size
 
-    entry = measure(f"random images as {kind.name}", trial, ds, draw, budget, store, passes)
+    entry = learn(f"random images as {kind.name}", trial, ds, draw, budget, store, passes)
     return entry | {"quality": [min(qualities), max(qualities)]}
 
 

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from ..sources.base import Source, Split
 
 
-def train_students(
+def protocol(
     ds: DistilledDataset,
     test: Split,
+    *,
     nets: int = 8,
     steps: int | None = None,
     seed: int = 0,
@@ -36,8 +37,8 @@ def train_students(
     architecture: str | None = None,
     precision: Precision = "float32",
     reporter: Reporter = SILENT,
-) -> Accuracy:
-    """Train ``nets`` fresh networks on the file alone and return their accuracy on ``test``.
+) -> Trial:
+    """Return how a file and its baselines are measured: by the file's recipe, on ``test``.
 
     Args:
         ds: the distilled data set; its recipe decides everything not named here.
@@ -58,12 +59,14 @@ def train_students(
     recipe = Recipe.of(ds.manifest)
     if steps is not None:
         recipe = replace(recipe, steps=steps)
-    where = choose_device(str(device))
-    samples, _ = ds.on(where)
-    labels = ds.soft_labels.to(where)
-    trial = Trial(
-        recipe, test_tensors(ds, test, where), nets, seed, reporter, architecture, precision
-    )
+    images = test_tensors(ds, test, choose_device(str(device)))
+    return Trial(recipe, images, nets, seed, reporter, architecture, precision)
+
+
+def train_students(ds: DistilledDataset, trial: Trial) -> Accuracy:
+    """Train the networks of a trial on the file alone and return their accuracy."""
+    samples, _ = ds.on(trial.device)
+    labels = ds.soft_labels.to(trial.device)
     return trial.run("students", lambda net: (samples, labels))
 
 

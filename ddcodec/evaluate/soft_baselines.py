@@ -3,7 +3,7 @@
 With soft labels, random images come close to many methods ("A label is worth a thousand images",
 arXiv 2406.10485), so a file made with an observer is compared with what the same observer does for
 images that nobody chose: whole, under zstd, with labels in the symbols of the codec ``lic`` at the
-file's temperature. The images are counted as in ``baselines``, labels by what zstd makes of them.
+file's temperature. The images are counted as in ``budgets``, labels by what zstd makes of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from torch import Tensor
 
 from ..codecs.shared.labels import LabelPlan, restore, store
 from ..observers.networks import SEEN_PIXELS
-from .baselines import ZSTD_LEVEL, ClassImages, enlarge, measure, random_draw, same_bytes
+from .baselines import learn
+from .budgets import ZSTD_LEVEL, enlarge, same_bytes
+from .draws import ClassImages, random_draw
 
 if TYPE_CHECKING:
     from ..data.dataset import DistilledDataset
@@ -68,7 +70,7 @@ def random_images_with_observer(
     Raises UsageError for an observer of other classes or images.
     """
     observer.require_fit(ds.classes, ds.image_shape)
-    observer.network.to(trial.test[0].device)
+    observer.network.to(trial.device)
     labeller = Labeller(observer, len(ds.classes), ds.manifest.labels.get("temperature", 1.0))
     coder = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
     _, height, width = ds.image_shape
@@ -80,7 +82,7 @@ def random_images_with_observer(
 
     draw = random_draw(by_class, trial.seed)
     budget = same_bytes(total, by_class, draw, trial.nets, coded)
-    return measure(
+    return learn(
         "random images, the observer's labels, same bytes",
         trial,
         ds,

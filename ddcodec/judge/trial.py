@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..errors import UsageError
@@ -66,7 +67,12 @@ class Trial:
             ("seed", self.seed, 0),
         ):
             if value < least:
-                raise UsageError(f"{name} must be at least {least}, got {value}")
+                raise UsageError(f"`{name}` must be at least {least}, got {value}")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the students are trained: the device of the test images."""
+        return self.test[0].device
 
     def run(self, name: str, training_set: Callable[[int], tuple[Images, Tensor]]) -> Accuracy:
         """Train and test every network; network i learns from ``training_set(i)``.
@@ -77,7 +83,7 @@ class Trial:
         self.reporter.stage(name, steps * self.nets)
         start = time.perf_counter()
         _, height, width = self.recipe.image
-        with threads_for(height, width), repeatable(self.test[0].device):
+        with threads_for(height, width), repeatable(self.device):
             scores = [self._score(index, *training_set(index)) for index in range(self.nets)]
         seconds = time.perf_counter() - start
         return Accuracy(

@@ -21,17 +21,11 @@ from .. import sources
 from ..data.dataset import load
 from ..encoder import encode
 from ..errors import CheckpointMismatch, InvalidFile, OutputError, UsageError
-from ..evaluate.baselines import (
-    FULL_EPOCHS,
-    full_data,
-    images_by_class,
-    mean_draw,
-    measure,
-    protocol,
-    same_bytes,
-)
+from ..evaluate.baselines import FULL_EPOCHS, full_data, learn
+from ..evaluate.budgets import same_bytes
+from ..evaluate.draws import images_by_class, mean_draw
 from ..evaluate.image_baselines import FORMATS, can_write, image_baseline
-from ..evaluate.measure import test_split, train_students
+from ..evaluate.measure import protocol, test_split, train_students
 from ..format import read_manifest
 from ..inspection import info as report
 from ..runtime.device import choose_device
@@ -81,7 +75,7 @@ def sweep(
     and a ``.ddset`` file for each point.
 
     Raises:
-        UsageError, SourceError, Unsupported: as ``encode`` and ``evaluate.train_students``.
+        UsageError, SourceError, Unsupported: as ``encode`` and ``evaluate.measure.protocol``.
         CheckpointMismatch: the folder holds a sweep, or files, made with other settings.
         OutputError: the folder cannot be written to.
         KeyboardInterrupt: interrupted; finished points are in the record.
@@ -206,14 +200,7 @@ class _Runner:
             self._encode(place, seed, path)
             encode_seconds = clock.monotonic() - started
         ds, facts = load(path), report.info(path)
-        result = train_students(
-            ds,
-            test_split(ds, self.test),
-            nets=settings.nets,
-            steps=settings.train_steps,
-            device=settings.device,
-            reporter=self.reporter,
-        )
+        result = train_students(ds, self._trial(ds))
         entry = {
             **place._asdict(),
             "seed": seed,
@@ -265,9 +252,9 @@ class _Runner:
         trial, by_class = self._trial(ds), images_by_class(self.source)
         found: Entry | None
         if name == K_MEANS:
-            draw = mean_draw(by_class, trial)
+            draw = mean_draw(by_class, trial.seed, trial.device)
             budget = same_bytes(total, by_class, draw, trial.nets)
-            found = measure("k-means centroids", trial, ds, draw, budget, passes=FULL_EPOCHS)
+            found = learn("k-means centroids", trial, ds, draw, budget, passes=FULL_EPOCHS)
         else:
             kind = next(k for k in FORMATS if name.endswith(k.name.lower()))
             found = image_baseline(trial, ds, by_class, kind, total, FULL_EPOCHS)
@@ -293,7 +280,6 @@ class _Runner:
             test_split(ds, self.test),
             nets=settings.nets,
             steps=settings.train_steps,
-            seed=0,
             device=settings.device,
             reporter=self.reporter,
         )

@@ -12,29 +12,22 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from ddcodec import LICOptions, encode, load, sources
-from ddcodec.evaluate.baselines import (
-    coded_bytes,
-    images_by_class,
-    measure,
-    protocol,
-    random_draw,
-    same_bytes,
-)
-from ddcodec.evaluate.measure import train_students
+from ddcodec import encode, load, sources
+from ddcodec.evaluate.baselines import learn
+from ddcodec.evaluate.budgets import same_bytes
+from ddcodec.evaluate.draws import images_by_class, random_draw
+from ddcodec.evaluate.measure import protocol, train_students
 from ddcodec.evaluate.soft_baselines import random_images_with_observer
 from ddcodec.observers.file import load as load_observer
 from ddcodec.observers.recipe import Recipe
 from ddcodec.observers.train import train
 from ddcodec.runtime.device import has_bfloat16
-from ddcodec.runtime.progress import SILENT
 from ddcodec.sources import Source
 from ddcodec.sources.base import Split
 
@@ -85,33 +78,33 @@ def main() -> None:
     if options.observer is None:
         recipe = Recipe(steps=1, augment="auto", precision="auto")
         train(source, "convnet3", observer, epochs=options.epochs, recipe=recipe, device=device)
-    settings: dict[str, Any] = {"nets": options.nets, "device": options.device}
+    settings: dict[str, Any] = {
+        "nets": options.nets,
+        "device": options.device,
+        "precision": precision,
+    }
     teacher = load_observer(observer)
     say(observer=teacher.description.accuracy, digest=teacher.digest)
     path = options.out / "lic.ddset"
     for stage, changes in STAGES.items():
-        lic = {name: value for name, value in changes.items() if name != "labels"}
-        rest = {name: value for name, value in changes.items() if name == "labels"}
         path = options.out / f"{stage.strip('+ ')}-{options.ipc}.ddset"
         encode(
-            source, "lic", ipc=options.ipc, out=path, overwrite=True, device=options.device,
-            lic=LICOptions(observer, **lic), **rest,
+            source, path, "lic", ipc=options.ipc, overwrite=True, device=options.device,
+            observer=observer, **changes,
         )  # fmt: skip
-        found = train_students(
-            load(path), held, steps=options.steps, precision=precision, **settings
-        )
+        ds = load(path)
+        found = train_students(ds, protocol(ds, held, steps=options.steps, **settings))
         say(stage=stage, held_out=found.mean, std=found.std, steps=found.steps)
     ds, total, test = load(path), path.stat().st_size, source.require_test()
-    found = train_students(ds, test, steps=options.final_steps, precision=precision, **settings)
+    trial = protocol(ds, test, steps=options.final_steps, **settings)
+    found = train_students(ds, trial)
     say(test="lic", bytes=total, accuracy=found.mean, std=found.std, steps=found.steps)
     by_class = images_by_class(source)
-    trial = protocol(ds, test, steps=options.final_steps, seed=0, reporter=SILENT, **settings)
-    trial = replace(trial, precision=precision)
     entry = random_images_with_observer(trial, ds, by_class, teacher, total)
     say(test="random images, the observer's labels", **entry)
     draw = random_draw(by_class, 0)
-    budget = same_bytes(total, by_class, draw, options.nets, coded_bytes)
-    say(test="random images, their classes", **measure("hard", trial, ds, draw, budget))
+    budget = same_bytes(total, by_class, draw, options.nets)
+    say(test="random images, their classes", **learn("hard", trial, ds, draw, budget))
 
 
 if __name__ == "__main__":

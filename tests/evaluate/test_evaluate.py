@@ -8,12 +8,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ddcodec import InvalidFile, SourceError, Unsupported, UsageError, encode, load
-from ddcodec.evaluate.baselines import baselines, coded_bytes, images_by_class, random_images
+from ddcodec import (
+    DistilledDataset,
+    InvalidFile,
+    SourceError,
+    Unsupported,
+    UsageError,
+    encode,
+    load,
+)
+from ddcodec.evaluate.baselines import baselines
+from ddcodec.evaluate.budgets import coded_bytes
+from ddcodec.evaluate.draws import images_by_class, random_images
+from ddcodec.evaluate.measure import protocol, train_students
 from ddcodec.evaluate.measure import test_split as split_for
-from ddcodec.evaluate.measure import train_students
 from ddcodec.format import restate
 from ddcodec.judge.recipe import Recipe
+from ddcodec.judge.trial import Accuracy
 from ddcodec.sources import Source, Split
 
 
@@ -36,6 +47,10 @@ def stripes(seed: int = 0, test: bool = True, classes: int = 2) -> Source:
     return Source("stripes", names, splits | ({"test": lambda: split(40)} if test else {}))
 
 
+def measured(ds: DistilledDataset, source: Source, **settings: int) -> Accuracy:
+    return train_students(ds, protocol(ds, split_for(ds, source), **settings))
+
+
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("stripes") / "stripes.ddset"
@@ -45,7 +60,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_students_learn_an_easy_set(path: Path) -> None:
     ds, source = load(path), stripes(seed=1)
-    result = train_students(ds, split_for(ds, source), nets=3, steps=30)
+    result = measured(ds, source, nets=3, steps=30)
     assert result.mean > 0.95
     assert (result.nets, result.steps, len(result.per_net)) == (3, 30, 3)
     assert result.mean == pytest.approx(np.mean(result.per_net))
@@ -56,16 +71,13 @@ def test_labels_that_lie_teach_the_lie(path: Path) -> None:
     """The students see the file, nothing else: with its labels swapped they fail."""
     ds = load(path)
     ds._soft.copy_(ds._soft.flip(1))
-    result = train_students(ds, split_for(ds, stripes(seed=1)), nets=2, steps=30)
+    result = measured(ds, stripes(seed=1), nets=2, steps=30)
     assert result.mean < 0.05
 
 
 def test_the_same_seed_gives_the_same_accuracy(path: Path) -> None:
     ds, source = load(path), stripes(seed=1)
-    first, again, other = (
-        train_students(ds, split_for(ds, source), nets=2, steps=2, seed=s).per_net
-        for s in (0, 0, 1)
-    )
+    first, again, other = (measured(ds, source, nets=2, steps=2, seed=s).per_net for s in (0, 0, 1))
     assert first == again
     assert first != other
 
@@ -74,7 +86,7 @@ def test_the_same_seed_gives_the_same_accuracy(path: Path) -> None:
 def test_arguments_out_of_range_are_refused(path: Path, arguments: dict[str, int]) -> None:
     ds = load(path)
     with pytest.raises(UsageError, match=next(iter(arguments))):
-        train_students(ds, split_for(ds, stripes()), **{"nets": 1, **arguments})
+        measured(ds, stripes(), **{"nets": 1, **arguments})
 
 
 def test_other_data_are_refused(path: Path, digits: Source) -> None:
@@ -87,7 +99,8 @@ def test_other_data_are_refused(path: Path, digits: Source) -> None:
 
 def test_baselines_keep_to_their_budgets(path: Path) -> None:
     ds, source = load(path), stripes()
-    found = baselines(ds, source, nets=2, steps=10, full_steps=10)
+    trial = protocol(ds, split_for(ds, source), nets=2, steps=10)
+    found = baselines(trial, ds, source, full_steps=10)
     pixels, size = ds.file.arrays["poster"][0].size, ds.file.sizes.total
     for name, entry in found.items():
         assert 0 <= entry["accuracy_mean"] <= 1
@@ -129,7 +142,7 @@ def test_a_recipe_with_decay_and_falling_rate_is_followed(path: Path, tmp_path: 
     assert (found.weight_decay, found.augment) == (0.1, "dsa")
     constant = Recipe.of(load(path).manifest)
     assert constant.rate(0) == constant.rate(10**6) == constant.lr
-    result = train_students(load(copy), split_for(load(copy), stripes(seed=1)), nets=1)
+    result = measured(load(copy), stripes(seed=1), nets=1)
     assert result.steps == 12
 
 

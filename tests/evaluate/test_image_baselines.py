@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddcodec import DistilledDataset, encode, load
-from ddcodec.evaluate.baselines import images_by_class, label_bytes, protocol, shrink
+from ddcodec.evaluate import image_baselines
+from ddcodec.evaluate.budgets import label_bytes, shrink
+from ddcodec.evaluate.draws import images_by_class
 from ddcodec.evaluate.image_baselines import (
     FORMATS,
     HIGHEST,
@@ -24,9 +26,8 @@ from ddcodec.evaluate.image_baselines import (
     stored_bytes,
     write_sheets,
 )
-from ddcodec.evaluate.measure import image_baselines
+from ddcodec.evaluate.measure import protocol
 from ddcodec.judge.trial import Trial
-from ddcodec.runtime.progress import SILENT
 from ddcodec.sources import Source
 
 WRITABLE = [kind for kind in FORMATS if can_write(kind.name)]
@@ -48,7 +49,7 @@ def ds(tmp_path_factory: pytest.TempPathFactory, digits: Source) -> DistilledDat
 @pytest.fixture(scope="module")
 def trial(ds: DistilledDataset, digits: Source) -> Trial:
     test = digits.require_test()
-    return protocol(ds, test, nets=2, steps=40, seed=0, device="cpu", reporter=SILENT)
+    return protocol(ds, test, nets=2, steps=40, device="cpu")
 
 
 def smooth(count: int, height: int, width: int, channels: int) -> np.ndarray:

@@ -10,19 +10,14 @@ import pytest
 import torch
 import zstandard
 
-from ddcodec import DistilledDataset, LICOptions, UsageError, encode, load
-from ddcodec.evaluate.baselines import (
-    baselines,
-    images_by_class,
-    protocol,
-    random_draw,
-    shrink,
-)
+from ddcodec import DistilledDataset, UsageError, encode, load
+from ddcodec.evaluate.budgets import shrink
+from ddcodec.evaluate.draws import images_by_class, random_draw
+from ddcodec.evaluate.measure import protocol
 from ddcodec.evaluate.soft_baselines import Labeller, random_images_with_observer
 from ddcodec.observers.file import Trained
 from ddcodec.observers.file import load as load_observer
 from ddcodec.sources import Source
-from tests.helpers.reporters import Notes
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +30,7 @@ def ds(
     tmp_path_factory: pytest.TempPathFactory, digits: Source, observer: Path
 ) -> DistilledDataset:
     out = tmp_path_factory.mktemp("lic") / "x.ddset"
-    encode(digits, "lic", ipc=2, steps=2, out=out, lic=LICOptions(observer), device="cpu")
+    encode(digits, out, "lic", ipc=2, steps=2, observer=observer, device="cpu")
     return load(out)
 
 
@@ -56,9 +51,7 @@ def test_the_bytes_are_those_of_images_and_labels_and_fit(
     ds: DistilledDataset, digits: Source, observer: Path
 ) -> None:
     teacher, by_class = load_observer(observer), images_by_class(digits)
-    trial = protocol(
-        ds, digits.require_test(), nets=2, steps=60, seed=0, device="cpu", reporter=Notes()
-    )
+    trial = protocol(ds, digits.require_test(), nets=2, steps=40, device="cpu")
     total = ds.file.sizes.total
     entry = random_images_with_observer(trial, ds, by_class, teacher, total)
     coder = zstandard.ZstdCompressor(level=19)
@@ -76,12 +69,3 @@ def test_the_bytes_are_those_of_images_and_labels_and_fit(
     other = replace(teacher, description=replace(teacher.description, classes=("a",)))
     with pytest.raises(UsageError, match="classes"):
         random_images_with_observer(trial, ds, by_class, other, total)
-
-
-def test_the_row_stands_beside_the_others_only_with_an_observer(
-    ds: DistilledDataset, digits: Source, observer: Path
-) -> None:
-    rows = baselines(
-        ds, digits, nets=1, steps=2, device="cpu", usual=False, observer=load_observer(observer)
-    )
-    assert list(rows) == ["random_images_observer_labels"]

@@ -1,0 +1,58 @@
+"""Random images and means of each class: whose they are, and that each student has its own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ddcodec import SourceError
+from ddcodec.evaluate.draws import class_means, images_by_class, k_means, random_images
+from ddcodec.runtime.rng import generator
+from ddcodec.sources import Source, Split
+
+CPU = torch.device("cpu")
+
+
+def test_students_draw_images_of_their_own(rows_and_columns: Source) -> None:
+    by_class = images_by_class(rows_and_columns)
+    draws = {random_images(by_class, 4, (0, student)).tobytes() for student in range(4)}
+    assert len(draws) == 4
+    assert random_images(by_class, 4, (1, 0)).tobytes() not in draws
+
+
+def test_one_mean_a_class_is_its_average(rows_and_columns: Source) -> None:
+    by_class = images_by_class(rows_and_columns)
+    means = class_means(by_class, 1, (0, 0), CPU)
+    assert means.shape == (2, 1, 8, 8, 1)
+    for mean, group in zip(means, by_class, strict=True):
+        assert np.abs(mean[0] - group.mean(0)).max() <= 0.5 + 1e-4
+
+
+def test_several_means_find_the_clusters() -> None:
+    points = torch.tensor([[0.0, 0], [0, 2], [50, 50], [50, 52], [52, 51]])
+    found = {
+        tuple(sorted((round(x, 3), round(y, 3)) for x, y in k_means(points, 2, random).tolist()))
+        for random in (generator(seed, "test") for seed in range(8))
+    }
+    assert found == {((0.0, 1.0), (50.667, 51.0))}
+
+
+def test_means_begin_anew_for_each_student() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (2, 30, 4, 4, 1), dtype=np.uint8)
+    means = [class_means(list(noise), 5, (0, student), CPU).tobytes() for student in (0, 0, 1)]
+    assert means[0] == means[1]
+    assert means[0] != means[2]
+
+
+def test_as_many_means_as_points_are_the_points() -> None:
+    points = torch.arange(12.0).reshape(6, 2) ** 2
+    centres = k_means(points, 6, generator(0, "test"))
+    assert sorted(centres.tolist()) == sorted(points.tolist())
+
+
+def test_a_class_without_images_is_named(rows_and_columns: Source) -> None:
+    split = rows_and_columns.train
+    only_rows = Split(split.images[split.labels == 0], split.labels[split.labels == 0])
+    with pytest.raises(SourceError, match="class 'column' has no training image"):
+        images_by_class(Source("rows", rows_and_columns.classes, {"train": lambda: only_rows}))
