@@ -1,22 +1,28 @@
-"""A data set as the encoders see it: uint8 images, integer labels, class names, two splits."""
+"""A data set as the encoders see it: uint8 images, integer labels, class names, two splits.
+
+``ByClass`` is its training images one class at a time, for encoders that never need all of them.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SourceError, one_line
-from ..format.fields import is_text
-from ..format.strict_json import shown
-from .by_class import ByClass, InMemory
+from ..format.values import is_text, shown
+
+TESTS = ("test", "val", "validation", "valid")  # what a test split may be called; first to last
+HELD_BYTES = 1 << 30  # of training images; what is larger is read class by class where it can be
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,27 @@ class Split:
         return len(self.labels)
 
 
+class ByClass(Protocol):
+    """Training images by class; images are numbered from 0 in every class.
+
+    Attributes:
+        shape: (C, H, W) of every image.
+        total: images of all classes.
+    """
+
+    shape: tuple[int, int, int]
+    total: int
+
+    def count(self, label: int) -> int:
+        """Return the number of images of a class."""
+
+    def images(self, label: int, index: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return the images at ``index`` of a class, uint8 (n, H, W, C)."""
+
+    def digest(self) -> str:
+        """Return 64 hex digits that differ where class names or images do."""
+
+
 class Source:
     """A named data set. Each split is read on first use and kept.
 
@@ -38,7 +65,7 @@ class Source:
         classes: names in label order, distinct and not empty.
         splits: how to read ``train`` and, where there is one, ``test``.
         where: the path that messages name; by default ``name``.
-        by_class: how to read one class at a time, or None, by the source itself.
+        by_class: how to read one class at a time; without it the whole split is held in memory.
     """
 
     def __init__(
@@ -47,7 +74,7 @@ class Source:
         classes: tuple[str, ...],
         splits: Mapping[str, Callable[[], Split]],
         where: str | os.PathLike[str] | None = None,
-        by_class: Callable[[Source], ByClass] = InMemory,
+        by_class: Callable[[], ByClass] | None = None,
     ) -> None:
         self.name = name
         self.classes = classes
@@ -60,10 +87,7 @@ class Source:
     def train(self) -> Split:
         """The training split; every class has at least one image."""
         split = self._read("train")
-        counts = np.bincount(split.labels, minlength=len(self.classes))
-        if (counts == 0).any():
-            empty = self.classes[int(np.argmin(counts))]
-            raise SourceError(f"{self.where}: class '{empty}' has no training image; add some")
+        check_complete(split.labels, self.classes, self.where)
         self._check_alike(split, self.__dict__.get("test"))
         return split
 
@@ -78,10 +102,13 @@ class Source:
 
     def by_class(self) -> ByClass:
         """Return the training images by class; a large source is then not held in memory."""
-        try:
-            return self._by_class(self)
-        except OSError as error:
-            raise SourceError(f"{self.where}: cannot be read: {one_line(error)}") from None
+        if self._by_class is not None:
+            with one_line_errors(self.where):
+                pool = self._by_class()
+            # What fits is read as everywhere else, so that its digest is that of its pixels.
+            if pool.total * prod(pool.shape) > HELD_BYTES:
+                return pool
+        return InMemory(self)
 
     def require_test(self) -> Split:
         """Return the test split; raises SourceError where the source has none."""
@@ -125,9 +152,8 @@ class Source:
     def _read(self, name: str) -> Split:
         where = f"{self.where} ({name})"
         try:
-            split = self._splits[name]()
-        except OSError as error:
-            raise SourceError(f"{where}: cannot be read: {' '.join(str(error).split())}") from None
+            with one_line_errors(where):
+                split = self._splits[name]()
         except MemoryError:
             raise SourceError(f"{where}: is larger than the memory; use fewer images") from None
         check_split(split, len(self.classes), where)
@@ -142,6 +168,39 @@ class Source:
                 f"{self.where}: test images are {shape_text(theirs)}, training images "
                 f"{shape_text(ours)} (height x width x channels); make them alike"
             )
+
+
+class InMemory:
+    """The classes of a source whose training split is held in memory (a ``ByClass``)."""
+
+    def __init__(self, source: Source) -> None:
+        self._images, labels = source.train.images, source.train.labels
+        self.shape = (source.channels, source.height, source.width)
+        self.total = len(labels)
+        self.digest = source.digest
+        self._places = places_by_class(labels, len(source.classes))
+
+    def count(self, label: int) -> int:
+        return len(self._places[label])
+
+    def images(self, label: int, index: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return self._images[self._places[label][index]]
+
+
+def places_by_class(labels: NDArray[np.int64], classes: int) -> list[NDArray[np.int64]]:
+    """Return where the images of each class lie, in their order."""
+    order = np.argsort(labels, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(labels, minlength=classes))[:-1])
+
+
+@contextmanager
+def one_line_errors(where: str) -> Iterator[None]:
+    """Turn an error of the system in the body into a SourceError that begins with ``where``."""
+    try:
+        yield
+    except OSError as error:
+        inside = f" ({error.filename})" if str(error.filename or where) not in where else ""
+        raise SourceError(f"{where}: cannot be read: {one_line(error)}{inside}") from None
 
 
 def check_split(split: Split, classes: int, where: str) -> None:
@@ -161,6 +220,11 @@ def check_split(split: Split, classes: int, where: str) -> None:
             f"{where}: {len(images)} images but labels of shape {shape_text(labels.shape)}; "
             "give one label an image"
         )
+    check_labels(labels, classes, where)
+
+
+def check_labels(labels: NDArray[np.int64], classes: int, where: str) -> None:
+    """Raise SourceError, beginning with ``where``, for a label that is no class."""
     outside = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(outside):
         at = int(outside[0])
@@ -168,6 +232,14 @@ def check_split(split: Split, classes: int, where: str) -> None:
             f"{where}: label {labels[at]} of image {at} lies outside 0..{classes - 1}, "
             "the numbers of the classes"
         )
+
+
+def check_complete(labels: NDArray[np.int64], classes: Sequence[str], where: str) -> None:
+    """Raise SourceError, beginning with ``where``, for a class without images."""
+    counts = np.bincount(labels, minlength=len(classes))
+    if (counts == 0).any():
+        empty = classes[int(np.argmin(counts))]
+        raise SourceError(f"{where}: class '{empty}' has no training image; add some")
 
 
 def numbered_classes(labels: NDArray[Any], where: str) -> tuple[str, ...]:

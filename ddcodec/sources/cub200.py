@@ -5,11 +5,9 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import SourceError
 from .base import Source, Split
-from .images import decode_all
+from .images import read_split
 from .named import KNOWN
 
 NAME, FOLDER = "cub200", "CUB_200_2011"
@@ -52,8 +50,7 @@ def _read(
             raise SourceError(f"{root / 'images'}: lacks {file[:120]!r}, which {TABLES[0]} lists")
         if label not in names:
             raise SourceError(f"{root / TABLES[1]}: class {label[:20]!r} is not in {TABLES[3]}")
-    images = decode_all(((str(there[f]), there[f]) for f, _ in pairs), len(pairs), size)
-    return Split(images, np.asarray([int(label) - 1 for _, label in pairs], np.int64))
+    return read_split([there[file] for file, _ in pairs], [int(n) - 1 for _, n in pairs], size)
 
 
 def _table(path: Path) -> dict[str, str]:

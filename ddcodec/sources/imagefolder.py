@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from functools import partial
-from math import prod
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import SourceError
 from .archive import is_archive
-from .base import Source, Split
-from .by_class import ByClass, InMemory
-from .folder_classes import FolderClasses
-from .images import decode_all
+from .base import TESTS, ByClass, Source, Split
+from .by_class import ReadByClass
+from .images import Item, read_split
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
-HELD_BYTES = 1 << 30  # of training images; a larger folder is read class by class
-TEST_FOLDERS = ("test", "val", "validation", "valid")
 
 
 def find(path: Path) -> Path | None:
@@ -46,7 +44,7 @@ def load(root: Path, name: str, size: int | None = None) -> Source:
             f"{train}: has no class folders; put images at {train / '<class>' / '<image>.png'}"
         )
     splits = {"train": partial(_read, train, classes, size)}
-    tests = [root / name for name in TEST_FOLDERS if (root / name).is_dir()]
+    tests = [root / name for name in TESTS if (root / name).is_dir()]
     if tests:
         # A test folder without classes holds images without labels, as in many competitions.
         labelled = (folder for folder in tests if set(classes) & set(_class_folders(folder)))
@@ -56,14 +54,24 @@ def load(root: Path, name: str, size: int | None = None) -> Source:
     )
 
 
-def _by_class(folder: Path, classes: tuple[str, ...], size: int | None, source: Source) -> ByClass:
+def _by_class(folder: Path, classes: tuple[str, ...], size: int | None) -> ByClass:
     files = [_images(folder / name) for name in classes]
     for name, found in zip(classes, files, strict=True):
         if not found:
             raise _empty(folder, name)
-    held = FolderClasses(folder, classes, files, size)
-    # What fits is read as everywhere else, so that its digest is that of its pixels.
-    return InMemory(source) if held.total * prod(held.shape) <= HELD_BYTES else held
+
+    def items(label: int, index: NDArray[np.int64]) -> list[Item]:
+        return [(str(files[label][i]), files[label][i]) for i in index.tolist()]
+
+    def facts() -> Iterator[bytes]:
+        for name, found in zip(classes, files, strict=True):
+            yield name.encode() + b"\0"
+            for file in found:
+                yield os.fsencode(file.relative_to(folder).as_posix()) + b"\0"
+                yield b"%d\0" % file.stat().st_size
+
+    first = [(str(found[0]), found[0]) for found in files]
+    return ReadByClass([len(found) for found in files], items, first, size, facts)
 
 
 def _read(folder: Path, classes: tuple[str, ...], size: int | None) -> Split:
@@ -83,8 +91,7 @@ def _read(folder: Path, classes: tuple[str, ...], size: int | None) -> Split:
         raise SourceError(
             f"{folder}: has no class folders; put images at {folder / classes[0] / '<image>.png'}"
         )
-    images = decode_all(((str(file), file) for file in files), len(files), size)
-    return Split(images, np.asarray(labels, dtype=np.int64))
+    return read_split(files, labels, size)
 
 
 def _empty(folder: Path, name: str) -> SourceError:

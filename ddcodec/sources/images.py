@@ -6,7 +6,7 @@ import io
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain, islice
@@ -40,6 +40,7 @@ FORMATS = (
 BATCH = 512  # images decoded at a time, so that a data set is never twice in memory
 
 Encoded = bytes | Path
+Item = tuple[str, Encoded]  # what messages call an image, and its encoded form
 
 
 def decode(name: str, data: Encoded, size: int | None = None) -> NDArray[np.uint8]:
@@ -75,7 +76,7 @@ def decode(name: str, data: Encoded, size: int | None = None) -> NDArray[np.uint
         ) from None
 
 
-def _decode_each(items: list[tuple[str, Encoded]], size: int | None) -> list[NDArray[np.uint8]]:
+def _decode_each(items: list[Item], size: int | None) -> list[NDArray[np.uint8]]:
     return [decode(name, data, size) for name, data in items]
 
 
@@ -110,9 +111,7 @@ def resize_all(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return scaled
 
 
-def decode_all(
-    items: Iterable[tuple[str, Encoded]], count: int, size: int | None = None
-) -> NDArray[np.uint8]:
+def decode_all(items: Iterable[Item], count: int, size: int | None = None) -> NDArray[np.uint8]:
     """Return ``count`` images, given as (name, encoded), as uint8 (N, H, W, C).
 
     C is 1 if every image is grey; else 3, grey images having three equal channels. Raises
@@ -133,11 +132,7 @@ def decode_all(
                 if done == 0:
                     first, stack = name, _room(count, image.shape, name)
                 elif image.shape[:2] != stack.shape[1:3]:
-                    raise SourceError(
-                        f"{name}: is {_size(image.shape)}, but {first} is "
-                        f"{_size(stack.shape[1:])} (width x height); "
-                        "resize all images to one size, as --size N does"
-                    )
+                    raise another_size(name, image.shape, first, stack.shape[1:])
                 if image.shape[2] > stack.shape[3]:
                     stack = np.repeat(stack, 3, axis=3)
                 stack[done] = image
@@ -145,6 +140,22 @@ def decode_all(
     if done != count:
         raise SourceError(f"{first or 'the source'}: {done} images from here on, {count} labels")
     return stack
+
+
+def read_split(files: Sequence[Path], labels: Sequence[int], size: int | None) -> Split:
+    """Return the images in files, as ``decode_all`` reads them, with their labels."""
+    images = decode_all(((str(file), file) for file in files), len(files), size)
+    return Split(images, np.asarray(labels, np.int64))
+
+
+def another_size(
+    name: str, shape: tuple[int, ...], first: str, first_shape: tuple[int, ...]
+) -> SourceError:
+    """Return the error for an image (H, W, ...) whose size is not that of the first."""
+    return SourceError(
+        f"{name}: is {_size(shape)}, but {first} is {_size(first_shape)} (width x height); resize "
+        "all images to one size, as `size` does"
+    )
 
 
 def resized(read: Callable[[], Split], size: int | None) -> Callable[[], Split]:

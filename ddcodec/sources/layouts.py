@@ -1,13 +1,17 @@
-"""The ways in which a data set may lie on disk, and which of them a path shows."""
+"""Finding a data set: by its name or path, in any of the ways in which it may lie on disk."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Protocol
 
-from ..errors import SourceError
-from . import cifar, cub200, idx, imagefolder, npz, parquet, tinyimagenet, webdataset
-from .base import Source, path_name
+from ..errors import SourceError, UsageError
+from . import cifar, cub200, digits, hub, idx, imagefolder, npz, parquet, tinyimagenet, webdataset
+from .base import Source, one_line_errors, path_name
+from .named import BUNDLED, KNOWN, find, missing, names, places
+
+SIZE_MAX = 4096
 
 
 class Layout(Protocol):
@@ -33,17 +37,40 @@ LAYOUTS: tuple[Layout, ...] = (
 )
 
 
-def load(path: Path, name: str | None = None, size: int | None = None) -> Source:
-    """Return the source at ``path``, in whichever layout it is; call it ``name`` where given.
+def load(
+    spec: str | os.PathLike[str], *, download: bool = False, size: int | None = None
+) -> Source:
+    """Return the data set called ``spec`` or lying there, in any of ``LAYOUTS``.
 
-    Raises SourceError where there is nothing, or nothing that looks like a data set.
+    A known name is never a path: ``cifar10`` is the data set, ``./cifar10`` or a ``Path`` the
+    folder. Images are read later, a split at a time.
+
+    Args:
+        spec: a name of ``names()`` or a path.
+        download: fetch a known data set that is not there from the Hugging Face hub.
+        size: scale the central square of every image to this many pixels a side, 1..4096.
+
+    Raises:
+        UsageError: ``size`` is out of range.
+        SourceError: nothing is found, with every place looked in, or what is there is broken.
+        MissingExtra: a library that reads it is not installed.
     """
+    if size is not None and not 1 <= size <= SIZE_MAX:
+        raise UsageError(f"`size` must be from 1 to {SIZE_MAX} pixels, got {size}")
+    if spec == BUNDLED:
+        return digits.load(size)
+    path, name = Path(spec), None
+    if isinstance(spec, str) and spec in KNOWN:
+        name, path = spec, _known_folder(spec, download)
+        size = size or KNOWN[spec].size
     if not path.exists():
-        raise SourceError(f"{path}: no such file or folder")
-    for layout in LAYOUTS:
-        found = layout.find(path)
-        if found is not None:
-            return layout.load(found, name or path_name(path), size)
+        hint = f", and none of: {', '.join(names())}" if len(path.parts) == 1 else ""
+        raise SourceError(f"{path}: no such file or folder{hint}")
+    with one_line_errors(str(path)):
+        for layout in LAYOUTS:
+            found = layout.find(path)
+            if found is not None:
+                return layout.load(found, name or path_name(path), size)
     if path.is_dir():
         raise SourceError(
             f"{path}: has neither train-*.parquet files nor a train folder, nor another layout "
@@ -51,3 +78,14 @@ def load(path: Path, name: str | None = None, size: int | None = None) -> Source
         )
     hint = "give the folder it lies in" if path.suffix == ".parquet" else "unpack it first"
     raise SourceError(f"{path}: is no data set that can be read; {hint}")
+
+
+def _known_folder(name: str, download: bool) -> Path:
+    """Return where a known data set lies, fetched where that was asked for."""
+    found = find(name)
+    if found is None:
+        if not download:
+            raise missing(name)
+        found = places(name)[0]
+        hub.fetch(name, KNOWN[name], found)
+    return found

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from ..errors import SourceError
 
@@ -42,102 +41,87 @@ class Known:
     megabytes: int = 0
     size: int | None = None
     gated: bool = False
-    sha256: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    sha256: Mapping[str, str] = field(default_factory=dict, hash=False)
     classes: tuple[str, ...] = ()
 
 
-KNOWN: Mapping[str, Known] = MappingProxyType(
-    {
-        "cifar10": Known(
-            repo="uoft-cs/cifar10",
-            revision="0b2714987fa478483af9968de7c934580d0bb9a2",
-            folder="plain_text",
-            megabytes=144,
-            sha256=MappingProxyType(
-                {
-                    "train-00000-of-00001.parquet": (
-                        "8428b53a88a11ac374111006708df51469e315a22ac6d66470afd9c78d2ae883"
-                    ),
-                    "test-00000-of-00001.parquet": (
-                        "841389e6f2d64f28bf17310e430aebac20ec3ba611a3c5e231dc93c645ce84de"
-                    ),
-                }
-            ),
+def _shards(train: str, test: str) -> Mapping[str, str]:
+    """Return the digests of a data set in two files."""
+    return {f"{name}-00000-of-00001.parquet": d for name, d in (("train", train), ("test", test))}
+
+
+KNOWN: Mapping[str, Known] = {
+    "cifar10": Known(
+        repo="uoft-cs/cifar10",
+        revision="0b2714987fa478483af9968de7c934580d0bb9a2",
+        folder="plain_text",
+        megabytes=144,
+        sha256=_shards(
+            "8428b53a88a11ac374111006708df51469e315a22ac6d66470afd9c78d2ae883",
+            "841389e6f2d64f28bf17310e430aebac20ec3ba611a3c5e231dc93c645ce84de",
         ),
-        "cifar100": Known(
-            repo="uoft-cs/cifar100",
-            revision="aadb3af77e9048adbea6b47c21a81e47dd092ae5",
-            folder="cifar100",
-            megabytes=142,
-            sha256=MappingProxyType(
-                {
-                    "train-00000-of-00001.parquet": (
-                        "694865d6b990e234804f01268586c41e88bcbbb75e20858432c05ad4081aca23"
-                    ),
-                    "test-00000-of-00001.parquet": (
-                        "98776c529bb146a9c791229df74a5cf076be9b43d82dbbd334b6a7788d73dc68"
-                    ),
-                }
-            ),
+    ),
+    "cifar100": Known(
+        repo="uoft-cs/cifar100",
+        revision="aadb3af77e9048adbea6b47c21a81e47dd092ae5",
+        folder="cifar100",
+        megabytes=142,
+        sha256=_shards(
+            "694865d6b990e234804f01268586c41e88bcbbb75e20858432c05ad4081aca23",
+            "98776c529bb146a9c791229df74a5cf076be9b43d82dbbd334b6a7788d73dc68",
         ),
-        "cub200": Known(
-            repo="bentrevett/caltech-ucsd-birds-200-2011",
-            revision="c1492c7cfd03de0c6b57b19f1d89cefd446e41fb",
-            folder="data",
-            megabytes=1145,
-            size=32,  # as in the papers on distillation
+    ),
+    "cub200": Known(
+        repo="bentrevett/caltech-ucsd-birds-200-2011",
+        revision="c1492c7cfd03de0c6b57b19f1d89cefd446e41fb",
+        folder="data",
+        megabytes=1145,
+        size=32,  # as in the papers on distillation
+    ),
+    "fashion-mnist": Known(
+        repo="zalando-datasets/fashion_mnist",
+        revision="531be5e2ccc9dba0c201ad3ae567a4f3d16ecdd2",
+        folder="fashion_mnist",
+        megabytes=36,
+        classes=(
+            "T - shirt / top",
+            "Trouser",
+            "Pullover",
+            "Dress",
+            "Coat",
+            "Sandal",
+            "Shirt",
+            "Sneaker",
+            "Bag",
+            "Ankle boot",
         ),
-        "fashion-mnist": Known(
-            repo="zalando-datasets/fashion_mnist",
-            revision="531be5e2ccc9dba0c201ad3ae567a4f3d16ecdd2",
-            folder="fashion_mnist",
-            megabytes=36,
-            classes=(
-                "T - shirt / top",
-                "Trouser",
-                "Pullover",
-                "Dress",
-                "Coat",
-                "Sandal",
-                "Shirt",
-                "Sneaker",
-                "Bag",
-                "Ankle boot",
-            ),
+    ),
+    "imagenet-1k": Known(
+        repo="ILSVRC/imagenet-1k",
+        revision="49e2ee26f3810fb5a7536bbf732a7b07389a47b5",
+        folder="data",
+        test="validation",
+        megabytes=154_000,
+        gated=True,
+    ),
+    "mnist": Known(
+        repo="ylecun/mnist",
+        revision="77f3279092a1c1579b2250db8eafed0ad422088c",
+        folder="mnist",
+        megabytes=18,
+        sha256=_shards(
+            "f2c01285a9f89399335b00ee4e8d499dc4e46db5e39c74903ce5618d895eb3bf",
+            "d49fcf556ce25b002b302e318ce4a11098bbfe5d4499c3f35d7c72297c52374b",
         ),
-        "imagenet-1k": Known(
-            repo="ILSVRC/imagenet-1k",
-            revision="49e2ee26f3810fb5a7536bbf732a7b07389a47b5",
-            folder="data",
-            test="validation",
-            megabytes=154_000,
-            gated=True,
-        ),
-        "mnist": Known(
-            repo="ylecun/mnist",
-            revision="77f3279092a1c1579b2250db8eafed0ad422088c",
-            folder="mnist",
-            megabytes=18,
-            sha256=MappingProxyType(
-                {
-                    "train-00000-of-00001.parquet": (
-                        "f2c01285a9f89399335b00ee4e8d499dc4e46db5e39c74903ce5618d895eb3bf"
-                    ),
-                    "test-00000-of-00001.parquet": (
-                        "d49fcf556ce25b002b302e318ce4a11098bbfe5d4499c3f35d7c72297c52374b"
-                    ),
-                }
-            ),
-        ),
-        "tiny-imagenet": Known(
-            repo="zh-plus/tiny-imagenet",
-            revision="5a77092c28e51558c5586e9c5eb71a7e17a5e43f",
-            folder="data",
-            test="valid",
-            megabytes=161,
-        ),
-    }
-)
+    ),
+    "tiny-imagenet": Known(
+        repo="zh-plus/tiny-imagenet",
+        revision="5a77092c28e51558c5586e9c5eb71a7e17a5e43f",
+        folder="data",
+        test="valid",
+        megabytes=161,
+    ),
+}
 
 
 def names() -> tuple[str, ...]:
@@ -178,7 +162,7 @@ def missing(name: str) -> SourceError:
     here = f"; for the folder of that name here write ./{name}" if Path(name).is_dir() else ""
     known = KNOWN[name]
     return SourceError(
-        f"{name}: not found; looked in {looked}. Run the same command with --download to fetch "
-        f"about {known.megabytes:,} MB from the Hugging Face hub ({known.repo}), or put its files "
-        f"there, or set DDCODEC_DATA to the folder above them{here}"
+        f"{name}: not found; looked in {looked}. `download` fetches about "
+        f"{known.megabytes:,} MB from the Hugging Face hub ({known.repo}); or put its files there, "
+        f"or set DDCODEC_DATA to the folder above them{here}"
     )

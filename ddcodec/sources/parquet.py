@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MissingExtra, SourceError
-from .base import Source, Split, numbered_classes
-from .by_class import ByClass, InMemory
-from .images import BATCH, decode_all
-from .parquet_classes import ParquetClasses
+from .base import (
+    TESTS,
+    ByClass,
+    Source,
+    Split,
+    check_complete,
+    check_labels,
+    numbered_classes,
+    places_by_class,
+)
+from .by_class import ReadByClass
+from .images import BATCH, Item, decode_all
 
 IMAGE_COLUMNS = ("img", "image")
-HELD_BYTES = 1 << 30  # of training images; a larger data set is read class by class
-TESTS = ("test", "validation", "valid", "val")
 LABEL_COLUMNS = ("label", "fine_label", "labels")
 
 
@@ -45,8 +50,8 @@ def load(folder: Path, name: str, size: int | None = None) -> Source:
     """Return the source in ``folder``: an image column ``img`` or ``image``, and integer labels.
 
     Class names come from the ClassLabel feature in the schema metadata, else from the numbers.
-    The test split is test, validation, valid or val, the first that is there and has labels:
-    ImageNet's test labels are all -1. Raises MissingExtra without pyarrow.
+    The test split is the first of ``TESTS`` that is there and has labels: ImageNet's test labels
+    are all -1. Raises MissingExtra without pyarrow.
     """
     if importlib.util.find_spec("pyarrow") is None:
         raise MissingExtra("pyarrow, which reads parquet,", "data")
@@ -68,12 +73,76 @@ def _by_class(
     label: str,
     classes: tuple[str, ...],
     size: int | None,
-    source: Source,
 ) -> ByClass:
-    labels = _labels(files, label)
-    lazy = ParquetClasses(files, image, labels, classes, size, _open, _bytes_of)
-    # What fits is read as everywhere else, so that its digest is that of its pixels.
-    return InMemory(source) if lazy.total * prod(lazy.shape) <= HELD_BYTES else lazy
+    labels, where = _labels(files, label), f"{files[0].parent} (train)"
+    check_labels(labels, len(classes), where)
+    check_complete(labels, classes, where)
+    places = places_by_class(labels, len(classes))
+    rows = _Rows(files, image)
+
+    def facts() -> Iterator[bytes]:
+        for name in classes:
+            yield name.encode() + b"\0"
+        yield labels.astype("<i8").tobytes()
+        for file in files:
+            yield file.name.encode("utf-8", "surrogateescape") + b"\0"
+            yield b"%d\0" % file.stat().st_size
+
+    return ReadByClass(
+        [len(found) for found in places],
+        lambda label, index: rows.read(places[label][index]),
+        rows.read(np.array([0])),
+        size,
+        facts,
+    )
+
+
+class _Rows:
+    """Single rows of shards, numbered through.
+
+    Only the row groups that hold a wanted row are read, batch by batch. Where the classes of a
+    data set lie mixed, that is nearly all of it for every class: sort such a data set by its
+    labels, or expect a pass over it for each class.
+    """
+
+    def __init__(self, files: Sequence[Path], column: str) -> None:
+        self._column = column
+        # (shard, row group, row of the shard and of the whole where it begins, rows)
+        self._groups: list[tuple[Path, int, int, int, int]] = []
+        whole = 0
+        for path in files:
+            row = 0
+            with _open(path, column) as file:
+                for group in range(file.metadata.num_row_groups):
+                    count = file.metadata.row_group(group).num_rows
+                    self._groups.append((path, group, row, whole, count))
+                    row, whole = row + count, whole + count
+
+    def read(self, rows: NDArray[np.int64]) -> list[Item]:
+        """Return (shard and row, encoded image) of rows in their order."""
+        found: dict[int, Item] = {}
+        wanted = np.unique(rows)
+        for path, group, row, whole, count in self._groups:
+            mine = wanted[(wanted >= whole) & (wanted < whole + count)] - whole
+            if len(mine):
+                for at, cell in self._cells(path, group, mine):
+                    name = f"{path} row {row + at}"
+                    found[whole + at] = name, _bytes_of(name, cell, self._column)
+        return [found[int(row)] for row in rows]
+
+    def _cells(
+        self, path: Path, group: int, wanted: NDArray[np.int64]
+    ) -> Iterator[tuple[int, Any]]:
+        """Give (row of the group, cell) for wanted rows of a row group, in ascending order."""
+        begin = 0
+        with _open(path, self._column) as file:
+            for batch in file.iter_batches(BATCH, row_groups=[group], columns=[self._column]):
+                column = batch.column(0)
+                for at in wanted[(wanted >= begin) & (wanted < begin + len(column))].tolist():
+                    yield at, column[at - begin].as_py()
+                begin += len(column)
+                if begin > wanted[-1]:
+                    return
 
 
 def _columns(path: Path) -> tuple[str, str, tuple[str, ...]]:

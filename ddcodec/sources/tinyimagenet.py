@@ -6,12 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import SourceError
 from . import imagefolder
 from .base import Source, Split
-from .images import decode_all
+from .images import read_split
 
 NAME, FOLDER = "tiny-imagenet", "tiny-imagenet-200"
 ANNOTATIONS = Path("val", "val_annotations.txt")
@@ -34,7 +32,7 @@ def load(root: Path, name: str, size: int | None = None) -> Source:
         "train": lambda: train.train,
         "test": partial(_val, root, train.classes, size),
     }
-    return Source(NAME, train.classes, splits, where=root, by_class=lambda _: train.by_class())
+    return Source(NAME, train.classes, splits, where=root, by_class=train.by_class)
 
 
 def _val(root: Path, classes: tuple[str, ...], size: int | None) -> Split:
@@ -55,5 +53,4 @@ def _val(root: Path, classes: tuple[str, ...], size: int | None) -> Split:
         labels.append(numbers[label])
     if there:
         raise SourceError(f"{next(iter(there.values()))}: has no line in {listed}; remove it")
-    images = decode_all(((str(file), file) for file in files), len(files), size)
-    return Split(images, np.asarray(labels, np.int64))
+    return read_split(files, labels, size)

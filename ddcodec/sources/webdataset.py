@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 from ..errors import SourceError
 from .archive import SUFFIXES as ARCHIVES
 from .archive import entries, is_archive
-from .base import Source, Split, numbered_classes
+from .base import TESTS, Source, Split, numbered_classes
 from .imagefolder import SUFFIXES as IMAGES
 from .images import decode_all
 
-TESTS = ("test", "validation", "valid", "val")
 NAMES = "classes.txt"
 LABELS = (".cls", ".json")
 SAMPLE = re.compile(r"((?:.*/)?[^./]+)([.][^/]+)", re.DOTALL)  # key, and kind from the first dot
@@ -46,19 +45,19 @@ def shards(folder: Path, split: str) -> list[Path]:
 def load(place: Path, name: str, size: int | None = None) -> Source:
     """Return the source in the shards of a folder, or in one archive, which is all to train on.
 
-    Samples keep their order. The test split is test, validation, valid or val, the first there is.
+    Samples keep their order. The test split is the first of ``TESTS`` that is there.
     """
     if place.is_dir():
-        train = Samples(tuple(shards(place, "train")), size)
+        train = Shards(tuple(shards(place, "train")), size)
         test = next((files for split in TESTS if (files := shards(place, split))), None)
         names = place / NAMES
     else:
-        train, test, names = Samples((place,), size), None, place.with_name(NAMES)
+        train, test, names = Shards((place,), size), None, place.with_name(NAMES)
         suffix = next(s for s in ARCHIVES if place.name.lower().endswith(s))
         name = name[: -len(suffix)] if name.lower().endswith(suffix) else name
     splits = {"train": train.read}
     if test is not None:
-        splits["test"] = Samples(tuple(test), size).read
+        splits["test"] = Shards(tuple(test), size).read
     if names.is_file():
         classes = tuple(names.read_text("utf-8", "replace").splitlines())
     else:
@@ -67,10 +66,10 @@ def load(place: Path, name: str, size: int | None = None) -> Source:
 
 
 @dataclass(frozen=True)
-class Samples:
+class Shards:
     """The samples in some shards, in order; images are scaled to ``size`` where it is given."""
 
-    shards: tuple[Path, ...]
+    files: tuple[Path, ...]
     size: int | None
 
     @cached_property
@@ -90,7 +89,7 @@ class Samples:
 
     def _samples(self, wanted: Collection[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
         """Yield (shard and key, content of the files of the wanted kinds) of each sample."""
-        for shard in self.shards:
+        for shard in self.files:
             current, parts = "", dict[str, bytes]()
             for name, read in entries(shard):
                 split = SAMPLE.fullmatch(name)

@@ -20,7 +20,7 @@ from PIL import Image
 
 from ddcodec import sources
 from ddcodec.errors import MissingExtra, SourceError
-from ddcodec.sources import hub, named
+from ddcodec.sources import hub, layouts, named
 from ddcodec.sources.named import KNOWN
 
 pytest.importorskip("huggingface_hub")
@@ -171,7 +171,7 @@ def test_an_empty_folder_is_no_data_set(server: Hub, no_data: Path) -> None:
 
 
 def test_nothing_is_asked_of_the_hub_without_consent(server: Hub, no_data: Path) -> None:
-    with pytest.raises(SourceError, match="with --download to fetch about 36 MB") as refusal:
+    with pytest.raises(SourceError, match="`download` fetches about 36 MB") as refusal:
         sources.load("fashion-mnist")
     assert str(no_data / "data" / "fashion-mnist") in str(refusal.value)
     assert server.asked == []
@@ -213,7 +213,7 @@ def test_a_file_that_arrives_changed_is_removed(server: Hub, no_data: Path) -> N
 
 def pin(monkeypatch: pytest.MonkeyPatch, digests: dict[str, str]) -> None:
     known = replace(KNOWN["fashion-mnist"], sha256=MappingProxyType(digests))
-    for module in (named, sources):
+    for module in (named, layouts):
         monkeypatch.setattr(module, "KNOWN", MappingProxyType({"fashion-mnist": known}))
 
 

@@ -150,7 +150,7 @@ def test_two_sizes_are_refused_with_both_files_named() -> None:
         decode_all(data, 3)
     assert str(refusal.value) == (
         "file 2: is 4x5, but file 0 is 4x6 (width x height); "
-        "resize all images to one size, as --size N does"
+        "resize all images to one size, as `size` does"
     )
 
 

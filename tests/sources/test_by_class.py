@@ -1,21 +1,28 @@
-"""A folder larger than memory, read class by class: images of all kinds, errors in one line."""
+"""Data sets larger than memory, read class by class, out of folders and parquet shards."""
 
 from __future__ import annotations
 
+import io
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ddcodec import LICOptions, encode, info, sources
+from ddcodec import LIC, encode, info, sources
 from ddcodec.errors import SourceError
 from ddcodec.observers.recipe import Recipe
 from ddcodec.observers.train import train
-from ddcodec.sources import imagefolder
-from ddcodec.sources.by_class import ByClass, InMemory
-from ddcodec.sources.folder_classes import FolderClasses
+from ddcodec.sources import base, parquet
+from ddcodec.sources.base import ByClass, InMemory
+from ddcodec.sources.by_class import ReadByClass
+
+pq = pytest.importorskip("pyarrow.parquet")
+
+Write = Callable[..., Path]
+LABELS = [0, 1, 2, 0, 1, 2, 2, 2]
 
 
 def picture(seed: int, width: int = 16, height: int = 16, mode: str = "RGB") -> Image.Image:
@@ -37,7 +44,9 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def lazy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imagefolder, "HELD_BYTES", 0)
+    """Nothing is small enough to be held."""
+    monkeypatch.setattr(base, "HELD_BYTES", 0)
+    monkeypatch.setattr(parquet, "BATCH", 2)
 
 
 def everything(pool: ByClass) -> list[np.ndarray]:
@@ -49,10 +58,10 @@ def test_small_folders_are_held_and_large_ones_read_the_same(
 ) -> None:
     held = sources.load(root).by_class()
     assert isinstance(held, InMemory)
-    monkeypatch.setattr(imagefolder, "HELD_BYTES", 0)
+    monkeypatch.setattr(base, "HELD_BYTES", 0)
     source = sources.load(root)
     streamed = source.by_class()
-    assert isinstance(streamed, FolderClasses)
+    assert isinstance(streamed, ReadByClass)
     assert "train" not in source.__dict__  # nothing was read as a whole
     assert (streamed.shape, streamed.total) == (held.shape, held.total) == ((3, 16, 16), 24)
     for a, b in zip(everything(held), everything(streamed), strict=True):
@@ -93,14 +102,14 @@ def test_what_cannot_be_read_is_named_in_one_line(root: Path, lazy: None) -> Non
     assert "\n" not in str(caught.value)
     jpeg.unlink()
     picture(1, 20, 16).save(root / "train" / "class 2" / "9.png")
-    with pytest.raises(SourceError, match=r"9\.png: is 20x16.*--size N"):
+    with pytest.raises(SourceError, match=r"9\.png: is 20x16.*`size`"):
         everything(sources.load(root).by_class())
 
 
 def test_a_class_of_another_size_is_named(root: Path, lazy: None) -> None:
     for path in (root / "train" / "class 1").iterdir():
         picture(1, 20, 20).save(path)
-    with pytest.raises(SourceError, match=r"class 1.*is 20x20.*--size N"):
+    with pytest.raises(SourceError, match=r"class 1.*is 20x20.*`size`"):
         sources.load(root).by_class()
 
 
@@ -122,12 +131,11 @@ def test_an_encode_reads_a_folder_class_by_class(
     observer = tmp_path / "o.safetensors"
     whole = sources.load(root)
     train(whole, "convnet3", observer, epochs=2, recipe=Recipe(steps=1, batch_size=8))
-    lic = LICOptions(observer, precision="float32")
-    settings = {"ipc": 1, "steps": 2, "lic": lic, "device": "cpu"}
-    encode(whole, "lic", out=tmp_path / "a.ddset", **settings)  # type: ignore[arg-type]
-    monkeypatch.setattr(imagefolder, "HELD_BYTES", 0)
+    lic = LIC(observer=observer, ipc=1, steps=2, precision="float32")
+    encode(whole, tmp_path / "a.ddset", lic, device="cpu")
+    monkeypatch.setattr(base, "HELD_BYTES", 0)
     streamed = sources.load(root)
-    encode(streamed, "lic", out=tmp_path / "b.ddset", **settings)  # type: ignore[arg-type]
+    encode(streamed, tmp_path / "b.ddset", lic, device="cpu")
     assert "train" not in streamed.__dict__
     a, b = info(tmp_path / "a.ddset"), info(tmp_path / "b.ddset")
     assert a["source"]["count"] == b["source"]["count"] == 24
@@ -154,3 +162,94 @@ def test_memory_is_that_of_one_class(tmp_path: Path, lazy: None) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 4 * 20 * 96 * 96 * 3
+
+
+def cell(seed: int, mode: str = "RGB", size: tuple[int, int] = (6, 5)) -> bytes:
+    values = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(values).convert(mode).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.fixture
+def shards(write_shard: Write) -> Path:
+    cells = [cell(i, "L" if i == 4 else "RGB") for i in range(8)]
+    write_shard("train-0.parquet", cells[:5], LABELS[:5])
+    root = write_shard("train-1.parquet", cells[5:], LABELS[5:])
+    # Several row groups in a shard, as those of large data sets have.
+    for path in root.glob("train-*.parquet"):
+        pq.write_table(pq.read_table(path), path, row_group_size=2)
+    return root
+
+
+def test_classes_of_shards_are_the_same_as_in_memory(
+    shards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = sources.load(shards).by_class()
+    assert isinstance(held, InMemory)
+    monkeypatch.setattr(base, "HELD_BYTES", 0)
+    source = sources.load(shards)
+    streamed = source.by_class()
+    assert isinstance(streamed, ReadByClass)
+    assert "train" not in source.__dict__  # nothing was read as a whole
+    assert (streamed.shape, streamed.total) == (held.shape, held.total) == ((3, 5, 6), 8)
+    for label in range(3):
+        count = held.count(label)
+        assert streamed.count(label) == count
+        for index in (np.arange(count), np.arange(count)[::-1], np.array([count - 1, 0])):
+            assert np.array_equal(held.images(label, index), streamed.images(label, index))
+
+
+def test_only_row_groups_with_wanted_images_are_read(
+    shards: Path, lazy: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = sources.load(shards).by_class()
+    read: list[int] = []
+    original = pq.ParquetFile.iter_batches
+
+    def counted(self, *words, row_groups, **more):  # type: ignore[no-untyped-def]
+        read.extend(row_groups)
+        return original(self, *words, row_groups=row_groups, **more)
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", counted)
+    pool.images(2, np.array([3]))  # the last row of the last shard
+    assert read == [1]
+
+
+def test_the_digest_of_shards_sees_labels_names_and_sizes(
+    shards: Path, lazy: None, write_shard: Write
+) -> None:
+    before = sources.load(shards).by_class().digest()
+    assert sources.load(shards).by_class().digest() == before
+    write_shard("train-2.parquet", [cell(9)], [1])
+    assert sources.load(shards).by_class().digest() != before
+
+
+def test_a_row_that_does_not_fit_is_one_line(lazy: None, write_shard: Write) -> None:
+    root = write_shard("train-0.parquet", [cell(0), cell(1, size=(7, 5))], [0, 1])
+    pool = sources.load(root).by_class()
+    with pytest.raises(SourceError, match=r"row 1: is 7x5, but .*row 0 is 6x5"):
+        pool.images(1, np.array([0]))
+    write_shard("train-0.parquet", [cell(0, "L"), cell(1)], [0, 1])
+    with pytest.raises(SourceError, match=r"row 1: is in colour, .*row 0 is grey"):
+        sources.load(root).by_class().images(1, np.array([0]))
+    write_shard("train-0.parquet", [cell(0), cell(1)[:40]], [0, 1])
+    with pytest.raises(SourceError, match=r"row 1: (is not|cannot be read as) an image"):
+        sources.load(root).by_class().images(1, np.array([0]))
+    for labels, said in (([0, 2], "class '1' has no"), ([0, -1], "label -1 of image 1")):
+        write_shard("train-0.parquet", [cell(0), cell(1)], labels, names=["0", "1", "2"])
+        with pytest.raises(SourceError, match=said):
+            sources.load(root).by_class()
+
+
+def test_memory_is_that_of_the_images_asked_for(lazy: None, write_shard: Write) -> None:
+    cells = [cell(i, size=(64, 64)) for i in range(20)] * 10
+    root = write_shard("train-0.parquet", cells, [i % 2 for i in range(200)])
+    pq.write_table(pq.read_table(root / "train-0.parquet"), root / "train-0.parquet",
+                   row_group_size=20)  # fmt: skip
+    pool = sources.load(root).by_class()
+    tracemalloc.start()
+    pool.images(1, np.arange(10))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40 * 64 * 64 * 3  # of 200
