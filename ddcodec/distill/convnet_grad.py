@@ -13,6 +13,7 @@ and rounded to bfloat16; the head, the loss and sums over images have the type o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -101,46 +102,26 @@ def loss_gradient(
     to_x, grads = _backward(weights, blocks, to_logits @ views[-2], images, True)
     gradient = torch.cat([g.reshape(-1) for g in (*grads, *parts)])
     return Tape(
-        loss,
-        gradient,
-        to_x,
-        net,
-        weights,
-        views[-2],
-        blocks,
-        features,
-        logits,
-        labels,
-        to_logits,
-    )
+        loss, gradient, to_x, net, weights, views[-2], blocks, features, logits, labels, to_logits,
+    )  # fmt: skip
 
 
-def features(net: ConvNet, flat: Tensor, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """Return the head's inputs (N, F) of the type of ``flat``, without anything for a way back."""
-    return _forward(_weights(net, net.views(flat), dtype), x, dtype)[1]
-
-
-def features_with_adjoint(
+def features(
     net: ConvNet, flat: Tensor, x: Tensor, dtype: torch.dtype | None = None
-) -> tuple[Tensor, FeatureAdjoint]:
-    """Return the head's inputs (N, F) and the way back from their gradient to that of x."""
+) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """Return the head's inputs (N, F) of the type of ``flat``, and the way back to the images.
+
+    That takes a gradient of the features (N, F) to one of x (N, C, H, W).
+    """
     weights = _weights(net, net.views(flat), dtype)
     blocks, found = _forward(weights, x, dtype)
-    return found, FeatureAdjoint(weights, blocks)
 
-
-@dataclass(frozen=True)
-class FeatureAdjoint:
-    """Called with a gradient of features (N, F), gives that of the images (N, C, H, W)."""
-
-    weights: list[_Weights]
-    blocks: list[_Block]
-
-    def __call__(self, to_features: Tensor) -> Tensor:
-        """Return the gradient in the images (N, C, H, W) of the type of ``to_features``."""
-        to_x, _ = _backward(self.weights, self.blocks, to_features, True, False)
+    def back(to_features: Tensor) -> Tensor:
+        to_x, _ = _backward(weights, blocks, to_features, True, False)
         assert to_x is not None
         return to_x
+
+    return found, back
 
 
 def mixed_product(tape: Tape, direction: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -17,7 +17,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from ..nn.augment import WARPS
+from ..nn.warp import WARPS
 from .cuda_graph import CudaRecorder
 from .networks import ConvNet
 from .rat_bptt import AdamState, MetaGradient, inner_steps, meta_gradient

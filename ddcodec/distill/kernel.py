@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .convnet_grad import features, features_with_adjoint
+from .convnet_grad import features
 from .networks import ConvNet
 
 RIDGE = 1e-3  # relative to the mean diagonal of the kernel
@@ -47,9 +47,9 @@ def kernel_gradient(
     """
     labels = labels.detach().requires_grad_()
     n = labels.shape[1]
-    real = features(net, flat, real_x, dtype)
+    real = features(net, flat, real_x, dtype)[0]  # what leads back is let go
     target = torch.nn.functional.one_hot(real_y, n).to(real.dtype) - 1.0 / n
-    found, adjoint = features_with_adjoint(net, flat, patches.detach(), dtype)
+    found, back = features(net, flat, patches.detach(), dtype)
     distilled = found.requires_grad_()
     gram = distilled @ distilled.T
     ridge = RIDGE * gram.diagonal().mean()
@@ -58,4 +58,4 @@ def kernel_gradient(
     solution, _ = torch.linalg.solve_ex(gram, labels - 1.0 / n)
     loss = 0.5 * (real @ (distilled.T @ solution) - target).square().sum(1).mean()
     to_features, grad_labels = torch.autograd.grad(loss, (distilled, labels))
-    return KernelGradient(loss.detach(), adjoint(to_features), grad_labels)
+    return KernelGradient(loss.detach(), back(to_features), grad_labels)

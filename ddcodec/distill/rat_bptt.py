@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..nn.augment import WARPS, augment, draw, resample
-from ..nn.warp import warp, warp_back
+from ..nn.augment import augment
+from ..nn.warp import WARPS, draw, resample, warp, warp_back
 from ..runtime.rng import generator
 from .convnet_grad import Tape, loss_gradient, mixed_product
 from .networks import ConvNet
@@ -50,7 +50,7 @@ class InnerLoop:
         augment: of distilled and of real images, a name in ``augment.AUGMENTATIONS``.
         seed: keys the augmentations, which are drawn again alike on the way back.
         real_chunk: real images at once, a bound on memory.
-        kept_bytes: keep the passes of steps up to this estimate of their size (``compute``).
+        kept_bytes: keep the passes of steps up to this estimate of their size.
         dtype: of convolutions and activations; None is that of the parameters.
         drawn: what ``seed`` and the number of a step would give otherwise. States then count
             steps from its first row.

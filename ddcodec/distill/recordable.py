@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..nn.augment import draw
+from ..nn.warp import draw
 from ..runtime.rng import generator
 from .networks import ConvNet
 from .rat_bptt import AdamState, Drawn, InnerLoop, MetaGradient, inner_steps, meta_gradient

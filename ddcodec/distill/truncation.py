@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 Truncation = Literal["random", "adaptive"]
-TRUNCATIONS: tuple[Truncation, ...] = ("random", "adaptive")
 MEMORY = 0.9  # of a position's running mean of gradient norms
 SPREAD = 0.25  # an adaptive window is up to this share longer or shorter
 

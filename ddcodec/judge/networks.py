@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ..nn.narrow import keep_narrow_exact
+from ..nn.workarounds import keep_narrow_exact
 from ..observers.networks import build, initialise
 from .recipe import Recipe
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import MissingExtra, UsageError
-from ..nn.torchvision_ops import make_importable
+from ..nn.workarounds import make_torchvision_importable
 from ..runtime.rng import seeded
 from .networks import Observer
 
@@ -121,7 +121,7 @@ class LibraryObserver(Observer):
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UsageError(
                 f"{library}:{model} cannot see images of {size} (channels x height x width): "
-                f"{reason}; choose another --arch or --size"
+                f"{reason}; choose another `architecture` or `size`"
             ) from None
         finally:
             for one in hooks:
@@ -186,7 +186,7 @@ def _known(library: str) -> list[str]:
 def _import(library: str) -> None:
     # timm stands on torchvision.
     try:
-        make_importable()
+        make_torchvision_importable()
         import torchvision  # noqa: F401
 
         if library == "timm":

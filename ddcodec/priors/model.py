@@ -208,9 +208,9 @@ def require_libraries() -> None:
             raise MissingExtra(f"{name}, which runs diffusion models,", "d3m")
     # Importing them must not tell anyone, nor look for updates.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    from ..nn.torchvision_ops import make_importable
+    from ..nn.workarounds import make_torchvision_importable
 
-    make_importable()
+    make_torchvision_importable()
 
 
 def load(folder: ModelFolder, device: torch.device | str, dtype: str = "float32") -> Prior:

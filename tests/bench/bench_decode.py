@@ -34,7 +34,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import ddcodec
 from ddcodec import ChunkedDataset, DistilledDataset, encode, load, pack
 from ddcodec.format import ChunkReader
-from ddcodec.nn.torchvision_ops import make_importable
+from ddcodec.nn.workarounds import make_torchvision_importable
 from ddcodec.sources import Source, Split
 
 BATCH = 256
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="a contender and round")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
-    make_importable()  # torchvision, which mosaicml-streaming imports
+    make_torchvision_importable()  # torchvision, which mosaicml-streaming imports
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} torch threads; "
         f"torch {torch.__version__}, numpy {np.__version__}, zstandard {zstandard.__version__}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ddcodec.nn.torchvision_ops import make_importable
+from ddcodec.nn.workarounds import make_torchvision_importable
 
 Run = Callable[..., Any]
 WORDS = ("observer", "train", "digits", "--epochs", "0.5", "--device", "cpu")
@@ -47,7 +47,7 @@ def test_what_is_wrong_is_one_line(run: Run, words: tuple[str, ...], code: int) 
 
 
 def test_a_library_model_is_trained_by_name_and_from_a_checkpoint(run: Run) -> None:
-    make_importable()
+    make_torchvision_importable()
     pytest.importorskip("timm")
     name = ("--arch", "timm:mobilenetv3_small_050")
     outcome = run(*WORDS, *name, "--layer", "blocks.0")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ddcodec.nn.augment import WARPS, augment, draw, resample
-from ddcodec.nn.warp import warp, warp_back
+from ddcodec.nn.augment import augment
+from ddcodec.nn.warp import WARPS, draw, resample, warp, warp_back
 from ddcodec.runtime.rng import generator
 
 

@@ -13,7 +13,7 @@ import torch
 
 from ddcodec import LICOptions, encode, info
 from ddcodec.errors import DDSetError, InvalidFile, MissingExtra, SourceError, UsageError
-from ddcodec.nn.torchvision_ops import make_importable
+from ddcodec.nn.workarounds import make_torchvision_importable
 from ddcodec.observers import zoo
 from ddcodec.observers.file import load
 from ddcodec.observers.networks import build, check_name, initialise
@@ -23,7 +23,7 @@ from ddcodec.observers.weights import read_checkpoint
 from ddcodec.observers.zoo import deepest, taken_apart
 from ddcodec.sources import Source
 
-make_importable()
+make_torchvision_importable()
 pytest.importorskip("timm")
 RECIPE = Recipe(steps=1, batch_size=64, augment="crop")
 SMALL = "timm:mobilenetv3_small_050"

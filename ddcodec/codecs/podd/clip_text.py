@@ -66,11 +66,11 @@ def text_embeddings(names: Sequence[str]) -> NDArray[np.float32]:
 
 def _load(found: Path) -> tuple[Any, Any]:
     # A folder holds its own model; a file belongs to MODEL.
-    from ...nn.torchvision_ops import make_importable
+    from ...nn.workarounds import make_torchvision_importable
 
     name, pretrained = (f"local-dir:{found}", None) if found.is_dir() else (MODEL, str(found))
     try:
-        make_importable()
+        make_torchvision_importable()
         import open_clip
 
         model, _, _ = open_clip.create_model_and_transforms(name, pretrained=pretrained)

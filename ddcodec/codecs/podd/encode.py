@@ -70,7 +70,7 @@ def _distilled(
     seconds: float | None = None,
     lease: float | None = None,
 ) -> Manifest:
-    """Distil and write the file; ``seconds`` fix the number of steps, ``lease`` bounds this call."""
+    """Distil and write; ``seconds`` fix the number of steps, ``lease`` only bounds this call."""
     preprocessing = dict(fit(source.train.images, plan.params.preprocessing))
     real = real_tensors(source, preprocessing, run.device)
     variables: PosterVariables = initial_variables(plan, real, run.device)

@@ -28,7 +28,7 @@ class Stage:
         real_batch, distilled_batch: images a step; 0 distilled means all patches.
         inner_lr: the inner loop's Adam learning rate.
         betas: outer Adam's moments.
-        augment: of distilled and of real images, a name in ``distill.augment``.
+        augment: of distilled and of real images, a name in ``nn.augment``.
         aware: share of the steps, at the end, that see poster and labels as the file will hold
             them (straight-through rounding); 0 for none, 1 for all.
         truncation: where the window of ``rat`` lies, a name in ``distill.truncation``.

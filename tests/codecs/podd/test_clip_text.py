@@ -30,10 +30,10 @@ import json, sys
 from pathlib import Path
 import numpy as np, torch
 torch.set_num_threads(1)
-from ddcodec.nn.torchvision_ops import make_importable
-make_importable()
+from ddcodec.nn.workarounds import make_torchvision_importable
+make_torchvision_importable()
 import torchvision, open_clip
-make_importable()
+make_torchvision_importable()
 from safetensors.torch import save_file
 from ddcodec.codecs.podd.clip_text import is_local, text_distances, text_embeddings
 from ddcodec.errors import Unsupported
