@@ -7,17 +7,16 @@ import os
 import stat
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
-from ..errors import InvalidFile, SourceError
+from ..errors import SourceError
 from ..limits import Limits
 from .header import Header, Sizes, length_of, parse, stored_name
 from .manifest import Manifest
 from .opening import read_at, reading
 from .payload import Array, decode_piece, digest, rows_of
 from .rules import check_values
-from .tensors import PICTURES
+from .values import need
 
 HASHED = 4 << 20  # bytes of a read while hashing
 
@@ -93,7 +92,7 @@ class ChunkReader:
         """
         if self._check:
             self._check_manifest()
-        array = self._checked(name, i) if self._check else self._decode(name, i)
+        array = self._decode(name, i, self._check)
         check_values(self.manifest, {name: array})
         return array
 
@@ -105,20 +104,17 @@ class ChunkReader:
         self._check_manifest()
         for name in self.manifest.tensors:
             for i in range(self.chunks(name)):
-                check_values(self.manifest, {name: self._checked(name, i)})
+                check_values(self.manifest, {name: self._decode(name, i, check=True)})
 
     def _check_manifest(self) -> None:
         """Compare the content digest, once: it covers the manifest, which lists chunk digests."""
         with self._lock:
-            if self._manifest_checked:
-                return
-            pieces = self.manifest.in_one_piece()
-            found = self.manifest.content({name: digest(self._decode(name, 0)) for name in pieces})
-            if found != self.manifest.content_digest:
-                raise InvalidFile(
-                    "the content digest does not match manifest and tensors", "DDS-E032"
+            if not self._manifest_checked:
+                pieces = self.manifest.in_one_piece()
+                self.manifest.check_content(
+                    {name: digest(self._decode(name, 0, check=False)) for name in pieces}
                 )
-            self._manifest_checked = True
+                self._manifest_checked = True
 
     def check_data(self) -> None:
         """Compare the digest of the stored bytes, 4 MiB at a time; raises InvalidFile."""
@@ -128,8 +124,8 @@ class ChunkReader:
                 size = min(HASHED, self.sizes.total - position)
                 h.update(read_at(self._open(), position, size))
                 position += size
-        if h.hexdigest()[:16] != self.manifest.data_digest:
-            raise InvalidFile("tensor data: the digest does not match", "DDS-E030")
+        same = h.hexdigest()[:16] == self.manifest.data_digest
+        need(same, "tensor data: the digest does not match", "DDS-E030")
 
     def close(self) -> None:
         """Close the file; reading after it raises SourceError."""
@@ -138,44 +134,17 @@ class ChunkReader:
     def __enter__(self) -> ChunkReader:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _checked(self, name: str, i: int) -> Array:
-        """Return a chunk, compared with its digest where the manifest lists one."""
+    def _decode(self, name: str, i: int, check: bool) -> Array:
         spec = self.manifest.tensors[name]
-        digests, rows = spec.digests, rows_of(spec, i)
-        stored = self._stored(name, i)
-        if spec.coder in PICTURES and digests is not None:
-            # Before a decoder of pictures sees them.
-            self._compare(name, i, hashlib.sha256(stored).digest())
-        array = decode_piece(name, spec, stored, rows, self._limits)
-        if digests is not None and spec.coder not in PICTURES:
-            self._compare(name, i, digest(array))
-        return array
-
-    def _compare(self, name: str, i: int, found: bytes) -> None:
-        digests = self.manifest.tensors[name].digests
-        if digests is not None and found.hex() != digests[i]:
-            raise InvalidFile(
-                f"tensor '{name}': the digest of chunk {i} does not match", "DDS-E031"
-            )
-
-    def _decode(self, name: str, i: int) -> Array:
-        spec = self.manifest.tensors[name]
-        rows = rows_of(spec, i)
-        return decode_piece(name, spec, self._stored(name, i), rows, self._limits)
-
-    def _stored(self, name: str, i: int) -> memoryview:
-        entry = self._header.entries[stored_name(name, self.manifest.tensors[name], i)]
+        rows_of(spec, i)  # raises IndexError
+        entry = self._header.entries[stored_name(name, spec, i)]
         with reading(self.path):
             begin = self.sizes.header + entry.begin
-            return memoryview(read_at(self._open(), begin, entry.end - entry.begin))
+            stored = memoryview(read_at(self._open(), begin, entry.end - entry.begin))
+        return decode_piece(name, spec, i, stored, self._limits, check)
 
     def _open(self) -> BinaryIO:
         if self._file.closed:

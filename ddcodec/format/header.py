@@ -14,8 +14,8 @@ from . import strict_json
 from .manifest import Manifest, as_unsupported_if_later
 from .payload import count_pieces, rows_of
 from .rules import check_manifest
-from .strict_json import shown
 from .tensors import DTYPES, TensorSpec
+from .values import is_integer, need, shown
 
 TAGS = {"uint8": "U8", "int32": "I32", "int64": "I64", "float16": "F16", "float32": "F32"}
 _SIZES = {"U8": 1, "I32": 4, "I64": 8, "F16": 2, "F32": 4}
@@ -88,25 +88,21 @@ def parse(raw: bytes, total: int, limits: Limits, streamed: bool = False) -> Hea
     Raises:
         InvalidFile, LimitExceeded: a rule is broken (``code``). Unsupported: a later version.
     """
-    if not raw.startswith(b"{"):
-        raise InvalidFile("header: does not begin with '{'", "DDS-E003")
+    need(raw.startswith(b"{"), "header: does not begin with '{'", "DDS-E003")
     header = strict_json.loads(raw.rstrip(b" "), limits.nesting)
-    if not isinstance(header, dict):
-        raise InvalidFile("header: not a JSON object", "DDS-E003")
     metadata = header.pop("__metadata__", None)
-    if not isinstance(metadata, dict) or set(metadata) != {"ddset"}:
-        raise InvalidFile("metadata: must hold the one key 'ddset'", "DDS-E005")
-    if not isinstance(metadata["ddset"], str):
-        raise InvalidFile("metadata: 'ddset' must be a string", "DDS-E005")
+    good = isinstance(metadata, dict) and set(metadata) == {"ddset"}
+    need(good, "metadata: must hold the one key 'ddset'", "DDS-E005")
+    text = metadata["ddset"]
+    need(isinstance(text, str), "metadata: 'ddset' must be a string", "DDS-E005")
     if len(header) > limits.tensors:
         raise LimitExceeded(f"{len(header)} tensors, the limit is {limits.tensors}", "DDS-E040")
     entries = {name: _entry(name, value, limits) for name, value in header.items()}
     _check_layout(entries, total - 8 - len(raw))
-    text = metadata["ddset"]
     value = strict_json.loads(text.encode("utf-8"), limits.nesting)
     manifest = Manifest.from_json(value, limits)
-    if manifest.to_json() != text or build(entries, text) != raw:
-        raise InvalidFile("header: not in canonical form", "DDS-E004")
+    canonical = manifest.to_json() == text and build(entries, text) == raw
+    need(canonical, "header: not in canonical form", "DDS-E004")
     check_sizes(manifest, limits, streamed)
     with as_unsupported_if_later(manifest.minor):
         _check_stored(entries, manifest)
@@ -132,40 +128,34 @@ def stored_name(name: str, spec: TensorSpec, i: int) -> str:
 
 
 def _entry(name: str, value: Any, limits: Limits) -> Entry:
-    def fail(why: str) -> InvalidFile:
-        return InvalidFile(f"tensor {shown(name)}: {why}", "DDS-E006")
+    def must(condition: bool, why: str) -> None:
+        need(condition, f"tensor {shown(name)}: {why}", "DDS-E006")
 
-    if not _STORED_NAME.fullmatch(name):
-        raise InvalidFile(f"tensor name {shown(name)} is not allowed", "DDS-E008")
-    if not isinstance(value, dict) or set(value) != {"dtype", "shape", "data_offsets"}:
-        raise fail("needs dtype, shape and data_offsets, and nothing else")
+    good = bool(_STORED_NAME.fullmatch(name))
+    need(good, f"tensor name {shown(name)} is not allowed", "DDS-E008")
+    good = isinstance(value, dict) and set(value) == {"dtype", "shape", "data_offsets"}
+    must(good, "needs dtype, shape and data_offsets, and nothing else")
     tag, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
-    if not isinstance(tag, str) or tag not in _SIZES:
-        raise fail("unknown dtype")
-    if not isinstance(shape, list) or not all(type(s) is int and s > 0 for s in shape):
-        raise fail("shape must be positive integers")
+    must(isinstance(tag, str) and tag in _SIZES, "unknown dtype")
+    good = isinstance(shape, list) and all(is_integer(s) and s > 0 for s in shape)
+    must(good, "shape must be positive integers")
     if not 1 <= len(shape) <= limits.dimensions:
         raise LimitExceeded(f"tensor '{name}': {len(shape)} dimensions", "DDS-E040")
-    if (
-        not isinstance(offsets, list)
-        or len(offsets) != 2
-        or not all(type(o) is int and o >= 0 for o in offsets)
-    ):
-        raise fail("data_offsets must be two positions")
-    if offsets[1] - offsets[0] != _SIZES[tag] * math.prod(shape):
-        raise fail("its bytes do not fit its shape")
+    good = isinstance(offsets, list) and len(offsets) == 2
+    good = good and all(is_integer(o) and o >= 0 for o in offsets)
+    must(good, "data_offsets must be two positions")
+    fits = offsets[1] - offsets[0] == _SIZES[tag] * math.prod(shape)
+    must(fits, "its bytes do not fit its shape")
     return Entry(tag, tuple(shape), offsets[0], offsets[1])
 
 
 def _check_layout(entries: Mapping[str, Entry], size: int) -> None:
     position = 0
     for entry in sorted(entries.values(), key=lambda e: e.begin):
-        if entry.begin != position:
-            raise InvalidFile("tensor data: an overlap or a hole", "DDS-E007")
+        need(entry.begin == position, "tensor data: an overlap or a hole", "DDS-E007")
         position = entry.end
-    if position != size:
-        what = "cut short" if position > size else "followed by other bytes"
-        raise InvalidFile(f"tensor data: {what}", "DDS-E007")
+    what = "cut short" if position > size else "followed by other bytes"
+    need(position == size, f"tensor data: {what}", "DDS-E007")
 
 
 def check_sizes(manifest: Manifest, limits: Limits, streamed: bool = False) -> None:
@@ -191,15 +181,10 @@ def _check_stored(entries: Mapping[str, Entry], manifest: Manifest) -> None:
             begin, end = rows_of(spec, i)
             plain = (tag, (end - begin, *spec.shape[1:]))
             expected[stored_name(name, spec, i)] = plain if spec.coder == "raw" else None
-    if set(expected) != set(entries):
-        odd = sorted(set(expected) ^ set(entries))[0]
-        raise InvalidFile(f"tensor {shown(odd)}: stored and listed tensors differ", "DDS-E013")
+    if odd := sorted(set(expected) ^ set(entries)):
+        raise InvalidFile(f"tensor {shown(odd[0])}: stored and listed tensors differ", "DDS-E013")
     for name, place in expected.items():
         entry = entries[name]
-        fits = (
-            (entry.tag, entry.shape) == place
-            if place is not None
-            else entry.tag == "U8" and len(entry.shape) == 1
-        )
-        if not fits:
-            raise InvalidFile(f"tensor '{name}': stored with another dtype or shape", "DDS-E013")
+        as_bytes = entry.tag == "U8" and len(entry.shape) == 1
+        fits = as_bytes if place is None else (entry.tag, entry.shape) == place
+        need(fits, f"tensor '{name}': stored with another dtype or shape", "DDS-E013")

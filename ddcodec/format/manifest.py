@@ -12,8 +12,8 @@ from ..errors import InvalidFile, LimitExceeded, Unsupported
 from ..limits import Limits
 from ..methods import known
 from . import defaults, strict_json
-from .strict_json import is_hex, is_integer, shown
 from .tensors import TensorSpec, parse_tensor
+from .values import is_hex, is_integer, need, shown
 
 MAJOR, MINOR = 1, 0
 
@@ -64,28 +64,13 @@ class Manifest:
 
     def as_json(self) -> dict[str, Any]:
         """Return the manifest as plain JSON values; empty optional fields are left out."""
-        out: dict[str, Any] = {
+        out = {name: getattr(self, name) for name in _FIELDS if name != "format"} | {
             "format": {"major": MAJOR, "minor": self.minor},
-            "codec": self.codec,
             "classes": list(self.classes),
-            "image": self.image,
             "tensors": {name: spec.as_json() for name, spec in self.tensors.items()},
-            "labels": self.labels,
-            "recipe": self.recipe,
-            "source": self.source,
-            "provenance": self.provenance,
-            "content_digest": self.content_digest,
-            "data_digest": self.data_digest,
-        }
-        optional = {
-            "order": self.order,
-            "patches": self.patches,
-            "measured": self.measured,
             "external": list(self.external),
-            "license": self.license,
-            "ignorable": self.ignorable,
         }
-        return out | {name: value for name, value in optional.items() if value}
+        return {name: value for name, value in out.items() if value or _FIELDS[name][0]}
 
     def to_json(self) -> str:
         """Return the canonical text: fields that equal their defaults are left out."""
@@ -109,8 +94,12 @@ class Manifest:
         """Return the tensors without chunks, whose digests the content digest takes in itself."""
         return [name for name, spec in self.tensors.items() if spec.digests is None]
 
+    def check_content(self, digests: Mapping[str, bytes]) -> None:
+        """Compare the content digest, with ``digests`` as in ``content``; raises InvalidFile."""
+        same = self.content(digests) == self.content_digest
+        need(same, "the content digest does not match manifest and tensors", "DDS-E032")
+
     def with_digests(self, content: str, data: str) -> Manifest:
-        """Return the manifest with its digests filled in."""
         return replace(self, content_digest=content, data_digest=data)
 
     @classmethod
@@ -120,8 +109,7 @@ class Manifest:
         Raises Unsupported for a later major version or an unknown codec, InvalidFile for anything
         that breaks a rule of this version.
         """
-        if not isinstance(value, dict):
-            raise InvalidFile("manifest: not a JSON object", "DDS-E010")
+        need(isinstance(value, dict), "manifest: not a JSON object")
         minor = _check_version(value)
         with as_unsupported_if_later(minor):
             return cls._typed(value, minor, limits)
@@ -139,37 +127,23 @@ class Manifest:
                     )
                 raise InvalidFile(f"manifest: unknown field {shown(name)}", "DDS-E010")
         for name, (required, kind) in _FIELDS.items():
-            if name not in value:
-                if required:
-                    raise InvalidFile(f"manifest: field '{name}' is missing", "DDS-E010")
-            elif not isinstance(value[name], kind):
-                raise InvalidFile(f"manifest: field '{name}' must be {_KINDS[kind]}", "DDS-E010")
+            if name in value:
+                good = isinstance(value[name], kind)
+                need(good, f"manifest: field '{name}' must be {_KINDS[kind]}")
+            else:
+                need(not required, f"manifest: field '{name}' is missing")
         for name, length in (("content_digest", 64), ("data_digest", 16)):
-            if not is_hex(value[name], length):
-                raise InvalidFile(f"manifest: {name} must be {length} hex digits", "DDS-E010")
-        codec = value["codec"]
+            need(is_hex(value[name], length), f"manifest: {name} must be {length} hex digits")
         external = value.get("external", [])
-        if not all(isinstance(item, dict) for item in external):
-            raise InvalidFile("manifest: external holds something else than objects", "DDS-E010")
-        return cls(
-            codec=codec,
-            classes=_classes(value["classes"], limits),
-            image=value["image"],
-            tensors={n: parse_tensor(n, t, limits) for n, t in value["tensors"].items()},
-            labels=value["labels"],
-            order=value.get("order"),
-            patches=value.get("patches"),
-            recipe=value["recipe"],
-            source=value["source"],
-            provenance=value["provenance"],
-            measured=value.get("measured"),
-            external=tuple(external),
-            license=value.get("license"),
-            ignorable=value.get("ignorable", {}),
-            minor=minor,
-            content_digest=value["content_digest"],
-            data_digest=value["data_digest"],
-        )
+        good = all(isinstance(item, dict) for item in external)
+        need(good, "manifest: external holds something else than objects")
+        typed = value | {
+            "classes": _classes(value["classes"], limits),
+            "tensors": {n: parse_tensor(n, t, limits) for n, t in value["tensors"].items()},
+            "external": tuple(external),
+        }
+        del typed["format"]
+        return cls(**typed, minor=minor)
 
 
 @contextmanager
@@ -192,14 +166,14 @@ def as_unsupported_if_later(minor: int) -> Iterator[None]:
 
 
 def _check_version(value: Mapping[str, Any]) -> int:
-    version = value.get("format")
-    if (
-        not isinstance(version, dict)
-        or set(version) != {"major", "minor"}
-        or not all(is_integer(v) and v >= 0 for v in version.values())
-        or version["major"] < 1
-    ):
-        raise InvalidFile("manifest: format must be {major, minor}", "DDS-E010")
+    version: Any = value.get("format")
+    good = (
+        isinstance(version, dict)
+        and set(version) == {"major", "minor"}
+        and all(is_integer(v) and v >= 0 for v in version.values())
+        and version["major"] >= 1
+    )
+    need(good, "manifest: format must be {major, minor}")
     if version["major"] > MAJOR:
         raise Unsupported(
             f"the file has format {version['major']}.{version['minor']}, this version reads "
@@ -210,16 +184,13 @@ def _check_version(value: Mapping[str, Any]) -> int:
 
 
 def _check_codec(codec: Any) -> None:
-    if (
-        not isinstance(codec, dict)
-        or not isinstance(codec.get("name"), str)
-        or not is_integer(codec.get("version", 1))
-        or codec.get("version", 1) < 1
-    ):
-        raise InvalidFile("manifest: codec needs a name and a version", "DDS-E010")
-    if codec["name"] not in known() or codec.get("version", 1) > 1:
+    good = isinstance(codec, dict) and isinstance(codec.get("name"), str)
+    version = codec.get("version", 1) if good else 0
+    good = good and is_integer(version) and version >= 1
+    need(good, "manifest: codec needs a name and a version")
+    if codec["name"] not in known() or version > 1:
         raise Unsupported(
-            f"the file needs the codec {shown(codec['name'])} version {codec.get('version', 1)}; "
+            f"the file needs the codec {shown(codec['name'])} version {version}; "
             f"this version knows: {', '.join(known())}; update ddcodec"
         )
 
@@ -227,10 +198,7 @@ def _check_codec(codec: Any) -> None:
 def _classes(names: list[Any], limits: Limits) -> tuple[str, ...]:
     if len(names) > limits.classes:
         raise LimitExceeded(f"{len(names)} classes, the limit is {limits.classes}", "DDS-E040")
-    if (
-        not names
-        or not all(isinstance(n, str) and n for n in names)
-        or len(set(names)) < len(names)
-    ):
-        raise InvalidFile("manifest: classes must be distinct, non-empty names", "DDS-E011")
+    good = bool(names) and all(isinstance(n, str) and n for n in names)
+    good = good and len(set(names)) == len(names)
+    need(good, "manifest: classes must be distinct, non-empty names", "DDS-E011")
     return tuple(names)

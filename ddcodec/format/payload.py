@@ -17,6 +17,7 @@ from . import context
 from .pictures import decode_picture, encode_picture
 from .quantise import Quantised, dequantise, of_rows, quantise
 from .tensors import DTYPES, PICTURES, TensorSpec
+from .values import need
 
 ZSTD_LEVEL = 19
 CODED = 1 << 21  # symbols of a tensor; beyond, the coder context would take seconds to decode
@@ -69,31 +70,31 @@ def encode_tensor(array: Array, storage: Storage) -> tuple[TensorSpec, list[Arra
     coder = storage.coder or ("context" if quantiser and stored.size <= CODED else "zstd")
     step = storage.chunk or len(stored)
     pieces = [stored[i : i + step] for i in range(0, len(stored), step)]
-    if coder == "context":
-        if stored.dtype != np.uint8:
-            raise UsageError(f"the coder context takes symbols of 8 bits, not {stored.dtype}")
-        bits = storage.bits or 8
-        pieces = [np.frombuffer(context.encode(p, bits), dtype=np.uint8) for p in pieces]
-    elif coder in PICTURES:
-        coded = [encode_picture(p, coder, storage.quality) for p in pieces]
-        array = np.concatenate(
-            [
-                decode_picture("", data, piece.shape, coder)
-                for data, piece in zip(coded, pieces, strict=True)
-            ]
-        )
-        pieces = [np.frombuffer(data, dtype=np.uint8) for data in coded]
-    elif coder == "zstd":
-        compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_content_size=True)
-        pieces = [
-            np.frombuffer(compressor.compress(little_endian(p)), dtype=np.uint8) for p in pieces
-        ]
+    coded = [_coded(piece, coder, storage) for piece in pieces]
+    if coder in PICTURES:
+        found = zip(coded, pieces, strict=True)
+        array = np.concatenate([decode_picture("", c.data, p.shape, coder) for c, p in found])
     digests = None
     if storage.chunk is not None:
         parts = [array[i : i + step] for i in range(0, len(array), step)]
-        digests = tuple(digest(p).hex() for p in (pieces if coder in PICTURES else parts))
+        digests = tuple(digest(p).hex() for p in (coded if coder in PICTURES else parts))
     spec = TensorSpec(array.dtype.name, array.shape, quantiser, coder, storage.chunk, digests)
-    return spec, pieces, array
+    return spec, coded, array
+
+
+def _coded(piece: Array, coder: str, storage: Storage) -> Array:
+    if coder == "raw":
+        return piece
+    if coder == "context":
+        if piece.dtype != np.uint8:
+            raise UsageError(f"the coder context takes symbols of 8 bits, not {piece.dtype}")
+        data = context.encode(piece, storage.bits or 8)
+    elif coder in PICTURES:
+        data = encode_picture(piece, coder, storage.quality)
+    else:
+        compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_content_size=True)
+        data = compressor.compress(little_endian(piece))
+    return np.frombuffer(data, dtype=np.uint8)
 
 
 def count_pieces(spec: TensorSpec) -> int:
@@ -109,52 +110,60 @@ def rows_of(spec: TensorSpec, i: int) -> tuple[int, int]:
     return i * step, min((i + 1) * step, spec.shape[0])
 
 
-def decode_tensor(name: str, spec: TensorSpec, pieces: list[memoryview], limits: Limits) -> Array:
-    """Return the array (native byte order) from its stored pieces.
-
-    Raises InvalidFile for damaged payloads, symbols out of range and values that are not finite.
-    """
-    parts = [
-        decode_piece(name, spec, piece, rows_of(spec, i), limits) for i, piece in enumerate(pieces)
-    ]
+def decode_tensor(
+    name: str, spec: TensorSpec, pieces: list[memoryview], limits: Limits, check: bool = False
+) -> Array:
+    """Return the array (native byte order) from its stored pieces (see ``decode_piece``)."""
+    parts = [decode_piece(name, spec, i, piece, limits, check) for i, piece in enumerate(pieces)]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def decode_piece(
-    name: str, spec: TensorSpec, piece: memoryview, rows: tuple[int, int], limits: Limits
+    name: str, spec: TensorSpec, i: int, stored: memoryview, limits: Limits, check: bool
 ) -> Array:
-    """Return indices ``rows`` (begin, end) of axis 0 of a tensor from the bytes stored for them."""
-    begin, end = rows
+    """Return piece ``i`` of a tensor; ``check`` compares it with its digest, if it has one.
+
+    Raises InvalidFile for damaged payloads, symbols out of range and values that are not finite.
+    """
+
+    def compare(found: bytes) -> None:
+        same = not check or spec.digests is None or found.hex() == spec.digests[i]
+        need(same, f"tensor '{name}': the digest of chunk {i} does not match", "DDS-E031")
+
+    begin, end = rows_of(spec, i)
     shape = (end - begin, *spec.shape[1:])
-    stored_dtype = np.dtype("uint8" if spec.quantiser else spec.dtype).newbyteorder("<")
-    size = math.prod(shape) * stored_dtype.itemsize
     if spec.coder in PICTURES:
-        return decode_picture(name, piece, shape, spec.coder)
-    if spec.coder == "context":
-        symbols: Array = _decode_context(name, spec, piece, shape)
-    else:
-        raw = _decompress(name, piece, size, limits) if spec.coder == "zstd" else piece
-        symbols = np.frombuffer(raw, dtype=stored_dtype).reshape(shape)
+        compare(hashlib.sha256(stored).digest())  # before a decoder of pictures sees them
+        return decode_picture(name, stored, shape, spec.coder)
+    array = _decode_values(name, spec, stored, shape, limits)
     if spec.quantiser is None:
         # A copy of its own: the bytes of a file are read-only, and torch warns of such arrays.
-        array: Array = symbols.astype(symbols.dtype.newbyteorder("="))
+        array = array.astype(array.dtype.newbyteorder("="))
     else:
-        if int(symbols.max()) >> spec.quantiser["bits"]:
-            raise InvalidFile(f"tensor '{name}': a symbol is out of range", "DDS-E022")
-        array = dequantise(symbols, of_rows(spec.quantiser, begin, end))
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InvalidFile(f"tensor '{name}': a value is not finite", "DDS-E023")
+        fits = int(array.max()) >> spec.quantiser["bits"] == 0
+        need(fits, f"tensor '{name}': a symbol is out of range", "DDS-E022")
+        array = dequantise(array, of_rows(spec.quantiser, begin, end))
+    finite = array.dtype.kind != "f" or bool(np.isfinite(array).all())
+    need(finite, f"tensor '{name}': a value is not finite", "DDS-E023")
+    if check and spec.digests is not None:
+        compare(digest(array))
     return array
 
 
-def _decode_context(
-    name: str, spec: TensorSpec, piece: memoryview, shape: tuple[int, ...]
-) -> NDArray[np.uint8]:
-    bits = int(spec.quantiser["bits"]) if spec.quantiser else 8
-    try:
-        return context.decode(piece, shape, bits)
-    except ValueError as error:
-        raise InvalidFile(f"tensor '{name}': context code: {error}", "DDS-E024") from None
+def _decode_values(
+    name: str, spec: TensorSpec, stored: memoryview, shape: tuple[int, ...], limits: Limits
+) -> Array:
+    """Return the values, or the symbols of a quantiser, that a lossless coder stored."""
+    if spec.coder == "context":
+        try:
+            return context.decode(stored, shape, spec.quantiser["bits"] if spec.quantiser else 8)
+        except ValueError as error:
+            raise InvalidFile(f"tensor '{name}': context code: {error}", "DDS-E024") from None
+    dtype = np.dtype("uint8" if spec.quantiser else spec.dtype).newbyteorder("<")
+    if spec.coder == "raw":
+        return np.frombuffer(stored, dtype).reshape(shape)
+    raw = _decompress(name, stored, math.prod(shape) * dtype.itemsize, limits)
+    return np.frombuffer(raw, dtype).reshape(shape)
 
 
 def digest(array: Array) -> bytes:

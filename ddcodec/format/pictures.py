@@ -7,6 +7,7 @@ is what its decoder makes of it, so digests of such pieces are those of the stor
 from __future__ import annotations
 
 import io
+from math import isqrt
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ SETTINGS: dict[str, dict[str, Any]] = {"webp": {"method": 6}, "avif": {"max_thre
 def sheet(shape: tuple[int, ...]) -> tuple[int, int]:
     """Return (columns, rows) of the sheet of a piece (n, C, H, W); raises LimitExceeded."""
     count, _, height, width = shape
-    columns = max(1, min(_root(count), SIDE // width))
+    root = isqrt(count - 1) + 1  # the least whose square holds all
+    columns = max(1, min(root, SIDE // width))
     rows = -(-count // columns)
     if max(columns * width, rows * height) > SIDE or columns * width * rows * height > PIXELS:
         raise LimitExceeded(
@@ -40,7 +42,7 @@ def check_picture(coder: str, shape: tuple[int, ...]) -> None:
     try:
         sheet(shape)
     except LimitExceeded as error:
-        raise UsageError(f"--images {coder}: {error}; use --images zstd") from None
+        raise UsageError(f"`images`={coder}: {error}; use `images`=zstd") from None
 
 
 def encode_picture(images: NDArray[np.uint8], coder: str, quality: int) -> bytes:
@@ -125,13 +127,3 @@ def _pillow(coder: str) -> Any:
     if coder not in PICTURES or not features.check(coder):
         raise Unsupported(f"this Pillow has no {coder}; install one that has, or use another coder")
     return Image
-
-
-def _root(count: int) -> int:
-    """Return the smallest number whose square is at least ``count``."""
-    root = int(count**0.5)
-    while root * root < count:
-        root += 1
-    while root > 1 and (root - 1) ** 2 >= count:
-        root -= 1
-    return root

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import Any, NoReturn
 
 from ..errors import InvalidFile
+from .values import LARGEST, shown
 
-MAX_INTEGER = 2**53
 _BRACKET_OR_STRING = re.compile(rb'[\[{}\]]|"(?:[^"\\]|\\.)*+"?', re.DOTALL)
-
-
-def shown(text: str) -> str:
-    """Return a name from a file as it may stand in a message: short, quoted, without controls."""
-    return ascii(text if len(text) <= 60 else text[:60] + "...")
 
 
 def dumps(value: Any) -> str:
@@ -62,16 +58,13 @@ def _check_depth(data: bytes, nesting: int) -> None:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise ValueError(f"the key {shown(key)} stands twice")
-            seen.add(key)
+        [(key, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"the key {shown(key)} stands twice")
     return found
 
 
 def _integer(text: str) -> int:
-    if len(text) > 17 or abs(int(text)) > MAX_INTEGER:
+    if len(text) > 17 or abs(int(text)) > LARGEST:
         raise ValueError("an integer is beyond 2^53")
     return int(text)
 
@@ -89,13 +82,3 @@ def _refuse_constant(text: str) -> NoReturn:
 
 def _invalid(why: str) -> InvalidFile:
     return InvalidFile(f"header: not strict JSON: {why}", "DDS-E003")
-
-
-def is_hex(value: Any, length: int) -> bool:
-    """Say whether a JSON value is ``length`` lower-case hex digits."""
-    return isinstance(value, str) and bool(re.fullmatch(rf"[0-9a-f]{{{length}}}", value))
-
-
-def is_integer(value: Any) -> bool:
-    """Say whether a JSON value is an integer; true and false are none."""
-    return type(value) is int

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import InvalidFile, LimitExceeded
+from ..errors import LimitExceeded
 from ..limits import Limits
-from .strict_json import is_hex, is_integer, shown
+from .values import is_hex, is_integer, need, shown
 
 PICTURES = ("webp", "avif")  # lossy: what they hold is what their decoder makes of it
 CODERS = ("raw", "zstd", "context", *PICTURES)
 DTYPES = {"uint8": 1, "int32": 4, "int64": 8, "float16": 2, "float32": 4}
+QUANTISERS = {"uniform": {"kind", "bits", "offset", "scale"}, "square": {"kind", "bits", "scale"}}
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -40,18 +42,15 @@ class TensorSpec:
 
     def as_json(self) -> dict[str, Any]:
         """Return the JSON object; absent fields are left out."""
-        out: dict[str, Any] = {
+        out = {
             "coder": self.coder,
             "dtype": self.dtype,
             "shape": list(self.shape),
+            "quantiser": self.quantiser,
+            "chunk": self.chunk,
+            "digests": None if self.digests is None else list(self.digests),
         }
-        if self.quantiser is not None:
-            out["quantiser"] = self.quantiser
-        if self.chunk is not None:
-            out["chunk"] = self.chunk
-        if self.digests is not None:
-            out["digests"] = list(self.digests)
-        return out
+        return {name: value for name, value in out.items() if value is not None}
 
 
 def parse_tensor(name: str, value: Any, limits: Limits) -> TensorSpec:
@@ -60,85 +59,68 @@ def parse_tensor(name: str, value: Any, limits: Limits) -> TensorSpec:
     Raises InvalidFile (DDS-E006, E008, E020), LimitExceeded for too many dimensions.
     """
 
-    def fail(why: str, code: str = "DDS-E006") -> InvalidFile:
-        return InvalidFile(f"tensor '{name}': {why}", code)
+    def must(condition: bool, why: str, code: str = "DDS-E006") -> None:
+        need(condition, f"tensor '{name}': {why}", code)
 
-    if not NAME.fullmatch(name):
-        raise InvalidFile(f"tensor name {shown(name)} is not allowed", "DDS-E008")
-    if not isinstance(value, dict):
-        raise fail("not an object")
+    need(bool(NAME.fullmatch(name)), f"tensor name {shown(name)} is not allowed", "DDS-E008")
+    must(isinstance(value, dict), "not an object")
     if unknown := set(value) - {"dtype", "shape", "quantiser", "coder", "chunk", "digests"}:
-        raise fail(f"unknown field {shown(sorted(unknown)[0])}")
-    dtype, shape = value.get("dtype"), value.get("shape")
-    if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise fail("unknown dtype")
-    if not isinstance(shape, list) or not all(is_integer(s) and s > 0 for s in shape):
-        raise fail("shape must be positive integers")
+        must(False, f"unknown field {shown(sorted(unknown)[0])}")
+    dtype, shape, coder = value.get("dtype"), value.get("shape"), value.get("coder")
+    must(isinstance(dtype, str) and dtype in DTYPES, "unknown dtype")
+    good = isinstance(shape, list) and all(is_integer(s) and s > 0 for s in shape)
+    must(good, "shape must be positive integers")
     if not 1 <= len(shape) <= limits.dimensions:
         raise LimitExceeded(f"tensor '{name}': {len(shape)} dimensions", "DDS-E040")
-    if value.get("coder") not in CODERS:
-        raise fail("unknown coder")
-    chunk = value.get("chunk")
-    if "chunk" in value and not (type(chunk) is int and 1 <= chunk <= shape[0]):
-        raise fail("chunk must lie between 1 and the first dimension")
-    digests = value.get("digests")
-    if ("digests" in value) != ("chunk" in value):
-        raise fail("chunk and digests go together")
-    if digests is not None:
-        assert chunk is not None
-        count = -(-shape[0] // chunk)
-        if not isinstance(digests, list) or len(digests) != count:
-            raise fail("digests must be a list with one for each chunk")
-        if not all(is_hex(digest, 64) for digest in digests):
-            raise fail("digests must be 64 hex digits each")
+    must(coder in CODERS, "unknown coder")
+    chunk, digests = value.get("chunk"), value.get("digests")
+    if "chunk" in value:
+        good = is_integer(chunk) and 1 <= chunk <= shape[0]
+        must(good, "chunk must lie between 1 and the first dimension")
+    must(("digests" in value) == ("chunk" in value), "chunk and digests go together")
+    if "chunk" in value:
+        good = isinstance(digests, list) and len(digests) == -(-shape[0] // chunk)
+        must(good, "digests must be a list with one for each chunk")
+        must(all(is_hex(digest, 64) for digest in digests), "digests must be 64 hex digits each")
     quantiser = value.get("quantiser")
     if "quantiser" in value:
-        if dtype != "float32":
-            raise fail("only float32 is quantised", "DDS-E020")
-        _check_quantiser(quantiser, shape[0], fail)
-    if value["coder"] == "context":
-        if quantiser is None and dtype != "uint8":
-            raise fail("the coder context is for symbols of 8 bits")
+        must(dtype == "float32", "only float32 is quantised", "DDS-E020")
+        _check_quantiser(quantiser, shape[0], must)
+    if coder == "context":
+        good = quantiser is not None or dtype == "uint8"
+        must(good, "the coder context is for symbols of 8 bits")
         if math.prod(shape) > limits.context_symbols:
             raise LimitExceeded(
                 f"tensor '{name}': {math.prod(shape)} symbols in the coder context, the limit is "
                 f"{limits.context_symbols}",
                 "DDS-E040",
             )
-    if value["coder"] in PICTURES:
-        plain = dtype == "uint8" and len(shape) == 4 and shape[1] in (1, 3)
-        if not plain or quantiser is not None or chunk is None:
-            raise fail(f"the coder {value['coder']} is for chunks of uint8 (N, 1 or 3, H, W)")
-    return TensorSpec(
-        dtype,
-        tuple(shape),
-        quantiser,
-        value["coder"],
-        chunk,
-        None if digests is None else tuple(digests),
-    )
+    if coder in PICTURES:
+        good = dtype == "uint8" and len(shape) == 4 and shape[1] in (1, 3)
+        good = good and quantiser is None and chunk is not None
+        must(good, f"the coder {coder} is for chunks of uint8 (N, 1 or 3, H, W)")
+    listed = None if digests is None else tuple(digests)
+    return TensorSpec(dtype, tuple(shape), quantiser, coder, chunk, listed)
 
 
-def _check_quantiser(value: Any, rows: int, fail: Any) -> None:
+def _check_quantiser(value: Any, rows: int, must: Callable[[bool, str, str], None]) -> None:
     code = "DDS-E020"
-    kinds = {"uniform": {"kind", "bits", "offset", "scale"}, "square": {"kind", "bits", "scale"}}
-    if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
-        raise fail("quantiser must be an object with a kind", code)
-    if value["kind"] not in kinds:
-        raise fail("quantiser must be uniform or square", code)
-    fields = kinds[value["kind"]]
-    if set(value) != fields:
-        raise fail(f"quantiser must have {', '.join(sorted(fields))}", code)
-    if not (is_integer(value["bits"]) and 1 <= value["bits"] <= 8):
-        raise fail("quantiser must have 1 to 8 bits", code)
+    good = isinstance(value, dict) and isinstance(value.get("kind"), str)
+    must(good, "quantiser must be an object with a kind", code)
+    must(value["kind"] in QUANTISERS, "quantiser must be uniform or square", code)
+    fields = QUANTISERS[value["kind"]]
+    must(set(value) == fields, f"quantiser must have {', '.join(sorted(fields))}", code)
+    good = is_integer(value["bits"]) and 1 <= value["bits"] <= 8
+    must(good, "quantiser must have 1 to 8 bits", code)
+    scale = value["scale"]
     if value["kind"] == "square":
-        if type(value["scale"]) not in (int, float) or not 1e-30 < value["scale"] < 1e30:
-            raise fail("scale must be positive and of a sane size", code)
+        good = type(scale) in (int, float) and 1e-30 < scale < 1e30
+        must(good, "scale must be positive and of a sane size", code)
         return
-    offset, scale = value["offset"], value["scale"]
-    if not all(isinstance(v, list) and len(v) in (1, rows) for v in (offset, scale)):
-        raise fail("offset and scale need one value, or one for each row", code)
-    if len(offset) != len(scale) or not all(type(v) in (int, float) for v in [*offset, *scale]):
-        raise fail("offset and scale must be numbers", code)
-    if not all(1e-30 < v < 1e30 for v in scale) or not all(abs(v) < 1e30 for v in offset):
-        raise fail("scale must be positive and both of a sane size", code)
+    offset = value["offset"]
+    good = all(isinstance(v, list) and len(v) in (1, rows) for v in (offset, scale))
+    must(good, "offset and scale need one value, or one for each row", code)
+    good = len(offset) == len(scale) and all(type(v) in (int, float) for v in [*offset, *scale])
+    must(good, "offset and scale must be numbers", code)
+    good = all(1e-30 < v < 1e30 for v in scale) and all(abs(v) < 1e30 for v in offset)
+    must(good, "scale must be positive and both of a sane size", code)

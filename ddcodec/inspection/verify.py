@@ -15,7 +15,7 @@ from ..limits import Limits
 
 @dataclass(frozen=True)
 class Finding:
-    """One broken rule: its code (``format.codes``), what was found, and in which file."""
+    """One broken rule: its code (specification, section 13), what was found, and in which file."""
 
     code: str
     message: str

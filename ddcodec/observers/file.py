@@ -1,6 +1,6 @@
 """An observer in a file: safetensors with its description as strict JSON, and a digest.
 
-The description names an architecture of ``networks`` or a model of ``library``, which alone
+The description names an architecture of ``networks`` or a model of ``zoo``, which alone
 decides names, shapes and types of the weights: a file that holds anything else is refused before
 its weights are read.
 """
@@ -21,13 +21,12 @@ from torch import Tensor
 
 from ..errors import InvalidFile, UsageError
 from ..format import strict_json
-from ..format.fields import is_number, is_text
 from ..format.opening import read_at, reading
-from ..format.strict_json import is_hex
+from ..format.values import is_hex, is_number, is_text
 from ..preprocessing.transform import Preprocess, mean_and_std
 from ..runtime.atomic import write_atomically
 from ..runtime.rng import generator
-from .networks import ARCHITECTURES, Observer, build
+from .networks import ARCHITECTURES, SEEN_PIXELS, Observer, build
 from .zoo import LibraryObserver, is_library
 
 KEY = "observer"  # the one entry of the safetensors metadata
@@ -77,6 +76,14 @@ class Trained:
     description: Description
     preprocess: Preprocess
     digest: str
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Return logits float32 (n, classes) of images uint8 (n, C, H, W), some at a time."""
+        at_once = max(1, SEEN_PIXELS // (images.shape[2] * images.shape[3]))
+        device = next(self.network.parameters()).device
+        with torch.no_grad():
+            parts = torch.split(images, at_once)
+            return torch.cat([self.network(self.preprocess(part).to(device)) for part in parts])
 
     def require_fit(self, classes: tuple[str, ...], shape: tuple[int, int, int]) -> None:
         """Raise UsageError unless it was made for these classes and images (C, H, W)."""

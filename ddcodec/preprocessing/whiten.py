@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import UsageError
-from ..format.preprocessing import MOST, MOST_SIDE
+from ..format.rules import MOST, MOST_SIDE
 
 KIND = "conv_whiten"
 FINE = 4  # binary places of a centred pixel

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidFile, MissingExtra, SourceError, Unsupported, UsageError, one_line
-from ..format.fields import is_text, is_weights
+from ..format.values import is_text, is_weights
 
 PARTS = ("unet", "vae", "text_encoder")  # that have weights
 NEEDED = ("unet/config.json", "text_encoder/config.json", "scheduler/scheduler_config.json")
@@ -122,7 +122,7 @@ def how(name: str, revision: str) -> str:
     """
     if HUB_ID.fullmatch(name) and REVISION.fullmatch(revision):
         return f"fetch it with: hf download {name} --revision {revision}"
-    return "ask for that folder where the file came from, and give it with --prior DIR"
+    return "ask for that folder where the file came from, and give it as `prior`"
 
 
 def find(
@@ -145,7 +145,7 @@ def find(
     name, _, revision = text.partition("@")
     if not HUB_ID.fullmatch(name) or (revision and not REVISION.fullmatch(revision)):
         raise UsageError(
-            f"--prior {text}: no such folder; give the folder of a diffusion model, or an id such "
+            f"`prior`={text}: no such folder; give the folder of a diffusion model, or an id such "
             "as owner/name that is in the local cache"
         )
     found = _in_cache(name, revision or None, download)
@@ -170,13 +170,13 @@ def _in_cache(name: str, revision: str | None, download: bool) -> Path:
     except LocalEntryNotFoundError:
         command = f"hf download {name}" + (f" --revision {revision}" if revision else "")
         raise Unsupported(
-            f"--prior {name}: revision {revision or 'main'} is not in the local cache, and nothing "
-            f"is downloaded without consent; fetch it with: {command}, or use --download with "
+            f"`prior`={name}: revision {revision or 'main'} is not in the local cache, and nothing "
+            f"is downloaded without consent; fetch it with: {command}, or use `download` with "
             "encode or train"
         ) from None
     # Network, disk and hub fail in ways that huggingface_hub reports by many exceptions.
     except Exception as error:
-        raise SourceError(f"--prior {name}: cannot be fetched: {one_line(error)[:300]}") from None
+        raise SourceError(f"`prior`={name}: cannot be fetched: {one_line(error)[:300]}") from None
 
 
 def _described(path: Path, name: str, revision: str, files: Collection[str]) -> ModelFolder:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..format.fields import is_number
-from ..format.strict_json import is_integer
+from ..format.values import is_integer, is_number
 
 SCHEDULERS = ("ddim", "dpm_solver")
 DTYPES = ("float32", "float16", "bfloat16")

@@ -15,7 +15,7 @@ from ..errors import OutputError
 def write_atomically(
     path: Path,
     data: bytes | Callable[[BinaryIO], None],
-    validate: Callable[[Path], None] | None = None,
+    validate: Callable[[Path], object] | None = None,
 ) -> None:
     """Write ``data`` to ``path`` through a temporary file in the same folder.
 

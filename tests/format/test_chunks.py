@@ -10,9 +10,8 @@ import pytest
 
 from ddcodec.errors import InvalidFile, SourceError, Unsupported
 from ddcodec.format import ChunkReader, Storage, read, read_manifest, to_bytes
-from ddcodec.format.codes import CODES
 from ddcodec.inspection.verify import verify
-from tests.helpers.hostile import Forgery
+from tests.helpers.hostile import CODES, Forgery
 from tests.helpers.small_files import arrays, images_arrays, images_manifest, manifest
 
 CHUNKED = {"poster": Storage(bits=8, per_channel=True, chunk=1), "labels": Storage(chunk=1)}

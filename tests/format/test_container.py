@@ -17,10 +17,9 @@ from hypothesis import strategies as st
 
 from ddcodec.errors import DDSetError, InvalidFile, SourceError, Unsupported
 from ddcodec.format import Storage, read, read_manifest, restate, to_bytes, write
-from ddcodec.format.codes import CODES
 from ddcodec.inspection.verify import verify
 from ddcodec.limits import Limits
-from tests.helpers.hostile import CASES, Forgery
+from tests.helpers.hostile import CASES, CODES, Forgery
 from tests.helpers.small_files import STORAGE, arrays, manifest
 
 

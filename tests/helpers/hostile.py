@@ -8,11 +8,16 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import zstandard
+
+SPECIFICATION = Path(__file__).parents[2] / "spec" / "ddset-1.md"
+CODES = set(re.findall(r"^\| (DDS-E\d+) ", SPECIFICATION.read_text(encoding="utf-8"), re.MULTILINE))
 
 
 @dataclass

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddcodec.errors import UsageError
-from ddcodec.format.preprocessing import MOST, check_preprocessing
+from ddcodec.format.rules import MOST, check_preprocessing
 from ddcodec.preprocessing.transform import Preprocess, fit, to_unit_range
 from ddcodec.preprocessing.whiten import band_of, cosines
 

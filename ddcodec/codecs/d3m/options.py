@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ...errors import UsageError
-from ...format.fields import is_text
+from ...format.values import is_text
 from ...priors.settings import DTYPES, PLACE, SCHEDULERS
 from ..options import Options, option
 from .rules import MAX_COLLAGE, MAX_GENERATED, MAX_STEPS

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ...errors import UsageError
-from ...format.fields import LARGEST
+from ...format.values import LARGEST
 from ...priors.captions import described
 from ...priors.folder import ModelFolder, native_side
 from ...priors.settings import PLACE

@@ -8,10 +8,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ...errors import InvalidFile, LimitExceeded
-from ...format.fields import LARGEST, is_number, is_text
 from ...format.manifest import Manifest
-from ...format.needs import need
-from ...format.strict_json import is_integer, shown
+from ...format.values import LARGEST, is_integer, is_number, is_text, need, shown
 from ...limits import Limits
 from ...priors.settings import DTYPES, PLACE, SCHEDULERS, SETTINGS, TIMES
 from ..shared.rules import check_symbols, index_planes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...errors import LimitExceeded
 from ...format.manifest import Manifest
-from ...format.needs import need
+from ...format.values import need
 from ...limits import Limits
 from ..shared.rules import check_no_params, check_pooling
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ...errors import InvalidFile, LimitExceeded
-from ...format.fields import is_number
 from ...format.manifest import Manifest
-from ...format.needs import is_pair, need
+from ...format.values import is_number, is_pair, need
 from ...limits import Limits
 from ..shared.rules import index_planes
 from .integer_network import ARCHITECTURES, costs, network, stored_sizes

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...errors import InvalidFile, LimitExceeded
 from ...format.manifest import Manifest
-from ...format.needs import need
+from ...format.values import need
 from ...limits import Limits
 
 NOTHING = 255  # the symbol of a weight of zero

@@ -11,7 +11,7 @@ from ddcodec.codecs.base import Codec, Description, Pictures
 from ddcodec.codecs.options import Options, option
 from ddcodec.errors import LimitExceeded, UsageError
 from ddcodec.format import Manifest, Storage, write
-from ddcodec.format.needs import need
+from ddcodec.format.values import need
 
 
 @dataclass(frozen=True)
