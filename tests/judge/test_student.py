@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ddcodec import UsageError, encode, load
 from ddcodec.evaluate.measure import protocol, train_students
-from ddcodec.judge.networks import fresh
+from ddcodec.judge.networks import Halve, fresh
 from ddcodec.judge.recipe import Recipe
 from ddcodec.judge.student import endless_batches, train
 from ddcodec.sources import Source
@@ -129,6 +129,12 @@ def test_one_image_of_one_pixel_a_channel_is_learned() -> None:
     network = fresh(recipe, torch.Generator().manual_seed(1))
     network(torch.zeros(1, 1, 4, 4)).sum().backward()
     assert all(torch.isfinite(weight.grad).all() for weight in network.parameters())
+
+
+@pytest.mark.parametrize("size", [(2, 2), (8, 6), (9, 7), (3, 10)])
+def test_halving_is_average_pooling(size: tuple[int, int]) -> None:
+    x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(Halve()(x), nn.functional.avg_pool2d(x, 2))
 
 
 def drawn(images: Numbered, batch_size: int, batches: int) -> list[list[int]]:
