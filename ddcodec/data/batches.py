@@ -1,12 +1,20 @@
-"""Batches without a worker process: everything stays on the device, a batch is one gather."""
+"""Whole batches: without a worker process, or gathered for a DataLoader as a ``Block``.
+
+A DataLoader asks for all samples of a batch at once and then stacks them one by one, which takes
+many times longer than gathering them. Its default collation can be told what to do with a type:
+a ``Block`` of ``Sample`` pairs is returned as the two tensors that it holds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count as count_from
+from typing import Any, NamedTuple, overload
 
 import torch
 from torch import Tensor
+from torch.utils.data import default_collate
+from torch.utils.data._utils.collate import default_collate_fn_map
 
 from ..codecs.samples import Samples
 from ..errors import UsageError
@@ -46,7 +54,7 @@ class Batches:
             ("epoch", epoch, 0),
         ):
             if value < least:
-                raise UsageError(f"{name} must be at least {least}, got {value}")
+                raise UsageError(f"`{name}` must be at least {least}, got {value}")
         self._samples = samples
         self._labels = labels
         self._batch_size = batch_size
@@ -66,21 +74,66 @@ class Batches:
         """Give images float32 (B, C, H, W) and their labels (B, ...); the last B may be less."""
         shuffle, seed, epoch = self._order
         if self._infinite and self._used == 0:
-            raise UsageError("drop_last leaves no batch; take smaller batches")
+            raise UsageError("`drop_last` leaves no batch; take smaller batches")
         for number in count_from(epoch) if self._infinite else (epoch,):
             yield from self._one_epoch(shuffle, seed, number)
 
     def _one_epoch(self, shuffle: bool, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        count, sets = len(self._samples), self._samples.variations
-        shares = self._samples.shares
-        if shuffle:
-            order = epoch_order(count, seed, epoch, shares, sets)
-        else:
-            order = torch.arange(count // sets) + epoch % sets * (count // sets)
-        order = order.to(self._labels.device)
+        order = order_of(self._samples, seed if shuffle else None, epoch).to(self._labels.device)
         for start in range(0, self._used, self._batch_size):
             index = order[start : start + self._batch_size]
             images = self._samples.gather(index)
             if self._augment is not None:
                 images = self._augment(images, generator(seed, "augment", epoch, start))
             yield images, self._labels.index_select(0, index)
+
+
+def order_of(samples: Samples, seed: int | None, epoch: int) -> Tensor:
+    """Return the indices that an epoch shows, int64 on the CPU; without a seed in their order."""
+    count, sets = len(samples), samples.variations
+    if seed is not None:
+        return epoch_order(count, seed, epoch, samples.shares, sets)
+    each = count // sets
+    return torch.arange(each) + epoch % sets * each
+
+
+class Sample(NamedTuple):
+    """One image (C, H, W) and its label: (classes,), or a scalar class index."""
+
+    image: Tensor
+    label: Tensor
+
+
+class Block(Sequence[Sample]):
+    """The samples of one gather: images (B, C, H, W) and labels (B, ...)."""
+
+    def __init__(self, images: Tensor, labels: Tensor) -> None:
+        self.images, self.labels = images, labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> Block: ...
+    def __getitem__(self, index: int | slice) -> Sample | Block:
+        """Return one sample, or a part of the block; both share its memory."""
+        if isinstance(index, slice):
+            return Block(self.images[index], self.labels[index])
+        return Sample(self.images[index], self.labels[index])
+
+    def __iter__(self) -> Iterator[Sample]:
+        return map(Sample, self.images.unbind(), self.labels.unbind())
+
+
+def collate(batch: Sequence[Sample], *, collate_fn_map: Any = None) -> list[Any]:
+    """Return [images, labels] of a batch; a whole ``Block`` is not copied again."""
+    del collate_fn_map
+    if isinstance(batch, Block):
+        return [batch.images, batch.labels]
+    return [default_collate(list(part)) for part in zip(*batch, strict=True)]
+
+
+# The way that PyTorch documents for types of one's own; no other type is touched.
+default_collate_fn_map[Sample] = collate

@@ -30,7 +30,7 @@ from ..format import ChunkReader, Manifest
 from ..limits import Limits
 from ..preprocessing.transform import Preprocess
 from ..runtime.rng import generator
-from .shards import ShardedStream
+from .stream import ShardedStream
 from .windows import Left, Windows, after, left_over
 
 Pair = tuple[NDArray[Any], NDArray[Any]]
@@ -86,7 +86,7 @@ class ChunkedDataset(ShardedStream):
             ("seed", seed, 0),
         ):
             if value < least:
-                raise UsageError(f"{name} must be at least {least}, got {value}")
+                raise UsageError(f"`{name}` must be at least {least}, got {value}")
         with ChunkReader(path, check=check, limits=STREAMED) as reader:
             self.manifest: Manifest = reader.manifest
         self._decoder = chunk_decoder(self.manifest, os.fspath(path))

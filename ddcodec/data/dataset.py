@@ -17,15 +17,13 @@ from ..codecs.registry import CODECS
 from ..errors import UsageError
 from ..nn.augment import Augment, find_augmentation
 from ..preprocessing.transform import Preprocess
-from .batches import Batches
-from .block import Block
-from .part import PartOfSamples
-from .raw import raw_samples
+from .batches import Batches, Block
+from .stream import SampleStream
+from .views import PartOfSamples, raw_samples
 
 if TYPE_CHECKING:
     from ..codecs.samples import Device, Samples
     from ..format import DDSetFile, Manifest
-    from .stream import SampleStream
 
 Item = tuple[Any, Any]
 
@@ -214,10 +212,15 @@ class DistilledDataset(Dataset[Item]):
         )
 
     def stream(self, seed: int = 0, **settings: Any) -> SampleStream:
-        """Return the data set as a resumable stream; see ``stream.SampleStream`` for settings."""
-        from .stream import SampleStream
+        """Return the data set as a resumable stream; see ``stream.SampleStream`` for settings.
 
-        return SampleStream(self, seed=seed, **settings)
+        Raises UsageError for batches of a set with transforms.
+        """
+        if settings.get("batch_size") is not None and (self.transform or self.target_transform):
+            raise UsageError("transforms work on single samples; leave `batch_size` out")
+        samples, labels = self.on("cpu")
+        digest = self.manifest.content_digest
+        return SampleStream(samples, labels, self.__getitem__, digest, seed=seed, **settings)
 
     def _recipe_augmentation(self, augment: str | Augment) -> str | Augment:
         return str(self.manifest.recipe["augment"]) if augment == "recipe" else augment
@@ -277,7 +280,7 @@ def load(
 
     if cache is not None and not check:
         # A file that only claims a digest could put its images in the place of another's.
-        raise UsageError("cache needs check=True: images are kept under the file's digest")
+        raise UsageError("`cache` needs `check`: images are kept under the file's digest")
     return DistilledDataset(
         read(path, check=check),
         transform=transform,
@@ -295,5 +298,5 @@ def _model(
     download: bool,
 ) -> ModelPlace:
     if cache_bytes is not None and cache_bytes < 1:
-        raise UsageError(f"cache_bytes must be at least 1, got {cache_bytes}")
+        raise UsageError(f"`cache_bytes` must be at least 1, got {cache_bytes}")
     return ModelPlace(prior, cache, cache_bytes or CACHE_BYTES, download)

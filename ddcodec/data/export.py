@@ -30,7 +30,7 @@ from ..errors import MissingExtra
 from ..format import read_manifest
 from .chunked import ChunkedDataset
 from .dataset import DistilledDataset, load
-from .raw import raw_samples
+from .views import raw_samples
 
 BATCH_BYTES = 32 << 20  # of float32 images decoded at a time
 SHARD = 5000  # samples of a WebDataset shard

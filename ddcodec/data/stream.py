@@ -1,4 +1,4 @@
-"""A decoded data set as a stream: shared out over ranks and workers, resumable to the sample.
+"""Streams of a decoded data set: shared out over ranks and workers, resumable to the sample.
 
 The order of an epoch is a pure function of (seed, epoch). Its units, samples or whole batches, are
 dealt like cards: unit k goes to rank k mod R, and there to worker (k div R) mod W. So every unit is
@@ -11,18 +11,132 @@ with another number of them: what is left of the epoch is dealt anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
 
+from ..codecs.samples import Samples
 from ..errors import UsageError
-from ..runtime.rng import epoch_order
-from .shards import ShardedStream
+from ..runtime.ranks import rank_and_world
+from .batches import order_of
 
-if TYPE_CHECKING:
-    from .dataset import DistilledDataset
+State = dict[str, Any]
+
+
+class ShardedStream(IterableDataset[tuple[Any, Any]]):
+    """Base of the streams: shards, epochs, and states that fit any number of shards."""
+
+    def __init__(
+        self, settings: Mapping[str, Any], rank: int | None, world_size: int | None
+    ) -> None:
+        """Take the settings that a state must share, and this rank (see ``this_rank``)."""
+        super().__init__()
+        self._settings: State = dict(settings)
+        self._rank, self._world = this_rank(rank, world_size)
+        # In shared memory, so that set_epoch reaches workers that are already running.
+        self._epoch: Tensor = torch.zeros((), dtype=torch.int64)
+        self._epoch.share_memory_()  # type: ignore[no-untyped-call]
+        self._layers: list[list[int]] = []  # what earlier runs of this epoch have given
+        self._start: tuple[int, int, int] | None = None  # shards, shard, units to pass over
+        self._now = (self._world, self._rank, 0)  # shards, shard, units given
+        self._over = False  # every unit of the epoch was given
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the next iteration gives."""
+        return int(self._epoch)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch; what was left of another is forgotten. Raises UsageError below 0."""
+        if epoch < 0:
+            raise UsageError(f"an epoch is 0 or more, got {epoch}")
+        if epoch != self.epoch:
+            self._epoch.fill_(epoch)
+            self._layers, self._start, self._over = [], None, False
+            self._now = (self._world, self._rank, 0)
+
+    def state_dict(self) -> State:
+        """Return where this shard is: plain numbers and text, a few hundred bytes."""
+        shards, shard, given = self._now
+        return {
+            **self._settings,
+            "epoch": self.epoch,
+            "layers": [list(layer) for layer in self._layers],
+            "shards": shards,
+            "shard": shard,
+            "given": given,
+        }
+
+    def load_state_dict(self, state: State | Sequence[State]) -> None:
+        """Go on where a state, or the states of all shards together, left off.
+
+        One state fits the same shard of as many (a StatefulDataLoader gives each worker its own).
+        All shards' states may be dealt to any number of ranks and workers.
+
+        Raises UsageError for a state of another file, seed or setting, for shards that are
+        missing, and for states of different epochs.
+        """
+        states = [state] if isinstance(state, dict) else list(state)
+        if not states:
+            raise UsageError("no state was given")
+        for one in states:
+            for name, mine in self._settings.items():
+                if one.get(name) != mine:
+                    raise UsageError(
+                        f"the state was saved with {name} {one.get(name)}, this stream has "
+                        f"{mine}; it cannot go on"
+                    )
+            if any(one[key] != states[0][key] for key in ("epoch", "layers", "shards")):
+                raise UsageError("the states are of different epochs or runs")
+        shards = int(states[0]["shards"])
+        found = {int(one["shard"]): int(one["given"]) for one in states}
+        missing = sorted(set(range(shards)) - set(found))
+        if missing and len(states) > 1:
+            raise UsageError(f"the states of shards {missing} of {shards} are missing")
+        self._epoch.fill_(states[0]["epoch"])
+        self._layers = [list(layer) for layer in states[0]["layers"]]
+        self._over = False
+        if missing:
+            self._start = self._now = (shards, *next(iter(found.items())))
+        else:
+            self._start, self._now = None, (self._world, self._rank, 0)
+            self._layers.append([found[shard] for shard in range(shards)])
+
+    def _begin(self) -> tuple[int, int, int]:
+        """Return (shards, shard, units to pass over) of the iteration that begins.
+
+        The worker is the slower digit: a rank's workers then hold its units in turn.
+        """
+        if self._over:
+            self._layers, self._over = [], False
+        info = get_worker_info()
+        worker, workers = (info.id, info.num_workers) if info else (0, 1)
+        shards, shard = self._world * workers, worker * self._world + self._rank
+        start, self._start = self._start or (shards, shard, 0), None
+        if start[:2] != (shards, shard):
+            raise UsageError(
+                f"the state is that of shard {start[1]} of {start[0]}, this is shard "
+                f"{shard} of {shards}; give the states of all shards to load_state_dict"
+            )
+        self._now = start
+        return start
+
+
+def this_rank(rank: int | None, world_size: int | None) -> tuple[int, int]:
+    """Return (rank, number of ranks): as given, or of torch.distributed, or of torchrun.
+
+    Without any of them it is 0 of 1. Raises UsageError for one without the other or out of range.
+    """
+    if (rank is None) != (world_size is None):
+        raise UsageError("give `rank` and `world_size` together, or neither")
+    if rank is None or world_size is None:
+        rank, world_size = rank_and_world()
+    if not 0 <= rank < world_size:
+        raise UsageError(f"rank {rank} of {world_size} does not exist")
+    return rank, world_size
 
 
 class SampleStream(ShardedStream):
@@ -35,7 +149,10 @@ class SampleStream(ShardedStream):
 
     def __init__(
         self,
-        ds: DistilledDataset,
+        samples: Samples,
+        labels: Tensor,
+        item: Callable[[int], tuple[Any, Any]],
+        digest: str,
         *,
         seed: int = 0,
         shuffle: bool = True,
@@ -45,24 +162,24 @@ class SampleStream(ShardedStream):
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
-        """Share out ``ds``.
+        """Share out samples.
 
         Args:
-            ds: the data set; its transforms apply to single samples.
+            samples, labels: on the CPU.
+            item: gives the pair at an index.
+            digest: of the file; a state of another file is refused.
             seed, shuffle: of the order.
             batch_size: give batches (images (B, C, H, W), labels (B, ...)) instead of pairs.
             drop_last: leave out a last batch that is not full.
             even: leave out the last units of an epoch so that every rank gives as many.
             rank, world_size: by default those of torch.distributed or of torchrun, else 0 of 1.
 
-        Raises UsageError for numbers out of range, and for batches of a set with transforms.
+        Raises UsageError for numbers out of range.
         """
         if seed < 0 or (batch_size is not None and batch_size < 1):
-            raise UsageError("seed must be 0 or more and batch_size 1 or more")
-        if batch_size is not None and (ds.transform or ds.target_transform):
-            raise UsageError("transforms work on single samples; leave batch_size out")
+            raise UsageError("`seed` must be 0 or more and `batch_size` 1 or more")
         settings = {
-            "digest": ds.manifest.content_digest,
+            "digest": digest,
             "seed": seed,
             "shuffle": shuffle,
             "batch_size": batch_size,
@@ -70,7 +187,7 @@ class SampleStream(ShardedStream):
             "even": even,
         }
         super().__init__(settings, rank, world_size)
-        self._ds = ds
+        self._samples, self._labels, self._item = samples, labels, item
 
     def __len__(self) -> int:
         """Return the units that this rank gives in a whole epoch."""
@@ -97,27 +214,21 @@ class SampleStream(ShardedStream):
         self._over = True
 
     def _unit_count(self) -> int:
-        count, size = len(self._ds) // self._ds.variations, self._settings["batch_size"]
+        count, size = len(self._samples) // self._samples.variations, self._settings["batch_size"]
         if size is None:
             return count
         return count // int(size) if self._settings["drop_last"] else -(-count // int(size))
 
     def _order(self) -> Tensor:
-        samples, sets = self._ds.on("cpu")[0], self._ds.variations
-        if self._settings["shuffle"]:
-            seed = self._settings["seed"]
-            return epoch_order(len(self._ds), seed, self.epoch, samples.shares, sets)
-        each = len(self._ds) // sets
-        return torch.arange(each) + self.epoch % sets * each
+        seed = self._settings["seed"] if self._settings["shuffle"] else None
+        return order_of(self._samples, seed, self.epoch)
 
     def _unit(self, order: Tensor, unit: int) -> tuple[Any, Any]:
         size = self._settings["batch_size"]
         if size is None:
-            item: tuple[Any, Any] = self._ds[int(order[unit])]
-            return item
+            return self._item(int(order[unit]))
         index = order[unit * size : (unit + 1) * size]
-        samples, labels = self._ds.on("cpu")
-        return samples.gather(index), labels.index_select(0, index)
+        return self._samples.gather(index), self._labels.index_select(0, index)
 
 
 def left_over(count: int, layers: Sequence[Sequence[int]]) -> Tensor:

@@ -50,7 +50,7 @@ def load(
         data = Path(path).read_bytes()
     except OSError as error:
         raise CheckpointMismatch(
-            f"{path}: cannot read the checkpoint: {error.strerror}; run without --resume"
+            f"{path}: cannot read the checkpoint: {error.strerror}; go without `resume`"
         ) from None
     try:
         tensors = from_bytes(data)

@@ -103,9 +103,18 @@ def joined() -> Iterator[Ranks]:
 
 def world_size() -> int:
     """Return the processes that have joined, or that torchrun says there are; 1 without it."""
+    return rank_and_world()[1]
+
+
+def rank_and_world() -> tuple[int, int]:
+    """Return this process's rank and the number of processes; 0 of 1 without torchrun."""
     if dist.is_available() and dist.is_initialized():
-        return dist.get_world_size()
-    said = os.environ.get("WORLD_SIZE", "1")
+        return dist.get_rank(), dist.get_world_size()
+    return _variable("RANK", 0), _variable("WORLD_SIZE", 1)
+
+
+def _variable(name: str, without: int) -> int:
+    said = os.environ.get(name, str(without))
     if not (said.isascii() and said.isdigit()):
-        raise UsageError(f"the variable WORLD_SIZE is '{said}'; unset it, or use torchrun")
+        raise UsageError(f"the variable {name} is '{said}'; unset it, or use torchrun")
     return int(said)

@@ -146,7 +146,7 @@ def test_every_image_once_over_an_interruption(
     states = []
     with pytest.MonkeyPatch.context() as patch:
         for stream, info in deal(path, ranks, workers, patch):
-            patch.setattr("ddcodec.data.shards.get_worker_info", lambda info=info: info)
+            patch.setattr("ddcodec.data.stream.get_worker_info", lambda info=info: info)
             given_batches = iter(stream)
             for _ in range(data.draw(st.integers(0, 5))):
                 batch = next(given_batches, None)
@@ -154,7 +154,7 @@ def test_every_image_once_over_an_interruption(
                     seen += numbers([batch])
             states.append(json.loads(json.dumps(stream.state_dict())))
         for stream, info in deal(path, later_ranks, later_workers, patch):
-            patch.setattr("ddcodec.data.shards.get_worker_info", lambda info=info: info)
+            patch.setattr("ddcodec.data.stream.get_worker_info", lambda info=info: info)
             stream.load_state_dict(states)
             seen += numbers(stream)
     assert sorted(flat(seen)) == list(range(COUNT))

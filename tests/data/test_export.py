@@ -18,7 +18,7 @@ from ddcodec.data import export
 from ddcodec.data.export import LAYOUTS, Decoded
 from ddcodec.format import read
 
-VECTORS = Path(__file__).parents[1] / "spec" / "vectors" / "valid"
+VECTORS = Path(__file__).parents[2] / "spec" / "vectors" / "valid"
 RANDOM = np.random.default_rng(8)
 IMAGES = RANDOM.integers(0, 256, (23, 3, 6, 5), dtype=np.uint8)
 SOFT = RANDOM.random((23, 3), dtype=np.float32)

@@ -21,11 +21,10 @@ from ddcodec.runtime.rng import epoch_order
 
 
 class Numbers:
-    """A data set whose images are their own index, so a test sees what it was given."""
+    """Samples whose images are their own index, so a test sees what it was given."""
 
-    transform = target_transform = None
     variations = 1
-    manifest = SimpleNamespace(content_digest="numbers")
+    shares = None
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -33,17 +32,17 @@ class Numbers:
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, index: int) -> tuple[int, int]:
-        return index, index
+    def gather(self, index: torch.Tensor) -> torch.Tensor:
+        return index
 
-    def on(self, device: str) -> tuple[Any, torch.Tensor]:
-        return SimpleNamespace(gather=lambda index: index, shares=None, variations=1), torch.arange(
-            self.count
-        )
+
+def pair(index: int) -> tuple[int, int]:
+    return index, index
 
 
 def stream(count: int, **settings: Any) -> SampleStream:
-    return SampleStream(Numbers(count), **settings)  # type: ignore[arg-type]
+    samples: Any = Numbers(count)
+    return SampleStream(samples, torch.arange(count), pair, "numbers", **settings)
 
 
 class Shard:
@@ -55,7 +54,7 @@ class Shard:
 
     def take(self, count: int | None, patch: pytest.MonkeyPatch) -> list[int]:
         """Give the next ``count`` units, or all that are left."""
-        patch.setattr("ddcodec.data.shards.get_worker_info", lambda: self.info)
+        patch.setattr("ddcodec.data.stream.get_worker_info", lambda: self.info)
         found: list[int] = []
         units = iter(self.source)
         while count is None or len(found) < count:
@@ -221,7 +220,7 @@ def test_transforms_apply_to_samples(digits_file: Path) -> None:
     changed = load(digits_file, target_transform=lambda y: int(y.argmax()))
     labels = [y for _, y in changed.stream(shuffle=False)]
     assert labels == load(digits_file).soft_labels.argmax(1).tolist()
-    with pytest.raises(UsageError, match="leave batch_size out"):
+    with pytest.raises(UsageError, match="leave `batch_size` out"):
         changed.stream(batch_size=3)
 
 

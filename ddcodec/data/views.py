@@ -1,4 +1,4 @@
-"""Samples as they were before the preprocessing of their file."""
+"""The samples of a file seen in another way: a part of them, or as before the preprocessing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,21 @@ from torch import Tensor
 
 from ..codecs.samples import Device, Samples
 from ..preprocessing.transform import is_whitening, mean_and_std, to_unit_range
+
+
+class PartOfSamples(Samples):
+    """The samples of other samples in a range of their indices, with step 1."""
+
+    def __init__(self, samples: Samples, rows: range) -> None:
+        self.labels = samples.labels[rows.start : rows.stop]
+        self.image_shape = samples.image_shape
+        self._samples, self._rows = samples, rows
+
+    def gather(self, index: Tensor) -> Tensor:
+        return self._samples.gather(index + self._rows.start)
+
+    def to(self, device: Device) -> PartOfSamples:
+        return PartOfSamples(self._samples.to(device), self._rows)
 
 
 class UnitSamples(Samples):
@@ -31,14 +46,12 @@ class UnitSamples(Samples):
         )
 
     def gather(self, index: Tensor) -> Tensor:
-        """Return the images at ``index`` (int64 (B,)) as float32 (B, C, H, W)."""
         x = self._samples.gather(index)
         if is_whitening(self._spec):
             return torch.from_numpy(to_unit_range(x.cpu().numpy(), self._spec)).to(x.device)
         return (x.double() * self._std.to(x.device) + self._mean.to(x.device)).float()
 
     def to(self, device: Device) -> UnitSamples:
-        """Return the same samples with their storage on ``device``."""
         return UnitSamples(self._samples.to(device), self._spec)
 
 
