@@ -6,19 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from ddcodec.codecs.ppodd.params import PPoDDOptions
 
 import ddcodec.encoder
-from ddcodec import LICOptions, load
+from ddcodec import load
 from ddcodec.codecs.podd import encode, meta_batch
 from ddcodec.codecs.podd import outer_loop as distil
-from ddcodec.codecs.podd.options import PoDDOptions
 from ddcodec.codecs.podd.outer_loop import Distiller, Run
-from ddcodec.codecs.podd.plan import make_plan
 from ddcodec.codecs.podd.presets import PRESETS
 from ddcodec.distill.inner_runs import InnerRuns
 from ddcodec.distill.networks import ConvNet
@@ -28,6 +26,7 @@ from ddcodec.preprocessing.transform import fit
 from ddcodec.runtime.progress import SILENT
 from ddcodec.sources.base import Source, Split
 from tests.helpers import d3m_runs
+from tests.helpers.plans import plan_of
 from tests.helpers.pretend_device import PRETEND, PretendDevice
 
 GIB = 1 << 30
@@ -46,10 +45,10 @@ def random_source(name: str, shape: tuple[int, int, int, int]) -> Source:
 def pretended(
     source: Source,
     ipc: float,
-    options: PoDDOptions,
+    profile: str,
     real_images: int,
 ) -> Distiller:
-    plan = make_plan(source, ipc, options)
+    plan = plan_of(source, ipc=ipc, profile=profile)
     plan = replace(plan, params=replace(plan.params, activations="float32"))
     preprocessing = dict(fit(source.train.images, plan.params.preprocessing))
     some = encode.real_tensors(source, preprocessing, torch.device("cpu"))
@@ -81,7 +80,7 @@ def test_an_outer_step_stays_on_the_device_and_waits_for_its_loss_alone(
         monkeypatch.setattr(distil.InnerRuns, "on", replaying)
     source = random_source("digits", (10, 8, 8, 1))
     with PretendDevice() as device:
-        run = pretended(source, ipc, PoDDOptions(profile=profile), 400)
+        run = pretended(source, ipc, profile, 400)
         for index, stage in enumerate(run.params.stages):
             run.stage_index = index
             run._begin_stage()
@@ -111,7 +110,7 @@ def test_published_settings_fit_the_memory_of_a_gpu(
     assert shape is not None
     source = random_source(name, shape)
     with PretendDevice() as device:
-        run = pretended(source, 0.9, PoDDOptions(profile="paper"), images)
+        run = pretended(source, 0.9, "paper", images)
         run._outer_step(run.params.stages[0])
     # A fifth is left for what libraries take for themselves.
     assert device.peak < 0.8 * limit * GIB
@@ -144,7 +143,7 @@ def pretend_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     [
         {"ipc": 0.9, "profile": "quick", "steps": 4, "preprocessing": "conv_whiten"},
         {"ipc": 0.4, "profile": "paper", "steps": 1, "augment": "dsa"},
-        {"ipc": 0.4, "codec": "ppodd", "steps": 4, "ppodd": PPoDDOptions(stages=2)},
+        {"ipc": 0.4, "codec": "ppodd", "steps": 4, "stages": 2},
     ],
     ids=["quick", "paper", "ppodd"],
 )
@@ -158,11 +157,10 @@ def test_a_whole_encode_keeps_to_the_device(
 
 @pytest.mark.usefixtures("pretend_gpu")
 def test_squeezing_keeps_to_the_device(digits: Source, observer_file: Path, tmp_path: Path) -> None:
-    options = LICOptions(observer=observer_file)
+    options: dict[str, Any] = {"ipc": 1, "steps": 2, "labels": "class"}
+    out = tmp_path / "x.ddset"
     with PretendDevice() as device:
-        ddcodec.encoder.encode(
-            digits, "lic", ipc=1, steps=2, labels="class", lic=options, out=tmp_path / "x.ddset"
-        )
+        ddcodec.encoder.encode(digits, out, "lic", observer=observer_file, **options)
     assert device.operations > 100
 
 

@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from ddcodec import load
-from ddcodec.codecs.podd.options import PoDDOptions
-from ddcodec.codecs.podd.plan import Plan, make_plan
+from ddcodec.codecs.base import Request
+from ddcodec.codecs.podd.options import PoDD
+from ddcodec.codecs.podd.plan import Plan, make_plan, settled
+from ddcodec.codecs.podd.poster import PosterGeometry
+from ddcodec.runtime.progress import SILENT
 from ddcodec.sources import Source, Split
 
 
@@ -22,9 +26,35 @@ def noise_source(classes: int, height: int = 4, width: int = 4, channels: int = 
     return Source("noise", names, {"train": lambda: split})
 
 
-def plan(classes: int, side: tuple[int, int] = (4, 4), *, ipc: float = 1.0, **choices: Any) -> Plan:
-    options = PoDDOptions(**{"steps": 3, "order": "given", **choices})
-    return make_plan(noise_source(classes, *side), ipc, options)
+def request_for(source: Source, seed: int = 0, size: int | None = None) -> Request:
+    """Return a request that only a plan is made of; it has no output."""
+    return Request(source, Path("none"), torch.device("cpu"), seed, size, False, False, SILENT)
+
+
+def plan_of(source: Source, *, ipc: float = 1.0, seed: int = 0, **choices: Any) -> Plan:
+    request = request_for(source, seed)
+    options = settled(PoDD(ipc=ipc, **choices), request.device)
+    return make_plan(source, ipc, options, request)
+
+
+def plan(classes: int, side: tuple[int, int] = (4, 4), **choices: Any) -> Plan:
+    return plan_of(noise_source(classes, *side), **{"steps": 3, "order": "given", **choices})
+
+
+def cut_out(geometry: PosterGeometry, poster: np.ndarray) -> np.ndarray:
+    """Return all patches of a poster (C, H, W), one after the other: (P, C, h, w)."""
+    g = geometry
+    return np.stack(
+        [poster[:, y : y + g.patch_h, x : x + g.patch_w] for x in g.origins_x for y in g.origins_y]
+    )
+
+
+def label_entropy(labels: np.ndarray) -> float:
+    """Return the mean entropy of label rows (P, n) over ln n: 0 is one-hot, 1 has collapsed."""
+    n = labels.shape[1]
+    p = labels.astype(np.float64)
+    nats = -np.sum(p * np.log(np.where(p > 0, p, 1)), axis=1)
+    return float(nats.mean() / np.log(n)) if n > 1 else 0.0
 
 
 def check_file(path: Path, classes: int) -> None:

@@ -121,6 +121,9 @@ def make_plan(
     augment = (
         "flip" if options.augment == "auto" and quick and _is_natural(source) else options.augment
     )
+    if augment not in ("auto", *AUGMENTATIONS):
+        names = ", ".join(AUGMENTATIONS)
+        raise UsageError(f"`augment` must be one of auto, {names}, got {augment!r}")
     if augment != "auto":
         stages = tuple(replace(stage, augment=augment) for stage in stages)
     if stored.is_low or options.aware:

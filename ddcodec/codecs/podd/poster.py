@@ -6,9 +6,6 @@ import itertools
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ...errors import UsageError
 from ..shared.grid import cell_edges
 
@@ -91,11 +88,6 @@ class PosterGeometry:
         """Patches in all."""
         return self.patches_x * self.patches_y
 
-    @property
-    def pixels(self) -> int:
-        """Pixels of the poster, channels not counted."""
-        return self.height * self.width
-
     @cached_property
     def origins_x(self) -> tuple[int, ...]:
         """Left edge of each patch column."""
@@ -105,21 +97,3 @@ class PosterGeometry:
     def origins_y(self) -> tuple[int, ...]:
         """Top edge of each patch row."""
         return origins(self.height, self.patch_h, self.patches_y, self.rule, self.cells[1])
-
-    def origin(self, index: int) -> tuple[int, int]:
-        """Return (y, x) of the top left pixel of patch ``index`` (0 <= index < num_patches)."""
-        column, row = divmod(index, self.patches_y)
-        return self.origins_y[row], self.origins_x[column]
-
-    def extract(self, poster: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return all patches of a poster (C, H, W) as (P, C, h, w), in patch order.
-
-        Raises UsageError where the poster has not the height and width of this geometry.
-        """
-        if poster.ndim != 3 or poster.shape[1:] != (self.height, self.width):
-            raise UsageError(
-                f"a poster of shape {tuple(poster.shape)} is not (C, {self.height}, {self.width})"
-            )
-        h, w = self.patch_h, self.patch_w
-        places = (self.origin(i) for i in range(self.num_patches))
-        return np.stack([poster[:, y : y + h, x : x + w] for y, x in places])

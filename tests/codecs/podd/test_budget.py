@@ -15,7 +15,7 @@ from ddcodec import LimitExceeded, UsageError, encode, info, load
 from ddcodec.codecs.podd import pack
 from ddcodec.codecs.podd.outer_loop import Distiller
 from ddcodec.codecs.podd.params import PoDDParams
-from ddcodec.codecs.podd.stored import Precision, quality_bits
+from ddcodec.codecs.podd.stored import StoredBits
 from ddcodec.format import Storage, read, to_bytes
 from ddcodec.sources import Source, Split
 
@@ -65,10 +65,10 @@ def test_header_and_manifest_of_a_small_file_stay_short(digits: Source, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"total_bytes": 300}, "--bytes 300 is too few: the smallest file .* takes about 1"),
-        ({"total_bytes": 3000, "ipc": 0.5}, "give --ipc X, or --bytes N"),
-        ({}, "give --ipc X, or --bytes N"),
-        ({"total_bytes": 3000, "codec": "ppodd"}, "--bytes belongs to the codec podd"),
+        ({"total_bytes": 300}, "`total_bytes`=300 is too few: the smallest file .* takes about 1"),
+        ({"total_bytes": 3000, "ipc": 0.5}, "give `ipc`, or `total_bytes`"),
+        ({}, "give `ipc`, or `total_bytes`"),
+        ({"total_bytes": 3000, "codec": "ppodd"}, "`total_bytes` belongs to the codec podd"),
     ],
 )
 def test_a_budget_that_cannot_be_is_refused_before_the_work(
@@ -85,8 +85,8 @@ def test_where_the_estimate_fell_short_levels_are_widened(
     out = tmp_path / "x.ddset"
     encode(digits, ipc=0.9, out=out, steps=4)
     file = read(out)
-    params = fake_params(Precision())
-    storage = {"poster": params.precision.poster, "labels": params.precision.labels}
+    params = fake_params(StoredBits())
+    storage = {"poster": params.stored.poster, "labels": params.stored.labels}
     manifest = replace(file.manifest, tensors={})
     size = out.stat().st_size
     for total in (size, size - 30, size - 100):
@@ -98,9 +98,9 @@ def test_where_the_estimate_fell_short_levels_are_widened(
         pack.coarse_enough(manifest, file.arrays, storage, params, 900)
 
 
-def fake_params(precision: Precision) -> PoDDParams:
+def fake_params(stored: StoredBits) -> PoDDParams:
     params = PoDDParams.__new__(PoDDParams)
-    object.__setattr__(params, "precision", precision)
+    object.__setattr__(params, "stored", stored)
     return params
 
 
@@ -150,13 +150,13 @@ def test_digits_are_standardised_and_the_reader_sees_the_same_samples(
     ],
 )
 def test_a_quality_says_how_the_poster_is_stored(quality: str, storage: Storage) -> None:
-    assert Precision(*quality_bits(quality)).poster == storage
+    assert StoredBits.of(quality).poster == storage
 
 
 def test_a_precision_or_space_that_is_none_is_refused(digits: Source, tmp_path: Path) -> None:
     for options, words in (
-        ({"quality": "bits=9"}, "--quality bits=9 is unknown"),
-        ({"preprocessing": "zca"}, "--preprocessing zca is unknown"),
+        ({"quality": "bits=9"}, "`quality` must be lossless, high, small or bits=N"),
+        ({"preprocessing": "zca"}, "`preprocessing` must be one of"),
     ):
         with pytest.raises(UsageError, match=words):
             encode(digits, ipc=0.9, out=tmp_path / "x.ddset", steps=2, **options)

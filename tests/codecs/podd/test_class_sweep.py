@@ -17,26 +17,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddcodec import UsageError, encode
-from ddcodec.codecs.podd.labels import classes_without_patch, first_labels
+from ddcodec.codecs.podd.labels import classes_without_patch, first_labels, pooling_weights
 from ddcodec.codecs.podd.layout import (
     grid_with_room,
     grid_without_spare,
     label_grid_for,
+    most_patches,
     patch_grid_for,
+    pixel_budget,
     poster_for,
 )
 from ddcodec.codecs.podd.order import class_grid
 from ddcodec.codecs.podd.params import Pooling
-from ddcodec.codecs.podd.pooling import pooling_weights
-from ddcodec.codecs.podd.poster import (
-    EVEN,
-    PER_CLASS,
-    PosterGeometry,
-    cell_edges,
-    most_patches,
-    pixel_budget,
-)
+from ddcodec.codecs.podd.poster import EVEN, PER_CLASS, PosterGeometry
 from ddcodec.codecs.podd.presets import GENERIC
+from ddcodec.codecs.shared.grid import cell_edges
 from tests.helpers.plans import check_file, noise_source, plan
 
 COUNTS = range(1, 1001)
@@ -87,12 +82,12 @@ def test_sizes_of_every_count_give_each_class_cells_and_patches(ipc: float, rule
     for classes in counts:
         made, why = attempt(partial(sizes, classes, ipc, rule))
         if made is None:
-            assert re.search(r"the smallest budget.* is --ipc|has no room for", why), why
+            assert re.search(r"the smallest budget.* is `ipc`|has no room for", why), why
             refused.append(classes)
             continue
         grid, geometry = made
         assert grid[0] * grid[1] >= classes
-        assert geometry.pixels <= pixel_budget(ipc, classes, *PATCH)
+        assert geometry.height * geometry.width <= pixel_budget(ipc, classes, *PATCH)
         for length, cells in ((geometry.width, grid[0]), (geometry.height, grid[1])):
             assert all(a < b for a, b in itertools.pairwise(cell_edges(length, cells))), classes
         patches = geometry.patches_x, geometry.patches_y

@@ -96,7 +96,7 @@ def test_embeddings_come_from_a_local_model_without_network(tmp_path: Path) -> N
     assert (result["dtype"], result["shape"]) == ("float32", [400, 16])
     assert result["repeats"]
     assert result["gap"] < 1e-5 < result["spread"]
-    assert result["broken"].startswith(f"--order clip: {tmp_path}: open_clip cannot load")
+    assert result["broken"].startswith(f"`order`=clip: {tmp_path}: open_clip cannot load")
     assert "\n" not in result["broken"]
 
 
@@ -107,7 +107,7 @@ def test_missing_weights_are_named_and_nothing_is_downloaded(no_weights: Path) -
         text_embeddings(["cat"])
     message = str(caught.value)
     assert REPOSITORY in message
-    assert "--order image" in message
+    assert "`order`=image" in message
     assert "\n" not in message
 
 

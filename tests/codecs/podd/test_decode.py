@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ddcodec.codecs.podd import decode
 from ddcodec.codecs.podd.decode import PosterSamples
 from ddcodec.codecs.podd.poster import PosterGeometry
+from tests.helpers.plans import cut_out
 
 
 def samples(g: PosterGeometry, channels: int) -> tuple[PosterSamples, np.ndarray]:
@@ -20,7 +21,7 @@ def samples(g: PosterGeometry, channels: int) -> tuple[PosterSamples, np.ndarray
         channels, g.height, g.width, generator=torch.Generator().manual_seed(g.num_patches)
     )
     labels = np.ones((g.num_patches, 1), np.float32)
-    return PosterSamples.from_poster(poster, g, labels), g.extract(poster.numpy())
+    return PosterSamples.from_poster(poster, g, labels), cut_out(g, poster.numpy())
 
 
 @given(

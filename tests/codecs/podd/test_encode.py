@@ -17,11 +17,11 @@ import torch
 
 from ddcodec import CheckpointMismatch, OutputError, Unsupported, UsageError, encode, info, load
 from ddcodec.codecs.podd.decode import geometry_of
-from ddcodec.codecs.podd.labels import classes_without_patch, label_entropy
+from ddcodec.codecs.podd.labels import classes_without_patch
 from ddcodec.codecs.podd.layout import patch_grid_for
 from ddcodec.codecs.podd.poster import EVEN
 from ddcodec.codecs.podd.presets import PRESETS
-from ddcodec.codecs.podd.stored import Precision
+from ddcodec.codecs.podd.stored import StoredBits
 from ddcodec.codecs.podd.variables import PosterVariables
 from ddcodec.format import read
 from ddcodec.format.payload import decode_tensor, encode_tensor
@@ -30,6 +30,7 @@ from ddcodec.runtime.progress import SILENT
 from ddcodec.sources import Source, Split
 from ddcodec.sources import load as load_source
 from tests.conftest import real_data
+from tests.helpers.plans import cut_out, label_entropy
 from tests.helpers.reporters import Notes, StopAfter
 
 
@@ -53,7 +54,7 @@ def test_any_budget_is_kept_and_every_class_has_a_label(
 
 def test_samples_are_the_patches_of_the_poster(digits_file: Path) -> None:
     ds, file = load(digits_file), read(digits_file)
-    patches = geometry_of(file.manifest).extract(file.arrays["poster"])
+    patches = cut_out(geometry_of(file.manifest), file.arrays["poster"])
     for i in range(len(ds)):
         image, label = ds[i]
         assert np.array_equal(image.numpy(), patches[i])
@@ -107,7 +108,7 @@ def test_a_killed_encode_resumes_to_the_same_digest(digits: Source, tmp_path: Pa
     code = (
         "import torch, ddcodec; torch.set_num_threads(1);"
         "import ddcodec.codecs.podd.outer_loop as d; d.SAVE_SECONDS = d.SNAPSHOT_SECONDS = 0.05;"
-        f"ddcodec.encode('digits', ipc=0.9, out={str(out)!r}, steps=30)"
+        f"ddcodec.encode('digits', {str(out)!r}, ipc=0.9, steps=30)"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
     checkpoint = out.with_name(out.name + ".checkpoint")
@@ -213,7 +214,7 @@ def test_a_forgotten_resume_does_not_cost_the_work(digits: Source, tmp_path: Pat
     run: dict[str, Any] = {"ipc": 0.4, "steps": 3, "time": 1e-6}
     encode(digits, out=out, **run)
     kept = out.with_name("x.ddset.checkpoint").read_bytes()
-    with pytest.raises(OutputError, match="holds its unfinished run; --resume goes on with it"):
+    with pytest.raises(OutputError, match="holds its unfinished run; `resume` goes on with it"):
         encode(digits, out=out, **run)
     with pytest.raises(CheckpointMismatch):
         encode(digits, out=out, resume=True, **run | {"ipc": 0.9})
@@ -261,14 +262,18 @@ def test_one_class_and_primes_encode(tmp_path: Path, digits: Source) -> None:
     [
         ({"ipc": 0}, UsageError, "more than 0"),
         ({"ipc": -1}, UsageError, "more than 0"),
-        ({"ipc": float("nan")}, UsageError, "more than 0"),
-        ({"ipc": 0.05}, UsageError, r"smallest budget for this data set is --ipc 0\.1"),
+        ({"ipc": float("nan")}, UsageError, "`ipc` must be a finite number"),
+        ({"ipc": 0.05}, UsageError, r"smallest budget for this data set is `ipc`=0\.1"),
         ({"codec": "zip"}, Unsupported, "unknown codec 'zip'"),
-        ({"steps": 0}, UsageError, "--steps"),
-        ({"time": -1.0}, UsageError, "--time"),
+        ({"steps": 0}, UsageError, "`steps` must be at least 1, got 0"),
+        ({"time": -1.0}, UsageError, "`time` must be at least"),
         ({"steps": 1, "time": 1.0, "codec": "ppodd"}, UsageError, "podd takes both"),
         ({"quality": "bits=9"}, UsageError, "bits=N"),
-        ({"profile": "slow"}, UsageError, "--profile slow"),
+        (
+            {"profile": "slow"},
+            UsageError,
+            "`profile` must be one of auto, quick",
+        ),
         ({"patches": (500, 500)}, UsageError, "at most"),
         ({"device": "tpu"}, UsageError, "unknown device"),
         ({"order": "nothing.txt"}, UsageError, "neither a rule"),
@@ -314,9 +319,9 @@ def test_few_bits_are_seen_by_the_distillation(digits: Source, tmp_path: Path) -
     seen: list[np.ndarray] = []
     original = PosterVariables.patches
 
-    def spy(self: PosterVariables, precision: Precision | None = None) -> torch.Tensor:
-        patches = original(self, precision)
-        if precision is not None:
+    def spy(self: PosterVariables, stored: StoredBits | None = None) -> torch.Tensor:
+        patches = original(self, stored)
+        if stored is not None:
             seen.append(patches.numpy().copy())
         return patches
 
@@ -334,9 +339,9 @@ def test_rounding_while_distilling_is_that_of_the_file(
 ) -> None:
     """To the bit: what the last stage learns with is what a reader would decode."""
     pairs: list[tuple[torch.Tensor, np.ndarray]] = []
-    original = Precision.rounded
+    original = StoredBits.rounded
 
-    def spy(self: Precision, poster: torch.Tensor) -> torch.Tensor:
+    def spy(self: StoredBits, poster: torch.Tensor) -> torch.Tensor:
         found = original(self, poster)
         spec, pieces, _ = encode_tensor(poster.numpy(), self.poster)
         views = [memoryview(piece.tobytes()) for piece in pieces]
@@ -344,7 +349,7 @@ def test_rounding_while_distilling_is_that_of_the_file(
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Precision, "rounded", spy)
+        patch.setattr(StoredBits, "rounded", spy)
         encode(digits, ipc=0.9, out=tmp_path / "x.ddset", steps=5, aware=1.0, quality=quality)
     assert len(pairs) > 0
     for found, stored in pairs:
@@ -399,5 +404,5 @@ def test_the_type_of_activations_is_part_of_a_run(
         encode(digits, out=out, reporter=StopAfter(2), precision="bfloat16", **settings)
     with pytest.raises(CheckpointMismatch):
         encode(digits, out=out, resume=True, precision="float32", **settings)
-    with pytest.raises(UsageError, match="--precision half is unknown"):
+    with pytest.raises(UsageError, match="`precision` must be one of"):
         encode(digits, out=out, precision="half", **settings)

@@ -16,18 +16,18 @@ from ddcodec.codecs.podd.labels import (
     classes_without_patch,
     fixed_labels,
     initial_labels,
-    label_entropy,
+    pixel_counts,
+    pool,
+    pooling_weights,
     project_labels,
 )
+from ddcodec.codecs.podd.layout import default_patch_grid, poster_size
 from ddcodec.codecs.podd.order import ClassOrder, class_grid
-from ddcodec.codecs.podd.pooling import POOLINGS, pixel_counts, pool, pooling_weights
-from ddcodec.codecs.podd.poster import (
-    PosterGeometry,
-    default_patch_grid,
-    poster_size,
-)
+from ddcodec.codecs.podd.poster import PosterGeometry
 from ddcodec.codecs.podd.presets import PRESETS
+from ddcodec.codecs.podd.rules import POOLINGS
 from ddcodec.errors import InvalidFile, UsageError
+from tests.helpers.plans import label_entropy
 
 small = st.integers(1, 5)
 grids = st.tuples(small, small)
@@ -51,7 +51,8 @@ def slow_counts(geometry: PosterGeometry, grid: tuple[int, int]) -> list[Counter
     """Count pixel by pixel how many of each patch lie in each cell."""
     counts = []
     for index in range(geometry.num_patches):
-        top, left = geometry.origin(index)
+        column, row = divmod(index, geometry.patches_y)
+        top, left = geometry.origins_y[row], geometry.origins_x[column]
         count: Counter[int] = Counter()
         for y in range(geometry.patch_h):
             for x in range(geometry.patch_w):
@@ -279,7 +280,3 @@ def test_a_floor_above_uniform_stops_the_collapse_of_labels() -> None:
 def test_a_floor_that_is_no_share_is_refused(floor: float) -> None:
     with pytest.raises(UsageError, match="label floor must be from 0 to 1"):
         project_labels(np.eye(2, dtype=np.float32), np.arange(2), floor)
-
-
-def test_entropy_of_a_single_class_is_zero() -> None:
-    assert label_entropy(np.ones((3, 1), np.float32)) == 0

@@ -6,53 +6,38 @@ import shlex
 from typing import Any
 
 import pytest
-from ddcodec_cli.app import app
 
-from ddcodec import UsageError
+from ddcodec import PoDD, UsageError
 from ddcodec.codecs.podd import plan as planning
-from ddcodec.codecs.podd.options import NAMES, PoDDOptions
 from ddcodec.codecs.podd.order import ClassOrder, order_classes
-from ddcodec.codecs.podd.plan import make_plan, orders
-from tests.helpers.plans import noise_source, plan
+from ddcodec.codecs.podd.plan import command_of, make_plan, orders, settled
+from tests.helpers.plans import noise_source, plan, request_for
 
 
 @pytest.mark.parametrize(
     ("choice", "said"),
     [
-        ({"profile": "slow"}, "--profile slow is unknown; use one of: paper, quick"),
-        ({"labels": "soft"}, "--labels soft is unknown"),
-        (
-            {"label_pooling": "mean"},
-            "--label-pooling mean is unknown; use one of: auto, area, cell",
-        ),
-        ({"origins": "odd"}, "--origins odd is unknown"),
-        ({"augment": "spin"}, "--augment spin is unknown"),
-        ({"preprocessing": "zca"}, "--preprocessing zca is unknown"),
-        ({"aware": 1.5}, "--aware is a share of the steps, 0 to 1, got 1.5"),
+        ({"profile": "slow"}, "`profile` must be one of auto, quick, paper, got 'slow'"),
+        ({"labels": "soft"}, "`labels` must be one of auto, fixed, learned"),
+        ({"label_pooling": "mean"}, "`label_pooling` must be one of auto, area, cell"),
+        ({"origins": "odd"}, "`origins` must be one of even, per-class"),
+        ({"preprocessing": "zca"}, "`preprocessing` must be one of auto, none"),
+        ({"aware": 1.5}, "`aware` must be from 0 to 1, got 1.5"),
+        ({"patches": (3, 0)}, "`patches` must be a pair of whole numbers, both at least 1"),
     ],
 )
 def test_a_choice_that_no_data_set_could_take_is_refused(choice: dict[str, Any], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        PoDDOptions(**choice)
+    with pytest.raises(UsageError) as caught:
+        PoDD(ipc=1, **choice)
+    assert said in str(caught.value)
+
+
+def test_an_unknown_augmentation_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UsageError, match=r"`augment` must be one of .*flip_rotate.* got 'spin'"):
+        plan(10, (8, 8), augment="spin")
 
 
 def test_the_command_of_a_file_has_what_differs_from_the_defaults() -> None:
-    assert PoDDOptions().words() == ["--profile", "quick"]
-    options = PoDDOptions(
-        order="lists/my order.txt",
-        class_grid=(5, 2),
-        label_pooling="area",
-        patches=(9, 2),
-        quality="bits=4",
-        aware=0.0,
-        size=1_234_567,
-        steps=7,
-        seed=3,
-    )
-    assert options.words() == shlex.split(
-        "--profile quick --order 'my order.txt' --class-grid 5x2 --label-pooling area "
-        "--patches 9x2 --quality bits=4 --aware 0 --size 1234567"
-    )
     made = plan(10, (8, 8), ipc=0.5, seed=3, quality="small")
     assert shlex.split(made.command(40)) == shlex.split(
         "ddcodec encode noise --ipc 0.5 --steps 40 --seed 3 --profile quick --order given "
@@ -60,14 +45,24 @@ def test_the_command_of_a_file_has_what_differs_from_the_defaults() -> None:
     )
 
 
-def test_every_choice_is_an_option_of_the_command_line() -> None:
-    import typer
-
-    command = typer.main.get_command(app).commands["encode"]  # type: ignore[attr-defined]
-    known = {word for parameter in command.params for word in parameter.opts}
-    fields = PoDDOptions.__dataclass_fields__
-    wanted = {"--" + NAMES.get(name, name).replace("_", "-") for name in fields}
-    assert wanted <= known
+def test_a_command_says_all_that_was_chosen_and_of_a_path_its_name() -> None:
+    source = noise_source(10, 8, 8)
+    options = PoDD(
+        ipc=1,
+        profile="quick",
+        order="lists/my order.txt",
+        class_grid=(5, 2),
+        label_pooling="area",
+        patches=(9, 2),
+        quality="bits=4",
+        aware=0.0,
+        steps=7,
+    )
+    words = command_of(source, 1, options, request_for(source, size=1_234_567), 7)
+    assert shlex.split(words)[5:] == shlex.split(
+        "--steps 7 --profile quick --order 'my order.txt' --class-grid 5x2 --label-pooling area "
+        "--patches 9x2 --quality bits=4 --aware 0 --size 1234567"
+    )
 
 
 def test_a_class_order_is_made_once_for_plans_of_many_sizes(
@@ -80,9 +75,11 @@ def test_a_class_order_is_made_once_for_plans_of_many_sizes(
         return order_classes(rule, source, grid, **settings)
 
     monkeypatch.setattr(planning, "order_classes", counted)
-    source, options = noise_source(10, 8, 8), PoDDOptions(order="image")
-    ordered = orders(source, options)
-    plans = [make_plan(source, ipc, options, ordered=ordered) for ipc in (0.5, 0.7, 1.0, 2.0)]
+    source = noise_source(10, 8, 8)
+    request = request_for(source)
+    options = settled(PoDD(total_bytes=2000, order="image"), request.device)
+    ordered = orders(source, options, seed=0)
+    plans = [make_plan(source, ipc, options, request, ordered) for ipc in (0.5, 0.7, 1.0, 2.0)]
     assert made == [(5, 2)]
     assert len({p.order for p in plans}) == 1
 

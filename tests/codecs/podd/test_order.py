@@ -23,14 +23,14 @@ from ddcodec.codecs.podd.distances import (
 from ddcodec.codecs.podd.order import (
     class_grid,
     fill,
+    greedy_cells,
     neighbour_sum,
     order_classes,
-    place,
+    printed_order,
     read_order,
     score,
     zigzag,
 )
-from ddcodec.codecs.podd.orders_paper import printed_order
 from ddcodec.errors import SourceError, Unsupported, UsageError
 from tests.helpers.orders import Images, InMemory, distances, shades
 
@@ -101,7 +101,7 @@ def test_the_zigzag_visits_every_cell_once(grid: tuple[int, int]) -> None:
 def test_each_cell_takes_the_class_nearest_to_those_above_and_left(d: np.ndarray) -> None:
     n = len(d)
     columns, rows = class_grid(n)
-    cells = place(d, (columns, rows))
+    cells = greedy_cells(d, (columns, rows))
     owner: dict[tuple[int, int], int] = {(0, 0): 0}
     for row, column in zigzag((columns, rows))[1:]:
         near = [owner[p] for p in ((row - 1, column), (row, column - 1)) if p in owner]
@@ -115,7 +115,7 @@ def test_each_cell_takes_the_class_nearest_to_those_above_and_left(d: np.ndarray
 def test_every_class_owns_a_cell_and_spare_cells_are_shared_out(d: np.ndarray) -> None:
     n = len(d)
     for grid in (class_grid(n), (n, 2), (n + 3, 1)):
-        cells = place(d, grid)
+        cells = greedy_cells(d, grid)
         owned = np.bincount(cells, minlength=n)
         assert owned.sum() == grid[0] * grid[1]
         assert owned.min() >= 1
@@ -125,12 +125,12 @@ def test_every_class_owns_a_cell_and_spare_cells_are_shared_out(d: np.ndarray) -
 def test_classes_on_a_line_are_placed_along_it() -> None:
     position = np.array([0, 7, 3, 9, 1, 5.5])
     d = np.abs(position[:, None] - position[None, :])
-    assert place(d, (6, 1)) == np.argsort(position).tolist()
+    assert greedy_cells(d, (6, 1)) == np.argsort(position).tolist()
 
 
 def test_a_grid_too_small_for_the_classes_is_refused() -> None:
     with pytest.raises(UsageError, match="3x2 has no room for 7 classes"):
-        place(np.zeros((7, 7)), (3, 2))
+        greedy_cells(np.zeros((7, 7)), (3, 2))
 
 
 @given(distances(), st.randoms(use_true_random=False))
@@ -163,7 +163,7 @@ def test_real_clip_embeddings_are_ordered_better_than_by_chance() -> None:
     for count in (10, 100, 200, 503):
         chosen = rng.choice(len(names), count, replace=False)
         part, grid = d[np.ix_(chosen, chosen)], class_grid(count)
-        greedy = neighbour_sum(place(part, grid), part, grid)
+        greedy = neighbour_sum(greedy_cells(part, grid), part, grid)
         by_chance = [
             neighbour_sum(fill(rng.permutation(count).tolist(), part, grid), part, grid)
             for _ in range(50)
@@ -264,7 +264,7 @@ def test_the_printed_order_of_cifar10_is_that_of_figure_8() -> None:
 
 
 def test_the_printed_order_has_no_other_data_set() -> None:
-    with pytest.raises(Unsupported, match="CIFAR-10 and CIFAR-100 only; use --order image"):
+    with pytest.raises(Unsupported, match="CIFAR-10 and CIFAR-100 only; use `order`=image"):
         order_classes("paper", shades([1, 2, 3]), (3, 1))
 
 

@@ -7,12 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ddcodec.codecs.podd.options import PoDDOptions
+from ddcodec.codecs.podd.layout import pixel_budget
 from ddcodec.codecs.podd.order import class_grid
-from ddcodec.codecs.podd.plan import make_plan
-from ddcodec.codecs.podd.poster import pixel_budget
 from ddcodec.codecs.podd.presets import GENERIC, PRESETS, preset_for
 from ddcodec.sources import Source, Split
+from tests.helpers.plans import plan_of
 
 PAPER = ("cifar10", "cifar100", "cub200", "tiny-imagenet")
 
@@ -95,10 +94,10 @@ def test_the_quick_profile_mirrors_photographs_only(channels: int, side: int, au
     rng = np.random.default_rng(0)
     split = Split(rng.integers(0, 256, (40, side, side, channels), np.uint8), np.arange(40) % 10)
     source = Source("some", tuple("abcdefghij"), {"train": lambda: split})
-    plan = make_plan(source, 1.0, PoDDOptions(profile="quick"))
+    plan = plan_of(source, profile="quick")
     last = plan.params.stages[-1]
     assert last.augment == augment
     assert plan.recipe["augment"] == augment
     assert last.window == 20
-    chosen = make_plan(source, 1.0, PoDDOptions(profile="quick", augment="none"))
+    chosen = plan_of(source, profile="quick", augment="none")
     assert chosen.params.stages[-1].augment == "none"

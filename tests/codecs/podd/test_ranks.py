@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ddcodec import encode, info
-from ddcodec.codecs.podd.options import PoDDOptions
+from ddcodec.codecs.podd.options import PoDD
 from ddcodec.errors import UsageError
 from ddcodec.sources import Source
 from tests.helpers.reporters import StopAfter
@@ -95,11 +95,14 @@ def test_processes_that_are_interrupted_go_on_from_what_they_saved(tmp_path: Pat
 @pytest.mark.parametrize(
     ("choices", "problem"),
     [
-        ({"meta_batches": 0}, "--meta-batches must be 1 to 4096 over all processes, got 0"),
-        ({"truncation": "adaptive"}, "--truncation belongs to --profile paper"),
-        ({"profile": "paper", "truncation": "late"}, "--truncation late is unknown"),
+        ({"meta_batches": 0}, "`meta_batches` must be from 1 to 4096, got 0"),
+        ({"profile": "quick", "truncation": "adaptive"}, "`truncation` belongs to `profile`=paper"),
+        (
+            {"profile": "paper", "truncation": "late"},
+            "`truncation` must be one of random",
+        ),
     ],
 )
 def test_choices_that_cannot_be_are_named(choices: dict[str, object], problem: str) -> None:
     with pytest.raises(UsageError, match=problem):
-        PoDDOptions(**choices)  # type: ignore[arg-type]
+        PoDD(ipc=1, **choices)  # type: ignore[arg-type]

@@ -11,17 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ddcodec.codecs.ppodd.params import PPoDDOptions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ddcodec import OutputError, UsageError, encode, info, load, verify
+from ddcodec import OutputError, PPoDD, UsageError, encode, info, load, verify
 from ddcodec.codecs.podd.poster import PosterGeometry
-from ddcodec.codecs.podd.stored import Precision
+from ddcodec.codecs.podd.stored import StoredBits
 from ddcodec.codecs.ppodd.pack import pack_stages, pack_within
-from ddcodec.codecs.ppodd.stages import added, stage_arrays
+from ddcodec.codecs.ppodd.stages import added, stage_arrays, stage_weights
 from ddcodec.codecs.ppodd.variables import StagedVariables
-from ddcodec.codecs.ppodd.weights import stage_weights
 from ddcodec.format import Storage, read
 from ddcodec.format.payload import encode_tensor
 from ddcodec.runtime.rng import apportion, epoch_order
@@ -102,7 +100,7 @@ def staged(count: int = 3, floor: float = 0.2) -> StagedVariables:
         label_floor=floor,
     )
     for stage in range(1, count):
-        variables.freeze(0.5, Precision(None, None))
+        variables.freeze(0.5, StoredBits(None, None))
         shares = stage_weights([0.5] * stage, stage + 1)
         variables.begin(torch.randn(1, 6, 9, generator=g), torch.rand(10, 10, generator=g), shares)
     return variables
@@ -188,14 +186,14 @@ def test_stages_of_low_weight_are_left_out_until_the_rest_fits() -> None:
     assert sorted(packed.arrays) == ["poster_1", "poster_2"]
     assert packed.total <= 3 * one
     assert pack_within(stages, [0.4, 0.1, 0.2, 0.3], None)[1] == [0, 1, 2, 3]
-    with pytest.raises(OutputError, match=r"a stage takes \d+ bytes, over --max-stages-bytes 9"):
+    with pytest.raises(OutputError, match="bytes, more than `max_stages_bytes`=9"):
         pack_within(stages, [1, 1, 1, 1], 9)
 
 
 def test_one_stage_is_the_poster_of_podd(digits: Source, tmp_path: Path) -> None:
     plain, one = tmp_path / "plain.ddset", tmp_path / "one.ddset"
     encode(digits, ipc=0.4, profile="quick", steps=6, out=plain)
-    encode(digits, **QUICK, steps=6, out=one, ppodd=PPoDDOptions(stages=1))
+    encode(digits, **QUICK, steps=6, out=one, stages=1)
     found, expected = read(one).arrays, read(plain).arrays
     assert np.array_equal(found["poster_1"], expected["poster"])
     assert np.array_equal(found["labels_1"], expected["labels"])
@@ -206,7 +204,7 @@ def test_stages_are_sampled_by_their_weights_and_each_is_a_data_set(
     start: Any, digits: Source, tmp_path: Path
 ) -> None:
     path = tmp_path / "x.ddset"
-    encode(digits, **QUICK, steps=6, out=path, ppodd=PPoDDOptions(stages=3, start=start))
+    encode(digits, **QUICK, steps=6, out=path, stages=3, stage_start=start)
     assert verify(path) == []
     ds, file = load(path), read(path)
     assert len(ds.stages) == 3
@@ -233,8 +231,8 @@ def test_stages_are_sampled_by_their_weights_and_each_is_a_data_set(
 
 def test_the_first_stage_does_not_depend_on_later_ones(digits: Source, tmp_path: Path) -> None:
     one, two = tmp_path / "one.ddset", tmp_path / "two.ddset"
-    encode(digits, **QUICK, steps=2, out=one, ppodd=PPoDDOptions(stages=1))
-    encode(digits, **QUICK, steps=4, out=two, ppodd=PPoDDOptions(stages=2, start="noise"))
+    encode(digits, **QUICK, steps=2, out=one, stages=1)
+    encode(digits, **QUICK, steps=4, out=two, stages=2, stage_start="noise")
     assert np.array_equal(read(one).arrays["poster_1"], read(two).arrays["poster_1"])
 
 
@@ -242,7 +240,7 @@ def test_an_interrupted_encode_resumes_to_the_same_digest(
     digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ddcodec.codecs.podd.outer_loop.SNAPSHOT_SECONDS", 0.0)
-    request = {**QUICK, "steps": 9, "ppodd": PPoDDOptions(stages=3)}
+    request = {**QUICK, "steps": 9, "stages": 3}
     whole = encode(digits, **request, out=tmp_path / "whole.ddset")
     for stop in (2, 5, 9):  # in the first stage, in a later one, and at its end
         out = tmp_path / f"{stop}.ddset"
@@ -256,20 +254,20 @@ def test_an_interrupted_encode_resumes_to_the_same_digest(
 
 def test_a_bound_on_bytes_is_kept_and_said(digits: Source, tmp_path: Path) -> None:
     path = tmp_path / "x.ddset"
-    encode(digits, **QUICK, steps=6, out=path, ppodd=PPoDDOptions(stages=3, max_bytes=500))
+    encode(digits, **QUICK, steps=6, out=path, stages=3, max_stages_bytes=500)
     facts = info(path)
     assert sum(stage["poster"] + stage["labels"] for stage in facts["stages"]) <= 500
     assert len(facts["stages"]) < 3
     assert sum(stage["share"] for stage in facts["stages"]) == pytest.approx(1)
     assert facts["pixels"] == 250 * len(facts["stages"])
     assert facts["patches"]["count"] == len(load(path))
-    with pytest.raises(UsageError, match="--max-stages-bytes 50: one stage takes about"):
-        encode(digits, **QUICK, steps=6, out=tmp_path / "y", ppodd=PPoDDOptions(max_bytes=50))
+    with pytest.raises(UsageError, match="`max_stages_bytes`=50: one stage takes about"):
+        encode(digits, **QUICK, steps=6, out=tmp_path / "y", max_stages_bytes=50)
 
 
 def test_the_command_in_the_file_makes_it_again(digits: Source, tmp_path: Path) -> None:
-    options = PPoDDOptions(stages=2, direction="recent", decay=0.25)
-    manifest = encode(digits, **QUICK, steps=5, out=tmp_path / "x.ddset", ppodd=options)
+    options: dict[str, Any] = {"stages": 2, "stage_direction": "recent", "stage_decay": 0.25}
+    manifest = encode(digits, **QUICK, steps=5, out=tmp_path / "x.ddset", **options)
     command = manifest.provenance["command"]
     assert "--codec ppodd --stages 2 --stage-decay 0.25 --stage-direction recent" in command
     assert "--steps 4" in command  # as many for each stage
@@ -279,47 +277,47 @@ def test_the_command_in_the_file_makes_it_again(digits: Source, tmp_path: Path) 
 
 def test_a_time_limit_is_shared_by_the_stages(digits: Source, tmp_path: Path) -> None:
     path = tmp_path / "x.ddset"
-    manifest = encode(digits, **QUICK, time=2, out=path, ppodd=PPoDDOptions(stages=2))
+    manifest = encode(digits, **QUICK, time=2, out=path, stages=2)
     words = manifest.provenance["command"].split()
     steps = int(words[words.index("--steps") + 1])
     assert steps % 2 == 0
-    again = encode(
-        digits, **QUICK, steps=steps, out=tmp_path / "y.ddset", ppodd=PPoDDOptions(stages=2)
-    )
+    again = encode(digits, **QUICK, steps=steps, out=tmp_path / "y.ddset", stages=2)
     assert again.content_digest == manifest.content_digest
 
 
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        ({"stages": 0}, "--stages must be 1 to 100, got 0"),
-        ({"start": "zero"}, "--stage-start zero is unknown; use one of: copy, noise, blend"),
-        ({"direction": "up"}, "--stage-direction up is unknown"),
-        ({"decay": -1}, "--stage-decay must be from 0 to 100, got -1"),
-        ({"boost": math.nan}, "--stage-boost must be from 0 to 100, got nan"),
-        ({"floor": 2}, "--stage-floor must be from 0 to 1, got 2"),
-        ({"floor": 0, "boost": 0}, "--stage-boost 0 needs a --stage-floor above 0"),
-        ({"max_bytes": 0}, "--max-stages-bytes must be at least 1, got 0"),
+        ({"stages": 0}, "`stages` must be from 1 to 100, got 0"),
+        ({"stage_start": "zero"}, "`stage_start` must be one of copy, noise, blend, got 'zero'"),
+        ({"stage_direction": "up"}, "`stage_direction` must be one of as-printed, recent"),
+        ({"stage_decay": -1}, "`stage_decay` must be from 0 to 100, got -1"),
+        ({"stage_boost": math.nan}, "`stage_boost` must be a finite number, got nan"),
+        ({"stage_floor": 2}, "`stage_floor` must be from 0 to 1, got 2"),
+        ({"stage_floor": 0, "stage_boost": 0}, "`stage_boost`=0 needs a `stage_floor` above 0"),
+        ({"max_stages_bytes": 0}, "`max_stages_bytes` must be at least 1, got 0"),
+        ({"ipc": None}, "`ipc` must be given"),
+        ({"steps": 1, "time": 1.0}, "give `steps` or `time`"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(chosen: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        PPoDDOptions(**chosen)
+        PPoDD(**{"ipc": 1, **chosen})
     assert message in str(caught.value)
 
 
 def test_stages_belong_to_ppodd_and_need_a_step_each(digits: Source, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--steps 3 is less than one for each of 5 stages"):
+    with pytest.raises(UsageError, match="`steps`=3 is less than one for each of 5 stages"):
         encode(digits, **QUICK, steps=3, out=tmp_path / "x.ddset")
-    with pytest.raises(UsageError, match="belong to the codec ppodd"):
-        encode(digits, ipc=0.4, steps=3, out=tmp_path / "x.ddset", ppodd=PPoDDOptions())
+    with pytest.raises(UsageError, match="`stages` belongs to the codec ppodd"):
+        encode(digits, ipc=0.4, steps=3, out=tmp_path / "x.ddset", stages=5)
 
 
 @pytest.mark.slow
 def test_stages_of_the_paper_profile_take_as_many_steps_as_the_first_had_time_for(
     digits: Source, tmp_path: Path
 ) -> None:
-    request = {**QUICK, "profile": "paper", "ppodd": PPoDDOptions(stages=2)}
+    request = {**QUICK, "profile": "paper", "stages": 2}
     manifest = encode(digits, **request, time=2, out=tmp_path / "x.ddset")
     words = manifest.provenance["command"].split()
     steps = int(words[words.index("--steps") + 1])
