@@ -15,6 +15,7 @@ import torch
 from ...distill.truncation import Truncation
 from ...errors import UsageError
 from ...format.rules import MOST_SIDE
+from ...nn.augment import AUGMENTATIONS
 from ...runtime.device import activation_type
 from ...runtime.ranks import world_size
 from ...sources.base import Source
