@@ -143,7 +143,9 @@ def pretend_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     [
         {"ipc": 0.9, "profile": "quick", "steps": 4, "preprocessing": "conv_whiten"},
         {"ipc": 0.4, "profile": "paper", "steps": 1, "augment": "dsa"},
-        {"ipc": 0.4, "codec": "ppodd", "steps": 4, "stages": 2},
+        pytest.param(
+            {"ipc": 0.4, "codec": "ppodd", "steps": 4, "stages": 2}, marks=pytest.mark.slow
+        ),
     ],
     ids=["quick", "paper", "ppodd"],
 )
