@@ -1,4 +1,8 @@
-"""The ``.ddset`` format: bytes to manifest and named arrays, and back. No torch here."""
+"""The ``.ddset`` format: bytes to manifest and named arrays, and back.
+
+It knows no method (``ddcodec.methods`` says which a file may name), loads no torch, and may import
+``runtime``, ``errors``, ``limits`` and ``methods``.
+"""
 
 from .chunks import ChunkReader
 from .container import DDSetFile, read, read_manifest, restate, to_bytes, write

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..format.container import DDSetFile, read
+from ..format.container import DDSetFile
 
 ABSENT = "absent"
 
@@ -30,17 +29,12 @@ class Difference:
     largest: float | None = None
 
 
-def compare(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> list[Difference]:
+def compare_files(a: DDSetFile, b: DDSetFile) -> list[Difference]:
     """Return the differences of two files; empty where they hold the same.
 
     How the same values are coded in bytes does not count, nor do the digests, which follow from
-    the rest. Raises whatever ``read`` raises for either file.
+    the rest.
     """
-    return compare_files(read(a), read(b))
-
-
-def compare_files(a: DDSetFile, b: DDSetFile) -> list[Difference]:
-    """Return the differences of two files that were read."""
     fields = [file.manifest.as_json() for file in (a, b)]
     for field in fields:
         del field["content_digest"], field["data_digest"]

@@ -28,24 +28,19 @@ class ByteCounter(io.RawIOBase):
         self._at = self.size = 0
 
     def writable(self) -> bool:
-        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Return True."""
         return True
 
     def tell(self) -> int:
-        """Return the position."""
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to ``offset`` from the start, the position or the end."""
         self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence]
         return self._at
 
     def write(self, data: Any, /) -> int:
-        """Count ``data`` and forget it."""
         count = memoryview(data).nbytes
         self._at += count
         self.size = max(self.size, self._at)

@@ -20,7 +20,7 @@ def info(path: str | os.PathLike[str], *, equivalents: bool = False) -> dict[str
     height x width). Digests are not checked; that is ``verify``.
 
     With ``equivalents`` the file is decoded too, and ``equivalents`` in the result says what the
-    same data set takes as fp32 images, PNG and npz (see ``ddcodec.equivalents``).
+    same data set takes as fp32 images, PNG and npz (see ``inspection.equivalents``).
     """
     return examined(path, equivalents=equivalents)[0]
 

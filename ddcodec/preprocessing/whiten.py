@@ -35,10 +35,9 @@ Doubles = NDArray[np.float64]
 
 
 class Whiten:
-    """Whitens 8-bit images of one size."""
+    """Whitens 8-bit images of one size, as ``image.preprocessing`` of a manifest says."""
 
     def __init__(self, spec: Spec, channels: int, height: int, width: int) -> None:
-        """Take ``image.preprocessing`` of a manifest, of the kind ``KIND``."""
         self._spec, self._shape = spec, (channels, height, width)
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -106,14 +105,14 @@ def fit(images: NDArray[np.uint8]) -> Spec:
     _, height, width, channels = images.shape
     if max(height, width) > MOST_SIDE or min(height, width) < 2:
         raise UsageError(
-            f"--preprocessing {KIND} takes images of 2 to {MOST_SIDE} pixels a side, these have "
+            f"`preprocessing`={KIND} takes images of 2 to {MOST_SIDE} pixels a side, these have "
             f"{width}x{height}; use standardise"
         )
     step = -(-len(images) // FITTED)
     chosen = torch.from_numpy(np.ascontiguousarray(images[::step])).permute(0, 3, 1, 2)
     covariance = _covariance(chosen)
     if not covariance.any():
-        raise UsageError(f"--preprocessing {KIND}: the training images have no contrast")
+        raise UsageError(f"`preprocessing`={KIND}: the training images have no contrast")
     ridge = REGULAR * float(np.trace(covariance.mean((0, 1)))) / channels
     bands = band_of(height, width)
     whitening = np.zeros((int(bands.max()) + 1, channels, channels))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ddcodec import Unsupported, load
+from ddcodec import load
 from ddcodec.inspection.preview import (
     EXAMPLES,
     WIDTH,
@@ -70,13 +70,6 @@ def test_transforms_and_hard_labels_change_no_picture(digits_file: Path) -> None
         hard_labels=True,
     )
     assert np.array_equal(np.asarray(render(changed)), plain)
-
-
-def test_a_file_without_a_poster_has_no_picture(digits_file: Path) -> None:
-    ds = load(digits_file)
-    del ds.file.arrays["poster"]
-    with pytest.raises(Unsupported, match="no poster to draw"):
-        render(ds)
 
 
 def test_a_stretch_goes_from_black_to_white() -> None:
