@@ -16,8 +16,9 @@ import re
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -44,7 +45,7 @@ class Decoded:
 
     Attributes:
         manifest: of the file.
-        count: samples.
+        count: samples; batch: how many of them are decoded at a time.
         weights: float32 (N,), how often each sample is to be drawn, 1 on average; None where all
             are drawn alike.
         rounded: ``pictures`` changes values: the file holds no bytes.
@@ -66,7 +67,7 @@ class Decoded:
         self.manifest, _ = read_manifest(path)
         image = self.manifest.image
         size = image["channels"] * image["height"] * image["width"] * 4
-        self._batch = min(1024, max(1, BATCH_BYTES // size))
+        self.batch = min(1024, max(1, BATCH_BYTES // size))
         self.weights: Floats | None = None
         self._whole: DistilledDataset | None = None
         if CODECS[self.manifest.codec["name"]].chunks(self.manifest) is not None:
@@ -110,13 +111,32 @@ class Decoded:
         samples, _ = ds.on("cpu")
         if raw:
             samples = raw_samples(samples, self.manifest.image["preprocessing"])
-        for index in torch.split(torch.arange(self.count), self._batch):
+        for index in torch.split(torch.arange(self.count), self.batch):
             yield samples.gather(index), ds.soft_labels[index]
 
     def _chunked(self, raw: bool) -> ChunkedDataset:
         return ChunkedDataset(
-            self._path, self._batch, shuffle=False, buffer=1, raw=raw, rank=0, world_size=1
+            self._path, self.batch, shuffle=False, buffer=1, raw=raw, rank=0, world_size=1
         )
+
+
+class Picture(NamedTuple):
+    """A sample for people: number with leading zeros, PNG, strongest class, all labels, weight."""
+
+    key: str
+    data: bytes
+    best: int
+    soft: Floats
+    weight: np.float32 | None
+
+
+def _numbered(decoded: Decoded) -> Iterator[Picture]:
+    digits, index = len(str(decoded.count - 1)), 0
+    for images, labels in decoded.pictures():
+        for image, soft in zip(images, labels, strict=True):
+            weight = None if decoded.weights is None else decoded.weights[index]
+            yield Picture(f"{index:0{digits}d}", png(image), int(soft.argmax()), soft, weight)
+            index += 1
 
 
 def write_npz(decoded: Decoded, folder: Path) -> None:
@@ -128,32 +148,24 @@ def write_npz(decoded: Decoded, folder: Path) -> None:
     """
     image, names = decoded.manifest.image, decoded.manifest.classes
     count, (c, h, w) = decoded.count, (image["channels"], image["height"], image["width"])
+    parts: list[tuple[str, tuple[int, ...], str, Iterator[NDArray[Any]]]] = [
+        ("images", (count, c, h, w), "<f4", (x for x, _ in decoded.samples())),
+        ("labels", (count, len(names)), "<f4", (y for _, y in decoded.samples())),
+        ("train_images", (count, h, w, c), "|u1", (x for x, _ in decoded.pictures())),
+        ("train_labels", (count,), "<i8", (y.argmax(1) for _, y in decoded.samples())),
+    ]
+    if decoded.weights is not None:
+        parts.append(("weights", (count,), "<f4", iter([decoded.weights])))
+    for name, text in (("class_names", names), ("manifest", decoded.manifest.to_json())):
+        array = np.array(text, dtype=np.str_)
+        parts.append((name, array.shape, array.dtype.str, iter([array])))
     with zipfile.ZipFile(folder / "data.npz", "w") as archive:
-        parts: dict[str, tuple[tuple[int, ...], str, Callable[[], Iterator[NDArray[Any]]]]] = {
-            "images": ((count, c, h, w), "<f4", lambda: (x for x, _ in decoded.samples())),
-            "labels": ((count, len(names)), "<f4", lambda: (y for _, y in decoded.samples())),
-            "train_images": ((count, h, w, c), "|u1", lambda: (x for x, _ in decoded.pictures())),
-            "train_labels": (
-                (count,),
-                "<i8",
-                lambda: (y.argmax(1) for _, y in decoded.samples()),
-            ),
-        }
-        weights = decoded.weights
-        if weights is not None:
-            parts["weights"] = ((count,), "<f4", lambda: iter([weights]))
-        for name, (shape, dtype, rows) in parts.items():
+        for name, shape, dtype, rows in parts:
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
                 header = {"descr": dtype, "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_1_0(file, header)
-                for part in rows():
+                for part in rows:
                     file.write(np.ascontiguousarray(part, dtype=dtype).data)
-        for name, text in (
-            ("class_names", np.array(names, dtype=np.str_)),
-            ("manifest", np.array(decoded.manifest.to_json(), dtype=np.str_)),
-        ):
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w") as file:
-                np.lib.format.write_array(file, text, allow_pickle=False)
 
 
 def write_image_folder(decoded: Decoded, folder: Path) -> None:
@@ -165,22 +177,18 @@ def write_image_folder(decoded: Decoded, folder: Path) -> None:
     names = folder_names(classes)
     for name in names:
         (folder / "train" / name).mkdir(parents=True)
-    digits = len(str(decoded.count - 1))
-    paths: list[str] = []
+    weights = []
     with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as text:
         rows = csv.writer(text)
         rows.writerow(["file", *classes])
-        for images, labels in decoded.pictures():
-            for picture, label in zip(images, labels, strict=True):
-                path = Path("train", names[int(label.argmax())], f"{len(paths):0{digits}d}.png")
-                (folder / path).write_bytes(png(picture))
-                paths.append(path.as_posix())
-                rows.writerow([paths[-1], *(str(value) for value in label)])
+        for picture in _numbered(decoded):
+            path = Path("train", names[picture.best], f"{picture.key}.png")
+            (folder / path).write_bytes(picture.data)
+            rows.writerow([path.as_posix(), *map(str, picture.soft)])
+            weights.append((path.as_posix(), str(picture.weight)))
     if decoded.weights is not None:
         with (folder / "weights.csv").open("w", newline="", encoding="utf-8") as text:
-            rows = csv.writer(text)
-            rows.writerow(["file", "weight"])
-            rows.writerows(zip(paths, map(str, decoded.weights), strict=True))
+            csv.writer(text).writerows([("file", "weight"), *weights])
     for name in names:
         place = folder / "train" / name
         if not any(place.iterdir()):
@@ -215,27 +223,26 @@ def write_parquet(decoded: Decoded, folder: Path) -> None:
         ("label", pa.int64()),
         ("soft_label", pa.list_(pa.float32(), len(classes))),
     ]
-    weights = decoded.weights
-    if weights is not None:
+    if decoded.weights is not None:
         features["weight"] = {"dtype": "float32", "_type": "Value"}
         columns.append(("weight", pa.float32()))
     schema = pa.schema(
         columns,
         metadata={"huggingface": json.dumps({"info": {"features": features}})},
     )
-    digits, index = len(str(decoded.count - 1)), 0
+    pictures = _numbered(decoded)
     with pq.ParquetWriter(folder / "train-00000-of-00001.parquet", schema) as file:
-        for images, labels in decoded.pictures():
-            cells = [
-                {"bytes": png(picture), "path": f"{index + i:0{digits}d}.png"}
-                for i, picture in enumerate(images)
+        while batch := list(islice(pictures, decoded.batch)):
+            rows = [
+                {
+                    "image": {"bytes": picture.data, "path": f"{picture.key}.png"},
+                    "label": picture.best,
+                    "soft_label": picture.soft,
+                    "weight": picture.weight,
+                }
+                for picture in batch
             ]
-            values: list[Any] = [cells, labels.argmax(1).tolist(), labels.tolist()]
-            if weights is not None:
-                values.append(weights[index : index + len(cells)])
-            index += len(cells)
-            arrays = [pa.array(v, f.type) for v, f in zip(values, schema, strict=True)]
-            file.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+            file.write_batch(pa.RecordBatch.from_pylist(rows, schema=schema))
     _write_manifest(decoded, folder)
 
 
@@ -245,34 +252,23 @@ def write_webdataset(decoded: Decoded, folder: Path) -> None:
     KEY.weight.txt is there where samples are to be drawn unequally often. Class names stand in
     ``classes.txt``, one a line.
     """
-    digits, index = len(str(decoded.count - 1)), 0
-    shard: tarfile.TarFile | None = None
-    try:
-        for images, labels in decoded.pictures():
-            for picture, label in zip(images, labels, strict=True):
-                if index % SHARD == 0:
-                    if shard is not None:
-                        shard.close()
-                    name = folder / f"train-{index // SHARD:06d}.tar"
-                    shard = tarfile.open(name, "w")  # noqa: SIM115 (closed at the next, or below)
-                assert shard is not None  # opened with sample 0
+    pictures = _numbered(decoded)
+    for number in range(-(-decoded.count // SHARD)):
+        with tarfile.open(folder / f"train-{number:06d}.tar", "w") as shard:
+            for picture in islice(pictures, SHARD):
                 soft = io.BytesIO()
-                np.save(soft, label.astype("<f4"), allow_pickle=False)
-                parts = [
-                    ("png", png(picture)),
-                    ("cls", str(int(label.argmax())).encode()),
-                    ("soft.npy", soft.getvalue()),
-                ]
-                if decoded.weights is not None:
-                    parts.append(("weight.txt", str(decoded.weights[index]).encode()))
-                for kind, data in parts:
-                    entry = tarfile.TarInfo(f"{index:0{digits}d}.{kind}")
+                np.save(soft, picture.soft.astype("<f4"), allow_pickle=False)
+                parts = {
+                    "png": picture.data,
+                    "cls": str(picture.best).encode(),
+                    "soft.npy": soft.getvalue(),
+                }
+                if picture.weight is not None:
+                    parts["weight.txt"] = str(picture.weight).encode()
+                for kind, data in parts.items():
+                    entry = tarfile.TarInfo(f"{picture.key}.{kind}")
                     entry.size = len(data)
                     shard.addfile(entry, io.BytesIO(data))
-                index += 1
-    finally:
-        if shard is not None:
-            shard.close()
     (folder / "classes.txt").write_text(
         "".join(f"{name}\n" for name in decoded.manifest.classes), encoding="utf-8"
     )
