@@ -10,6 +10,7 @@ import pytest
 
 import ddcodec
 
+VECTORS = Path(__file__).parents[1] / "spec" / "vectors" / "valid"
 NAMES = [
     "D3M",
     "LIC",
@@ -46,6 +47,21 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         ddcodec.decode  # noqa: B018
 
 
+@pytest.mark.parametrize("module", ["ddcodec.format", "ddcodec.format.header", "ddcodec.methods"])
+def test_whoever_imports_the_format_alone_can_read_every_method(module: str) -> None:
+    """The format knows no method by itself: importing the package must have told it."""
+    folder = repr(str(VECTORS))
+    code = f"""
+import importlib, pathlib, sys
+importlib.import_module({module!r})
+from ddcodec.format import read
+from ddcodec.methods import known
+used = {{read(path).manifest.codec["name"] for path in pathlib.Path({folder}).glob("*.ddset")}}
+assert used == set(known()) != set(), (used, set(known()))
+"""
+    assert "torch" not in imported(code)
+
+
 HEAVY = {"torch", "PIL", "rich", "sklearn", "pyarrow", "scipy", "open_clip", "torchvision"}
 HEAVY |= {"matplotlib", "diffusers", "transformers"}
 
@@ -63,6 +79,22 @@ def test_looking_at_a_file_loads_no_torch(digits_file: Path) -> None:
     assert imported(f"import ddcodec; ddcodec.info({path})") == set()
     assert imported(f"import ddcodec; assert ddcodec.verify({path}) == []") == set()
     assert "torch" in imported(f"import ddcodec; ddcodec.load({path})")
+
+
+def test_what_is_known_of_methods_without_decoding_loads_no_torch() -> None:
+    code = """
+from importlib import import_module
+from pkgutil import iter_modules
+import ddcodec.codecs as codecs
+for method in (found for found in iter_modules(codecs.__path__) if found.ispkg):
+    for part in ("codec", "options", "rules"):
+        name = f"ddcodec.codecs.{method.name}.{part}"
+        try:
+            import_module(name)
+        except ModuleNotFoundError as error:
+            assert error.name == name
+"""
+    assert "torch" not in imported(code)
 
 
 def test_the_commands_that_look_load_no_torch(digits_file: Path) -> None:
