@@ -6,7 +6,6 @@ import copy
 import hashlib
 import json
 import math
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -19,23 +18,21 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..nn.augment import flip, shift
-from ..nn.narrow import keep_narrow_exact
+from ..nn.workarounds import keep_narrow_exact
 from ..preprocessing.transform import Preprocess, fit_standardise
 from ..runtime import checkpoint
 from ..runtime.device import threads_for
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.rng import epoch_order, generator, seeded
+from ..runtime.steps import seconds_per_step, take_steps
 from ..sources.base import Source, Split
 from ..version import __version__
 from .file import Description, save
 from .networks import Observer, build, initialise
 from .recipe import Recipe, settled
-from .weights import place, read_checkpoint
+from .weights import put_weights, read_checkpoint
 from .zoo import LibraryObserver
 
-SNAPSHOT_SECONDS = 5.0  # at most this much work is lost by an interruption
-SAVE_SECONDS = 60.0
-TIMED_STEPS = 5
 TEST_PIXELS = 1 << 19  # at once, a bound on the memory for activations
 
 
@@ -69,7 +66,7 @@ def train(
 
     Args:
         source: the real data. Its training split is held in memory.
-        architecture: a key of ``networks.ARCHITECTURES``, or a model of a library (``library``).
+        architecture: a key of ``networks.ARCHITECTURES``, or a model of a library (``zoo``).
         epochs: passes over the training images, 0 to take ``weights`` as they are; seconds: as
             many as fit, instead.
         recipe: everything else; its ``steps`` are set here. ``augment`` ``auto`` mirrors images
@@ -90,13 +87,13 @@ def train(
     """
     untouched = epochs == 0 and weights is not None and seconds is None
     if not 0 < epochs < math.inf and not untouched:
-        raise UsageError(f"--epochs must be more than 0 (0 only with --weights), got {epochs}")
+        raise UsageError(f"`epochs` must be more than 0 (0 only with `weights`), got {epochs}")
     if seconds is not None and not 0 < seconds < math.inf:
-        raise UsageError(f"--time must be more than 0 seconds, got {seconds}")
+        raise UsageError(f"`seconds` must be more than 0, got {seconds}")
     if seed < 0:
-        raise UsageError(f"--seed must be 0 or more, got {seed}")
+        raise UsageError(f"`seed` must be 0 or more, got {seed}")
     if not 0 <= recipe.smoothing < 1:
-        raise UsageError(f"--smoothing must lie in 0..1, 1 excluded, got {recipe.smoothing}")
+        raise UsageError(f"`smoothing` must lie in 0..1, 1 excluded, got {recipe.smoothing}")
     if len(source.train) < 2:
         raise UsageError(f"{source.where}: an observer needs at least two training images")
     where = torch.device(device)
@@ -111,7 +108,7 @@ def train(
         spec = fit_standardise(source.train.images)
     training = Training(source.train, network, Preprocess(spec, *shape), recipe, seed, where)
     if given is not None:
-        fresh = place(training.network, given, str(weights))
+        fresh = put_weights(training.network, given, str(weights))
         if fresh:
             reporter.note(f"{weights}: is for other classes; {', '.join(fresh)} begin at random")
         if fresh and untouched:
@@ -119,15 +116,13 @@ def train(
                 f"{weights}: is for other classes, so it must be trained; not 0 epochs"
             )
     asked = {"epochs": epochs} if seconds is None else {"seconds": seconds}
-    identity = [network.architecture, asdict(recipe), asked, seed, source.digest(), __version__]
-    if came_from:
-        identity.append(came_from)
-    fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    facts = [network.architecture, asdict(recipe), asked, seed, source.digest(), __version__]
+    identity = hashlib.sha256(json.dumps([*facts, came_from], sort_keys=True).encode()).hexdigest()
     saved_at = out.with_name(out.name + ".checkpoint")
     start = time.monotonic()
     with threads_for(source.height, source.width):
         if resume and saved_at.exists():
-            training.restore(saved_at, fingerprint)
+            training.restore(saved_at, identity)
         elif seconds is None:
             least = 0 if untouched else 1
             training.plan(max(least, round(epochs * training.steps_per_epoch)))
@@ -135,7 +130,7 @@ def train(
             cost = training.seconds_per_step()
             left = seconds - (time.monotonic() - start)
             training.plan(max(1, int(left / cost)))
-        training.run(saved_at, fingerprint, reporter)
+        training.run(saved_at, identity, reporter)
         training.network.eval()
         score = None if source.test is None else training.accuracy(source.test)
     description = Description(
@@ -193,39 +188,18 @@ class Training:
         """Fix the number of steps, which the learning rate follows."""
         self.recipe = replace(self.recipe, steps=steps)
 
-    def run(self, path: Path, fingerprint: str, reporter: Reporter) -> None:
+    def run(self, path: Path, identity: str, reporter: Reporter) -> None:
         """Take the steps that are left; raises KeyboardInterrupt after saving a checkpoint."""
         reporter.stage("observer", self.recipe.steps)
-        snapshot = self._snapshot()
-        taken = saved = time.monotonic()
-        try:
-            while self.step < self.recipe.steps:
-                loss = self._one_step()
-                self.step += 1
-                now = time.monotonic()
-                # Reading a loss makes an accelerator wait.
-                if self.step % 10 == 0 or self.step == self.recipe.steps:
-                    reporter.step(self.step, float(loss))
-                if now - taken >= SNAPSHOT_SECONDS:
-                    snapshot, taken = self._snapshot(), now
-                if now - saved >= SAVE_SECONDS:
-                    checkpoint.save(path, *snapshot, fingerprint)
-                    saved = now
-        except KeyboardInterrupt:
-            checkpoint.save(path, *snapshot, fingerprint)
-            raise
+        take_steps(self, self.recipe.steps, path, identity, reporter.step)
 
     def seconds_per_step(self) -> float:
-        """Return how long a step takes, without keeping its effect (a median)."""
+        """Return how long a step takes, without keeping its effect."""
         before = copy.deepcopy((self.network.state_dict(), self._optimiser.state_dict()))
-        times = []
-        for _ in range(TIMED_STEPS):
-            start = time.monotonic()
-            float(self._one_step())
-            times.append(time.monotonic() - start)
+        found = seconds_per_step(self.take_step)
         self.network.load_state_dict(before[0])
         self._optimiser.load_state_dict(before[1])
-        return statistics.median(times)
+        return found
 
     def accuracy(self, test: Split) -> float:
         """Return the share of test images whose largest logit is their class."""
@@ -238,9 +212,9 @@ class Training:
                 right += int((found.cpu().numpy() == test.labels[start : start + size]).sum())
         return right / len(test)
 
-    def restore(self, path: Path, fingerprint: str) -> None:
+    def restore(self, path: Path, identity: str) -> None:
         """Go back to a saved state."""
-        tensors, meta = checkpoint.load(path, fingerprint)
+        tensors, meta = checkpoint.load(path, identity)
         self.plan(meta["steps"])
         self.step = meta["step"]
         state = {name: value for name, value in tensors.items() if "/" not in name}
@@ -252,7 +226,7 @@ class Training:
                     memory_format=_format(moved)
                 )
 
-    def _snapshot(self) -> tuple[dict[str, Tensor], dict[str, int]]:
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors = {
             name: value.detach().to("cpu", copy=True)
             for name, value in self.network.state_dict().items()
@@ -263,8 +237,7 @@ class Training:
                 tensors[f"momentum/{name}"] = buffer.detach().to("cpu", copy=True)
         return tensors, {"step": self.step, "steps": self.recipe.steps}
 
-    def _one_step(self) -> Tensor:
-        """Learn from the next batch; return its loss, still on the device."""
+    def take_step(self) -> Tensor:
         self.network.train()
         for group in self._optimiser.param_groups:
             group["lr"] = self.recipe.rate(self.step)

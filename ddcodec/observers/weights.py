@@ -64,7 +64,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], str]:
     return tensors, h.hexdigest()
 
 
-def place(network: nn.Module, tensors: dict[str, Tensor], where: str) -> list[str]:
+def put_weights(network: nn.Module, tensors: dict[str, Tensor], where: str) -> list[str]:
     """Put weights into a network; return the names of those that stay as they were.
 
     Those are weights for another number of classes. Names may differ by usual prefixes.
@@ -79,7 +79,7 @@ def place(network: nn.Module, tensors: dict[str, Tensor], where: str) -> list[st
         raise UsageError(
             f"{where}: holds no weights '{_bare(missing[0])}'"
             f"{f' and {len(missing) - 1} more' if len(missing) > 1 else ''} of this network; "
-            "name the --arch that it was made with"
+            "name the `architecture` that it was made with"
         )
     kept = []
     for name in wanted:
@@ -93,7 +93,7 @@ def place(network: nn.Module, tensors: dict[str, Tensor], where: str) -> list[st
         else:
             raise UsageError(
                 f"{where}: '{_bare(name)}' is {_shape(theirs)}, this network has {_shape(ours)}; "
-                "name the --arch that it was made with"
+                "name the `architecture` that it was made with"
             )
     if kept and kept != list(dict.fromkeys(_bare(name) for name in wanted[-len(kept) :])):
         raise UsageError(f"{where}: '{kept[0]}' has another shape, and is not of the last layer")

@@ -1,10 +1,9 @@
-"""The loop that fits modules: AdamW, a falling rate, averaged weights, checkpoints."""
+"""Fitting modules to a loss: AdamW, a falling rate, averaged weights, checkpoints."""
 
 from __future__ import annotations
 
 import math
 import statistics
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,8 @@ from torch import Tensor
 
 from ..runtime import checkpoint
 from ..runtime.progress import Reporter
+from ..runtime.steps import TIMED_STEPS, seconds_per_step, take_steps
 
-SNAPSHOT_SECONDS = 5.0  # at most this much work is lost by an interruption
-SAVE_SECONDS = 60.0
-TIMED_STEPS = 5
 WARM_UP = 100  # steps, or a tenth
 AVERAGE = 0.999  # decay of the averaged weights, less at the beginning
 CLIP = 1.0  # norm of the gradient
@@ -26,10 +23,10 @@ State = dict[str, Tensor]
 
 
 class Fit:
-    """One run. A step's randomness must be keyed by its number: then this is the whole state."""
+    """One training. What is random in a loss must be keyed by the number of the step."""
 
     def __init__(
-        self, modules: Mapping[str, Any], lr: float, fingerprint: str, saved_at: Path
+        self, modules: Mapping[str, Any], lr: float, identity: str, saved_at: Path
     ) -> None:
         """Take modules by name; the checkpoint is the file ``saved_at``."""
         self._weights: State = {
@@ -38,10 +35,11 @@ class Fit:
             for key, weight in module.named_parameters()
         }
         self._modules, self._lr = modules, lr
-        self._fingerprint, self._saved_at = fingerprint, saved_at
+        self._identity, self._saved_at = identity, saved_at
         self._optimiser = torch.optim.AdamW(list(self._weights.values()), lr=lr, weight_decay=0.01)
         self._average = {name: w.detach().clone() for name, w in self._weights.items()}
         self.steps = self.step = 0
+        self._losses: list[float] = []  # the last ones that were told
 
     def run(
         self,
@@ -57,36 +55,23 @@ class Fit:
         """
         for module in self._modules.values():
             module.train()
-        self.steps = steps
-        losses: list[float] = []
+        self.steps, self._loss_of = steps, loss_of
         if self._saved_at.exists():
-            losses = self._restore()
+            self._load(*checkpoint.load(self._saved_at, self._identity))
         elif seconds is not None:
-            self.steps = max(1, int(seconds / self._seconds_per_step(loss_of)))
+            self.steps = max(1, int(seconds / self._seconds_per_step()))
         self._saved_at.parent.mkdir(exist_ok=True)
         reporter.stage(stage, self.steps)
-        snapshot = self._snapshot(losses)
-        taken = saved = time.monotonic()
-        try:
-            while self.step < self.steps:
-                loss = self._one_step(loss_of)
-                self.step += 1
-                if self.step % 10 == 0 or self.step == self.steps:
-                    losses = [*losses[-19:], float(loss)]
-                    reporter.step(self.step, losses[-1])
-                now = time.monotonic()
-                if now - taken >= SNAPSHOT_SECONDS:
-                    snapshot, taken = self._snapshot(losses), now
-                if now - saved >= SAVE_SECONDS:
-                    checkpoint.save(self._saved_at, *snapshot, self._fingerprint)
-                    saved = now
-        except KeyboardInterrupt:
-            checkpoint.save(self._saved_at, *snapshot, self._fingerprint)
-            raise
-        checkpoint.save(self._saved_at, *self._snapshot(losses), self._fingerprint)
+
+        def tell(step: int, loss: float) -> None:
+            self._losses = [*self._losses[-19:], loss]
+            reporter.step(step, loss)
+
+        take_steps(self, self.steps, self._saved_at, self._identity, tell)
+        checkpoint.save(self._saved_at, *self.state(), self._identity)
         for module in self._modules.values():
             module.eval()
-        return statistics.mean(losses)
+        return statistics.mean(self._losses)
 
     def use_average(self) -> None:
         """Put the averaged weights into the modules."""
@@ -94,13 +79,13 @@ class Fit:
             for name, weight in self._weights.items():
                 weight.copy_(self._average[name])
 
-    def _one_step(self, loss_of: Callable[[int], Tensor]) -> Tensor:
+    def take_step(self) -> Tensor:
         warm = max(1, min(WARM_UP, self.steps // 10))
         share = self.step / max(1, self.steps)
         rate = self._lr * min(1.0, (self.step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * share))
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        loss = loss_of(self.step)
+        loss = self._loss_of(self.step)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self._weights.values(), CLIP)
@@ -112,20 +97,15 @@ class Fit:
             )
         return loss.detach()
 
-    def _seconds_per_step(self, loss_of: Callable[[int], Tensor]) -> float:
-        """Return how long a step takes, without keeping its effect (a median)."""
+    def _seconds_per_step(self) -> float:
         self.steps = TIMED_STEPS
-        before, meta = self._snapshot([])
-        times = []
-        for _ in range(TIMED_STEPS):
-            start = time.monotonic()
-            float(self._one_step(loss_of))
-            times.append(time.monotonic() - start)
-        self._load(before, meta)
+        before = self.state()
+        found = seconds_per_step(self.take_step)
+        self._load(*before)
         self._optimiser.state.clear()
-        return statistics.median(times)
+        return found
 
-    def _snapshot(self, losses: list[float]) -> tuple[State, dict[str, Any]]:
+    def state(self) -> tuple[State, dict[str, Any]]:
         tensors = {f"w/{name}": w for name, w in self._weights.items()}
         tensors |= {f"a/{name}": w for name, w in self._average.items()}
         for name, weight in self._weights.items():
@@ -133,15 +113,10 @@ class Fit:
             tensors |= {f"{key}/{name}": state[key] for key in ("exp_avg", "exp_avg_sq")
                         if key in state}  # fmt: skip
         copies = {name: value.detach().to("cpu", copy=True) for name, value in tensors.items()}
-        return copies, {"step": self.step, "steps": self.steps, "losses": losses}
-
-    def _restore(self) -> list[float]:
-        tensors, meta = checkpoint.load(self._saved_at, self._fingerprint)
-        self._load(tensors, meta)
-        return [float(loss) for loss in meta["losses"]]
+        return copies, {"step": self.step, "steps": self.steps, "losses": self._losses}
 
     def _load(self, tensors: State, meta: dict[str, Any]) -> None:
-        self.step, self.steps = int(meta["step"]), int(meta["steps"])
+        self.step, self.steps, self._losses = meta["step"], meta["steps"], meta["losses"]
         with torch.no_grad():
             for name, weight in self._weights.items():
                 weight.copy_(tensors[f"w/{name}"])

@@ -53,7 +53,7 @@ class PriorRecipe:
         steps: of the UNet and the text encoder; a VAE takes a quarter of them before.
         batch: pictures a step.
         lr: peak of AdamW's rate, which falls as a cosine.
-        side: pixels of a side of its pictures; None for that of the images, at least 8.
+        resolution: pixels of a side of its pictures; None for that of the images, at least 8.
         width: channels of the UNet's first level.
         views: ``plain`` or ``wide`` (see ``captions``).
         vae: work on latents; None decides by the side.
@@ -62,23 +62,23 @@ class PriorRecipe:
     steps: int = 3000
     batch: int = 32
     lr: float = 1e-3
-    side: int | None = None
+    resolution: int | None = None
     width: int = 32
     views: Views = "plain"
     vae: bool | None = None
 
     def shape(self, source: Source) -> Shape:
         """Return the sizes for a source; raises UsageError for what cannot work."""
-        side = self.side or 8 * max(1, round(max(source.height, source.width) / 8))
+        side = self.resolution or 8 * max(1, round(max(source.height, source.width) / 8))
         if not 8 <= side <= LARGEST or side % 8:
-            raise UsageError(f"--resolution must be a multiple of 8 up to {LARGEST}, got {side}")
+            raise UsageError(f"`resolution` must be a multiple of 8 up to {LARGEST}, got {side}")
         if self.width < 8 or self.width % 8:
-            raise UsageError(f"--width must be a multiple of 8, got {self.width}")
+            raise UsageError(f"`width` must be a multiple of 8, got {self.width}")
         if self.steps < 1 or self.batch < 1:
-            raise UsageError("--steps and --batch must be at least 1")
+            raise UsageError("`steps` and `batch` must be at least 1")
         vae = side > PIXELS if self.vae is None else self.vae
         if vae and side < 32:
-            raise UsageError(f"--vae: pictures of {side} pixels are too small for one; use 32")
+            raise UsageError(f"`vae`: pictures of {side} pixels are too small for one; use 32")
         return Shape(source.channels, side, self.width, vae)
 
 
@@ -127,13 +127,15 @@ def train(
         KeyboardInterrupt: interrupted; the checkpoint is saved.
     """
     if seed < 0:
-        raise UsageError(f"--seed must be 0 or more, got {seed}")
+        raise UsageError(f"`seed` must be 0 or more, got {seed}")
     if out.exists() and not overwrite:
-        raise OutputError(f"{out}: exists; choose another name with -o or replace it with -f")
+        raise OutputError(
+            f"{out}: exists; choose another name for `out`, or replace it with `overwrite`"
+        )
     shape, where = recipe.shape(source), torch.device(device)
     asked = {"steps": recipe.steps} if seconds is None else {"seconds": seconds}
-    identity = [asdict(recipe), asked, seed, source.digest(), __version__]
-    fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    facts = [asdict(recipe), asked, seed, source.digest(), __version__]
+    identity = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     saved_at = out.with_name(out.name + ".checkpoint")
     # What can go wrong goes wrong before the work of an earlier run is removed.
     require_libraries()
@@ -148,7 +150,7 @@ def train(
         vae = None
         if shape.vae:
             vae = build_vae(shape, seed).to(where)
-            vae_fit = Fit({"vae": vae}, recipe.lr, f"{fingerprint} vae", saved_at / "vae")
+            vae_fit = Fit({"vae": vae}, recipe.lr, f"{identity} vae", saved_at / "vae")
             vae_steps = max(1, recipe.steps // 4)
             share = None if seconds is None else seconds / 4
             vae_fit.run(
@@ -156,7 +158,7 @@ def train(
             )
             pictures.settle(vae)
         unet, text = build_unet(shape, seed).to(where), build_text_encoder(seed).to(where)
-        fit = Fit({"unet": unet, "text": text}, recipe.lr, fingerprint, saved_at / "unet")
+        fit = Fit({"unet": unet, "text": text}, recipe.lr, identity, saved_at / "unet")
         left = None if seconds is None else max(1.0, seconds - (time.monotonic() - start))
         loss = fit.run(
             "prior", lambda step: pictures.loss(unet, text, vae, step), recipe.steps, left, reporter
@@ -186,7 +188,7 @@ def _make_way(saved_at: Path, resume: bool) -> None:
         if saved_at.exists() and not ours:
             raise OutputError(
                 f"{saved_at}: is no checkpoint of a prior; move it away, or choose another name "
-                "with -o"
+                "for `out`"
             )
         if ours and not resume:
             shutil.rmtree(saved_at)

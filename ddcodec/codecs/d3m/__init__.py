@@ -1,0 +1,1 @@
+"""D3M: prompts for a diffusion model. Imports ``codecs.shared`` and rooms below ``codecs``."""

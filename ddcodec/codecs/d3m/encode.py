@@ -1,4 +1,4 @@
-"""D3M, a data set as prompts, seeds and soft labels: select, invert, generate, label, store (paper,
+"""D3M, a data set as prompts, seeds and soft labels: select, invert, generate, label, pack (paper,
 section 3).
 
 Tokens first, for groups of classes that do not see each other; then, with the tokens as the file
@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,34 +20,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import UsageError
-from ...format import Manifest, Storage, dequantise, quantise, read_manifest
-from ...format.container import write
-from ...format.payload import CODED, encode_tensor
+from ...format import Manifest, read_manifest
 from ...observers.file import Trained
 from ...observers.file import load as load_observer
-from ...observers.networks import SEEN_PIXELS
 from ...priors.folder import find
 from ...priors.model import Prior
 from ...priors.model import load as load_prior
-from ...priors.sampling import settings_for
-from ...priors.settings import TIMES
 from ...runtime.device import threads_for
 from ...runtime.progress import Reporter
 from ...runtime.ranks import Ranks, joined
-from ...sources.by_class import ByClass
+from ...sources.base import ByClass
 from ...version import __version__
 from ..base import Request
-from ..options import AnyPath, Common, spelled
 from ..shared.groups import Group, Parts
 from ..shared.labels import store
 from ..shared.mosaic import Mosaic
 from .fingerprint import thumbnail
 from .generate import Generator, Wish
-from .invert import first_token, invert
+from .invert import best_patches, first_token, invert
 from .options import D3M
-from .params import D3MParams, make_params, usual_prompt
-from .patches import best_patches
-from .recipe import recipe_of
+from .pack import codec_params, command_line, pack, seeds_of, stored_tokens
+from .params import D3MParams, make_params
 
 
 def encode(request: Request, options: D3M) -> Manifest:
@@ -85,7 +76,7 @@ def encode(request: Request, options: D3M) -> Manifest:
         if ranks.rank == 0:
             arrays = work.arrays()
             with work.parts.finishing():
-                write(request.out, work.manifest(command), arrays, storage_of(arrays, params))
+                pack(request.out, arrays, source, observer, prior, params, command)
         ranks.wait()
         return read_manifest(request.out)[0]
 
@@ -160,45 +151,6 @@ class Encode:
             found["tokens"] = tokens if self._params.token_bits == 8 else tokens.astype(np.float16)
         return found
 
-    def manifest(self, command: str) -> Manifest:
-        """Return the manifest of the file, without its tensors."""
-        params, observer, source = self._params, self._observer, self._source
-        channels, height, width = self._pool.shape
-        classes = len(source.classes)
-        return Manifest(
-            codec={"name": "d3m", "version": 1, "params": self._codec_params},
-            classes=source.classes,
-            image={
-                "channels": channels,
-                "height": height,
-                "width": width,
-                "colour": "grey" if channels == 1 else "rgb",
-                "preprocessing": observer.description.image["preprocessing"],
-            },
-            tensors={},
-            labels={"kind": "class"} if params.one_hot else params.labels.as_json(),
-            recipe=recipe_of(
-                channels, height, width, params.images * classes, params.patches, classes,
-                params.one_hot,
-            ),
-            source={
-                "name": source.name,
-                "split": "train",
-                "count": self._pool.total,
-                "digest": self._pool.digest()[:32],
-            },
-            provenance={
-                "tool": f"ddcodec {__version__}",
-                "command": command,
-                "seed": params.seed,
-                "observer": {
-                    "architecture": observer.description.architecture,
-                    "digest": observer.digest[:32],
-                },
-            },
-            external=(self._prior.folder.as_external(),),
-        )  # fmt: skip
-
     def _mine(self) -> list[int]:
         return [n for n in range(len(self._groups)) if self._ranks.mine(n)]
 
@@ -248,72 +200,13 @@ class Encode:
 
     def _logits(self, images: Tensor) -> Tensor:
         """Return the observer's logits of patches, (n blocks, R, classes), of (n, blocks, ...)."""
-        geometry, observer = self._geometry, self._observer
+        geometry = self._geometry
         whole = images.flatten(0, 1).to(self._device)
-        at_once = max(1, SEEN_PIXELS // (geometry.height * geometry.width))
         seen = []
-        with torch.no_grad():
-            for cell in range(geometry.cells):
-                patches = geometry.expand(whole, cell) if geometry.cells > 1 else whole
-                parts = torch.split(patches, at_once)
-                logits = [observer.network(observer.preprocess(x)) for x in parts]
-                seen.append(torch.cat(logits).cpu())
+        for cell in range(geometry.cells):
+            patches = geometry.expand(whole, cell) if geometry.cells > 1 else whole
+            seen.append(self._observer.logits(patches).cpu())
         return torch.stack(seen, 1)
-
-
-def codec_params(params: D3MParams, prior: Prior) -> dict[str, Any]:
-    """Return ``codec.params`` of the manifest: all that making the images takes.
-
-    Raises UsageError for more steps of sampling than the model has.
-    """
-    config = settings_for(params.scheduler, prior)
-    times = config.get("num_train_timesteps", TIMES)
-    if params.sampling_steps > times:
-        raise UsageError(
-            f"`sampling_steps`={params.sampling_steps}: {prior.folder.name} has {times} steps"
-        )
-    return {
-        "prompt": params.prompt,
-        "collage": params.collage,
-        "take": params.take,
-        "images": params.images,
-        "key": params.seed,
-        "size": list(params.size),
-        "scheduler": {
-            "name": params.scheduler,
-            "config": config,
-        },
-        "steps": params.sampling_steps,
-        "guidance": params.guidance,
-        "dtype": params.dtype,
-    }
-
-
-def seeds_of(params: D3MParams, classes: int) -> NDArray[Any]:
-    """Return seeds (variations, classes, collages): counted on over the variations of a class."""
-    count = params.variations * params.collages
-    dtype = np.uint8 if count <= 256 else np.int32
-    rows = np.arange(count, dtype=dtype).reshape(params.variations, 1, params.collages)
-    return np.repeat(rows, classes, 1)
-
-
-def stored_tokens(tokens: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
-    """Return tokens (classes, d) after the rounding of the file."""
-    if bits == 16:
-        return tokens.astype(np.float16).astype(np.float32)
-    return dequantise(*quantise(tokens, bits))
-
-
-def storage_of(arrays: Group, params: D3MParams) -> dict[str, Storage]:
-    """Return how each tensor is stored: labels by the coder that takes fewer bytes."""
-    storage = {}
-    for name, array in arrays.items():
-        storage[name] = Storage(bits=8 if name == "tokens" and params.token_bits == 8 else None)
-        if name.startswith("label") and array.size <= CODED:
-            choices = (Storage(coder="zstd"), Storage(coder="context"))
-            sizes = [sum(p.nbytes for p in encode_tensor(array, how)[1]) for how in choices]
-            storage[name] = choices[int(sizes[1] < sizes[0])]
-    return storage
 
 
 def identity(pool: ByClass, observer: Trained, prior: Prior, params: D3MParams) -> str:
@@ -321,40 +214,6 @@ def identity(pool: ByClass, observer: Trained, prior: Prior, params: D3MParams) 
     model = prior.folder.digest
     parts = [params.as_dict(), pool.digest(), observer.digest, model, __version__]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def command_line(
-    source: str, observer: AnyPath, prior: str, params: D3MParams, size: int | None
-) -> str:
-    """Return the command that makes the same file again, where all it needs is at hand."""
-    usual = usual_prompt(params.learned, params.collage)
-    values = {
-        "ipc": params.images,
-        "observer": Path(observer),
-        "prior": prior,
-        "collage": params.collage,
-        "take": params.take,
-        "tokens": "learned" if params.learned else "names",
-        "token_bits": params.token_bits,
-        "prompt": None if params.prompt == usual else params.prompt,
-        "variations": params.variations,
-        "select": params.selection,
-        "candidates": params.candidates,
-        "steps": params.steps if params.learned else None,
-        "rate": params.rate,
-        "resolution": max(params.size),
-        "scheduler": params.scheduler,
-        "sampling_steps": params.sampling_steps,
-        "guidance": params.guidance,
-        "dtype": params.dtype,
-        "labels": params.labels.as_option(),
-        "temperature": params.labels.temperature,
-        "seed": params.seed,
-        "size": size,
-    }
-    return shlex.join(
-        ["ddcodec", "encode", source, "--codec", "d3m", *spelled(values, D3M, Common)]
-    )
 
 
 def _in_batches(maker: Generator, wishes: list[Wish]) -> Iterator[tuple[int, Tensor]]:

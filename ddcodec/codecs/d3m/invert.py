@@ -1,7 +1,10 @@
-"""Step 2: textual inversion, one token a class (paper, section 3.2; Gal et al., 2022).
+"""The patches of a class that the observer knows best, and the token learned from them.
 
-UNet and text encoder are frozen; the one vector moves until the model denoises collages of the
-class as well as it can. Classes do not see each other: those of a group share batches, no values.
+Selection (paper, section 3.1): the formula says argmax, the text the minimum of the cross-entropy;
+the text is followed. Textual inversion (section 3.2; Gal et al., 2022): UNet and text encoder are
+frozen; the one vector moves until the model denoises collages of the class as well as it can. They
+are put together anew for every step, so that no two are alike. Classes do not see each other: those
+of a group share batches, no values.
 """
 
 from __future__ import annotations
@@ -12,13 +15,35 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from ...errors import SourceError
+from ...observers.file import Trained
+from ...priors.captions import collage
 from ...priors.model import Prior, Prompt
 from ...priors.sampling import noise_scheduler, target
 from ...runtime.rng import generator
+from ...sources.base import ByClass
+from ..shared.selection import candidates, ranked
 from .params import D3MParams
-from .patches import random_collages
 
+KEPT = 2  # one in so many candidates is used
 HALF_SCALE = 1024.0
+
+
+def best_patches(
+    pool: ByClass, label: int, name: str, observer: Trained, params: D3MParams, device: torch.device
+) -> Tensor:
+    """Return the patches of a class, the best first: uint8 (n, C, H, W) on ``device``.
+
+    Of each candidate the image, or the best of several random crops at full size; of all
+    candidates the half with the lowest loss. Raises SourceError where a class has one image only.
+    """
+    there = pool.count(label)
+    if there < KEPT:
+        raise SourceError(f"class '{name}' has {there} training image; d3m needs {KEPT} or more")
+    count = min(there, params.candidates)
+    images = candidates(pool, label, count, params.seed, device)
+    best = ranked(images, label, observer, params.selection, params.seed)
+    return best if params.selection == "random" else best[: max(1, count // KEPT)]
 
 
 def first_token(prior: Prior, name: str) -> Tensor:
@@ -79,3 +104,15 @@ def invert(
         step(float(loss.detach()) / count)
     prior.save_memory(False)
     return tokens.detach().float().cpu()
+
+
+def random_collages(
+    patches: Tensor, count: int, params: D3MParams, random: torch.Generator
+) -> Tensor:
+    """Return collages of randomly drawn patches, float32 (count, C, h, w) in 0..1."""
+    drawn = torch.randint(len(patches), (count, params.collage**2), generator=random)
+    made = [
+        collage(patches[row.to(patches.device)].float() / 255, params.collage, params.size)
+        for row in drawn
+    ]
+    return torch.stack(made)

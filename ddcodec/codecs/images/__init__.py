@@ -1,0 +1,1 @@
+"""Anyone's images as they are. Imports ``codecs.shared`` and rooms below ``codecs``."""

@@ -15,7 +15,7 @@ from ...errors import OutputError, UsageError
 from ...format import Manifest
 from ...format.chunk_writer import ChunkWriter, symbols_of
 from ...format.quantise import short_offset
-from ...version import __version__
+from ..shared.statement import image_of, provenance_of, source_of
 
 CHUNK_BYTES = 1 << 20  # of decoded images in a chunk, unless the caller says how many images
 Block = tuple[NDArray[Any], NDArray[Any]]
@@ -98,27 +98,15 @@ def pack(
             count += len(picture)
         if first is None:
             raise UsageError("no images were given; a file holds at least one")
-        _, channels, height, width = first[0].shape
         manifest = Manifest(
             codec={"name": "images", "version": 1, "params": {}},
             classes=tuple(classes),
-            image={
-                "channels": channels,
-                "height": height,
-                "width": width,
-                "colour": "grey" if channels == 1 else "rgb",
-                "preprocessing": dict(preprocessing or {"kind": "none"}),
-            },
+            image=image_of(first[0].shape[1:], preprocessing or {"kind": "none"}),
             tensors={},
             labels={"kind": "index" if first[1].ndim == 1 else "soft"},
             recipe={**RECIPE, **(recipe or {})},
-            source={
-                "name": name,
-                "split": "train",
-                "count": count,
-                "digest": source.hexdigest()[:32],
-            },
-            provenance={"tool": f"ddcodec {__version__}", "command": "pack", "seed": 0},
+            source=source_of(name, count, source.hexdigest()),
+            provenance=provenance_of("pack", 0),
             license=license,
         )
         return writer.finish(manifest)

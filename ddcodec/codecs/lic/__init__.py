@@ -1,0 +1,1 @@
+"""LIC: squeezed images. Imports ``codecs.shared`` and rooms below ``codecs``."""

@@ -1,4 +1,4 @@
-"""LIC, squeezed images with compensation: select, squeeze, compensate, relabel, store (paper,
+"""LIC, squeezed images with compensation: select, squeeze, compensate, relabel, pack (paper,
 algorithm 1).
 
 Classes are made in groups, one after the other, and every finished group is kept beside the output
@@ -10,38 +10,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
-from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from ...errors import SourceError
 from ...format import Manifest, read_manifest
-from ...format.chunk_writer import ChunkWriter
-from ...format.pictures import decode_picture, encode_picture
 from ...observers.file import Trained
 from ...observers.file import load as load_observer
 from ...runtime.device import has_bfloat16
-from ...runtime.progress import Reporter
 from ...runtime.ranks import joined
-from ...sources.base import Source
-from ...sources.by_class import ByClass
+from ...sources.base import ByClass
 from ...version import __version__
 from ..base import Request
-from ..options import AnyPath, Common, spelled
 from ..shared.groups import Group, Parts
 from ..shared.labels import plan_labels, store
 from ..shared.mosaic import Mosaic
-from ..shared.recipe import student_recipe
+from ..shared.selection import candidates, ranked
 from .compensate import compensate
-from .decode import geometry_of
-from .embedding import LEVEL, comparison, embedded
 from .options import LIC
+from .pack import command_line, pack, stored_images, tell_bytes_of_labels
 from .params import LICParams, make_params
-from .relabel import region_logits
-from .select import select
 from .teacher import require_embeddable
 
 
@@ -78,52 +68,16 @@ def encode(request: Request, options: LIC) -> Manifest:
                 request.reporter.step(done, maker.loss)
         if ranks.rank == 0:
             with parts.finishing():
-                manifest = write(
-                    request.out, parts, len(groups), source, pool, observer, params, command
-                )
-                _tell(request.reporter, request.out, manifest, parts, len(groups), observer)
+                pack(request.out, parts, len(groups), source, observer, params, command)
+                tell_bytes_of_labels(request.reporter, request.out, parts, len(groups), observer)
         ranks.wait()
         return read_manifest(request.out)[0]
-
-
-def _tell(
-    reporter: Reporter, out: Path, manifest: Manifest, parts: Parts, groups: int, observer: Trained
-) -> None:
-    """Say what labels take beside the images, and what the other way to keep them would."""
-    sizes = read_manifest(out)[1].tensors
-    geometry = geometry_of(manifest)
-    size = sum(count for name, count in sizes.items() if name != "images")
-    line = comparison(observer, parts, groups, geometry, manifest.labels["kind"], size)
-    if line is not None:
-        reporter.note(f"{line} (images: {sizes['images']:,})")
 
 
 def identity(pool: ByClass, observer: Trained, params: LICParams) -> str:
     """Return a digest of what must be equal for groups of two runs to be exchangeable."""
     parts = [params.as_dict(), pool.digest(), observer.digest, __version__]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def command_line(source: str, observer: AnyPath, params: LICParams, size: int | None) -> str:
-    """Return the command that makes the same file again, where source and observer are at hand."""
-    values = {
-        "ipc": params.ipc,
-        "observer": Path(observer),
-        "select": params.selection,
-        "squeeze": params.squeeze,
-        "candidates": params.candidates,
-        "steps": params.iterations or None,
-        "labels": params.labels.as_option(),
-        "temperature": params.labels.temperature,
-        "precision": params.precision,
-        "images": f"{params.images}={params.quality}" if params.quality else params.images,
-        "seed": params.seed,
-        "size": size,
-        "compensate": params.iterations > 0,
-    }
-    return shlex.join(
-        ["ddcodec", "encode", source, "--codec", "lic", *spelled(values, LIC, Common)]
-    )
 
 
 class GroupMaker:
@@ -149,27 +103,27 @@ class GroupMaker:
     def make(self, group: range) -> Group:
         """Return ``images`` and the tensors of the labels of these classes, in their order."""
         params, observer, geometry = self._params, self._observer, self._geometry
-        chosen = [
-            select(self._pool, label, self._classes[label], observer, params, self._device)
-            for label in group
-        ]
-        originals = torch.cat(chosen)
-        mosaics = geometry.squeeze(originals)
+        originals = torch.cat(
+            [
+                select(self._pool, label, self._classes[label], observer, params, self._device)
+                for label in group
+            ]
+        )
+        squeezed = geometry.squeeze(originals)
         done: list[Tensor] = []
-        for start in range(0, len(mosaics), params.batch):
+        for start in range(0, len(squeezed), params.batch):
             part = slice(start, start + params.batch)
             inner = slice(start * geometry.cells, (start + params.batch) * geometry.cells)
             key = (group.start, start)
             done.append(
-                compensate(mosaics[part], originals[inner], geometry, observer, params, key)
+                compensate(squeezed[part], originals[inner], geometry, observer, params, key)
             )
-        mosaics = torch.cat(done)
-        out = stored_images(mosaics.cpu().numpy(), params)
-        # Labels are those of what a decoder gives back.
-        mosaics = torch.from_numpy(out["images"]).to(mosaics.device)
+        out = stored_images(torch.cat(done).cpu().numpy(), params)
         owners = np.repeat(np.arange(group.start, group.stop), params.ipc)
         if params.labels.kind == "index":
             return out | {"labels": owners.astype(np.int32)}
+        # Labels are those of what a decoder gives back.
+        mosaics = torch.from_numpy(out["images"]).to(self._device)
         logits = region_logits(mosaics, geometry, observer)
         own = torch.from_numpy(owners).to(logits.device)[:, None].expand(logits.shape[:2])
         cost = torch.nn.functional.cross_entropy(logits.flatten(0, 1), own.flatten())
@@ -177,85 +131,31 @@ class GroupMaker:
         return out | store(logits, self._stored)
 
 
-def stored_images(mosaics: NDArray[np.uint8], params: LICParams) -> Group:
-    """Return ``images`` as they come back, and the ``picture`` of a lossy coder."""
-    if params.images == "zstd":
-        return {"images": mosaics}
-    picture = encode_picture(mosaics, params.images, params.quality)
-    back = decode_picture("images", picture, mosaics.shape, params.images)
-    return {"images": back, "picture": np.frombuffer(picture, np.uint8).copy()}
+def select(
+    pool: ByClass, label: int, name: str, observer: Trained, params: LICParams, device: torch.device
+) -> Tensor:
+    """Return the images of a class that the observer knows best (paper, section 2.1).
 
-
-def write(
-    out: Path,
-    parts: Parts,
-    groups: int,
-    source: Source,
-    pool: ByClass,
-    observer: Trained,
-    params: LICParams,
-    command: str,
-) -> Manifest:
-    """Write the file from finished groups, a chunk each, and return its manifest."""
-    classes = len(source.classes)
-    rows = params.ipc * min(params.group, classes)  # a group is a chunk
-    kind, labels = params.labels.kind, params.labels.as_json()
-    names = ["images"]
-    if kind != "teacher":
-        names += ["labels", "label_classes"] if kind == "top" else ["labels"]
-    channels, height, width = pool.shape
-    geometry = params.mosaic(height, width)
-    with ChunkWriter(out, level=LEVEL) as writer:
-        for name in names:
-            writer.tensor(name, rows, coder=params.images if name == "images" else "zstd")
-        for group in parts.each(groups):
-            for name in names:
-                picture = group["picture"].tobytes() if "picture" in group else None
-                writer.add(name, group[name], picture if name == "images" else None)
-        if kind == "teacher":
-            arrays, scale = embedded(observer, parts, groups, geometry)
-            labels |= {"architecture": observer.description.architecture, "scale": scale}
-            for name, array in arrays.items():
-                writer.tensor(name, len(array))
-                writer.add(name, array)
-        manifest = Manifest(
-            codec={
-                "name": "lic",
-                "version": 1,
-                "params": {"cells": [geometry.columns, geometry.rows], "filter": "bilinear"},
-            },
-            classes=source.classes,
-            image={
-                "channels": channels,
-                "height": height,
-                "width": width,
-                "colour": "grey" if channels == 1 else "rgb",
-                "preprocessing": observer.description.image["preprocessing"],
-            },
-            tensors={},
-            labels=labels,
-            recipe=student_recipe(
-                channels,
-                height,
-                width,
-                params.ipc * classes,
-                geometry.regions,
-                classes,
-            ),
-            source={
-                "name": source.name,
-                "split": "train",
-                "count": pool.total,
-                "digest": pool.digest()[:32],
-            },
-            provenance={
-                "tool": f"ddcodec {__version__}",
-                "command": command,
-                "seed": params.seed,
-                "observer": {
-                    "architecture": observer.description.architecture,
-                    "digest": observer.digest[:32],
-                },
-            },
+    They are N x IPC, the best first: uint8 (n, C, H, W) on ``device``. Raises SourceError where the
+    class has too few images, naming it.
+    """
+    wanted, there = params.squeeze * params.ipc, pool.count(label)
+    if there < wanted:
+        raise SourceError(
+            f"class '{name}' has {there} training images, {params.ipc} a class of "
+            f"{params.squeeze} each need {wanted}; use a smaller `ipc` or `squeeze`"
         )
-        return writer.finish(manifest)
+    count = min(there, params.candidates if params.selection != "random" else wanted)
+    images = candidates(pool, label, count, params.seed, device)
+    return ranked(images, label, observer, params.selection, params.seed)[:wanted]
+
+
+def region_logits(mosaics: Tensor, geometry: Mosaic, observer: Trained) -> Tensor:
+    """Return what the observer sees in each region of mosaics (paper, section 2.3).
+
+    Logits float32 (B, regions, classes) of uint8 (B, C, H, W), each region as a decoder gives it.
+    """
+    return torch.stack(
+        [observer.logits(geometry.region(mosaics, region)) for region in range(geometry.regions)],
+        1,
+    )

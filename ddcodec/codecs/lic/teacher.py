@@ -101,11 +101,6 @@ def teacher_symbols(logits: Tensor, temperature: float) -> NDArray[np.uint8]:
     return octaves.round().clamp(max=NOTHING - 1).to(torch.uint8).numpy()
 
 
-def can_embed(architecture: str) -> bool:
-    """Say whether a file can hold an observer of this architecture."""
-    return architecture in ARCHITECTURES
-
-
 def require_embeddable(observer: Trained, samples: int) -> None:
     """Raise UsageError for an observer that a file cannot hold, or that readers would refuse.
 
@@ -113,9 +108,9 @@ def require_embeddable(observer: Trained, samples: int) -> None:
     """
     description = observer.description
     name, image = description.architecture, description.image
-    if not can_embed(name):
+    if name not in ARCHITECTURES:
         raise UsageError(
-            f"--labels embed-teacher: a file cannot hold a {name}; it holds "
+            f"`labels`=embed-teacher: a file cannot hold a {name}; it holds "
             f"{', '.join(ARCHITECTURES)}"
         )
     shape = (image["channels"], image["height"], image["width"])
@@ -123,8 +118,8 @@ def require_embeddable(observer: Trained, samples: int) -> None:
     most = Limits().teacher_products
     if samples * products > most:
         raise UsageError(
-            f"--labels embed-teacher: to label {samples:,} images takes readers "
-            f"{samples * products:.1e} products, the limit is {most:.0e}; use --labels auto"
+            f"`labels`=embed-teacher: to label {samples:,} images takes readers "
+            f"{samples * products:.1e} products, the limit is {most:.0e}; use `labels`=auto"
         )
 
 
@@ -153,7 +148,7 @@ def embed(observer: Trained, images: Tensor) -> tuple[dict[str, NDArray[Any]], f
 
 
 class _Writer:
-    """Turns modules into integers, in the order of ``format.teacher.units``."""
+    """Turns modules into integers, in the order of ``integer_network.units``."""
 
     def __init__(self, seen: dict[nn.Module, float]) -> None:
         self._seen = seen

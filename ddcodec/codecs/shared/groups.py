@@ -21,9 +21,9 @@ Group = dict[str, NDArray[Any]]
 class Parts:
     """A folder beside the output with a file for each finished group."""
 
-    def __init__(self, out: Path, fingerprint: str) -> None:
+    def __init__(self, out: Path, identity: str) -> None:
         self.folder = out.with_name(out.name + ".checkpoint")
-        self._fingerprint = fingerprint
+        self._identity = identity
 
     def prepare(self, resume: bool) -> None:
         """Make the folder; without ``resume`` an earlier one is emptied.
@@ -72,11 +72,11 @@ class Parts:
     def save(self, number: int, group: Group) -> None:
         """Keep a finished group, whole or not at all."""
         tensors = {name: torch.from_numpy(array) for name, array in group.items()}
-        checkpoint.save(self._path(number), tensors, {"group": number}, self._fingerprint)
+        checkpoint.save(self._path(number), tensors, {"group": number}, self._identity)
 
     def load(self, number: int) -> Group:
         """Return a finished group."""
-        tensors, _ = checkpoint.load(self._path(number), self._fingerprint)
+        tensors, _ = checkpoint.load(self._path(number), self._identity)
         return {name: tensor.numpy() for name, tensor in tensors.items()}
 
     def each(self, count: int) -> Iterator[Group]:

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from ...observers.file import Trained
 from ...runtime.rng import generator
-from ...sources.by_class import ByClass
+from ...sources.base import ByClass
 
-SCORED_PIXELS = 1 << 20  # at once, a bound on the memory for activations
 CROPS = 5  # of each candidate, where crops are selected
 CROP_AREA = (0.08, 1.0)  # share of the image, as in Szegedy et al. (2015)
 CROP_RATIO = (3 / 4, 4 / 3)
@@ -50,14 +49,9 @@ def ranked(images: Tensor, label: int, observer: Trained, selection: str, seed: 
 
 def losses_of(images: Tensor, label: int, observer: Trained) -> Tensor:
     """Return the observer's cross-entropy, float32 (n,), of images uint8 (n, C, H, W)."""
-    at_once = max(1, SCORED_PIXELS // (images.shape[2] * images.shape[3]))
-    parts = []
-    with torch.no_grad():
-        for start in range(0, len(images), at_once):
-            logits = observer.network(observer.preprocess(images[start : start + at_once]))
-            target = torch.full((len(logits),), label, device=logits.device)
-            parts.append(F.cross_entropy(logits, target, reduction="none"))
-    return torch.cat(parts)
+    logits = observer.logits(images)
+    target = torch.full((len(logits),), label, device=logits.device)
+    return F.cross_entropy(logits, target, reduction="none")
 
 
 def best_crops(images: Tensor, label: int, observer: Trained, seed: int) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,147 @@
+"""What a LIC file says and holds: mosaics, their labels or the network that gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import zstandard
+from numpy.typing import NDArray
+
+from ...format import Manifest, read_manifest
+from ...format.chunk_writer import ChunkWriter
+from ...format.payload import little_endian
+from ...format.pictures import decode_picture, encode_picture
+from ...observers.file import Trained
+from ...runtime.progress import Reporter
+from ...sources.base import Source
+from ..options import AnyPath
+from ..shared.groups import Group, Parts
+from ..shared.mosaic import Mosaic
+from ..shared.statement import command_of, image_of, provenance_of, source_of, student_recipe
+from .decode import all_regions, geometry_of
+from .integer_network import ARCHITECTURES
+from .options import LIC
+from .params import LICParams
+from .teacher import embed
+
+LEVEL = 19  # of zstd, for all that a file of this codec holds
+LOOKED_AT = 8  # groups, and mosaics of each, that show the teacher the range of its values
+LABELS = ("labels", "label_classes")
+
+
+def stored_images(mosaics: NDArray[np.uint8], params: LICParams) -> Group:
+    """Return ``images`` as they come back, and the ``picture`` of a lossy coder."""
+    if params.images == "zstd":
+        return {"images": mosaics}
+    picture = encode_picture(mosaics, params.images, params.quality)
+    back = decode_picture("images", picture, mosaics.shape, params.images)
+    return {"images": back, "picture": np.frombuffer(picture, np.uint8).copy()}
+
+
+def pack(
+    out: Path,
+    parts: Parts,
+    groups: int,
+    source: Source,
+    observer: Trained,
+    params: LICParams,
+    command: str,
+) -> Manifest:
+    """Write the file from finished groups, a chunk each, and return its manifest."""
+    pool, classes = source.by_class(), len(source.classes)
+    rows = params.ipc * min(params.group, classes)  # a group is a chunk
+    kind, labels = params.labels.kind, params.labels.as_json()
+    names = ["images"]
+    if kind != "teacher":
+        names += LABELS if kind == "top" else LABELS[:1]
+    geometry = params.mosaic(*pool.shape[1:])
+    with ChunkWriter(out, level=LEVEL) as writer:
+        for name in names:
+            writer.tensor(name, rows, coder=params.images if name == "images" else "zstd")
+        for group in parts.each(groups):
+            for name in names:
+                picture = group["picture"].tobytes() if "picture" in group else None
+                writer.add(name, group[name], picture if name == "images" else None)
+        if kind == "teacher":
+            arrays, scale = embedded(observer, parts, groups, geometry)
+            labels |= {"architecture": observer.description.architecture, "scale": scale}
+            for name, array in arrays.items():
+                writer.tensor(name, len(array))
+                writer.add(name, array)
+        cells = [geometry.columns, geometry.rows]
+        manifest = Manifest(
+            codec={"name": "lic", "version": 1, "params": {"cells": cells, "filter": "bilinear"}},
+            classes=source.classes,
+            image=image_of(pool.shape, observer.description.image["preprocessing"]),
+            tensors={},
+            labels=labels,
+            recipe=student_recipe(pool.shape, params.ipc * classes, geometry.regions, classes),
+            source=source_of(source.name, pool.total, pool.digest()),
+            provenance=provenance_of(command, params.seed, observer),
+        )
+        return writer.finish(manifest)
+
+
+def command_line(source: str, observer: AnyPath, params: LICParams, size: int | None) -> str:
+    """Return the command that makes the same file again, where source and observer are at hand."""
+    values = {
+        "ipc": params.ipc,
+        "observer": Path(observer),
+        "select": params.selection,
+        "squeeze": params.squeeze,
+        "candidates": params.candidates,
+        "steps": params.iterations or None,
+        "labels": params.labels.as_option(),
+        "temperature": params.labels.temperature,
+        "precision": params.precision,
+        "images": f"{params.images}={params.quality}" if params.quality else params.images,
+        "seed": params.seed,
+        "size": size,
+        "compensate": params.iterations > 0,
+    }
+    return command_of(source, "lic", values, LIC)
+
+
+def embedded(
+    observer: Trained, parts: Parts, groups: int, geometry: Mosaic
+) -> tuple[dict[str, NDArray[Any]], float]:
+    """Return the tensors of an observer in integers, and its scale (see ``teacher.embed``)."""
+    numbers = sorted({i * groups // LOOKED_AT for i in range(LOOKED_AT)})
+    shown = [torch.from_numpy(parts.load(number)["images"][:LOOKED_AT]) for number in numbers]
+    return embed(observer, all_regions(torch.cat(shown), geometry))
+
+
+def tell_bytes_of_labels(
+    reporter: Reporter, out: Path, parts: Parts, groups: int, observer: Trained
+) -> None:
+    """Report the bytes of the labels in a file, and of the other way to keep soft labels.
+
+    There is none for an observer that no file can hold, and for labels that are not soft.
+    """
+    manifest, sizes = read_manifest(out)
+    images = sizes.tensors["images"]
+    size, kind = sum(sizes.tensors.values()) - images, manifest.labels["kind"]
+    if kind == "index" or observer.description.architecture not in ARCHITECTURES:
+        return
+    own, rest, option = "stored soft labels", "the teacher itself", "embed-teacher"
+    if kind == "teacher":
+        own, rest, option = "the teacher", "stored soft labels", "auto"
+        every = (group[name] for group in parts.each(groups) for name in LABELS if name in group)
+        other = coded_bytes(every)
+    else:
+        teacher, _ = embedded(observer, parts, groups, geometry_of(manifest))
+        other = coded_bytes(teacher.values())
+    verdict = "the smaller of both"
+    if other < size:
+        verdict = f"`labels`={option} makes the file {size - other:,} bytes smaller"
+    reporter.note(f"labels: {own} {size:,} bytes, {rest} {other:,}; {verdict} (images: {images:,})")
+
+
+def coded_bytes(arrays: Iterable[NDArray[Any]]) -> int:
+    """Return the bytes of arrays in a file, each a piece of its own."""
+    coder = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True)
+    return sum(len(coder.compress(little_endian(array))) for array in arrays)

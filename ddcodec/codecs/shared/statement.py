@@ -1,0 +1,82 @@
+"""What every encoder states in a manifest: images, data set, provenance, and how to train."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...version import __version__
+from ..options import Common, Options, spelled
+
+if TYPE_CHECKING:
+    from ...observers.file import Trained
+
+BATCH = 128
+EPOCHS, EPOCHS_MANY_CLASSES = 1000, 300
+MANY_CLASSES = 1000
+
+
+def image_of(shape: tuple[int, int, int], preprocessing: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``image`` for images (C, H, W)."""
+    channels, height, width = shape
+    return {
+        "channels": channels,
+        "height": height,
+        "width": width,
+        "colour": "grey" if channels == 1 else "rgb",
+        "preprocessing": dict(preprocessing),
+    }
+
+
+def source_of(name: str, count: int, digest: str) -> dict[str, Any]:
+    """Return ``source`` for ``count`` training images and their SHA-256 in hex."""
+    return {"name": name, "split": "train", "count": count, "digest": digest[:32]}
+
+
+def provenance_of(command: str, seed: int, observer: Trained | None = None) -> dict[str, Any]:
+    """Return ``provenance``, with the observer where the labels come from one."""
+    found: dict[str, Any] = {"tool": f"ddcodec {__version__}", "command": command, "seed": seed}
+    if observer is not None:
+        architecture = observer.description.architecture
+        found["observer"] = {"architecture": architecture, "digest": observer.digest[:32]}
+    return found
+
+
+def command_of(source: str, codec: str, values: Mapping[str, Any], kind: type[Options]) -> str:
+    """Return the command that makes the same file again from these options, defaults left out."""
+    return shlex.join(
+        ["ddcodec", "encode", source, "--codec", codec, *spelled(values, kind, Common)]
+    )
+
+
+def student_recipe(
+    shape: tuple[int, int, int], images: int, regions: int, classes: int
+) -> dict[str, Any]:
+    """Return ``recipe`` for stored images (C, H, W) that hold ``regions`` training images each.
+
+    It is that of LIC (paper, appendix D, table 4), by which D3M trains as well. In the paper every
+    epoch shows one region of each image, drawn evenly; here batches are drawn from all regions,
+    which shows them as often. A batch is never smaller than what there is: a step costs the same
+    and no image waits for its turn.
+    """
+    channels, height, width = shape
+    side, depth = min(height, width), 0
+    while side >> (depth + 1) >= 4:
+        depth += 1
+    epochs = EPOCHS if classes < MANY_CLASSES else EPOCHS_MANY_CLASSES
+    return {
+        "network": {
+            "name": "convnet",
+            "norm": "instance",
+            "depth": max(2, min(5, depth)),
+            "width": 128,
+        },
+        "optimizer": {"name": "adamw", "lr": 1e-3, "weight_decay": 1e-4},
+        "schedule": "multistep",
+        "steps": epochs * -(-images // BATCH),
+        "batch_size": min(BATCH, images * regions),
+        # A mirror image of grey writing is another sign or none.
+        "augment": "dsa" if channels == 3 else "dsa_upright",
+        "loss": "soft_cross_entropy",
+    }

@@ -1,0 +1,66 @@
+"""The steps of a training: counted, reported, and kept so that an interruption costs seconds."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from . import checkpoint
+
+SNAPSHOT_SECONDS = 5.0  # at most this much work is lost by an interruption
+SAVE_SECONDS = 60.0  # at most this much is lost by a process that is killed
+TIMED_STEPS = 5
+
+
+class Stepwise(Protocol):
+    """A training whose randomness is keyed by the step, so that its state is the whole of it."""
+
+    step: int
+
+    def take_step(self) -> Tensor:
+        """Take one step; return its loss, still on the device."""
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return copies of tensors, and JSON values, that make a checkpoint."""
+
+
+def take_steps(
+    training: Stepwise, steps: int, path: Path, identity: str, tell: Callable[[int, float], None]
+) -> None:
+    """Take the steps that are left of ``steps``; ``tell`` step and loss, every tenth and the last.
+
+    A checkpoint is written to ``path`` from time to time. Raises KeyboardInterrupt after saving it.
+    """
+    kept = training.state()
+    taken = saved = time.monotonic()
+    try:
+        while training.step < steps:
+            loss = training.take_step()
+            training.step += 1
+            # Reading a loss makes an accelerator wait.
+            if training.step % 10 == 0 or training.step == steps:
+                tell(training.step, float(loss))
+            now = time.monotonic()
+            if now - taken >= SNAPSHOT_SECONDS:
+                kept, taken = training.state(), now
+            if now - saved >= SAVE_SECONDS:
+                checkpoint.save(path, *kept, identity)
+                saved = now
+    except KeyboardInterrupt:
+        checkpoint.save(path, *kept, identity)
+        raise
+
+
+def seconds_per_step(take_step: Callable[[], Tensor]) -> float:
+    """Return how long a step takes, a median. The steps are taken: undo them."""
+    times = []
+    for _ in range(TIMED_STEPS):
+        start = time.monotonic()
+        float(take_step())
+        times.append(time.monotonic() - start)
+    return statistics.median(times)
