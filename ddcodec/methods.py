@@ -30,5 +30,4 @@ def install(methods: Mapping[str, Method]) -> None:
 
 
 def known() -> Mapping[str, Method]:
-    """Return the methods by name."""
     return _known

@@ -145,7 +145,6 @@ class ChunkWriter:
         return manifest
 
     def close(self) -> None:
-        """Remove what was collected."""
         with suppress(OSError):
             self._body.close()
 

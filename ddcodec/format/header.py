@@ -56,7 +56,6 @@ class Header:
     sizes: Sizes
 
     def pieces(self, name: str) -> list[Entry]:
-        """Return the stored pieces of a tensor, in order."""
         spec = self.manifest.tensors[name]
         return [self.entries[stored_name(name, spec, i)] for i in range(count_pieces(spec))]
 

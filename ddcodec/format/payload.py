@@ -98,7 +98,6 @@ def _coded(piece: Array, coder: str, storage: Storage) -> Array:
 
 
 def count_pieces(spec: TensorSpec) -> int:
-    """Return in how many pieces a tensor is stored."""
     return 1 if spec.chunk is None else -(-spec.shape[0] // spec.chunk)
 
 

@@ -44,7 +44,6 @@ def _word(value: Any) -> bool:
 
 
 def _files(value: Any) -> bool:
-    """Say whether a value maps 1 to 64 paths of weights to their SHA-256."""
     return (
         isinstance(value, dict)
         and 1 <= len(value) <= FILES

@@ -47,7 +47,6 @@ def is_number(value: Any, low: float, high: float) -> bool:
 
 
 def is_hex(value: Any, length: int) -> bool:
-    """Say whether a value is ``length`` lower-case hex digits."""
     return isinstance(value, str) and bool(re.fullmatch(rf"[0-9a-f]{{{length}}}", value))
 
 

@@ -192,7 +192,6 @@ def draw_title(ds: DistilledDataset) -> Image.Image:
 
 
 def draw_heading(text: str) -> Image.Image:
-    """Return a strip with a line of text under a little space."""
     strip = Image.new("RGB", (INNER, TEXT + 24), PAPER)
     ImageDraw.Draw(strip).text(
         (0, strip.height - TEXT / 2 - 4), text, fill=FADED, font=font(TEXT), anchor="lm"
@@ -241,7 +240,6 @@ def draw_bars(
     label: NDArray[np.float32],
     names: Sequence[str],
 ) -> None:
-    """Draw the largest shares of ``label`` (classes,) as bars with name and percentage."""
     x, y = place
     for owner in np.argsort(-label, kind="stable")[:BARS]:
         share = float(label[owner])
@@ -259,7 +257,6 @@ def draw_bars(
 
 
 def stack(parts: Sequence[Image.Image]) -> Image.Image:
-    """Return the parts under each other, between margins."""
     gap = 20
     height = sum(part.height for part in parts) + gap * (len(parts) - 1) + 2 * MARGIN
     sheet = Image.new("RGB", (WIDTH, height), PAPER)
@@ -284,7 +281,6 @@ def printable(name: str, index: int) -> str:
 
 
 def shorten(text: str, width: int, size: int) -> str:
-    """Return ``text`` cut to at most ``width`` pixels, with an ellipsis where it was cut."""
     if font(size).getlength(text) <= width:
         return text
     while text and font(size).getlength(text + "…") > width:

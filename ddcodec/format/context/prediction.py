@@ -101,7 +101,6 @@ def _decode_plane(
 
 
 def _parse(head: bytes, bits: int) -> tuple[int, int, list[int]]:
-    """Return mean, spread and weights of one channel."""
     mean, spread = head[0], head[1]
     if mean >> bits or spread > MOST_SPREAD:
         raise ValueError("a parameter is out of range")
