@@ -1,1 +1,1 @@
-"""The command line of ddcodec. Each command is one file; ``app.main`` is the way in."""
+"""The command line, a module for each command; it may import every room, and none imports it."""

@@ -117,7 +117,7 @@ def _names(each: Field[Any]) -> list[str]:
 
 def _help(each: Field[Any]) -> str:
     usual = about(each).shown or default_text(each)
-    return about(each).help + (f" [default: {usual}]" if usual else "")
+    return spelled(about(each).help) + (f" [default: {usual}]" if usual else "")
 
 
 def default_text(each: Field[Any]) -> str:

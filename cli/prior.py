@@ -78,7 +78,7 @@ def train(
     recipe = PriorRecipe(
         steps=chosen.steps,
         batch=chosen.batch,
-        side=chosen.resolution,
+        resolution=chosen.resolution,
         width=chosen.width,
         views="wide" if chosen.views == "wide" else "plain",
         vae=vae,

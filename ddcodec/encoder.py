@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ def encode(
         KeyboardInterrupt: interrupted; the checkpoint is saved.
     """
     common = Common(**{name: options.pop(name) for name in Common.names() if name in options})
-    method, settings = _method(codec, options)
+    method, settings = resolve(codec, options)
     target = Path(out)
     # What lies beside a file is a run that wrote the file, or was allowed to.
     unfinished = target.with_name(target.name + ".checkpoint").exists()
@@ -76,7 +77,8 @@ def encode(
     return method.encode(request, settings)
 
 
-def _method(codec: str | Options, given: dict[str, Any]) -> tuple[Codec, Options]:
+def resolve(codec: str | Options, given: Mapping[str, Any]) -> tuple[Codec, Options]:
+    """Return a codec and its options, from a name and options by name or from options alone."""
     if not isinstance(codec, Options):
         method = encoder(codec)
         assert method.Options is not None
@@ -87,12 +89,15 @@ def _method(codec: str | Options, given: dict[str, Any]) -> tuple[Codec, Options
 
 
 def options_of_all() -> dict[str, str]:
-    """Return the names of all codecs' options, each with the codecs that have it."""
+    """Return the names of all codecs' options, each with the words for the codecs that have it."""
     found: dict[str, list[str]] = {}
     for name, codec in CODECS.items():
         for option in codec.Options.names() if codec.Options else ():
             found.setdefault(option, []).append(name)
-    return {option: " and ".join(names) for option, names in found.items()}
+    return {
+        option: f"the codec{'s' if len(names) > 1 else ''} {' and '.join(names)}"
+        for option, names in found.items()
+    }
 
 
 def _check_output(target: Path, overwrite: bool, unfinished: bool) -> None:

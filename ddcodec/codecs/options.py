@@ -232,7 +232,7 @@ def chosen(kind: type[T], given: Mapping[str, Any], codec: str, others: Mapping[
         kind: the options' class.
         given: values by name.
         codec: its name, for messages.
-        others: the names of all other codecs' options, with the codecs that have them.
+        others: the names of all other codecs' options, each with words for whose it is.
 
     Raises UsageError for an option of another codec, or of none, with the nearest right name.
     """
@@ -243,7 +243,7 @@ def chosen(kind: type[T], given: Mapping[str, Any], codec: str, others: Mapping[
         if name in names:
             continue
         if name in others:
-            raise UsageError(f"`{name}` belongs to the codec {others[name]}; {codec} has none")
+            raise UsageError(f"`{name}` belongs to {others[name]}; {codec} has none")
         near = get_close_matches(name, [*names, *others], 1)
         advice = f"; did you mean `{near[0]}`?" if near else f"; {codec} has: {', '.join(names)}"
         raise UsageError(f"unknown option `{name}`{advice}")
@@ -263,4 +263,4 @@ class Common(Options):
     size: int | None = option(
         None, "Scale the central square of every image to N x N pixels.", metavar="N", least=1
     )
-    download: bool = option(False, "Fetch a known data set, or a model, not here.")
+    download: bool = option(False, "Fetch a known data set or model that is not here.")

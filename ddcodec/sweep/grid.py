@@ -42,6 +42,11 @@ class Place(NamedTuple):
         return cls(entry["ipc"], entry["quality"], entry["preprocessing"])
 
     @property
+    def varied(self) -> dict[str, Any]:
+        """Its arguments of ``encode``."""
+        return {name: value for name, value in self._asdict().items() if value != AUTO}
+
+    @property
     def parts(self) -> list[str]:
         """What is set, but for the budget: ``["bits=4", "conv_whiten"]``."""
         return [part for part in (self.quality, self.preprocessing) if part != AUTO]

@@ -80,7 +80,7 @@ class SweepRecord:
                 raise CheckpointMismatch(
                     f"{path}: belongs to a sweep with other settings: {name} was "
                     f"{_shown(found['identity'].get(name))}, now {_shown(value)}; "
-                    "choose another folder with --out"
+                    "choose another `out`"
                 )
         record.points, record.baselines = found["points"], found["baselines"]
         record.full_data = found["full_data"]

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from .. import sources
+from ..codecs.podd.options import PoDD
 from ..data.dataset import load
-from ..encoder import encode
+from ..encoder import encode, resolve
 from ..errors import CheckpointMismatch, InvalidFile, OutputError, UsageError
 from ..evaluate.baselines import FULL_EPOCHS, full_data, learn
 from ..evaluate.budgets import same_bytes
@@ -30,7 +31,7 @@ from ..format import read_manifest
 from ..inspection import info as report
 from ..runtime.device import choose_device
 from ..runtime.progress import SILENT, Reporter
-from .grid import AUTO, Grid, Place, Settings, commands, identity
+from .grid import Grid, Place, Settings, commands, identity
 from .record import Entry, SweepRecord
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def sweep(
         KeyboardInterrupt: interrupted; finished points are in the record.
     """
     settings, watcher = settings or Settings(), watcher or _Unwatched()
-    _check_time(settings)
+    _check_options(grid, settings)
     data = sources.load(source, download=settings.download, size=settings.size)
     test = data
     if settings.test is not None:
@@ -102,17 +103,20 @@ def sweep(
     return record
 
 
-def _check_time(settings: Settings) -> None:
-    """Refuse a time that would end a point before its last step: points must compare."""
-    given = settings.encode
+def _check_options(grid: Grid, settings: Settings) -> None:
+    """Refuse what no point could take, and a time that would end one before its last step."""
+    given = dict(settings.encode)
+    codec = given.pop("codec", "podd")
+    for place in grid.places():
+        _, options = resolve(codec, {**place.varied, **given})
     if given.get("time") is None:
         return
     if given.get("steps") is not None:
         raise UsageError("give a sweep `steps` or `time`, not both")
-    profile = given.get("profile", "auto")
+    profile = getattr(options, "profile", None)
     if profile == "auto" and choose_device(settings.device).type == "cuda":
         profile = "paper"
-    if profile == "paper" and given.get("codec", "podd") == "podd":
+    if profile == "paper" and isinstance(options, PoDD):
         raise UsageError("`time` bounds one call of a paper run; give a sweep `steps` instead")
 
 
@@ -223,13 +227,12 @@ class _Runner:
         return entry
 
     def _encode(self, place: Place, seed: int, path: Path) -> None:
-        varied = {name: value for name, value in place._asdict().items() if value != AUTO}
         # A source that was scaled is read again, so that its file records the scaling.
         scaled = self.settings.size is not None
         encode(
             self.spec if scaled else self.source,
             path,
-            **varied,
+            **place.varied,
             seed=seed,
             device=self.settings.device,
             resume=True,
@@ -243,7 +246,7 @@ class _Runner:
         ours = self.source.digest().startswith(manifest.source.get("digest", "?"))
         if not ours or manifest.provenance.get("seed") != seed:
             raise CheckpointMismatch(
-                f"{path}: was not made by this sweep; remove it or choose another folder with --out"
+                f"{path}: was not made by this sweep; remove it or choose another `out`"
             )
 
     def _baseline(self, name: str, place: Place, seed: int) -> Entry:
@@ -291,7 +294,7 @@ def _folder(out: Path) -> Path:
     except FileNotFoundError:
         raise OutputError(f"{out}: the folder {out.parent} does not exist; make it first") from None
     except FileExistsError:
-        raise OutputError(f"{out}: is not a folder; name another with --out") from None
+        raise OutputError(f"{out}: is not a folder; name another as `out`") from None
     except OSError as error:
         raise OutputError(f"{out}: cannot be made: {error.strerror}") from None
     return out

@@ -39,17 +39,6 @@ def test_every_command_has_help(run: Run, command: str) -> None:
     assert f"Usage: ddcodec {command}" in outcome.out
 
 
-def test_help_of_encode_groups_the_options_of_each_method(run: Run) -> None:
-    text = run("encode", "--help").out
-    headings = [line for line in text.splitlines() if line.endswith(":") and line[0] != " "]
-    assert headings[:2] == ["Arguments:", "Options:"]
-    parts = text.split("\n\n")
-    for heading, option in (("Options", "--ipc"), ("Posters", "--order"), ("Prompts", "--tokens")):
-        part = next(part for part in parts if part.startswith(heading))
-        assert f"  {option} " in part
-    assert text.count("  --ipc ") == text.count("  --tokens ") == text.count("--help") == 1
-
-
 def test_no_command_is_a_usage_error_and_shows_the_help(run: Run) -> None:
     outcome = run()
     assert (outcome.code, outcome.out) == (2, "")
@@ -88,7 +77,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, problem: BaseException) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise problem
 
-    monkeypatch.setattr("ddcodec.inspection.info.info", broken)
+    monkeypatch.setattr("ddcodec.inspection.info.examined", broken)
 
 
 @pytest.mark.parametrize(

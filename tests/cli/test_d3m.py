@@ -74,11 +74,11 @@ def test_a_missing_or_wrong_model_ends_with_4_in_one_line(
 @pytest.mark.parametrize(
     ("more", "code", "said"),
     [
-        (("--ipc", "0.5"), 2, "--ipc 0.5"),
-        (("--squeeze", "9"), 2, "belong to the codec lic"),
-        (("--collage", "0"), 2, "--collage 0"),
-        (("--codec", "podd"), 2, "belong to --codec d3m"),
-        (("--codec", "lic"), 2, "belong to --codec d3m"),
+        (("--ipc", "0.5"), 2, "--ipc must be from 1"),
+        (("--squeeze", "9"), 2, "--squeeze belongs to the codec lic"),
+        (("--collage", "0"), 2, "--collage must be"),
+        (("--codec", "podd"), 2, "--observer belongs to the codecs lic and d3m"),
+        (("--codec", "lic"), 2, "--prior belongs to the codec d3m"),
         (("--observer", "none"), 5, "none: no such file"),
         (("--prior", "none"), 2, "no such folder"),
     ],
@@ -94,8 +94,8 @@ def test_what_is_wrong_is_one_line(
 def test_observer_and_prior_are_asked_for(run: Run) -> None:
     outcome = run("encode", "digits", "--codec", "d3m", "--ipc", "1")
     assert outcome.code == 2
-    assert "--observer F" in outcome.error_line
-    assert "--prior DIR" in outcome.error_line
+    assert "--observer" in outcome.error_line
+    assert "--prior" in outcome.error_line
 
 
 def test_training_a_prior_checks_its_arguments(run: Run, prior: Path) -> None:

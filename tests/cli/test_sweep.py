@@ -115,7 +115,11 @@ def test_a_path_is_tested_on_itself_and_time_gives_steps(
         (("digits", "--ipc", "0.4", "--out", "o", "--device", "abacus"), 2, "abacus"),
         (("digits", "--ipc", "0.4", "--time", "9", "--out", "o"), 2, "--time 9"),
         (("digits", "--ipc", "0.4", "--patches", "9", "--out", "o"), 2, "--patches 9"),
-        (("digits", "--ipc", "1", "--squeeze", "9", "--out", "o"), 2, "--observer F"),
+        (
+            ("digits", "--ipc", "1", "--squeeze", "9", "--out", "o"),
+            2,
+            "--squeeze belongs to the codec lic",
+        ),
         (("nothing-here", "--ipc", "0.4", "--out", "o"), 5, "nothing-here"),
     ],
 )

@@ -178,7 +178,7 @@ def test_options_cannot_be_changed() -> None:
             "`label_pooling`?"),
         ("podd", {"stages": 3}, "`stages` belongs to the codec ppodd; podd has none"),
         ("lic", {"total_bytes": 3}, "`total_bytes` belongs to the codec podd; lic has none"),
-        ("podd", {"observer": "o"}, "`observer` belongs to the codec lic and d3m; podd has none"),
+        ("podd", {"observer": "o"}, "`observer` belongs to the codecs lic and d3m; podd has none"),
     ],
 )  # fmt: skip
 def test_an_option_that_a_codec_has_not_is_named_with_what_is_right(

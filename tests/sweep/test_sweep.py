@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from ddcodec import InvalidFile, OutputError, SourceError, UsageError, info
-from ddcodec.codecs.lic.params import LICOptions
 from ddcodec.errors import CheckpointMismatch
 from ddcodec.sources import Source
+from ddcodec.sweep import run as running
 from ddcodec.sweep.grid import Grid, Place, Settings, commands, identity
 from ddcodec.sweep.record import NAMES, Entry, SweepRecord
-from ddcodec.sweep.run import run as sweep
+from ddcodec.sweep.run import sweep
 
 QUICK = {"profile": "quick", "steps": 2}
 SETTINGS = Settings(encode=QUICK, nets=1, train_steps=3, device="cpu")
@@ -48,7 +48,7 @@ def only_files(**changes: Any) -> Settings:
 def done(tmp_path_factory: pytest.TempPathFactory) -> SweepRecord:
     """A finished sweep of four files; its folder is copied before it is changed."""
     folder = tmp_path_factory.mktemp("sweep") / "out"
-    return sweep.sweep("digits", folder, GRID, SETTINGS)
+    return sweep("digits", folder, GRID, SETTINGS)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_baselines_keep_to_the_bytes_of_their_file(done: SweepRecord) -> None:
 
 def test_finished_points_are_not_run_again(done: SweepRecord, copy: Path) -> None:
     watch = Watch()
-    again = sweep.sweep("digits", copy, GRID, SETTINGS, watcher=watch)
+    again = sweep("digits", copy, GRID, SETTINGS, watcher=watch)
     assert watch.ran == []
     assert len(watch.kept) == 4 + len(done.baselines) + 1
     assert again.as_json() == done.as_json()
@@ -94,7 +94,7 @@ def test_finished_points_are_not_run_again(done: SweepRecord, copy: Path) -> Non
 def test_a_grid_may_grow(copy: Path) -> None:
     watch = Watch()
     grid = Grid((0.4,), ("bits=8", "bits=5"), (0, 1))
-    again = sweep.sweep("digits", copy, grid, only_files(), watcher=watch)
+    again = sweep("digits", copy, grid, only_files(), watcher=watch)
     assert watch.kept == ["0.4 IPC, bits=8, seed 0"]
     assert watch.ran == [
         "0.4 IPC, bits=8, seed 1",
@@ -108,7 +108,7 @@ def test_a_grid_may_grow(copy: Path) -> None:
 def test_preprocessings_are_places_of_their_own(tmp_path: Path) -> None:
     kinds = ("standardise", "none")
     grid = Grid((0.4,), preprocessing=kinds)
-    record = sweep.sweep("digits", tmp_path / "out", grid, only_files(baselines=True))
+    record = sweep("digits", tmp_path / "out", grid, only_files(baselines=True))
     assert [entry["preprocessing"] for entry in record.points] == list(kinds)
     for entry in record.points:
         facts = info(tmp_path / "out" / entry["file"])
@@ -133,8 +133,8 @@ def test_an_interruption_leaves_what_is_finished(tmp_path: Path) -> None:
     grid, out = Grid((0.4,), ("bits=8",), (0, 1, 2)), tmp_path / "out"
     first, second = Watch(stop=3), Watch()
     with pytest.raises(KeyboardInterrupt):
-        sweep.sweep("digits", out, grid, only_files(), watcher=first)
-    whole = sweep.sweep("digits", out, grid, only_files(), watcher=second)
+        sweep("digits", out, grid, only_files(), watcher=first)
+    whole = sweep("digits", out, grid, only_files(), watcher=second)
     assert (len(first.ran), len(second.kept), len(second.ran)) == (2, 2, 1)
     assert [entry["seed"] for entry in whole.points] == [0, 1, 2]
 
@@ -142,10 +142,10 @@ def test_an_interruption_leaves_what_is_finished(tmp_path: Path) -> None:
 def test_a_file_without_a_result_is_measured_and_not_made_again(copy: Path) -> None:
     record = SweepRecord.open(copy, {})
     gone = record.points.pop()
-    record.identity = sweep.sweep("digits", copy, GRID, SETTINGS).identity
+    record.identity = sweep("digits", copy, GRID, SETTINGS).identity
     record.save()
     before = (copy / gone["file"]).stat().st_mtime_ns
-    again = sweep.sweep("digits", copy, GRID, SETTINGS)
+    again = sweep("digits", copy, GRID, SETTINGS)
     assert (copy / gone["file"]).stat().st_mtime_ns == before
     found = again.point(Place.of(gone), gone["seed"])
     assert found is not None
@@ -157,7 +157,7 @@ def test_a_file_that_is_gone_is_made_again(done: SweepRecord, copy: Path) -> Non
     gone = done.points[1]
     (copy / gone["file"]).unlink()
     watch = Watch()
-    again = sweep.sweep("digits", copy, GRID, SETTINGS, watcher=watch)
+    again = sweep("digits", copy, GRID, SETTINGS, watcher=watch)
     assert len(watch.ran) == 1
     found = again.point(Place.of(gone), gone["seed"])
     assert found is not None
@@ -170,10 +170,10 @@ def test_a_changed_file_is_refused_and_left_alone(done: SweepRecord, copy: Path)
     shutil.copy(one, other)
     before = other.read_bytes()
     with pytest.raises(CheckpointMismatch, match="is not the file that was measured"):
-        sweep.sweep("digits", copy, GRID, SETTINGS)
+        sweep("digits", copy, GRID, SETTINGS)
     other.write_bytes(before[:-1])
     with pytest.raises(InvalidFile, match=f"{other.name}.*remove it"):
-        sweep.sweep("digits", copy, GRID, SETTINGS)
+        sweep("digits", copy, GRID, SETTINGS)
 
 
 def test_a_strangers_file_in_the_place_of_a_point_is_refused(
@@ -183,7 +183,7 @@ def test_a_strangers_file_in_the_place_of_a_point_is_refused(
     out.mkdir()
     shutil.copy(done.folder / "ipc0.4-bits8-seed0.ddset", out / "ipc0.4-bits8-seed7.ddset")
     with pytest.raises(CheckpointMismatch, match="was not made by this sweep"):
-        sweep.sweep("digits", out, Grid((0.4,), ("bits=8",), (7,)), only_files())
+        sweep("digits", out, Grid((0.4,), ("bits=8",), (7,)), only_files())
 
 
 @pytest.mark.parametrize(
@@ -198,19 +198,19 @@ def test_other_settings_need_another_folder(
     copy: Path, changes: dict[str, Any], named: str
 ) -> None:
     with pytest.raises(CheckpointMismatch, match=named):
-        sweep.sweep("digits", copy, GRID, only_files(**changes))
+        sweep("digits", copy, GRID, only_files(**changes))
 
 
 @pytest.mark.parametrize(
     ("make", "named"),
     [
-        (lambda: Grid(()), "at least one --ipc"),
-        (lambda: Grid((0.4, float("nan"))), "--ipc must be more than 0"),
+        (lambda: Grid(()), "at least one `ipc`"),
+        (lambda: Grid((0.4, float("nan"))), "`ipc` must be more than 0"),
         (lambda: Grid((0.4,), ("bits=77",)), "bits=77"),
-        (lambda: Grid((0.4,), preprocessing=("bleach",)), "--preprocessing bleach is unknown"),
-        (lambda: Grid((0.4,), seeds=(-1,)), "--seed must be 0 or more"),
-        (lambda: Settings(nets=0), "--nets must be at least 1"),
-        (lambda: Settings(train_steps=0), "--train-steps must be at least 1"),
+        (lambda: Grid((0.4,), preprocessing=("bleach",)), "`preprocessing`=bleach is unknown"),
+        (lambda: Grid((0.4,), seeds=(-1,)), "`seed` must be 0 or more"),
+        (lambda: Settings(nets=0), "`nets` must be at least 1"),
+        (lambda: Settings(train_steps=0), "`train_steps` must be at least 1"),
     ],
 )
 def test_what_cannot_work_is_refused_before_the_work(make: Any, named: str) -> None:
@@ -220,21 +220,21 @@ def test_what_cannot_work_is_refused_before_the_work(make: Any, named: str) -> N
 
 def test_a_source_or_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SourceError):
-        sweep.sweep("no-such-data", tmp_path / "out", Grid((0.4,)))
+        sweep("no-such-data", tmp_path / "out", Grid((0.4,)))
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(OutputError, match="make it first"):
-        sweep.sweep("digits", tmp_path / "a" / "b", Grid((0.4,)))
+        sweep("digits", tmp_path / "a" / "b", Grid((0.4,)))
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="not a folder"):
-        sweep.sweep("digits", tmp_path / "file", Grid((0.4,)))
+        sweep("digits", tmp_path / "file", Grid((0.4,)))
 
 
 def test_a_pillow_without_avif_leaves_it_out_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep, "can_write", lambda name: name == "JPEG")
+    monkeypatch.setattr(running, "can_write", lambda name: name == "JPEG")
     grid = Grid((0.4,), ("bits=8",))
-    record = sweep.sweep("digits", tmp_path / "out", grid, only_files(baselines=True))
+    record = sweep("digits", tmp_path / "out", grid, only_files(baselines=True))
     assert [entry["name"] for entry in record.baselines] == ["random_images_jpeg", "k_means"]
     assert record.notes == [f"{name}, which this Pillow cannot write" for name in ("WebP", "AVIF")]
     assert "Left out: AVIF" in (tmp_path / "out" / "sweep.md").read_text()
@@ -258,12 +258,12 @@ def test_commands_put_the_paths_back() -> None:
 def test_an_observer_is_known_by_its_content_and_put_back(tmp_path: Path, digits: Source) -> None:
     path = tmp_path / "seen.safetensors"
     path.write_bytes(b"one")
-    settings = Settings(encode={"codec": "lic", "lic": LICOptions(path)}, device="cpu")
+    settings = Settings(encode={"codec": "lic", "observer": path}, device="cpu")
     recorded = "ddcodec encode digits --codec lic --ipc 1 --observer seen.safetensors"
     words = commands("digits", "a.ddset", recorded, settings)[0].split()
     assert words[words.index("--observer") + 1] == str(path)
     before = identity(digits, digits, settings)
-    assert before["encode"]["lic"]["observer"]["file"] == "seen.safetensors"
+    assert before["encode"]["observer"]["file"] == "seen.safetensors"
     assert before == json.loads(json.dumps(before))
     path.write_bytes(b"other")
     assert identity(digits, digits, settings) != before
@@ -275,12 +275,12 @@ def test_an_observer_is_known_by_its_content_and_put_back(tmp_path: Path, digits
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"steps": 3, "time": 1.0}, "--steps or --time, not both"),
+        ({"steps": 3, "time": 1.0}, "`steps` or `time`, not both"),
         ({"profile": "paper", "time": 1.0}, "bounds one call of a paper run"),
     ],
 )
 def test_points_are_finished_runs(given: dict[str, Any], words: str, tmp_path: Path) -> None:
     settings = Settings(encode=given, baselines=False)
     with pytest.raises(UsageError, match=words):
-        sweep.sweep("digits", tmp_path / "x", Grid((0.4,), ("bits=4",)), settings)
+        sweep("digits", tmp_path / "x", Grid((0.4,), ("bits=4",)), settings)
     assert not (tmp_path / "x").exists()

@@ -30,8 +30,8 @@ class PosterOptions(Options):
     steps: int | None = option(None, "Outer steps.", metavar="N", least=1, shown="the profile's")
     time: float | None = option(
         None,
-        "Or as many steps as fit in 90s, 9m, 1.5h. With profile paper, or with steps too, this "
-        "call stops there, and resume goes on.",
+        "Or as many steps as fit in 90s, 9m, 1.5h. With `profile` paper, or with `steps` too, "
+        "this call stops there, and `resume` goes on.",
         metavar="T", least=1e-9, seconds=True,
     )  # fmt: skip
     order: str = option(
@@ -52,7 +52,7 @@ class PosterOptions(Options):
     augment: str = option(
         "auto",
         "Change patches and real images while distilling, and in the recipe: none, flip, "
-        "flip_rotate, ... auto: flip_rotate with profile paper; with quick flip for colour "
+        "flip_rotate, ... auto: flip_rotate with `profile` paper; with quick flip for colour "
         "images of 16 pixels and more, else none.",
         metavar="NAME",
     )
@@ -115,7 +115,7 @@ class PoDD(PosterOptions):
     title: ClassVar[str] = "Posters (podd)"
 
     total_bytes: int | None = option(
-        None, "Instead of ipc: the largest poster in a file of N bytes.", metavar="N",
+        None, "Instead of `ipc`: the largest poster in a file of N bytes.", metavar="N",
         least=1, flag="--bytes",
     )  # fmt: skip
 
