@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from .flags import spelled
 from .output import EXIT_INTERRUPTED, message
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class NoteReporter:
 
     def note(self, text: str) -> None:
         """Write a line."""
-        message(text)
+        message(spelled(text))
 
 
 class BarReporter:
@@ -109,7 +110,7 @@ class BarReporter:
 
     def note(self, text: str) -> None:
         """Write a line above the bar, where it stays."""
-        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._bar.console.print(spelled(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def rate_text(speed: float | None) -> str:
