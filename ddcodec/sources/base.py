@@ -122,12 +122,10 @@ class Source:
 
     @property
     def height(self) -> int:
-        """Pixels."""
         return int(self.train.images.shape[1])
 
     @property
     def width(self) -> int:
-        """Pixels."""
         return int(self.train.images.shape[2])
 
     @property

@@ -31,7 +31,6 @@ import zstandard
 from PIL import Image
 from torch.utils.data import DataLoader, TensorDataset
 
-import ddcodec
 from ddcodec import ChunkedDataset, DistilledDataset, encode, load, pack
 from ddcodec.format import ChunkReader
 from ddcodec.nn.workarounds import make_torchvision_importable
@@ -265,13 +264,13 @@ def chunks(folder: Path, count: int) -> None:
             f"{name:34} {megabytes / value:8,.0f} MB/s {base[threads] / value:6.2f} of zstandard "
             f"{times['PNG by Pillow'] / value:7.1f} x PNG"
         )
-    for name, work in (
-        ("import torch and ddcodec, no more", idle),
-        ("ChunkedDataset, uint8 batches", stream_raw),
-        ("ChunkedDataset, float32 batches", stream_ready),
+    for name, words in (
+        ("import torch and ddcodec, no more", (None,)),
+        ("ChunkedDataset, uint8 batches", (path, True)),
+        ("ChunkedDataset, float32 batches", (path, False)),
     ):
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            print(f"peak memory, {name}: {pool.apply(work, (path,)):,.0f} MB")
+            print(f"peak memory, {name}: {pool.apply(peak_of, words):,.0f} MB")
     # In a process of its own that never imports torch.
     done = subprocess.run(
         [sys.executable, "-c", READ, str(path)], check=True, capture_output=True, text=True
@@ -336,19 +335,10 @@ def timed(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def idle(path: Path) -> float:
-    return peak()
-
-
-def stream_raw(path: Path) -> float:
-    for _ in ddcodec.ChunkedDataset(path, BATCH, raw=True):
-        pass
-    return peak()
-
-
-def stream_ready(path: Path) -> float:
-    for _ in ddcodec.ChunkedDataset(path, BATCH):
-        pass
+def peak_of(path: Path | None, raw: bool = False) -> float:
+    if path is not None:
+        for _ in ChunkedDataset(path, BATCH, raw=raw):
+            pass
     return peak()
 
 
