@@ -26,16 +26,13 @@ class Registry(Mapping[str, "Codec"]):
     """The codecs by name, each loaded at its first use; none of them imports torch by itself."""
 
     def __getitem__(self, name: str) -> Codec:
-        """Return a codec; raises KeyError for an unknown name."""
         codec: Codec = import_module(MODULES[name]).CODEC
         return codec
 
     def __iter__(self) -> Iterator[str]:
-        """Give the names, in the order in which they are shown."""
         return iter(MODULES)
 
     def __len__(self) -> int:
-        """Return the number of codecs."""
         return len(MODULES)
 
 

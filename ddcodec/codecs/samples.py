@@ -1,4 +1,4 @@
-"""What every codec gives: a decoder from arrays to samples, under a name in a closed registry."""
+"""What a decoded file gives: images with soft labels, gathered by index."""
 
 from __future__ import annotations
 

@@ -32,9 +32,17 @@ def is_local() -> bool:
 
 def text_distances(names: Sequence[str]) -> NDArray[np.float64]:
     """Return 1 - cosine between the embeddings of the class names, float64 (n, n)."""
-    from .distances import cosine_distances
-
     return cosine_distances(text_embeddings(names))
+
+
+def cosine_distances(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return 1 - cosine between the rows of (n, d): float64 (n, n), symmetric, diagonal 0."""
+    v = vectors.astype(np.float64)
+    v /= np.linalg.norm(v, axis=1, keepdims=True)
+    cosine = v @ v.T
+    gap = np.clip(1 - (cosine + cosine.T) / 2, 0, 2)
+    np.fill_diagonal(gap, 0)
+    return gap
 
 
 def text_embeddings(names: Sequence[str]) -> NDArray[np.float32]:

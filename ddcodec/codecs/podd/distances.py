@@ -49,16 +49,6 @@ def colour_distances(source: Source) -> NDArray[np.float64]:
     return _euclidean(_class_means(source).mean(axis=(1, 2)))
 
 
-def cosine_distances(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return 1 - cosine between the rows of (n, d): float64 (n, n), symmetric, diagonal 0."""
-    v = vectors.astype(np.float64)
-    v /= np.linalg.norm(v, axis=1, keepdims=True)
-    cosine = v @ v.T
-    gap = np.clip(1 - (cosine + cosine.T) / 2, 0, 2)
-    np.fill_diagonal(gap, 0)
-    return gap
-
-
 def _class_means(source: Source) -> NDArray[np.float64]:
     # (n, H, W, C)
     images, labels = source.train.images, source.train.labels

@@ -14,7 +14,6 @@ from ...errors import InvalidFile, UsageError
 from ..shared.grid import cell_edges
 from .order import ClassOrder
 from .poster import PosterGeometry
-from .rules import POOLINGS
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -74,8 +73,6 @@ def project_labels(
 
     ``floor`` is from 0 (no floor) to 1; it must be more than 1/n to keep rows from uniform.
     """
-    if not 0 <= floor <= 1:
-        raise UsageError(f"a label floor must be from 0 to 1, got {floor:g}")
     y = np.maximum(array, 0).astype(np.float64)
     cells = np.arange(len(y))
     zero = y.sum(axis=1) == 0
@@ -137,8 +134,6 @@ def pooling_weights(geometry: PosterGeometry, grid: tuple[int, int], pooling: st
     """
     if pooling == "area":
         return pixel_counts(geometry, grid).astype(np.float64)
-    if pooling != "cell":
-        raise UsageError(f"unknown label pooling '{pooling}'; use one of: {', '.join(POOLINGS)}")
     across, down = (
         np.eye(cells, dtype=np.int64)[places(cells, patches)]
         for cells, patches in zip(grid, (geometry.patches_x, geometry.patches_y), strict=True)

@@ -54,8 +54,6 @@ def class_grid(classes: int) -> tuple[int, int]:
     Of all such grids it is the one with the fewest spare cells, then the squarest. The paper's
     come out: 5x2 for 10 classes, 10x10 for 100, 20x10 for 200.
     """
-    if classes < 1:
-        raise UsageError(f"a class grid needs at least one class, got {classes}")
     rows = range(1, math.isqrt(classes) + 2)
     grids = [(max(y, -(-classes // y)), y) for y in rows]
     shapely = [(x, y) for x, y in grids if 2 * x <= 5 * y]

@@ -62,13 +62,6 @@ class PosterGeometry:
     cells: tuple[int, int] = (1, 1)
 
     def __post_init__(self) -> None:
-        if self.patches_x < 1 or self.patches_y < 1:
-            raise UsageError(f"a patch grid of {self.patches_x}x{self.patches_y} has no patch")
-        if self.height < self.patch_h or self.width < self.patch_w:
-            raise UsageError(
-                f"a poster of {self.width}x{self.height} cannot hold a "
-                f"{self.patch_w}x{self.patch_h} patch"
-            )
         if self.rule == PER_CLASS:
             self._check_cells("x", self.width, self.patch_w, self.patches_x, self.cells[0])
             self._check_cells("y", self.height, self.patch_h, self.patches_y, self.cells[1])

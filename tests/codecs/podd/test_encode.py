@@ -71,7 +71,12 @@ def test_the_same_seed_gives_the_same_content_digest(digits: Source, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("profile", "steps", "stop"), [("quick", 12, 3), ("quick", 12, 9), ("paper", 3, 2)]
+    ("profile", "steps", "stop"),
+    [
+        ("quick", 12, 3),
+        ("quick", 12, 9),
+        pytest.param("paper", 3, 2, marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupted_encode_resumes_to_the_same_digest(
     profile: str,
@@ -186,7 +191,9 @@ def test_time_fixes_a_number_of_steps_that_makes_the_same_file_again(
     ("profile", "more"),
     [
         pytest.param("paper", {"augment": "none"}, marks=pytest.mark.slow),
-        ("paper", {"quality": "small", "truncation": "adaptive"}),  # the last quarter is rounded
+        pytest.param(  # the last quarter is rounded
+            "paper", {"quality": "small", "truncation": "adaptive"}, marks=pytest.mark.slow
+        ),
         ("quick", {}),
     ],
 )

@@ -139,11 +139,6 @@ def test_cell_pooling_gives_one_cell_a_patch_on_a_grid_of_the_patches() -> None:
     assert labels[:, 0].tolist() == np.float32(np.array(expected) / 100).tolist()
 
 
-def test_an_unknown_pooling_is_refused() -> None:
-    with pytest.raises(UsageError, match="unknown label pooling 'mean'; use one of: area, cell"):
-        pooling_weights(PosterGeometry(8, 8, 8, 8, 1, 1), (1, 1), "mean")
-
-
 def test_a_patch_over_zero_cells_gets_the_uniform_label() -> None:
     array = np.float32([[0, 0, 0, 0], [0, 3, 1, 0]])
     labels = pool(array, np.float64([[1, 0], [1, 1], [0, 2]]))
@@ -274,9 +269,3 @@ def test_a_floor_above_uniform_stops_the_collapse_of_labels() -> None:
     assert (kept.argmax(axis=1) == owners).all()
     assert label_entropy(kept) < 0.985
     assert label_entropy(project_labels(uniform, owners, 0.1)) == pytest.approx(1)
-
-
-@pytest.mark.parametrize("floor", [-0.1, 1.5, float("nan")])
-def test_a_floor_that_is_no_share_is_refused(floor: float) -> None:
-    with pytest.raises(UsageError, match="label floor must be from 0 to 1"):
-        project_labels(np.eye(2, dtype=np.float32), np.arange(2), floor)

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddcodec.codecs.podd import clip_text
+from ddcodec.codecs.podd.clip_text import cosine_distances
 from ddcodec.codecs.podd.distances import (
     colour_distances,
-    cosine_distances,
     image_distances,
 )
 from ddcodec.codecs.podd.order import (
@@ -73,11 +73,6 @@ def test_every_number_of_classes_has_a_wide_grid_with_few_spare_cells() -> None:
         (5, 3),
         (6, 3),
     ]
-
-
-def test_no_classes_have_no_grid() -> None:
-    with pytest.raises(UsageError, match="at least one class, got 0"):
-        class_grid(0)
 
 
 def test_the_zigzag_follows_the_anti_diagonals_to_and_fro() -> None:

@@ -151,13 +151,6 @@ def test_a_single_patch_lies_at_the_corner() -> None:
     assert origins(50, 8, 1) == (0,)
 
 
-def test_a_geometry_without_room_or_patches_is_refused() -> None:
-    with pytest.raises(UsageError, match="cannot hold a 8x8 patch"):
-        PosterGeometry(7, 25, 8, 8, 1, 1)
-    with pytest.raises(UsageError, match="no patch"):
-        PosterGeometry(10, 25, 8, 8, 0, 2)
-
-
 @given(st.integers(1, 300), st.integers(1, 40))
 def test_cells_upsample_by_nearest_neighbour(length: int, cells: int) -> None:
     edges = cell_edges(length, cells)

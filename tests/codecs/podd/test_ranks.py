@@ -24,9 +24,8 @@ PAPER = ("--ipc", "0.4", "--profile", "paper", "--steps", "1", "--truncation", "
 ENCODE = ("encode", "digits", "--device", "cpu")
 
 
-@pytest.mark.parametrize(
-    "words", [QUICK, pytest.param(PAPER, marks=pytest.mark.slow)], ids=["quick", "paper"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [QUICK, PAPER], ids=["quick", "paper"])
 def test_two_processes_write_the_file_of_one_with_two_meta_batches(
     words: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -48,7 +47,7 @@ def test_meta_batches_change_the_result_and_the_command_names_them(
     assert "--meta-batches 2" in two["provenance"]["command"]
 
 
-@pytest.mark.parametrize("profile", ["quick", "paper"])
+@pytest.mark.parametrize("profile", ["quick", pytest.param("paper", marks=pytest.mark.slow)])
 def test_meta_batches_resume_to_the_same_digest(
     profile: str, digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -63,6 +62,7 @@ def test_meta_batches_resume_to_the_same_digest(
     assert encode(digits, out=out, resume=True, **settings).content_digest == whole.content_digest
 
 
+@pytest.mark.slow
 def test_processes_that_are_interrupted_go_on_from_what_they_saved(tmp_path: Path) -> None:
     words = (*QUICK[:-1], "30", "-o", "d.ddset")
     file = tmp_path / "d.ddset.checkpoint"

@@ -132,7 +132,7 @@ def test_inner_batches_take_each_stage_by_its_share_and_no_patch_twice() -> None
     assert {int(draw[0]) // 10 for draw in few if draw is not None} == {0, 1, 2}
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(st.integers(2, 8), st.floats(0, 1), st.integers(0, 20))
 def test_stages_decode_as_exactly_as_if_stored_alone(bits: int, change: float, seed: int) -> None:
     random = np.random.default_rng(seed)
@@ -236,20 +236,23 @@ def test_the_first_stage_does_not_depend_on_later_ones(digits: Source, tmp_path:
     assert np.array_equal(read(one).arrays["poster_1"], read(two).arrays["poster_1"])
 
 
+# In the first stage, in a later one, and at its end.
+@pytest.mark.parametrize(
+    "stop", [pytest.param(2, marks=pytest.mark.slow), 5, pytest.param(9, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_encode_resumes_to_the_same_digest(
-    digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stop: int, digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ddcodec.codecs.podd.outer_loop.SNAPSHOT_SECONDS", 0.0)
     request = {**QUICK, "steps": 9, "stages": 3}
     whole = encode(digits, **request, out=tmp_path / "whole.ddset")
-    for stop in (2, 5, 9):  # in the first stage, in a later one, and at its end
-        out = tmp_path / f"{stop}.ddset"
-        with pytest.raises(KeyboardInterrupt):
-            encode(digits, **request, out=out, reporter=StopAfter(stop))
-        assert out.with_name(f"{stop}.ddset.checkpoint").exists()
-        resumed = encode(digits, **request, out=out, resume=True)
-        assert resumed.content_digest == whole.content_digest
-        assert not out.with_name(f"{stop}.ddset.checkpoint").exists()
+    out = tmp_path / "x.ddset"
+    with pytest.raises(KeyboardInterrupt):
+        encode(digits, **request, out=out, reporter=StopAfter(stop))
+    assert out.with_name("x.ddset.checkpoint").exists()
+    resumed = encode(digits, **request, out=out, resume=True)
+    assert resumed.content_digest == whole.content_digest
+    assert not out.with_name("x.ddset.checkpoint").exists()
 
 
 def test_a_bound_on_bytes_is_kept_and_said(digits: Source, tmp_path: Path) -> None:
