@@ -72,7 +72,7 @@ def options_of(name: str) -> type[Options]:
     ("words", "said"),
     [
         (("--ipc", "1", "--squeeze", "4"), "--squeeze belongs to the codec lic; podd has none"),
-        (("--codec", "lic", "--ipc", "1", "--order", "clip"), "--order belongs to the codecs podd and ppodd"),
+        (("--codec", "lic", "--ipc", "1", "--order", "clip"), "--order belongs to the codecs"),
         (("--codec", "d3m", "--ipc", "1", "--stages", "2"), "--stages belongs to the codec ppodd"),
         (("--ipc", "1", "--stepz", "4"), "--steps"),
         (("--ipc", "1", "--squeze", "4"), "--squeeze"),
