@@ -66,12 +66,12 @@ def test_encode_your_images_names_what_is_wrong(tmp_path: Path) -> None:
 
 def test_ablation(tmp_path: Path) -> None:
     words = ("digits", "--steps", 6, "--seeds", 1, "--nets", 1, "--groups", "patches", "in all")
-    rows = ("--rows", "even", "in the bytes of 3")
+    rows = ("--rows", "10x2", "in the bytes of 3")
     done = run("ablation.py", *words, *rows, "-o", "table.md", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "table.md").read_text(encoding="utf-8")
-    (even,) = re.findall(
-        r"^\| even, edge to edge \| `--patches 10x2` \| [\d.]+ \| 250 \| [\d,]+ \|$",
+    (grid,) = re.findall(
+        r"^\| 10x2 \| `--patches 10x2` \| [\d.]+ \| 250 \| [\d,]+ \|$",
         text,
         re.MULTILINE,
     )
@@ -85,7 +85,7 @@ def test_ablation(tmp_path: Path) -> None:
     assert 0.9 * limit < int(bytes_of_one.replace(",", "")) <= limit
     again = run("ablation.py", *words, *rows, cwd=tmp_path)
     assert again.stderr == ""  # nothing is measured twice
-    assert even in again.stdout
+    assert grid in again.stdout
 
 
 def test_read_ddset(digits_file: Path, tmp_path: Path) -> None:

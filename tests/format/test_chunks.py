@@ -128,6 +128,7 @@ def test_a_file_that_shrinks_is_invalid(chunked: Path) -> None:
             read_all(reader)
 
 
+@pytest.mark.slow
 def test_verify_refuses_every_flipped_bit_of_a_file_in_chunks(tmp_path: Path) -> None:
     storage = {"images": Storage(chunk=2), "labels": Storage(coder="raw", chunk=2)}
     whole, _ = to_bytes(images_manifest(), images_arrays(), storage)

@@ -111,6 +111,7 @@ def test_every_truncation_is_refused(small: bytes) -> None:
         refused(small[:length])
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_is_refused(small: bytes) -> None:
     for position in range(len(small)):
         for bit in range(8):
