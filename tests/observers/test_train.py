@@ -40,7 +40,7 @@ def test_equal_arguments_give_an_equal_digest(
 def test_a_run_goes_on_after_an_interruption_as_if_there_had_been_none(
     tmp_path: Path, digits: Source, observer_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SNAPSHOT_SECONDS", 0.0)
+    monkeypatch.setattr("ddcodec.runtime.steps.SNAPSHOT_SECONDS", 0.0)
     out = tmp_path / "o"
     with pytest.raises(KeyboardInterrupt):
         train(digits, "convnet3", out, epochs=2, recipe=RECIPE, reporter=StopAt(10))
@@ -98,10 +98,10 @@ def test_a_source_without_a_test_split_gives_no_accuracy(tmp_path: Path, digits:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"epochs": 0}, "--epochs"),
-        ({"seconds": -1.0}, "--time"),
-        ({"seed": -1}, "--seed"),
-        ({"recipe": replace(RECIPE, smoothing=1.0)}, "--smoothing"),
+        ({"epochs": 0}, "`epochs`"),
+        ({"seconds": -1.0}, "`seconds`"),
+        ({"seed": -1}, "`seed`"),
+        ({"recipe": replace(RECIPE, smoothing=1.0)}, "`smoothing`"),
     ],
 )
 def test_arguments_out_of_range_are_named(

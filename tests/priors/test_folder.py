@@ -113,7 +113,7 @@ def test_an_id_that_is_not_here_names_the_command_that_would_fetch_it(cache: Pat
     with pytest.raises(Unsupported, match="hf download a/b --revision abc"):
         find("a/b@abc")
     # Even with consent nothing happens where the network is switched off.
-    with pytest.raises((SourceError, Unsupported), match="--prior a/b"):
+    with pytest.raises((SourceError, Unsupported), match="`prior`=a/b"):
         find("a/b", download=True)
 
 

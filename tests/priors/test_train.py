@@ -60,7 +60,7 @@ def test_diffusers_opens_the_folder_as_a_pipeline(pixel_model: ModelFolder) -> N
 
 
 def test_a_prior_on_latents_has_a_vae_that_scales_to_one(digits: Source, tmp_path: Path) -> None:
-    recipe = PriorRecipe(steps=4, batch=4, width=8, side=32, vae=True)
+    recipe = PriorRecipe(steps=4, batch=4, width=8, resolution=32, vae=True)
     train(digits, tmp_path / "latent", recipe=recipe)
     prior = load(find(tmp_path / "latent"), "cpu")
     assert (prior.native, prior.reduction, prior.channels) == (32, 4, 1)
@@ -122,10 +122,10 @@ def test_a_folder_that_cannot_be_replaced_comes_back(
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"side": 12}, "--resolution"),
-        ({"width": 12}, "--width"),
-        ({"steps": 0}, "--steps"),
-        ({"vae": True}, "--vae"),
+        ({"resolution": 12}, "`resolution`"),
+        ({"width": 12}, "`width`"),
+        ({"steps": 0}, "`steps`"),
+        ({"vae": True}, "`vae`"),
     ],
 )
 def test_sizes_that_cannot_work_are_named(

@@ -11,26 +11,23 @@ import pytest
 import torch
 
 import ddcodec
-from ddcodec import D3MOptions, encode
+from ddcodec import D3M, LIC, encode
+from ddcodec.codecs.base import Request
 from ddcodec.codecs.d3m import encode as module
-from ddcodec.codecs.d3m.encode import command_line
-from ddcodec.codecs.d3m.invert import first_token, invert
+from ddcodec.codecs.d3m.invert import best_patches, first_token, invert, random_collages
+from ddcodec.codecs.d3m.pack import command_line
 from ddcodec.codecs.d3m.params import D3MParams, make_params
-from ddcodec.codecs.d3m.patches import best_patches, random_collages
-from ddcodec.codecs.lic.encode import Run
-from ddcodec.codecs.lic.params import LICOptions
-from ddcodec.codecs.lic.params import make_params as lic_params
 from ddcodec.codecs.shared.selection import losses_of
 from ddcodec.errors import CheckpointMismatch, SourceError, UsageError
 from ddcodec.format import read
 from ddcodec.observers.file import load as load_observer
 from ddcodec.priors.folder import find
 from ddcodec.priors.model import Prior
+from ddcodec.runtime.progress import SILENT
 from ddcodec.runtime.ranks import Ranks
 from ddcodec.runtime.rng import generator
 from ddcodec.sources import Source
-from ddcodec.sources.base import Split
-from ddcodec.sources.by_class import InMemory
+from ddcodec.sources.base import InMemory, Split
 from tests.helpers.d3m_runs import run
 from tests.helpers.reporters import StopAfter
 from tests.helpers.small_models import stable_diffusion
@@ -38,12 +35,22 @@ from tests.helpers.small_models import stable_diffusion
 CPU = torch.device("cpu")
 
 
-def settings(**changes: Any) -> D3MParams:
-    names = D3MOptions.__dataclass_fields__
-    options = D3MOptions("o", "p", **{k: v for k, v in changes.items() if k in names})
-    rest = {"ipc": 1, "height": 8, "width": 8, "classes": 10, "native": 8, "latent": False}
-    given = {k: v for k, v in changes.items() if k not in names}
-    return make_params(options, **{**rest, "dtype": "float32", **given})
+class Folder:
+    """As much of a model's folder as settings depend on."""
+
+    def __init__(self, latent: bool) -> None:
+        self.latent = latent
+
+    def has(self, part: str) -> bool:
+        return part == "vae" and self.latent
+
+
+def settings(
+    height: int = 8, width: int = 8, native: int = 8, latent: bool = False, **changes: Any
+) -> D3MParams:
+    given = {"ipc": 1, "observer": "o", "prior": "p", "resolution": native} | changes
+    folder: Any = Folder(latent)
+    return make_params(D3M(**given), (1, height, width), 10, folder, "float32", 0)
 
 
 def test_half_of_the_candidates_are_kept_the_best(digits: Source, observer_file: Path) -> None:
@@ -80,10 +87,10 @@ def test_the_usual_settings_are_those_of_the_paper_for_large_models_and_images()
 
 @pytest.mark.parametrize("ipc", [float("inf"), float("nan"), -float("inf")])
 def test_a_budget_that_is_no_number_is_named(ipc: float) -> None:
-    with pytest.raises(UsageError, match="--ipc"):
+    with pytest.raises(UsageError, match="`ipc`"):
         settings(ipc=ipc)
-    with pytest.raises(UsageError, match="--ipc"):
-        lic_params(LICOptions("o"), ipc=ipc, height=8, width=8, classes=10)
+    with pytest.raises(UsageError, match="`ipc`"):
+        LIC(ipc=ipc, observer="o")
 
 
 def test_the_recorded_command_names_every_prompt_that_is_not_usual() -> None:
@@ -123,6 +130,7 @@ def test_classes_side_by_side_do_not_change_each_other(digits: Source, prior: Pr
     assert torch.allclose(both[1:], alone, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_encode_stores_tokens_seeds_labels_and_its_model(
     digits: Source, observer_file: Path, prior_folder: Path, tmp_path: Path
 ) -> None:
@@ -181,6 +189,7 @@ def test_tokens_take_8_bits_a_value_or_16(
         ddcodec.load(tmp_path / name, prior=prior_folder)[0]
 
 
+@pytest.mark.slow
 def test_finished_groups_are_kept_over_an_interruption(
     digits: Source, observer_file: Path, prior_folder: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -213,14 +222,12 @@ def test_processes_share_the_groups_out(
 ) -> None:  # fmt: skip
     monkeypatch.setattr("ddcodec.codecs.d3m.params.GROUP", 3)
     exact = {"ipc": 1, "token_bits": 16}
-    whole = run(digits, observer_file, prior_folder, tmp_path / "a.ddset", **exact)
-    out, params = tmp_path / "b.ddset", settings(sampling_steps=2, iterations=2, **exact)
+    run(digits, observer_file, prior_folder, tmp_path / "a.ddset", **exact)
+    out, params = tmp_path / "b.ddset", settings(sampling_steps=2, steps=2, **exact)
     assert len(params.groups(10)) == 4
-    work = []
-    for rank in (0, 1):
-        one = Run(CPU, resume=rank > 0, ranks=Ranks(rank, 2))
-        args = (digits, digits.by_class(), load_observer(observer_file), prior, params, one, out)
-        work.append(module.Encode(*args))
+    request = Request(digits, out, CPU, 0, None, False, False, SILENT)
+    observer = load_observer(observer_file)
+    work = [module.Encode(request, observer, prior, params, Ranks(r, 2)) for r in (0, 1)]
     work[0].parts.prepare(False)
     for stage in (module.Encode.invert, module.Encode.label):
         for part in work:
@@ -228,7 +235,6 @@ def test_processes_share_the_groups_out(
     arrays = work[0].arrays()
     found = read(tmp_path / "a.ddset").arrays
     assert all(np.array_equal(arrays[name], found[name]) for name in found)
-    assert whole.source == work[0].manifest("x").source
 
 
 def test_a_model_of_stable_diffusions_layout_makes_grey_digits(
@@ -250,20 +256,20 @@ def test_a_model_of_stable_diffusions_layout_makes_grey_digits(
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"ipc": 0.5}, "--ipc 0.5"),
-        ({"collage": 3, "take": 2}, "--take 2 must divide"),
-        ({"take": 16, "collage": 16}, "--take 16: images"),
-        ({"select": "worst"}, "--select worst"),
-        ({"tokens": "none"}, "--tokens none"),
-        ({"tokens": "names"}, "--steps counts"),
-        ({"token_bits": 4}, "--token-bits 4"),
-        ({"prompt": "a photo"}, "--prompt"),
-        ({"scheduler": "euler"}, "--scheduler euler"),
-        ({"variations": 0}, "--variations"),
-        ({"sampling_steps": 0}, "--sampling-steps"),
-        ({"guidance": -1.0}, "--guidance"),
-        ({"labels": "learned"}, "--labels learned"),
-        ({"quality": "small"}, "--quality belongs to posters"),
+        ({"ipc": 0.5}, "`ipc` must be"),
+        ({"collage": 3, "take": 2}, "`take`=2 must divide"),
+        ({"take": 16, "collage": 16}, "`take`=16: images"),
+        ({"select": "worst"}, "`select` must be one of"),
+        ({"tokens": "none"}, "`tokens` must be one of"),
+        ({"tokens": "names"}, "`steps` counts"),
+        ({"token_bits": 4}, "`token_bits` must be one of"),
+        ({"prompt": "a photo"}, "`prompt` must"),
+        ({"scheduler": "euler"}, "`scheduler` must be one of"),
+        ({"variations": 0}, "`variations`"),
+        ({"sampling_steps": 0}, "`sampling_steps`"),
+        ({"guidance": -1.0}, "`guidance`"),
+        ({"labels": "learned"}, "`labels` must be"),
+        ({"quality": "small"}, "`quality` belongs to"),
     ],
 )
 def test_settings_that_cannot_work_are_named(
@@ -276,5 +282,5 @@ def test_settings_that_cannot_work_are_named(
 
 
 def test_observer_and_prior_must_be_given(digits: Source, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"needs --observer F, .* and --prior DIR"):
-        encode(digits, "d3m", ipc=1, out=tmp_path / "x.ddset")
+    with pytest.raises(UsageError, match="`observer` and `prior` must be given"):
+        encode(digits, tmp_path / "x.ddset", "d3m", ipc=1)

@@ -12,19 +12,18 @@ import torch
 from PIL import features
 
 import ddcodec
-from ddcodec import LICOptions, encode
+from ddcodec import LIC, encode
 from ddcodec.codecs.lic import encode as module
 from ddcodec.codecs.lic.compensate import compensate, feature_difference, held
+from ddcodec.codecs.lic.encode import region_logits, select
 from ddcodec.codecs.lic.params import LICParams, make_params
-from ddcodec.codecs.lic.relabel import region_logits
-from ddcodec.codecs.shared.selection import best_crops, losses_of, random_box, select
+from ddcodec.codecs.shared.selection import best_crops, losses_of, random_box
 from ddcodec.errors import CheckpointMismatch, SourceError, UsageError
 from ddcodec.format import read
 from ddcodec.observers.file import Trained, load
 from ddcodec.runtime.rng import generator
 from ddcodec.sources import Source
-from ddcodec.sources.base import Split
-from ddcodec.sources.by_class import InMemory
+from ddcodec.sources.base import InMemory, Split
 from tests.helpers.reporters import StopAfter
 
 CPU = torch.device("cpu")
@@ -36,23 +35,13 @@ def observer(observer_file: Path) -> Trained:
 
 
 def params(observer_file: Path, **changes: Any) -> LICParams:
-    names = ("select", "squeeze", "candidates", "compensate", "temperature")
-    options = LICOptions(observer_file, **{k: v for k, v in changes.items() if k in names})
-    rest = {k: v for k, v in changes.items() if k not in names}
-    settings = {"ipc": 1, "height": 8, "width": 8, "classes": 10, "iterations": 10}
-    if not options.compensate:
-        settings["iterations"] = None
-    return make_params(options, **{**settings, **rest})
+    options = LIC(**{"ipc": 1, "steps": 10, "observer": observer_file} | changes)
+    return make_params(options, (1, 8, 8), 10, "float32", 0)
 
 
 def run(source: Source, observer_file: Path, out: Path, **changes: Any) -> Any:
-    names = ("select", "squeeze", "candidates", "compensate", "temperature", "precision")
-    options = LICOptions(
-        observer_file, **{"precision": "float32"} | {k: v for k, v in changes.items() if k in names}
-    )
-    rest = {k: v for k, v in changes.items() if k not in names}
-    settings = {"ipc": 2, "steps": 4, "device": "cpu", "overwrite": True} | rest
-    return encode(source, "lic", out=out, lic=options, **settings)
+    settings = {"ipc": 2, "steps": 4, "precision": "float32", "device": "cpu", "overwrite": True}
+    return encode(source, out, "lic", observer=observer_file, **(settings | changes))
 
 
 def test_the_images_that_the_observer_knows_best_are_selected(
@@ -80,15 +69,16 @@ def test_random_selection_needs_no_observer_and_repeats(
 
 
 def test_the_best_crop_of_an_image_is_one_of_its_crops(
-    digits: Source, observer: Trained, observer_file: Path
+    digits: Source, observer: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = InMemory(digits)
     images = torch.from_numpy(pool.images(2, np.arange(6))).permute(0, 3, 1, 2).contiguous()
-    one, losses = best_crops(images, 2, observer, params(observer_file))
-    more, lower = best_crops(images, 2, observer, replace(params(observer_file), crops=10))
+    best, losses = best_crops(images, 2, observer, 0)
+    monkeypatch.setattr("ddcodec.codecs.shared.selection.CROPS", 10)
+    more, lower = best_crops(images, 2, observer, 0)
     assert bool((lower <= losses).all())
     assert torch.allclose(losses_of(more, 2, observer), lower)
-    assert one.dtype == torch.uint8
+    assert best.dtype == torch.uint8
     random = generator(0, "boxes")
     for _ in range(200):
         top, left, height, width = random_box(20, 30, random)
@@ -108,7 +98,7 @@ def test_a_class_with_too_few_images_is_named(
 def test_compensation_brings_features_nearer_in_stored_integers(
     digits: Source, observer: Trained, observer_file: Path
 ) -> None:
-    settings = params(observer_file, ipc=4, iterations=40)
+    settings = params(observer_file, ipc=4, steps=40)
     geometry = settings.mosaic(8, 8)
     originals = select(InMemory(digits), 5, "5", observer, settings, CPU)
     squeezed = geometry.squeeze(originals)
@@ -260,15 +250,17 @@ def test_a_checkpoint_of_another_codec_is_one_line(
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"ipc": 0.5}, "--ipc 0.5"),
-        ({"squeeze": 5}, "--squeeze 5"),
-        ({"select": "worst"}, "--select worst"),
-        ({"candidates": 0}, "--candidates"),
-        ({"labels": "learned"}, "--labels learned"),
-        ({"temperature": 0.0}, "--temperature"),
-        ({"compensate": False}, "--no-compensate"),
-        ({"quality": "small"}, "--quality belongs to posters"),
-        ({"order": "clip"}, "--order belongs to posters"),
+        ({"ipc": 0.5}, "`ipc` must be"),
+        ({"squeeze": 5}, "`squeeze` must be one of"),
+        ({"select": "worst"}, "`select` must be one of"),
+        ({"candidates": 0}, "`candidates`"),
+        ({"labels": "learned"}, "`labels` must be"),
+        ({"temperature": 0.0}, "`temperature`"),
+        ({"temperature": 1000}, "`temperature`"),
+        ({"temperature": float("nan")}, "`temperature`"),
+        ({"compensate": False}, "`steps` counts"),
+        ({"quality": "small"}, "`quality` belongs to"),
+        ({"order": "clip"}, "`order` belongs to"),
     ],
 )
 def test_settings_that_cannot_work_are_named(
@@ -282,10 +274,10 @@ def test_settings_that_cannot_work_are_named(
 def test_the_observer_must_be_there_and_fit(
     digits: Source, observer_file: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match="needs --observer"):
-        encode(digits, "lic", ipc=1, out=tmp_path / "x.ddset")
-    with pytest.raises(UsageError, match="belong to the codec lic"):
-        encode(digits, ipc=1, out=tmp_path / "x.ddset", lic=LICOptions(observer_file))
+    with pytest.raises(UsageError, match="`observer` must be given"):
+        encode(digits, tmp_path / "x.ddset", "lic", ipc=1)
+    with pytest.raises(UsageError, match="`observer` belongs to"):
+        encode(digits, tmp_path / "x.ddset", ipc=1, observer=observer_file)
     large = Split(np.zeros((20, 9, 9, 1), np.uint8), np.arange(20) % 10)
     other = Source("other", digits.classes, {"train": lambda: large})
     with pytest.raises(UsageError, match="sees images of 1x8x8"):
@@ -312,10 +304,8 @@ def test_lossy_mosaics_are_labelled_as_they_come_back(
 ) -> None:
     if not features.check(images.partition("=")[0]):
         pytest.skip(f"this Pillow has no {images}")
-    lic = LICOptions(observer_file, precision="float32", images=images)
-    settings = {"ipc": 2, "steps": 3, "device": "cpu", "lic": lic}
     out = tmp_path / "x.ddset"
-    manifest = encode(digits, "lic", out=out, **settings)
+    manifest = run(digits, observer_file, out, steps=3, images=images)
     assert manifest.tensors["images"].coder == images.partition("=")[0]
     assert f"--images {images}" in manifest.provenance["command"]
     ds = ddcodec.load(out)
@@ -328,9 +318,8 @@ def test_lossy_mosaics_are_labelled_as_they_come_back(
     assert not np.array_equal(
         read(out).arrays["images"], read(tmp_path / "y.ddset").arrays["images"]
     )
-    assert encode(digits, "lic", out=tmp_path / "z.ddset", **settings).content_digest == (
-        manifest.content_digest
-    )
+    again = run(digits, observer_file, tmp_path / "z.ddset", steps=3, images=images)
+    assert again.content_digest == manifest.content_digest
     assert ddcodec.verify(out) == []
 
 
@@ -338,8 +327,5 @@ def test_lossy_mosaics_are_labelled_as_they_come_back(
 def test_how_images_are_stored_has_one_spelling(
     digits: Source, observer_file: Path, tmp_path: Path, images: str
 ) -> None:
-    with pytest.raises(UsageError, match="--images"):
-        encode(
-            digits, "lic", ipc=1, out=tmp_path / "x.ddset", device="cpu",
-            lic=LICOptions(observer_file, images=images),
-        )  # fmt: skip
+    with pytest.raises(UsageError, match="`images` must be"):
+        run(digits, observer_file, tmp_path / "x.ddset", images=images)

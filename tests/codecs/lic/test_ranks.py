@@ -6,17 +6,16 @@ import os
 import signal
 import subprocess
 import time
-from dataclasses import dataclass, field, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import torch
 
-from ddcodec import LICOptions, UsageError, encode, info
+from ddcodec import UsageError, encode, info
 from ddcodec.codecs.lic import encode as module
-from ddcodec.codecs.lic.encode import Parts, Run
-from ddcodec.codecs.lic.params import LICParams, make_params
-from ddcodec.observers.file import load
+from ddcodec.codecs.shared.groups import Group, Parts
 from ddcodec.runtime.ranks import Ranks, joined, world_size
 from ddcodec.sources import Source
 from tests.helpers.torchrun import ENVIRONMENT, command, run
@@ -36,45 +35,31 @@ class Alone(Ranks):
             raise InterruptedError
 
 
-def settings(observer_file: Path) -> LICParams:
-    params = make_params(
-        LICOptions(observer_file), ipc=1, height=8, width=8, classes=10, iterations=3
-    )
-    return replace(params, group=2)
-
-
-def make(source: Source, observer_file: Path, out: Path, run: Run) -> str:
-    manifest = module.encode(
-        source,
-        source.by_class(),
-        load(observer_file),
-        settings(observer_file),
-        run,
-        out,
-        "ddcodec encode digits",
-    )
-    return manifest.content_digest
-
-
 def test_what_lost_processes_finished_is_not_made_again(
     digits: Source, observer_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = make(digits, observer_file, tmp_path / "a.ddset", Run(CPU))
+    monkeypatch.setattr("ddcodec.codecs.lic.params.GROUP", 2)  # two classes at 1 IPC
+    settings = {"observer": observer_file, "ipc": 1, "steps": 3, "device": "cpu"}
+    whole = encode(digits, tmp_path / "a.ddset", "lic", **settings)
     out = tmp_path / "b.ddset"
     for rank in (0, 1):
-        with pytest.raises(InterruptedError):
-            make(digits, observer_file, out, Run(CPU, True, ranks=Alone(rank, 3)))
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "joined", lambda rank=rank: nullcontext(Alone(rank, 3)))
+            with pytest.raises(InterruptedError):
+                encode(digits, out, "lic", resume=True, **settings)
     done = sorted(path.stem for path in Parts(out, "").folder.iterdir())
     assert done == ["000000", "000001", "000003", "000004"]
     made: list[range] = []
     original = module.GroupMaker.make
 
-    def counted(self: module.GroupMaker, group: range) -> module.Group:
+    def counted(self: module.GroupMaker, group: range) -> Group:
         made.append(group)
         return original(self, group)
 
     monkeypatch.setattr(module.GroupMaker, "make", counted)
-    assert make(digits, observer_file, out, Run(CPU, True)) == whole
+    assert encode(digits, out, "lic", resume=True, **settings).content_digest == (
+        whole.content_digest
+    )
     assert made == [range(4, 6)]
     assert out.read_bytes() == (tmp_path / "a.ddset").read_bytes()
 
@@ -84,11 +69,12 @@ def words(observer_file: Path, *more: str) -> list[object]:
     return [*start, "--observer", observer_file, *more]
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_file_of_one(
     digits: Source, observer_file: Path, tmp_path: Path
 ) -> None:
-    lic = LICOptions(observer_file)
-    one = encode(digits, "lic", ipc=20, steps=2, out=tmp_path / "one.ddset", lic=lic, device="cpu")
+    settings = {"observer": observer_file, "ipc": 20, "steps": 2, "device": "cpu"}
+    one = encode(digits, tmp_path / "one.ddset", "lic", **settings)
     said = run(tmp_path, *words(observer_file, "--steps", "2", "-o", "two.ddset"))
     assert said.count("two.ddset: ") == 1  # one process speaks
     assert info(tmp_path / "two.ddset")["content_digest"] == one.content_digest
@@ -114,8 +100,8 @@ def process_of_rank(rank: int, parent: int) -> int | None:
 def test_a_killed_process_costs_its_unfinished_class_and_no_more(
     digits: Source, observer_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = {"ipc": 20, "steps": 20, "lic": LICOptions(observer_file), "device": "cpu"}
-    encode(digits, "lic", out=tmp_path / "one.ddset", **settings)
+    settings = {"observer": observer_file, "ipc": 20, "steps": 20, "device": "cpu"}
+    encode(digits, tmp_path / "one.ddset", "lic", **settings)
     out = tmp_path / "two.ddset"
     folder = Parts(out, "").folder
     both = subprocess.Popen(
@@ -153,12 +139,12 @@ def test_a_killed_process_costs_its_unfinished_class_and_no_more(
     made: list[range] = []
     original = module.GroupMaker.make
 
-    def counted(self: module.GroupMaker, group: range) -> module.Group:
+    def counted(self: module.GroupMaker, group: range) -> Group:
         made.append(group)
         return original(self, group)
 
     monkeypatch.setattr(module.GroupMaker, "make", counted)
-    encode(digits, "lic", out=out, resume=True, **settings)
+    encode(digits, out, "lic", resume=True, **settings)
     assert [group.start for group in made] == sorted(set(range(10)) - kept)
     assert out.read_bytes() == (tmp_path / "one.ddset").read_bytes()
     assert info(out)["content_digest"] == info(tmp_path / "one.ddset")["content_digest"]
@@ -187,5 +173,5 @@ def test_posters_in_stages_are_made_in_one_process(
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert world_size() == 2
-    with pytest.raises(UsageError, match="ppodd works in one process; torchrun is for podd"):
-        encode(digits, "ppodd", ipc=0.5, out=tmp_path / "x.ddset")
+    with pytest.raises(UsageError, match="ppodd works in one process"):
+        encode(digits, tmp_path / "x.ddset", "ppodd", ipc=0.5)

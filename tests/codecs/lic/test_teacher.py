@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import ddcodec
-from ddcodec import LICOptions, UsageError, encode
+from ddcodec import UsageError, encode
 from ddcodec.codecs.lic.integer_network import ARCHITECTURES, costs, network, stored_sizes
 from ddcodec.codecs.lic.teacher import embed, require_embeddable, teacher_of, teacher_symbols
 from ddcodec.codecs.shared.labels import WEIGHTS, restore
@@ -108,9 +108,8 @@ def test_a_file_with_its_teacher_gives_the_observers_labels(
 
     def made(labels: str) -> Path:
         out = tmp_path / f"{labels}.ddset"
-        lic = LICOptions(observer_file)
         settings = {"ipc": 2, "steps": 4, "device": "cpu", "labels": labels, "reporter": notes}
-        encode(digits, "lic", out=out, lic=lic, **settings)
+        encode(digits, out, "lic", observer=observer_file, **settings)
         return out
 
     path, stored = made("embed-teacher"), ddcodec.load(made("logits"))
@@ -125,7 +124,7 @@ def test_a_file_with_its_teacher_gives_the_observers_labels(
     # Both encodes say what the other way would take: the same two figures.
     teacher, plain = facts["labels"], ddcodec.info(tmp_path / "logits.ddset")["bytes"]["labels"]
     assert f"the teacher {teacher:,} bytes, stored soft labels {plain:,}" in notes.said[0]
-    assert f"--labels auto makes the file {teacher - plain:,} bytes smaller" in notes.said[0]
+    assert f"`labels`=auto makes the file {teacher - plain:,} bytes smaller" in notes.said[0]
     assert f"stored soft labels {plain:,} bytes, the teacher itself {teacher:,}" in notes.said[1]
     assert "the smaller of both" in notes.said[1]
     # Chunk by chunk the labels are the same bits.
@@ -133,7 +132,7 @@ def test_a_file_with_its_teacher_gives_the_observers_labels(
     labels = torch.cat([label for _, label in stream])
     assert torch.equal(labels, ds.soft_labels)
     again = encode(
-        digits, "lic", out=tmp_path / "again.ddset", lic=LICOptions(observer_file), ipc=2,
+        digits, tmp_path / "again.ddset", "lic", observer=observer_file, ipc=2,
         steps=4, device="cpu", labels="embed-teacher",
     )  # fmt: skip
     assert again.content_digest == ds.manifest.content_digest
@@ -146,5 +145,5 @@ def test_only_listed_architectures_are_embedded(observer_file: Path) -> None:
     with pytest.raises(UsageError, match="cannot hold a x; it holds convnet3"):
         require_embeddable(other, 10)
     require_embeddable(observer, 10)
-    with pytest.raises(UsageError, match="use --labels auto"):
+    with pytest.raises(UsageError, match="use `labels`=auto"):
         require_embeddable(observer, 10**9)
