@@ -1,4 +1,4 @@
-"""Shared fixtures: the bundled digits, the real data sets where they are, short encodes."""
+"""Shared fixtures: the bundled digits, a short encode of them, small models of them."""
 
 from __future__ import annotations
 
@@ -25,17 +25,8 @@ settings.register_profile("ddcodec", deadline=None)
 settings.load_profile("ddcodec")
 torch.set_num_threads(1)
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
-
 pytest_plugins = ["tests.helpers.fixtures"]
 
-
-def real_data(name: str) -> Path:
-    """Return the folder of a real data set, or skip the test where it is not at hand."""
-    folder = DATA / name
-    if not folder.is_dir():
-        pytest.skip(f"{name} is not beside the repository")
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -64,6 +64,7 @@ def test_encode_your_images_names_what_is_wrong(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_ablation(tmp_path: Path) -> None:
     words = ("digits", "--steps", 6, "--seeds", 1, "--nets", 1, "--groups", "patches", "in all")
     rows = ("--rows", "10x2", "in the bytes of 3")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import shutil
@@ -23,6 +25,7 @@ SHORTER = (
     (r"--time \S+", "--time 2s"),
     (r"--steps \d+", "--steps 4"),
     (r"--nets \d+", "--nets 1"),
+    (r"^(ddcodec encode (cifar100|cifar10|mnist)\b(?!.* -o ).*)", r"\1 -o \2.ddset"),
     (r"\b(cifar100|cifar10|mnist)\b(?!\.)", "digits"),
     (r"^(ddcodec encode (?!.*--(time|steps)).*)", r"\1 --steps 4"),
     (r"^(ddcodec observer train (?!.*--(time|epochs)).*)", r"\1 --epochs 1"),
@@ -35,9 +38,9 @@ DIFFERENT = 7  # what `ddcodec diff` ends with where files differ: an answer, no
 
 
 def blocks(text: str) -> Iterator[tuple[str, str]]:
-    """Give each block of commands or Python: its language and what it holds."""
+    """Give each block of commands, Python, or what that Python prints: its language and text."""
     for language, content in FENCE.findall(text):
-        if language in ("sh", "bash", "python"):
+        if language in ("sh", "python", "text"):
             yield language, content
 
 
@@ -92,9 +95,16 @@ def own_images() -> dict[str, object]:
 def test_the_readme_runs_from_top_to_bottom() -> None:
     known = own_images()
     ran = {"sh": 0, "python": 0}
+    printed = ""
     for language, content in blocks((ROOT / "README.md").read_text(encoding="utf-8")):
+        if language == "text":  # after Python: what it prints
+            assert printed in ("", content)
+            continue
+        printed = ""
         if language == "python":
-            exec(compile(content, "README.md", "exec"), known)
+            with contextlib.redirect_stdout(io.StringIO()) as out:
+                exec(compile(content, "README.md", "exec"), known)
+            printed = out.getvalue()
             ran["python"] += 1
             continue
         for command in commands(content):
@@ -108,9 +118,7 @@ def test_the_readme_runs_from_top_to_bottom() -> None:
 
 
 def test_commands_are_found_and_shortened() -> None:
-    text = (
-        "```sh\n# first\nmake demo\nddcodec encode digits \\\n  --time 9m -o a.ddset  # nine\n```\n"
-    )
+    text = "```sh\n# first\nmake demo\nddcodec encode digits \\\n  --time 9m -o a  # nine\n```\n"
     ((language, content),) = blocks(text + "```\nddcodec info\n```\n")
     assert language == "sh"
     assert [" ".join(c.split()) for c in commands(content)] == [

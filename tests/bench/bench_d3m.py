@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from ddcodec import D3MOptions, encode, load, sources
+from ddcodec import D3M, encode, load, sources
 from ddcodec.observers.train import train as train_observer
 from ddcodec.priors.train import PriorRecipe
 from ddcodec.priors.train import train as train_prior
@@ -49,10 +49,10 @@ def main() -> None:
             prior = place / "prior"
             train_prior(digits, prior, recipe=PriorRecipe(steps=1))
         train_observer(digits, "convnet3", place / "o", epochs=0.1)
-        options = D3MOptions(place / "o", prior, tokens="names")
+        options = D3M(ipc=args.images // 10, observer=place / "o", prior=str(prior), tokens="names")
         out = place / "x.ddset"
         start = time.perf_counter()
-        encode(digits, "d3m", ipc=args.images // 10, out=out, d3m=options, device="cpu")
+        encode(digits, out, options, device="cpu")
         print(f"encode without inversion: {time.perf_counter() - start:.1f} s")
         made, held = rate(out, prior, None)
         print(

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ddcodec import LICOptions
+from ddcodec import LIC
 from ddcodec.codecs.lic.compensate import compensate, feature_difference
 from ddcodec.codecs.lic.params import make_params
 from ddcodec.observers.file import Description, Trained
@@ -71,13 +71,11 @@ def main() -> None:
     teacher = observer(options.arch, device)
     for precision in ("float32", "bfloat16") if has_bfloat16(device) else ("float32",):
         params = make_params(
-            LICOptions(Path()),
-            ipc=1,
-            height=SIDE,
-            width=SIDE,
-            classes=CLASSES,
-            iterations=options.iterations,
-            precision=precision,
+            LIC(ipc=1, observer=Path(), steps=options.iterations),
+            (3, SIDE, SIDE),
+            CLASSES,
+            precision,
+            seed=0,
         )
         geometry = params.mosaic(SIDE, SIDE)
         shape = (MOSAICS * geometry.cells, 3, SIDE, SIDE)

@@ -88,7 +88,7 @@ def test_an_outer_step_stays_on_the_device_and_waits_for_its_loss_alone(
             run.step += 1
             device.waits.clear()
             run._outer_step(stage)
-            # The loss; and labels that are learned, which are kept within bounds on the processor.
+            # The loss, and learned labels, which are projected on the processor.
             expected = 1 + (run.variables.label_array is not None)
             assert len(device.waits) == expected, device.waits
             replayed = {"kernel": (1, 0), "pool": (1, 1), "rat": (1, 1)}[stage.method]

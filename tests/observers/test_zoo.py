@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from ddcodec import LICOptions, encode, info
+from ddcodec import encode, info
 from ddcodec.errors import DDSetError, InvalidFile, MissingExtra, SourceError, UsageError
 from ddcodec.nn.workarounds import make_torchvision_importable
 from ddcodec.observers import zoo
@@ -117,15 +117,16 @@ def test_a_trained_one_is_saved_loaded_and_used_by_lic(
     again = tmp_path / "again.safetensors"
     train(digits, f"{SMALL}@blocks.0", again, epochs=1, recipe=RECIPE)
     assert load(again).digest == observer.digest
-    out, lic = tmp_path / "x.ddset", LICOptions(trained, precision="float32")
-    encode(digits, "lic", ipc=1, steps=2, out=out, lic=lic, device="cpu")
+    out = tmp_path / "x.ddset"
+    settings = {"observer": trained, "precision": "float32", "ipc": 1, "steps": 2, "device": "cpu"}
+    encode(digits, out, "lic", **settings)
     assert info(out)["provenance"]["observer"] == {
         "architecture": f"{SMALL}@blocks.0",
         "digest": observer.digest[:32],
     }
     with pytest.raises(UsageError, match="a file cannot hold a timm:mobile"):
         encode(
-            digits, "lic", ipc=1, steps=2, out=tmp_path / "y.ddset", lic=lic, device="cpu",
+            digits, tmp_path / "y.ddset", "lic", **settings,
             labels="embed-teacher",
         )  # fmt: skip
     assert not (tmp_path / "y.ddset").exists()

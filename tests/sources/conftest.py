@@ -13,26 +13,18 @@ from PIL import Image
 
 from ddcodec import sources
 from ddcodec.sources import Source
-
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-
-
-def real(name: str) -> Path:
-    if not (DATA / name).is_dir():
-        pytest.skip(f"{name} is not at hand")
-    pytest.importorskip("pyarrow")
-    return DATA / name
+from tests.helpers.real_data import real_data
 
 
 @pytest.fixture(scope="session")
 def cifar10() -> Source:
     """The real CIFAR-10; a split is decoded when a test first asks for it."""
-    return sources.load(real("cifar10"))
+    return sources.load(real_data("cifar10"))
 
 
 @pytest.fixture(scope="session")
 def cifar100() -> Source:
-    return sources.load(real("cifar100"))
+    return sources.load(real_data("cifar100"))
 
 
 @pytest.fixture

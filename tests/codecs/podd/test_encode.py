@@ -29,8 +29,8 @@ from ddcodec.limits import Limits
 from ddcodec.runtime.progress import SILENT
 from ddcodec.sources import Source, Split
 from ddcodec.sources import load as load_source
-from tests.conftest import real_data
 from tests.helpers.plans import cut_out, label_entropy
+from tests.helpers.real_data import real_data
 from tests.helpers.reporters import Notes, StopAfter
 
 

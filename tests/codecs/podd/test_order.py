@@ -33,8 +33,8 @@ from ddcodec.codecs.podd.order import (
 )
 from ddcodec.errors import SourceError, Unsupported, UsageError
 from tests.helpers.orders import Images, InMemory, distances, shades
+from tests.helpers.real_data import DATA
 
-SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 CIFAR10 = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 LETTERS = tuple("abcdefghij")
 
@@ -43,7 +43,7 @@ def cifar_test(folder: str, key: str, count: int) -> Any:
     """Return the first images of a CIFAR test set and its class names, or skip."""
     parquet = pytest.importorskip("pyarrow.parquet")
     image = pytest.importorskip("PIL.Image")
-    path = SHARED / folder / "test-00000-of-00001.parquet"
+    path = DATA / folder / "test-00000-of-00001.parquet"
     if not path.is_file():
         pytest.skip("no CIFAR here")
     schema = json.loads(parquet.read_schema(path).metadata[b"huggingface"])
@@ -145,7 +145,7 @@ def test_the_score_is_one_over_the_sum_of_neighbour_distances(d: np.ndarray, ran
 
 
 def test_real_clip_embeddings_are_ordered_better_than_by_chance() -> None:
-    path = SHARED / "clip-text" / "clip_vitb32_a_name.npz"
+    path = DATA / "clip-text" / "clip_vitb32_a_name.npz"
     if not path.is_file():
         pytest.skip("no CLIP embeddings here")
     with np.load(path, allow_pickle=False) as file:
