@@ -1,4 +1,5 @@
 """Observers: networks trained on real images that judge, compare and label distilled ones.
 
-``networks`` builds them, ``train`` trains them, ``file`` keeps one in a file.
+``networks`` builds them, ``train`` trains them, ``file`` keeps one in a file. They import
+``sources`` and rooms below it.
 """
