@@ -81,7 +81,7 @@ def train(
     check_file(target, chosen.overwrite)
 
     from ddcodec import sources
-    from ddcodec.observers.networks import check_name
+    from ddcodec.observers.build import check_name
     from ddcodec.observers.recipe import Recipe
     from ddcodec.observers.train import train as run
     from ddcodec.runtime.device import choose_device

@@ -101,7 +101,7 @@ def train(
         raise UsageError("--record keeps the accuracy of the file's recipe; leave out --arch")
 
     from ddcodec.data import dataset
-    from ddcodec.observers.networks import check_name
+    from ddcodec.observers.build import check_name
     from ddcodec.runtime.device import keep_large_blocks
 
     keep_large_blocks()
@@ -127,7 +127,7 @@ def measure(
     """Train on ``ds``, test on ``test`` and return what ``train`` prints."""
     from ddcodec.evaluate.baselines import baselines
     from ddcodec.evaluate.draws import images_by_class
-    from ddcodec.evaluate.measure import protocol, test_split, train_students
+    from ddcodec.evaluate.measure import on_file, protocol, test_split
     from ddcodec.evaluate.soft_baselines import random_images_with_observer
     from ddcodec.inspection.info import info
 
@@ -152,7 +152,7 @@ def measure(
             precision="bfloat16" if chosen.precision == "bfloat16" else "float32",
             reporter=reporter,
         )
-        result = train_students(ds, trial)
+        result = on_file(ds, trial)
         others = {}
         if teacher is not None:
             by_class, total = images_by_class(source), ds.file.sizes.total

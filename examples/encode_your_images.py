@@ -11,7 +11,7 @@ from pathlib import Path
 
 import ddcodec
 from ddcodec import sources
-from ddcodec.evaluate.measure import protocol, test_split, train_students
+from ddcodec.evaluate import test_split, train_students
 
 parser = argparse.ArgumentParser(description="Distil a folder of images into one .ddset file.")
 parser.add_argument("folder", help="images, one folder a class, under train/ and test/")
@@ -36,7 +36,7 @@ try:
 
     # What a stranger would do who has only the file, and test images of their own.
     ds = ddcodec.load(out)
-    result = train_students(ds, protocol(ds, test_split(ds, source), nets=4))
+    result = train_students(ds, test_split(ds, source), nets=4)
     print(f"accuracy {100 * result.mean:.1f} ± {100 * result.std:.1f} % (4 networks)")
 except ddcodec.DDSetError as problem:  # every error of the package, one line each
     sys.exit(f"error: {problem}")

@@ -28,7 +28,6 @@ torch.set_num_threads(1)
 pytest_plugins = ["tests.helpers.fixtures"]
 
 
-
 @pytest.fixture(scope="session")
 def digits() -> Source:
     return sources.load("digits")

@@ -8,7 +8,7 @@ training images, and none of the test images are looked at before the last step.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -63,8 +63,16 @@ def protocol(
     return Trial(recipe, images, nets, seed, reporter, architecture, precision)
 
 
-def train_students(ds: DistilledDataset, trial: Trial) -> Accuracy:
-    """Train the networks of a trial on the file alone and return their accuracy."""
+def train_students(ds: DistilledDataset, test: Split, **settings: Any) -> Accuracy:
+    """Train fresh networks on the file alone and return their accuracy on real images.
+
+    ``settings`` are the keyword arguments of ``protocol``, which says what is raised too.
+    """
+    return on_file(ds, protocol(ds, test, **settings))
+
+
+def on_file(ds: DistilledDataset, trial: Trial) -> Accuracy:
+    """Return the accuracy of the networks of a trial that learn from the file."""
     samples, _ = ds.on(trial.device)
     labels = ds.soft_labels.to(trial.device)
     return trial.run("students", lambda net: (samples, labels))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..nn.workarounds import keep_narrow_exact
-from ..observers.networks import build, initialise
+from ..observers.build import build, initialise
 from .recipe import Recipe
 
 

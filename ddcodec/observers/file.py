@@ -26,7 +26,8 @@ from ..format.values import is_hex, is_number, is_text
 from ..preprocessing.transform import Preprocess, mean_and_std
 from ..runtime.atomic import write_atomically
 from ..runtime.rng import generator
-from .networks import ARCHITECTURES, SEEN_PIXELS, Observer, build
+from .build import build
+from .networks import ARCHITECTURES, SEEN_PIXELS, Observer
 from .zoo import LibraryObserver, is_library
 
 KEY = "observer"  # the one entry of the safetensors metadata

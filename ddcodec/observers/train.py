@@ -27,8 +27,9 @@ from ..runtime.rng import epoch_order, generator, seeded
 from ..runtime.steps import seconds_per_step, take_steps
 from ..sources.base import Source, Split
 from ..version import __version__
+from .build import build, initialise
 from .file import Description, save
-from .networks import Observer, build, initialise
+from .networks import Observer
 from .recipe import Recipe, settled
 from .weights import put_weights, read_checkpoint
 from .zoo import LibraryObserver

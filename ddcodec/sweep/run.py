@@ -26,7 +26,7 @@ from ..evaluate.baselines import FULL_EPOCHS, full_data, learn
 from ..evaluate.budgets import same_bytes
 from ..evaluate.draws import images_by_class, mean_draw
 from ..evaluate.image_baselines import FORMATS, can_write, image_baseline
-from ..evaluate.measure import protocol, test_split, train_students
+from ..evaluate.measure import on_file, protocol, test_split
 from ..format import read_manifest
 from ..inspection import info as report
 from ..runtime.device import choose_device
@@ -204,7 +204,7 @@ class _Runner:
             self._encode(place, seed, path)
             encode_seconds = clock.monotonic() - started
         ds, facts = load(path), report.info(path)
-        result = train_students(ds, self._trial(ds))
+        result = on_file(ds, self._trial(ds))
         entry = {
             **place._asdict(),
             "seed": seed,

@@ -22,8 +22,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from ddcodec import LIC
 from ddcodec.codecs.lic.compensate import compensate, feature_difference
 from ddcodec.codecs.lic.params import make_params
+from ddcodec.observers.build import build, initialise
 from ddcodec.observers.file import Description, Trained
-from ddcodec.observers.networks import build, initialise
 from ddcodec.preprocessing.transform import Preprocess
 from ddcodec.runtime.device import has_bfloat16
 from ddcodec.runtime.rng import generator

@@ -22,7 +22,7 @@ from ddcodec import encode, load, sources
 from ddcodec.evaluate.baselines import learn
 from ddcodec.evaluate.budgets import same_bytes
 from ddcodec.evaluate.draws import images_by_class, random_draw
-from ddcodec.evaluate.measure import protocol, train_students
+from ddcodec.evaluate.measure import on_file, protocol, train_students
 from ddcodec.evaluate.soft_baselines import random_images_with_observer
 from ddcodec.observers.file import load as load_observer
 from ddcodec.observers.recipe import Recipe
@@ -93,11 +93,11 @@ def main() -> None:
             observer=observer, **changes,
         )  # fmt: skip
         ds = load(path)
-        found = train_students(ds, protocol(ds, held, steps=options.steps, **settings))
+        found = train_students(ds, held, steps=options.steps, **settings)
         say(stage=stage, held_out=found.mean, std=found.std, steps=found.steps)
     ds, total, test = load(path), path.stat().st_size, source.require_test()
     trial = protocol(ds, test, steps=options.final_steps, **settings)
-    found = train_students(ds, trial)
+    found = on_file(ds, trial)
     say(test="lic", bytes=total, accuracy=found.mean, std=found.std, steps=found.steps)
     by_class = images_by_class(source)
     entry = random_images_with_observer(trial, ds, by_class, teacher, total)

@@ -170,4 +170,4 @@ def test_an_augmentation_is_used_and_goes_into_the_recipe(run: Run) -> None:
     assert "--augment flip_scale_rotate" in facts["provenance"]["command"]
     outcome = run("encode", "digits", *QUICK, "--augment", "warp", "-o", "c.ddset")
     assert outcome.code == 2
-    assert "unknown augmentation 'warp'; known: none, flip" in outcome.error_line
+    assert "--augment must be one of auto, none, flip" in outcome.error_line

@@ -20,8 +20,8 @@ from ddcodec import (
 from ddcodec.evaluate.baselines import baselines
 from ddcodec.evaluate.budgets import coded_bytes
 from ddcodec.evaluate.draws import images_by_class, random_images
-from ddcodec.evaluate.measure import protocol, train_students
 from ddcodec.evaluate.measure import test_split as split_for
+from ddcodec.evaluate.measure import protocol, train_students
 from ddcodec.format import restate
 from ddcodec.judge.recipe import Recipe
 from ddcodec.judge.trial import Accuracy
@@ -48,7 +48,7 @@ def stripes(seed: int = 0, test: bool = True, classes: int = 2) -> Source:
 
 
 def measured(ds: DistilledDataset, source: Source, **settings: int) -> Accuracy:
-    return train_students(ds, protocol(ds, split_for(ds, source), **settings))
+    return train_students(ds, split_for(ds, source), **settings)
 
 
 @pytest.fixture(scope="module")

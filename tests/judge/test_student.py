@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ddcodec import UsageError, encode, load
-from ddcodec.evaluate.measure import protocol, train_students
+from ddcodec.evaluate.measure import train_students
 from ddcodec.judge.networks import Halve, fresh
 from ddcodec.judge.recipe import Recipe
 from ddcodec.judge.student import endless_batches, train
@@ -76,10 +76,10 @@ def test_a_student_with_batch_norm_learns_and_is_tested_without_its_batch(
 ) -> None:
     ds, test = load(path), digits.require_test()
     settings = {"nets": 1, "steps": 40, "device": "cpu"}
-    other = train_students(ds, protocol(ds, test, architecture="convnet3", **settings))
+    other = train_students(ds, test, architecture="convnet3", **settings)
     assert other.mean > 0.3
-    assert other.mean != train_students(ds, protocol(ds, test, **settings)).mean
-    again = train_students(ds, protocol(ds, test, architecture="convnet3", **settings))
+    assert other.mean != train_students(ds, test, **settings).mean
+    again = train_students(ds, test, architecture="convnet3", **settings)
     assert again.per_net == other.per_net
     student = fresh(RECIPE, torch.Generator().manual_seed(1), "convnet3")
     few = Few(RECIPE.image)
@@ -165,8 +165,8 @@ def test_stages_are_drawn_by_their_shares_and_sets_in_turn() -> None:
 def test_bfloat16_learns_as_well(path: Path, digits: Source) -> None:
     ds, test = load(path), digits.require_test()
     settings = {"nets": 1, "steps": 40, "device": "cpu"}
-    half = train_students(ds, protocol(ds, test, precision="bfloat16", **settings)).mean
-    assert half == pytest.approx(train_students(ds, protocol(ds, test, **settings)).mean, abs=0.1)
+    half = train_students(ds, test, precision="bfloat16", **settings).mean
+    assert half == pytest.approx(train_students(ds, test, **settings).mean, abs=0.1)
 
 
 def test_an_unknown_architecture_is_named() -> None:

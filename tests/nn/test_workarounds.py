@@ -11,7 +11,7 @@ from torch import nn
 from ddcodec.judge.networks import fresh
 from ddcodec.judge.recipe import Recipe as FileRecipe
 from ddcodec.nn.workarounds import keep_narrow_exact
-from ddcodec.observers.networks import build
+from ddcodec.observers.build import build
 from ddcodec.observers.recipe import Recipe
 from ddcodec.observers.train import Training
 from ddcodec.preprocessing.transform import Preprocess

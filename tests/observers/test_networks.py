@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from ddcodec.errors import UsageError
-from ddcodec.observers.networks import ARCHITECTURES, build, initialise
+from ddcodec.observers.build import build, initialise
+from ddcodec.observers.networks import ARCHITECTURES
 
 
 def fresh(name: str, shape: tuple[int, int, int], classes: int, seed: int = 0):  # type: ignore[no-untyped-def]

@@ -15,8 +15,8 @@ from ddcodec import encode, info
 from ddcodec.errors import DDSetError, InvalidFile, MissingExtra, SourceError, UsageError
 from ddcodec.nn.workarounds import make_torchvision_importable
 from ddcodec.observers import zoo
+from ddcodec.observers.build import build, check_name, initialise
 from ddcodec.observers.file import load
-from ddcodec.observers.networks import build, check_name, initialise
 from ddcodec.observers.recipe import Recipe
 from ddcodec.observers.train import train
 from ddcodec.observers.weights import read_checkpoint

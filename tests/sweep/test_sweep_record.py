@@ -103,7 +103,7 @@ def test_an_empty_folder_is_a_new_record(tmp_path: Path) -> None:
 
 def test_other_settings_are_refused_by_name(record: SweepRecord) -> None:
     record.save()
-    with pytest.raises(CheckpointMismatch, match=r"nets was 2, now 3; choose another.*--out"):
+    with pytest.raises(CheckpointMismatch, match=r"nets was 2, now 3; choose another `out`"):
         SweepRecord.open(record.folder, IDENTITY | {"nets": 3})
     with pytest.raises(CheckpointMismatch, match="size was not set, now 8"):
         SweepRecord.open(record.folder, IDENTITY | {"size": 8})

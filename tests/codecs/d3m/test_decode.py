@@ -255,7 +255,7 @@ def test_what_a_cache_cannot_keep_is_skipped(
 
 
 def test_a_cache_is_refused_where_the_digest_is_not_checked(file: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cache needs check=True"):
+    with pytest.raises(UsageError, match="`cache` needs `check`"):
         ddcodec.load(file, check=False, prior="p", cache=tmp_path)
 
 

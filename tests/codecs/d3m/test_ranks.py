@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.helpers.torchrun import run
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_file_of_one(
     observer_file: Path, prior_folder: Path, tmp_path: Path
 ) -> None:

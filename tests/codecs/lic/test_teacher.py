@@ -16,8 +16,8 @@ from ddcodec.codecs.lic.integer_network import ARCHITECTURES, costs, network, st
 from ddcodec.codecs.lic.teacher import embed, require_embeddable, teacher_of, teacher_symbols
 from ddcodec.codecs.shared.labels import WEIGHTS, restore
 from ddcodec.data.chunked import ChunkedDataset
+from ddcodec.observers.build import build, initialise
 from ddcodec.observers.file import Description, Trained, load, ready
-from ddcodec.observers.networks import build, initialise
 from ddcodec.sources import Source
 from tests.helpers.reporters import Notes
 
