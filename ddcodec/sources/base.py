@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from ..errors import SourceError, one_line
 from ..format.values import is_text, shown
@@ -37,15 +38,10 @@ class Split:
 
 
 class ByClass(Protocol):
-    """Training images by class; images are numbered from 0 in every class.
+    """Training images by class; images are numbered from 0 in every class."""
 
-    Attributes:
-        shape: (C, H, W) of every image.
-        total: images of all classes.
-    """
-
-    shape: tuple[int, int, int]
-    total: int
+    shape: tuple[int, int, int]  # (C, H, W) of every image
+    total: int  # images of all classes
 
     def count(self, label: int) -> int:
         """Return the number of images of a class."""
@@ -66,6 +62,7 @@ class Source:
         splits: how to read ``train`` and, where there is one, ``test``.
         where: the path that messages name; by default ``name``.
         by_class: how to read one class at a time; without it the whole split is held in memory.
+        size: pixels a side to which images are scaled (``resize``); None leaves them as read.
     """
 
     def __init__(
@@ -75,12 +72,14 @@ class Source:
         splits: Mapping[str, Callable[[], Split]],
         where: str | os.PathLike[str] | None = None,
         by_class: Callable[[], ByClass] | None = None,
+        size: int | None = None,
     ) -> None:
         self.name = name
         self.classes = classes
         self.where = name if where is None else os.fspath(where)
         self._splits = splits
         self._by_class = by_class
+        self._size = size
         _check_names(self.where, name, classes)
 
     @cached_property
@@ -152,10 +151,12 @@ class Source:
         try:
             with one_line_errors(where):
                 split = self._splits[name]()
+            check_split(split, len(self.classes), where)
+            if self._size is None or split.images.shape[1:3] == (self._size, self._size):
+                return split
+            return Split(resize_all(split.images, self._size, where), split.labels)
         except MemoryError:
             raise SourceError(f"{where}: is larger than the memory; use fewer images") from None
-        check_split(split, len(self.classes), where)
-        return split
 
     def _check_alike(self, train: Split | None, test: Split | None) -> None:
         if train is None or test is None:
@@ -183,6 +184,30 @@ class InMemory:
 
     def images(self, label: int, index: NDArray[np.int64]) -> NDArray[np.uint8]:
         return self._images[self._places[label][index]]
+
+
+def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Return the central square of an image (H, W, C), scaled to (size, size, C)."""
+    height, width, channels = image.shape
+    side = min(height, width)
+    if height == width == size:
+        return image
+    top, left = (height - side) // 2, (width - side) // 2
+    # Cut first: with Pillow's own box the pixels beside it would bleed in.
+    square = image[top : top + side, left : left + side]
+    picture = Image.fromarray(square if channels == 3 else square[..., 0])
+    scaled = picture.resize((size, size), Image.Resampling.BICUBIC)
+    return np.asarray(scaled).reshape(size, size, channels)
+
+
+def resize_all(images: NDArray[np.uint8], size: int, where: str) -> NDArray[np.uint8]:
+    """Return images (N, H, W, C) as (N, size, size, C), each as ``resize`` makes it."""
+    shape = len(images), size, size, images.shape[3]
+    require_memory(prod(shape), f"{where}: {shape_text(shape)}")
+    scaled = np.empty(shape, np.uint8)
+    for image, place in zip(images, scaled, strict=True):
+        place[:] = resize(image, size)
+    return scaled
 
 
 def places_by_class(labels: NDArray[np.int64], classes: int) -> list[NDArray[np.int64]]:

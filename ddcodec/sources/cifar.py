@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,31 +13,22 @@ from ..errors import SourceError
 from . import pickles
 from .archive import entries, is_archive, read_files
 from .base import Source, Split
-from .images import resized
 
 PIXELS = 3 * 32 * 32  # bytes of an image: a red plane, a green one, a blue one
 
 
 @dataclass(frozen=True)
 class Edition:
-    """One of the four archives.
+    """One of the four archives."""
 
-    Attributes:
-        name: of the data set.
-        folder: in the archive; the archive itself is called ``archive``.
-        train, test, meta: files in the folder; meta holds the class names.
-        labels: key of the labels in python files; their column in a binary record.
-        names: key of the class names in the python meta file.
-    """
-
-    name: str
-    folder: str
+    name: str  # of the data set
     archive: str
+    folder: str  # in the archive, with these files
     train: tuple[str, ...]
     test: str
-    meta: str
-    labels: str | int
-    names: str = ""
+    meta: str  # holds the class names
+    labels: str | int  # key of the labels in python files; their column in a binary record
+    names: str = ""  # key of the class names in the python meta file
 
     @property
     def binary(self) -> bool:
@@ -48,81 +38,71 @@ class Edition:
 
 EDITIONS = (
     Edition(
-        name="cifar10",
-        folder="cifar-10-batches-py",
-        archive="cifar-10-python.tar.gz",
-        train=tuple(f"data_batch_{i}" for i in range(1, 6)),
-        test="test_batch",
-        meta="batches.meta",
+        "cifar10",
+        "cifar-10-python.tar.gz",
+        "cifar-10-batches-py",
+        tuple(f"data_batch_{i}" for i in range(1, 6)),
+        "test_batch",
+        "batches.meta",
         labels="labels",
         names="label_names",
     ),
     Edition(
-        name="cifar10",
-        folder="cifar-10-batches-bin",
-        archive="cifar-10-binary.tar.gz",
-        train=tuple(f"data_batch_{i}.bin" for i in range(1, 6)),
-        test="test_batch.bin",
-        meta="batches.meta.txt",
+        "cifar10",
+        "cifar-10-binary.tar.gz",
+        "cifar-10-batches-bin",
+        tuple(f"data_batch_{i}.bin" for i in range(1, 6)),
+        "test_batch.bin",
+        "batches.meta.txt",
         labels=0,
     ),
     Edition(
-        name="cifar100",
-        folder="cifar-100-python",
-        archive="cifar-100-python.tar.gz",
-        train=("train",),
-        test="test",
-        meta="meta",
+        "cifar100",
+        "cifar-100-python.tar.gz",
+        "cifar-100-python",
+        ("train",),
+        "test",
+        "meta",
         labels="fine_labels",
         names="fine_label_names",
     ),
     Edition(
-        name="cifar100",
-        folder="cifar-100-binary",
-        archive="cifar-100-binary.tar.gz",
-        train=("train.bin",),
-        test="test.bin",
-        meta="fine_label_names.txt",
+        "cifar100",
+        "cifar-100-binary.tar.gz",
+        "cifar-100-binary",
+        ("train.bin",),
+        "test.bin",
+        "fine_label_names.txt",
         labels=1,
     ),
 )
 
 
-def find(path: Path) -> Path | None:
-    """Return the archive or folder of an edition: ``path`` itself or in it; None without one."""
-    if is_archive(path):
-        return path if _edition(path) else None
-    if not path.is_dir():
-        return None
-    inner = [path / name for e in EDITIONS for name in (e.folder, e.archive)]
-    return next((place for place in [path, *inner] if place.exists() and _edition(place)), None)
-
-
-def load(place: Path, name: str, size: int | None = None) -> Source:
-    """Return CIFAR-10 or CIFAR-100, with its fine labels, from an archive or folder.
+def load(path: Path, name: str, size: int | None = None) -> Source | None:
+    """Return CIFAR-10 or CIFAR-100, with its fine labels, from an archive or folder at or in path.
 
     It is called by its own name, whatever ``name`` is. Images come in the official order. Pickles
-    are read without running them. Raises SourceError where ``place`` is no edition or broken.
+    are read without running them.
     """
-    edition = _edition(place)
-    if edition is None:
-        raise SourceError(f"{place}: is no edition of {name or 'CIFAR'}")
-    classes = _classes(edition, place)
-    splits: dict[str, Callable[[], Split]] = {
-        "train": resized(partial(_read, edition, place, edition.train), size),
-        "test": resized(partial(_read, edition, place, (edition.test,)), size),
-    }
-    return Source(edition.name, classes, splits, where=place)
+    for place in (path, *(path / name for e in EDITIONS for name in (e.folder, e.archive))):
+        edition = _edition(place)
+        if edition is not None:
+            classes = _classes(edition, place)
+            splits = {
+                "train": partial(_read, edition, place, edition.train),
+                "test": partial(_read, edition, place, (edition.test,)),
+            }
+            return Source(edition.name, classes, splits, where=place, size=size)
+    return None
 
 
 def _edition(place: Path) -> Edition | None:
-    if place.is_dir():
-        here = (e for e in EDITIONS if all((place / n).is_file() for n in (e.train[0], e.meta)))
-        return next(here, None)
-    for name, _ in entries(place):  # the first file tells
-        folder = name.removeprefix("./").partition("/")[0]
-        return next((e for e in EDITIONS if e.folder == folder), None)
-    return None
+    if is_archive(place):
+        for name, _ in entries(place):  # the first file tells
+            folder = name.removeprefix("./").partition("/")[0]
+            return next((e for e in EDITIONS if e.folder == folder), None)
+    here = (e for e in EDITIONS if all((place / n).is_file() for n in (e.train[0], e.meta)))
+    return next(here, None)
 
 
 def _classes(edition: Edition, place: Path) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from ..errors import MissingExtra
 from .base import Source, Split
-from .images import resized
 
 TEST_IMAGES = 397
 
@@ -30,10 +29,8 @@ def load(size: int | None = None) -> Source:
     return Source(
         "digits",
         tuple("0123456789"),
-        {
-            "train": resized(lambda: _splits()[0], size),
-            "test": resized(lambda: _splits()[1], size),
-        },
+        {"train": lambda: _splits()[0], "test": lambda: _splits()[1]},
+        size=size,
     )
 
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from ..errors import SourceError, one_line
 from .base import Source, Split, numbered_classes, require_memory, shape_text
-from .images import resized
 from .named import KNOWN
 
 PREFIXES = {"train": "train", "test": "t10k"}
@@ -22,22 +21,20 @@ ENDINGS = {"images": "idx3-ubyte", "labels": "idx1-ubyte"}
 FOLDERS = ("", "raw", "MNIST/raw", "FashionMNIST/raw")
 
 
-def find(path: Path) -> Path | None:
-    """Return the folder that holds the training images, ``path`` or one in it, else None."""
-    folders = (path / name for name in FOLDERS)
-    return next((folder for folder in folders if _file(folder, "train", "images")), None)
-
-
-def load(folder: Path, name: str, size: int | None = None) -> Source:
-    """Return the source in ``folder``: grey images and labels, train and, where present, t10k.
+def load(path: Path, name: str, size: int | None = None) -> Source | None:
+    """Return the source in ``path`` or a folder in it: grey images, train and, where present, t10k.
 
     Classes are called by their numbers, those of fashion-mnist by their names.
     """
+    folders = (path / inner for inner in FOLDERS)
+    folder = next((folder for folder in folders if _file(folder, "train", "images")), None)
+    if folder is None:
+        return None
     splits = {}
     for split in PREFIXES:
         images, labels = (_file(folder, split, what) for what in ENDINGS)
         if images and labels:
-            splits[split] = resized(partial(_split, images, labels), size)
+            splits[split] = partial(_split, images, labels)
         elif images or labels or split == "train":
             lacking = "labels" if images else "images"
             raise SourceError(
@@ -46,10 +43,9 @@ def load(folder: Path, name: str, size: int | None = None) -> Source:
             )
     classes = KNOWN[name].classes if name in KNOWN else ()
     if not classes:
-        path = _file(folder, "train", "labels")
-        assert path is not None  # it was there a moment ago
-        classes = numbered_classes(_read(path, 1), str(path))
-    return Source(name, classes, splits, where=folder)
+        numbers = splits["train"].args[1]
+        classes = numbered_classes(_read(numbers, 1), str(numbers))
+    return Source(name, classes, splits, where=folder, size=size)
 
 
 def _file(folder: Path, split: str, what: str) -> Path | None:

@@ -13,23 +13,12 @@ from numpy.typing import NDArray
 from ..errors import SourceError
 from .archive import is_archive
 from .base import TESTS, ByClass, Source, Split
-from .by_class import ReadByClass
-from .images import Item, read_split
+from .images import Item, ReadByClass, read_split
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
 
 
-def find(path: Path) -> Path | None:
-    """Return ``path`` where it is laid out like this, else None."""
-    if not (path / "train").is_dir():
-        return None
-    inside = list((path / "train").iterdir())
-    # A train folder of archives alone belongs to WebDataset.
-    mine = any(entry.is_dir() for entry in inside) or not any(map(is_archive, inside))
-    return path if mine else None
-
-
-def load(root: Path, name: str, size: int | None = None) -> Source:
+def load(root: Path, name: str, size: int | None = None) -> Source | None:
     """Return the source in ``root``; classes are the folders of train/, in sorted order.
 
     Images may lie deeper in a class folder; names that begin with a dot are passed over, and links
@@ -38,11 +27,13 @@ def load(root: Path, name: str, size: int | None = None) -> Source:
     valid, the first that has class folders.
     """
     train = root / "train"
+    inside = list(train.iterdir()) if train.is_dir() else None
+    # A train folder of archives alone belongs to WebDataset.
+    if inside is None or (any(map(is_archive, inside)) and not any(e.is_dir() for e in inside)):
+        return None
     classes = tuple(_class_folders(train))
     if not classes:
-        raise SourceError(
-            f"{train}: has no class folders; put images at {train / '<class>' / '<image>.png'}"
-        )
+        raise _no_classes(train, "<class>")
     splits = {"train": partial(_read, train, classes, size)}
     tests = [root / name for name in TESTS if (root / name).is_dir()]
     if tests:
@@ -88,10 +79,14 @@ def _read(folder: Path, classes: tuple[str, ...], size: int | None) -> Split:
         files += found
         labels += [classes.index(name)] * len(found)
     if not files:
-        raise SourceError(
-            f"{folder}: has no class folders; put images at {folder / classes[0] / '<image>.png'}"
-        )
+        raise _no_classes(folder, classes[0])
     return read_split(files, labels, size)
+
+
+def _no_classes(folder: Path, example: str) -> SourceError:
+    return SourceError(
+        f"{folder}: has no class folders; put images at {folder / example / '<image>.png'}"
+    )
 
 
 def _empty(folder: Path, name: str) -> SourceError:

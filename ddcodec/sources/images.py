@@ -1,14 +1,13 @@
-"""Encoded images to one uint8 array, and one line of error for whatever cannot be read."""
+"""Encoded images to uint8 arrays, all or a class at a time; what cannot be read is one line."""
 
 from __future__ import annotations
 
+import hashlib
 import io
-import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import SourceError, one_line
-from .base import Split, require_memory
+from .base import Split, require_memory, resize
 
 DEEP_FORMATS = {"PNG", "PPM"}  # whose mode I, 32 bits for Pillow, holds 16 bits
 DEEP_MODES = {"I", "I;16", "I;16L", "I;16B", "I;16N"}  # Pillow's names for 16-bit grey
@@ -76,39 +75,11 @@ def decode(name: str, data: Encoded, size: int | None = None) -> NDArray[np.uint
         ) from None
 
 
-def _decode_each(items: list[Item], size: int | None) -> list[NDArray[np.uint8]]:
-    return [decode(name, data, size) for name, data in items]
-
-
 def _formats(file: IO[bytes]) -> tuple[str, ...]:
     """Return the format that the first bytes announce, if any, for Pillow to try."""
     start = file.read(8)
     file.seek(0)
     return tuple({name for magic, name in FORMATS if start.startswith(magic)})
-
-
-def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Return the central square of an image (H, W, C), scaled to (size, size, C)."""
-    height, width, channels = image.shape
-    side = min(height, width)
-    if height == width == size:
-        return image
-    top, left = (height - side) // 2, (width - side) // 2
-    # Cut first: with Pillow's own box the pixels beside it would bleed in.
-    square = image[top : top + side, left : left + side]
-    picture = Image.fromarray(square if channels == 3 else square[..., 0])
-    scaled = picture.resize((size, size), Image.Resampling.BICUBIC)
-    return np.asarray(scaled).reshape(size, size, channels)
-
-
-def resize_all(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Return images (N, H, W, C) as (N, size, size, C), each as ``resize`` makes it."""
-    if images.ndim != 4 or images.shape[1:3] == (size, size) or 0 in images.shape:
-        return images
-    scaled = _room(len(images), (size, size, images.shape[3]), "resized")
-    for image, place in zip(images, scaled, strict=True):
-        place[:] = resize(image, size)
-    return scaled
 
 
 def decode_all(items: Iterable[Item], count: int, size: int | None = None) -> NDArray[np.uint8]:
@@ -125,14 +96,17 @@ def decode_all(items: Iterable[Item], count: int, size: int | None = None) -> ND
         warnings.simplefilter("ignore")
         while batch := list(islice(rest, BATCH)):
             tasks = [batch[at : at + TASK] for at in range(0, len(batch), TASK)]
-            decoded = chain.from_iterable(pool.map(partial(_decode_each, size=size), tasks))
-            for (name, _), image in zip(batch, decoded, strict=True):
+            parts = pool.map(lambda task: [decode(*item, size) for item in task], tasks)
+            for (name, _), image in zip(batch, chain.from_iterable(parts), strict=True):
                 if done == count:
                     raise SourceError(f"{name}: is one image more than there are labels")
                 if done == 0:
-                    first, stack = name, _room(count, image.shape, name)
+                    first = name
+                    where = f"{name}: {count:,} images of {_size(image.shape)}"
+                    require_memory(count * image.size, where)
+                    stack = np.empty((count, *image.shape), np.uint8)
                 elif image.shape[:2] != stack.shape[1:3]:
-                    raise another_size(name, image.shape, first, stack.shape[1:])
+                    raise _another_size(name, image.shape, first, stack.shape[1:])
                 if image.shape[2] > stack.shape[3]:
                     stack = np.repeat(stack, 3, axis=3)
                 stack[done] = image
@@ -148,7 +122,63 @@ def read_split(files: Sequence[Path], labels: Sequence[int], size: int | None) -
     return Split(images, np.asarray(labels, np.int64))
 
 
-def another_size(
+class ReadByClass:
+    """Classes of which no image is kept in memory (a ``ByClass``).
+
+    Some images are looked at when it is made, and say how large all are. Images are grey where
+    these are all grey, else in colour.
+    """
+
+    def __init__(
+        self,
+        counts: Sequence[int],
+        items: Callable[[int, NDArray[np.int64]], list[Item]],
+        first: Sequence[Item],
+        size: int | None,
+        facts: Callable[[], Iterable[bytes]],
+    ) -> None:
+        """Look at the images in ``first``; ``items`` gives those of a class at some indices.
+
+        The digest is made of ``facts``: to read all pixels would take as long as the encode.
+        Raises SourceError for a first image that cannot be read or differs in size.
+        """
+        self._counts, self._items, self._size, self._facts = counts, items, size, facts
+        self.total = sum(counts)
+        self._first = first[0][0]
+        # Through the same code as all others, so that the same line names what is wrong.
+        looked = decode_all(first, len(first), size)
+        self.shape = (int(looked.shape[3]), int(looked.shape[1]), int(looked.shape[2]))
+        self._grey = f"{self._first} is" if len(first) == 1 else "the first of every class are"
+
+    def count(self, label: int) -> int:
+        return self._counts[label]
+
+    def images(self, label: int, index: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return the images at ``index`` of a class, uint8 (n, H, W, C).
+
+        Raises SourceError naming the image that cannot be read or does not fit.
+        """
+        items = self._items(label, index)
+        found = decode_all(items, len(items), self._size)
+        channels, height, width = self.shape
+        if found.shape[1:3] != (height, width):
+            raise _another_size(items[0][0], found.shape[1:], self._first, (height, width))
+        if found.shape[3] > channels:
+            coloured = (n for n, data in items if decode(n, data, self._size).shape[2] > channels)
+            raise SourceError(
+                f"{next(coloured)}: is in colour, {self._grey} grey; put one in colour first, or "
+                "make all grey"
+            )
+        return np.repeat(found, 3, axis=3) if found.shape[3] < channels else found
+
+    def digest(self) -> str:
+        digest = hashlib.sha256()
+        for fact in self._facts():
+            digest.update(fact)
+        return digest.hexdigest()
+
+
+def _another_size(
     name: str, shape: tuple[int, ...], first: str, first_shape: tuple[int, ...]
 ) -> SourceError:
     """Return the error for an image (H, W, ...) whose size is not that of the first."""
@@ -156,18 +186,6 @@ def another_size(
         f"{name}: is {_size(shape)}, but {first} is {_size(first_shape)} (width x height); resize "
         "all images to one size, as `size` does"
     )
-
-
-def resized(read: Callable[[], Split], size: int | None) -> Callable[[], Split]:
-    """Return a reader of the same split with its images scaled to ``size``, where one is given."""
-    if size is None:
-        return read
-
-    def scaled() -> Split:
-        split = read()
-        return Split(resize_all(split.images, size), split.labels)
-
-    return scaled
 
 
 def _pixels(image: Image.Image) -> NDArray[np.uint8]:
@@ -184,17 +202,6 @@ def _pixels(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode in GREY_MODES:
         return np.asarray(image.convert("L"))[..., None]
     return np.asarray(image.convert("RGB"))
-
-
-def _room(count: int, shape: tuple[int, ...], name: str) -> NDArray[np.uint8]:
-    where = f"{name}: {count:,} images of {_size(shape)}"
-    require_memory(count * math.prod(shape), where)
-    try:
-        return np.empty((count, *shape), np.uint8)
-    except MemoryError:
-        raise SourceError(
-            f"{where} do not fit in memory; make them smaller, or use fewer"
-        ) from None
 
 
 def _size(shape: tuple[int, ...]) -> str:

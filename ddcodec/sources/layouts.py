@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from ..errors import SourceError, UsageError
-from . import cifar, cub200, digits, hub, idx, imagefolder, npz, parquet, tinyimagenet, webdataset
+from . import cifar, digits, hub, idx, imagefolder, npz, parquet, published, webdataset
 from .base import Source, one_line_errors, path_name
 from .named import BUNDLED, KNOWN, find, missing, names, places
 
 SIZE_MAX = 4096
 
 
-class Layout(Protocol):
-    """A module that reads one layout."""
-
-    def find(self, path: Path, /) -> Path | None:
-        """Return where exactly the data set lies in ``path``, or None where it is not so."""
-
-    def load(self, path: Path, name: str, size: int | None, /) -> Source:
-        """Return the source at ``path``, a result of ``find``."""
-
-
-# In this order: CIFAR's archives are archives, Tiny-ImageNet has a train folder.
-LAYOUTS: tuple[Layout, ...] = (
-    npz,
-    parquet,
-    cifar,
-    idx,
-    tinyimagenet,
-    cub200,
-    imagefolder,
-    webdataset,
+# Each returns the source at or in a path, None where it is not laid out like this. In this order:
+# CIFAR's archives are archives, Tiny-ImageNet has a train folder.
+LAYOUTS: tuple[Callable[[Path, str, int | None], Source | None], ...] = (
+    npz.load,
+    parquet.load,
+    cifar.load,
+    idx.load,
+    published.load_tiny_imagenet,
+    published.load_cub200,
+    imagefolder.load,
+    webdataset.load,
 )
 
 
@@ -67,10 +58,10 @@ def load(
         hint = f", and none of: {', '.join(names())}" if len(path.parts) == 1 else ""
         raise SourceError(f"{path}: no such file or folder{hint}")
     with one_line_errors(str(path)):
-        for layout in LAYOUTS:
-            found = layout.find(path)
-            if found is not None:
-                return layout.load(found, name or path_name(path), size)
+        for load_layout in LAYOUTS:
+            source = load_layout(path, name or path_name(path), size)
+            if source is not None:
+                return source
     if path.is_dir():
         raise SourceError(
             f"{path}: has neither train-*.parquet files nor a train folder, nor another layout "

@@ -13,53 +13,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SourceError, one_line
-from .base import Source, Split, check_split, numbered_classes, require_memory, shape_text
-from .images import resized
+from .base import Source, Split, numbered_classes, require_memory, shape_text
 
 # Pixels of real images pack a few times; what unpacks so much further is made to fill a memory.
 BOMB_BYTES, BOMB_RATIO = 1 << 28, 300
 
 # All that numpy and zipfile raise for broken, encrypted or oddly packed members.
-UNREADABLE = (
-    OSError,
-    ValueError,
-    EOFError,
-    KeyError,
-    MemoryError,
-    NotImplementedError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+UNREADABLE = (OSError, ValueError, EOFError, KeyError, MemoryError, RuntimeError)
+UNREADABLE += (zipfile.BadZipFile, zlib.error)
 
 
-def find(path: Path) -> Path | None:
-    """Return ``path`` where it is a file called ``*.npz``, else None."""
-    return path if path.suffix == ".npz" and path.is_file() else None
-
-
-def load(path: Path, name: str, size: int | None = None) -> Source:
+def load(path: Path, name: str, size: int | None = None) -> Source | None:
     """Return the source in ``path``: images uint8 (N, H, W) or (N, H, W, C), labels integers (N,).
 
     Without ``class_names``, strings (n,), the classes are called by their numbers. The source is
     called like the file, without ``.npz``. Pickled arrays are refused.
     """
+    if path.suffix != ".npz" or not path.is_file():
+        return None
     keys = _keys(path)
     for key in ("train_images", "train_labels"):
         if key not in keys:
             raise SourceError(
                 f"{path}: has no array '{key}'; it holds {', '.join(sorted(keys)) or 'nothing'}"
             )
-    splits = {"train"}
+    splits = {"train": partial(_split, path, "train")}
     if present := keys & {"test_images", "test_labels"}:
         if len(present) == 1:
             raise SourceError(f"{path}: has {present.pop()} alone; test needs images and labels")
-        splits.add("test")
+        splits["test"] = partial(_split, path, "test")
     classes = _classes(path, "class_names" in keys)
-    readers = {
-        split: resized(partial(_split, path, split, len(classes)), size) for split in sorted(splits)
-    }
-    return Source(name.removesuffix(".npz"), classes, readers, where=path)
+    return Source(name.removesuffix(".npz"), classes, splits, where=path, size=size)
 
 
 def _classes(path: Path, named: bool) -> tuple[str, ...]:
@@ -74,7 +58,7 @@ def _classes(path: Path, named: bool) -> tuple[str, ...]:
     return tuple(names.tolist())
 
 
-def _split(path: Path, name: str, classes: int) -> Split:
+def _split(path: Path, name: str) -> Split:
     images, labels = _array(path, f"{name}_images"), _labels(path, name)
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
         raise SourceError(
@@ -83,9 +67,7 @@ def _split(path: Path, name: str, classes: int) -> Split:
         )
     if images.ndim == 3:
         images = images[..., None]
-    split = Split(np.ascontiguousarray(images), labels.astype(np.int64))
-    check_split(split, classes, f"{path}: {name}_images")
-    return split
+    return Split(np.ascontiguousarray(images), labels.astype(np.int64))
 
 
 def _labels(path: Path, name: str) -> NDArray[Any]:

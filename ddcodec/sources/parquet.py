@@ -24,21 +24,10 @@ from .base import (
     numbered_classes,
     places_by_class,
 )
-from .by_class import ReadByClass
-from .images import BATCH, Item, decode_all
+from .images import BATCH, Item, ReadByClass, decode_all
 
 IMAGE_COLUMNS = ("img", "image")
 LABEL_COLUMNS = ("label", "fine_label", "labels")
-
-
-def find(path: Path) -> Path | None:
-    """Return the folder that holds train shards: ``path``, its data folder or another in it."""
-    if not path.is_dir():
-        return None
-    # On the hub a data set's files lie in data/ or in a folder called like its configuration.
-    inner = (entry for entry in path.iterdir() if not entry.name.startswith("."))
-    folders = [path, path / "data", *sorted(entry for entry in inner if entry.is_dir())]
-    return next((folder for folder in folders if shards(folder, "train")), None)
 
 
 def shards(folder: Path, split: str) -> list[Path]:
@@ -46,13 +35,20 @@ def shards(folder: Path, split: str) -> list[Path]:
     return sorted(folder.glob(f"{split}-*.parquet")) or sorted(folder.glob(f"{split}.parquet"))
 
 
-def load(folder: Path, name: str, size: int | None = None) -> Source:
-    """Return the source in ``folder``: an image column ``img`` or ``image``, and integer labels.
+def load(path: Path, name: str, size: int | None = None) -> Source | None:
+    """Return the source in ``path`` or a folder in it: an image column and integer labels.
 
     Class names come from the ClassLabel feature in the schema metadata, else from the numbers.
     The test split is the first of ``TESTS`` that is there and has labels: ImageNet's test labels
     are all -1. Raises MissingExtra without pyarrow.
     """
+    inner = path.iterdir() if path.is_dir() else ()
+    # On the hub a data set's files lie in data/ or in a folder called like its configuration.
+    others = sorted(entry for entry in inner if entry.is_dir() and entry.name[0] != ".")
+    folders = (path, path / "data", *others)
+    folder = next((folder for folder in folders if shards(folder, "train")), None)
+    if folder is None:
+        return None
     if importlib.util.find_spec("pyarrow") is None:
         raise MissingExtra("pyarrow, which reads parquet,", "data")
     train = shards(folder, "train")
@@ -68,17 +64,18 @@ def load(folder: Path, name: str, size: int | None = None) -> Source:
 
 
 def _by_class(
-    files: list[Path],
-    image: str,
-    label: str,
-    classes: tuple[str, ...],
-    size: int | None,
+    files: list[Path], image: str, label: str, classes: tuple[str, ...], size: int | None
 ) -> ByClass:
     labels, where = _labels(files, label), f"{files[0].parent} (train)"
     check_labels(labels, len(classes), where)
     check_complete(labels, classes, where)
     places = places_by_class(labels, len(classes))
     rows = _Rows(files, image)
+
+    def items(label: int, index: NDArray[np.int64]) -> list[Item]:
+        wanted = places[label][index]
+        found = dict(rows.items(np.unique(wanted)))
+        return [found[row] for row in wanted.tolist()]
 
     def facts() -> Iterator[bytes]:
         for name in classes:
@@ -88,17 +85,12 @@ def _by_class(
             yield file.name.encode("utf-8", "surrogateescape") + b"\0"
             yield b"%d\0" % file.stat().st_size
 
-    return ReadByClass(
-        [len(found) for found in places],
-        lambda label, index: rows.read(places[label][index]),
-        rows.read(np.array([0])),
-        size,
-        facts,
-    )
+    first = [item for _, item in rows.items(np.array([0]))]
+    return ReadByClass([len(found) for found in places], items, first, size, facts)
 
 
 class _Rows:
-    """Single rows of shards, numbered through.
+    """Rows of shards, numbered through.
 
     Only the row groups that hold a wanted row are read, batch by batch. Where the classes of a
     data set lie mixed, that is nearly all of it for every class: sort such a data set by its
@@ -107,42 +99,36 @@ class _Rows:
 
     def __init__(self, files: Sequence[Path], column: str) -> None:
         self._column = column
-        # (shard, row group, row of the shard and of the whole where it begins, rows)
+        # (shard, row of the whole where it begins, row group, its first row and its end)
         self._groups: list[tuple[Path, int, int, int, int]] = []
-        whole = 0
+        end = 0
         for path in files:
-            row = 0
+            first = end
             with _open(path, column) as file:
                 for group in range(file.metadata.num_row_groups):
-                    count = file.metadata.row_group(group).num_rows
-                    self._groups.append((path, group, row, whole, count))
-                    row, whole = row + count, whole + count
+                    begin, end = end, end + file.metadata.row_group(group).num_rows
+                    self._groups.append((path, first, group, begin, end))
 
-    def read(self, rows: NDArray[np.int64]) -> list[Item]:
-        """Return (shard and row, encoded image) of rows in their order."""
-        found: dict[int, Item] = {}
-        wanted = np.unique(rows)
-        for path, group, row, whole, count in self._groups:
-            mine = wanted[(wanted >= whole) & (wanted < whole + count)] - whole
-            if len(mine):
-                for at, cell in self._cells(path, group, mine):
-                    name = f"{path} row {row + at}"
-                    found[whole + at] = name, _bytes_of(name, cell, self._column)
-        return [found[int(row)] for row in rows]
+    def items(self, wanted: NDArray[np.int64]) -> Iterator[tuple[int, Item]]:
+        """Yield (row, (shard and row of it, encoded image)) of ascending rows."""
+        for path, first, group, begin, end in self._groups:
+            mine = _between(wanted, begin, end)
+            if not len(mine):
+                continue
+            with _open(path, self._column) as file:
+                for batch in file.iter_batches(BATCH, row_groups=[group], columns=[self._column]):
+                    cells = batch.column(0)
+                    for row in _between(mine, begin, begin + len(cells)).tolist():
+                        name = f"{path} row {row - first}"
+                        cell = cells[row - begin].as_py()
+                        yield row, (name, _bytes_of(name, cell, self._column))
+                    begin += len(cells)
+                    if begin > mine[-1]:
+                        break
 
-    def _cells(
-        self, path: Path, group: int, wanted: NDArray[np.int64]
-    ) -> Iterator[tuple[int, Any]]:
-        """Give (row of the group, cell) for wanted rows of a row group, in ascending order."""
-        begin = 0
-        with _open(path, self._column) as file:
-            for batch in file.iter_batches(BATCH, row_groups=[group], columns=[self._column]):
-                column = batch.column(0)
-                for at in wanted[(wanted >= begin) & (wanted < begin + len(column))].tolist():
-                    yield at, column[at - begin].as_py()
-                begin += len(column)
-                if begin > wanted[-1]:
-                    return
+
+def _between(rows: NDArray[np.int64], begin: int, end: int) -> NDArray[np.int64]:
+    return rows[slice(*np.searchsorted(rows, (begin, end)))]
 
 
 def _columns(path: Path) -> tuple[str, str, tuple[str, ...]]:
@@ -170,7 +156,8 @@ def _read(choice: list[list[Path]], image: str, label: str, size: int | None) ->
         labels = _labels(files, label)
         if (labels != -1).any():
             break
-    return Split(decode_all(_encoded(files, image), len(labels), size), labels)
+    rows = _Rows(files, image).items(np.arange(len(labels)))
+    return Split(decode_all((item for _, item in rows), len(labels), size), labels)
 
 
 def _labels(files: list[Path], column: str) -> NDArray[np.int64]:
@@ -187,18 +174,6 @@ def _labels(files: list[Path], column: str) -> NDArray[np.int64]:
             )
         parts.append(values.to_numpy().astype(np.int64))
     return np.concatenate(parts)
-
-
-def _encoded(files: list[Path], column: str) -> Iterator[tuple[str, bytes]]:
-    """Yield (file and row, encoded image) of all shards, never holding more than a batch."""
-    for path in files:
-        row = 0
-        with _open(path, column) as file:
-            for batch in file.iter_batches(batch_size=BATCH, columns=[column]):
-                for cell in batch.column(0).to_pylist():
-                    name = f"{path} row {row}"
-                    yield name, _bytes_of(name, cell, column)
-                    row += 1
 
 
 def _bytes_of(name: str, cell: Any, column: str) -> bytes:

@@ -29,11 +29,6 @@ LABELS = (".cls", ".json")
 SAMPLE = re.compile(r"((?:.*/)?[^./]+)([.][^/]+)", re.DOTALL)  # key, and kind from the first dot
 
 
-def find(path: Path) -> Path | None:
-    """Return ``path`` where it is an archive, or a folder with archives to train on."""
-    return path if is_archive(path) or (path.is_dir() and shards(path, "train")) else None
-
-
 def shards(folder: Path, split: str) -> list[Path]:
     """Return the archives with the word ``split`` in their names, else those in such a folder."""
     word = re.compile(rf"(?i)(^|[^a-z]){split}([^a-z]|$)")
@@ -42,22 +37,25 @@ def shards(folder: Path, split: str) -> list[Path]:
     return found or (sorted(p for p in inner.iterdir() if is_archive(p)) if inner.is_dir() else [])
 
 
-def load(place: Path, name: str, size: int | None = None) -> Source:
+def load(place: Path, name: str, size: int | None = None) -> Source | None:
     """Return the source in the shards of a folder, or in one archive, which is all to train on.
 
     Samples keep their order. The test split is the first of ``TESTS`` that is there.
     """
-    if place.is_dir():
-        train = Shards(tuple(shards(place, "train")), size)
-        test = next((files for split in TESTS if (files := shards(place, split))), None)
-        names = place / NAMES
-    else:
-        train, test, names = Shards((place,), size), None, place.with_name(NAMES)
+    tests: list[list[Path]] = []
+    if is_archive(place):
+        files, names = [place], place.with_name(NAMES)
         suffix = next(s for s in ARCHIVES if place.name.lower().endswith(s))
         name = name[: -len(suffix)] if name.lower().endswith(suffix) else name
+    elif place.is_dir() and (files := shards(place, "train")):
+        tests = [found for split in TESTS if (found := shards(place, split))]
+        names = place / NAMES
+    else:
+        return None
+    train = Shards(files, size)
     splits = {"train": train.read}
-    if test is not None:
-        splits["test"] = Shards(tuple(test), size).read
+    if tests:
+        splits["test"] = Shards(tests[0], size).read
     if names.is_file():
         classes = tuple(names.read_text("utf-8", "replace").splitlines())
     else:
@@ -65,11 +63,11 @@ def load(place: Path, name: str, size: int | None = None) -> Source:
     return Source(name, classes, splits, where=place)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Shards:
     """The samples in some shards, in order; images are scaled to ``size`` where it is given."""
 
-    files: tuple[Path, ...]
+    files: list[Path]
     size: int | None
 
     @cached_property

@@ -17,7 +17,7 @@ from ddcodec.observers.recipe import Recipe
 from ddcodec.observers.train import train
 from ddcodec.sources import base, parquet
 from ddcodec.sources.base import ByClass, InMemory
-from ddcodec.sources.by_class import ReadByClass
+from ddcodec.sources.images import ReadByClass
 
 pq = pytest.importorskip("pyarrow.parquet")
 

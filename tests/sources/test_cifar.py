@@ -13,7 +13,7 @@ import pytest
 
 from ddcodec import sources
 from ddcodec.errors import SourceError
-from ddcodec.sources import archive, cifar
+from ddcodec.sources import archive
 from ddcodec.sources.cifar import EDITIONS, Edition
 
 RANDOM = np.random.default_rng(9)
@@ -226,4 +226,4 @@ def test_the_official_files_agree_with_the_hubs(tmp_path: Path, cifar10: sources
     assert read.name == cifar10.name
     assert read.classes == cifar10.classes
     assert np.array_equal(read.require_test().images, test.images)
-    assert cifar.find(tmp_path) == tmp_path / EDITIONS[1].folder
+    assert Path(sources.load(tmp_path).where) == tmp_path / EDITIONS[1].folder

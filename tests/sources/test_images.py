@@ -12,6 +12,7 @@ from PIL import Image
 
 from ddcodec.errors import SourceError
 from ddcodec.sources import images
+from ddcodec.sources.base import resize, resize_all
 from ddcodec.sources.images import decode, decode_all
 
 RANDOM = np.random.default_rng(3)
@@ -110,8 +111,8 @@ def test_a_size_brings_mixed_sizes_together() -> None:
 def test_arrays_are_scaled_as_files_are() -> None:
     grey = RANDOM.integers(0, 256, (3, 9, 6, 1), np.uint8)
     expected = np.stack([decode("x", stored(image[..., 0]), size=4) for image in grey])
-    assert np.array_equal(images.resize_all(grey, 4), expected)
-    assert np.array_equal(images.resize_all(grey[:, :6], 6), grey[:, :6])
+    assert np.array_equal(resize_all(grey, 4, "x"), expected)
+    assert np.array_equal(resize_all(grey[:, :6], 6, "x"), grey[:, :6])
 
 
 def test_a_large_jpeg_is_scaled_close_to_its_full_decode() -> None:
@@ -120,7 +121,7 @@ def test_a_large_jpeg_is_scaled_close_to_its_full_decode() -> None:
     picture = np.dstack([across, across.T, 255 - across])
     data = stored(picture, "JPEG", quality=95)
     small = decode("x", data, size=32).astype(int)
-    whole = images.resize(decode("x", data), 32).astype(int)
+    whole = resize(decode("x", data), 32).astype(int)
     assert abs(small - whole).max() <= 4
 
 

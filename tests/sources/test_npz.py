@@ -96,7 +96,7 @@ def test_test_arrays_may_be_left_out(tmp_path: Path) -> None:
             {"train_images": IMAGES[:0], "train_labels": LABELS[:0], "class_names": None},
             "no images",
         ),
-        ({"test_labels": LABELS[:2] + 2}, "test_images: label 3"),
+        ({"test_labels": LABELS[:2] + 2}, r"\(test\): label 3"),
         ({"test_images": IMAGES[:2, :3]}, "test images are 3x3x1, training images 4x3x1"),
         ({"class_names": np.array(["a", "b", "b"])}, "two classes are named 'b'"),
         ({"class_names": np.array([1, 2, 3])}, "class_names are int64 3"),
