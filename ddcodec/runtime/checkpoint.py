@@ -20,26 +20,26 @@ from .atomic import write_atomically
 KEY = "ddcodec"  # the one entry of the safetensors metadata
 
 
-def save(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any], fingerprint: str) -> None:
-    """Write a checkpoint atomically; ``fingerprint`` names the run that it belongs to.
+def save(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any], identity: str) -> None:
+    """Write a checkpoint atomically; ``identity`` names the run that it belongs to.
 
     Args:
         path: file to write or replace.
         tensors: any dtypes, shapes and devices; restored bit for bit, on the CPU.
         meta: JSON values without NaN.
-        fingerprint: anything that differs between runs that must not share a checkpoint.
+        identity: anything that differs between runs that must not share a checkpoint.
 
     Raises:
         OutputError: the file cannot be written; an earlier checkpoint stays as it was.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    body = _canonical({"fingerprint": fingerprint, "meta": meta})
+    body = _canonical({"identity": identity, "meta": meta})
     header = {KEY: _canonical({"body": body, "digest": _digest(body, plain)})}
     write_atomically(path, to_bytes(plain, metadata=header))
 
 
 def load(
-    path: str | os.PathLike[str], fingerprint: str
+    path: str | os.PathLike[str], identity: str
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return (tensors, meta) as they were saved.
 
@@ -64,7 +64,7 @@ def load(
             f"{path}: not a readable checkpoint (damaged, or another kind of file); "
             "delete it to start again"
         ) from None
-    if body["fingerprint"] != fingerprint:
+    if body.get("identity") != identity:
         raise CheckpointMismatch(
             f"{path}: belongs to a run with another source, settings or version; "
             "repeat that command, or delete the checkpoint to start again"

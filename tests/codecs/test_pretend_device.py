@@ -49,15 +49,15 @@ def pretended(
     real_images: int,
 ) -> Distiller:
     plan = plan_of(source, ipc=ipc, profile=profile)
-    plan = replace(plan, params=replace(plan.params, activations="float32"))
-    preprocessing = dict(fit(source.train.images, plan.params.preprocessing))
+    plan = replace(plan, activations="float32")
+    preprocessing = dict(fit(source.train.images, plan.preprocessing))
     some = encode.real_tensors(source, preprocessing, torch.device("cpu"))
     variables = encode.initial_variables(plan, some, PRETEND)
     real = (
         torch.empty(real_images, *some[0].shape[1:], device=PRETEND),
         torch.empty(real_images, dtype=torch.int64, device=PRETEND),
     )
-    return Distiller(plan.params, variables, real, Run(PRETEND, SILENT), "none")
+    return Distiller(plan, variables, real, Run(PRETEND, SILENT))
 
 
 def replaying(device: torch.device, net: ConvNet, note: Callable[[str], None]) -> InnerRuns:
@@ -81,7 +81,7 @@ def test_an_outer_step_stays_on_the_device_and_waits_for_its_loss_alone(
     source = random_source("digits", (10, 8, 8, 1))
     with PretendDevice() as device:
         run = pretended(source, ipc, profile, 400)
-        for index, stage in enumerate(run.params.stages):
+        for index, stage in enumerate(run.plan.stages):
             run.stage_index = index
             run._begin_stage()
             run._outer_step(stage)  # records, and compares
@@ -111,7 +111,7 @@ def test_published_settings_fit_the_memory_of_a_gpu(
     source = random_source(name, shape)
     with PretendDevice() as device:
         run = pretended(source, 0.9, "paper", images)
-        run._outer_step(run.params.stages[0])
+        run._outer_step(run.plan.stages[0])
     # A fifth is left for what libraries take for themselves.
     assert device.peak < 0.8 * limit * GIB
     # The data and a quarter for kept passes are in it: the count is not of nothing.

@@ -11,7 +11,8 @@ import torch
 from ddcodec import load
 from ddcodec.codecs.base import Request
 from ddcodec.codecs.podd.options import PoDD
-from ddcodec.codecs.podd.plan import Plan, make_plan, settled
+from ddcodec.codecs.podd.plan import Plan
+from ddcodec.codecs.podd.planning import make_plan, settled
 from ddcodec.codecs.podd.poster import PosterGeometry
 from ddcodec.runtime.progress import SILENT
 from ddcodec.sources import Source, Split

@@ -16,7 +16,7 @@ from ...format import to_bytes
 from ...preprocessing.transform import fit
 from ...sources.base import Source, Split
 from .initial import initial_variables, real_tensors
-from .pack import Arrays, describe
+from .pack import Arrays, describe, storage_of
 from .plan import Plan
 from .variables import PosterVariables
 
@@ -33,21 +33,21 @@ def fit_bytes(source: Source, plan_for: Callable[[float], Plan], total: int) -> 
     ``plan_for`` makes the plan of a number of images per class. Raises UsageError where even the
     smallest poster does not fit.
     """
-    preprocessing = dict(fit(source.train.images, plan_for(1.0).params.preprocessing))
+    preprocessing = dict(fit(source.train.images, plan_for(1.0).preprocessing))
     real = _some(source, preprocessing)
     sizes: dict[tuple[int, int], int] = {}
 
     def size(plan: Plan) -> int:
-        shape = plan.params.poster
+        shape = plan.geometry.height, plan.geometry.width
         if shape not in sizes:
             sizes[shape] = expected_bytes(source, plan, preprocessing, real)
         return sizes[shape]
 
     low = 1 / len(source.classes)  # one patch
-    if size(plan_for(low)) > total:
+    if (least := size(plan_for(low))) > total:
         raise UsageError(
             f"`total_bytes`={total} is too few: the smallest file of these settings takes about "
-            f"{size(plan_for(low))}; fewer bits (`quality`=bits=N) take less"
+            f"{least}; fewer bits (`quality`=bits=N) take less"
         )
     high = 2 * low
     while high < MOST_IPC and size(plan_for(high)) <= total:
@@ -66,19 +66,16 @@ def expected_bytes(
     That of the poster which the optimisation starts from, with more noise, and of blurred labels.
     """
     random = np.random.default_rng(0)
-    params = plan.params
-    manifest = describe(source, plan, params, preprocessing, STEPS)
+    manifest = describe(source, plan, preprocessing, STEPS)
     begun: PosterVariables = initial_variables(plan, real, torch.device("cpu"))
     poster: NDArray[np.float32] = begun.poster.numpy()
     noise = float(poster.std()) * NOISE * random.standard_normal(poster.shape)
     arrays: Arrays = {"poster": (poster + noise).astype(np.float32)}
-    storage = {"poster": params.stored.poster}
-    if params.label_kind == "learned":
-        across, down = params.label_grid
+    if plan.label_kind == "learned":
+        across, down = plan.label_grid
         shares = random.dirichlet(np.full(len(source.classes), LABEL_SPREAD), size=(down, across))
         arrays["labels"] = shares.astype(np.float32)
-        storage["labels"] = params.stored.labels
-    return len(to_bytes(manifest, arrays, storage)[0])
+    return len(to_bytes(manifest, arrays, storage_of(arrays, plan.stored))[0])
 
 
 def _some(source: Source, preprocessing: dict[str, Any]) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -92,14 +92,8 @@ class PosterSamples(Samples):
 
     def to(self, device: Device) -> PosterSamples:
         """Return the samples with poster and origins on ``device``."""
-        return PosterSamples(
-            self.poster.to(device),
-            self.top.to(device),
-            self.left.to(device),
-            self.labels,
-            self.image_shape,
-            self.shares,
-        )
+        poster, top, left = (x.to(device) for x in (self.poster, self.top, self.left))
+        return replace(self, poster=poster, top=top, left=left)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for another process, without patches that it can cut itself."""

@@ -25,8 +25,8 @@ from .initial import initial_variables, real_tensors
 from .options import PoDD
 from .outer_loop import Distiller, Run
 from .pack import pack
-from .params import PoDDParams
-from .plan import Plan, make_plan, orders, settled
+from .plan import Plan
+from .planning import make_plan, orders, settled
 from .presets import with_steps
 from .variables import PosterVariables
 
@@ -71,33 +71,32 @@ def _distilled(
     lease: float | None = None,
 ) -> Manifest:
     """Distil and write; ``seconds`` fix the number of steps, ``lease`` only bounds this call."""
-    preprocessing = dict(fit(source.train.images, plan.params.preprocessing))
+    preprocessing = dict(fit(source.train.images, plan.preprocessing))
     real = real_tensors(source, preprocessing, run.device)
     variables: PosterVariables = initial_variables(plan, real, run.device)
     run.checkpoint = out.with_name(out.name + ".checkpoint")
-    params = plan.params
-    identity = identity_of(source, params.as_dict(), seconds)
+    run.identity = identity_of(source, plan.settings(), seconds)
     if seconds is not None:
-        params = fit_steps(params, variables, real, run, identity, seconds)
+        plan = fit_steps(plan, variables, real, run, seconds)
     if lease is not None:
         run.deadline = time.monotonic() + lease
-    distiller = Distiller(params, variables, real, run, identity)
+    distiller = Distiller(plan, variables, real, run)
     steps = distiller.distil()
     if run.ranks.rank > 0:
         run.ranks.wait()
         return read_manifest(out)[0]
-    unfinished = steps < params.steps
+    unfinished = steps < plan.steps
     if unfinished:
         distiller.keep()
     try:
-        manifest = pack(source, plan, params, variables, preprocessing, steps, out)
+        manifest = pack(source, plan, variables, preprocessing, steps, out)
     except OutputError as error:
         with contextlib.suppress(OutputError):
             distiller.keep()
         raise kept_work(error, run.checkpoint) from None
     if unfinished:
         run.reporter.note(
-            f"{steps:,} of {params.steps:,} steps are done and in {out.name}; the same call with "
+            f"{steps:,} of {plan.steps:,} steps are done and in {out.name}; the same call with "
             "`resume` goes on"
         )
     else:
@@ -123,36 +122,35 @@ def identity_of(source: Source, settings: dict[str, Any], seconds: float | None)
 
 
 def fit_steps(
-    params: PoDDParams,
+    plan: Plan,
     variables: PosterVariables,
     real: tuple[Tensor, Tensor],
     run: Run,
-    identity: str,
     seconds: float,
-) -> PoDDParams:
-    """Return ``params`` with as many steps as fit into ``seconds``."""
+) -> Plan:
+    """Return ``plan`` with as many steps as fit into ``seconds``."""
     assert run.checkpoint is not None
     if run.resume and run.checkpoint.exists():
-        _, meta = checkpoint.load(run.checkpoint, identity)
-        return with_steps(params, sum(meta["steps"]))
+        _, meta = checkpoint.load(run.checkpoint, run.identity)
+        return with_steps(plan, sum(meta["steps"]))
     start = time.monotonic()
-    if any(stage.method == "rat" for stage in params.stages):
+    if any(stage.method == "rat" for stage in plan.stages):
         # Rates are constant there, so the run may simply stop when the time is over.
         run.deadline, run.open_end = start + seconds, True
-        return params
-    timing = Distiller(params, variables, real, replace(run, checkpoint=None), identity)
-    cost = {stage.method: timing.seconds_per_step(stage.method) for stage in params.stages}
+        return plan
+    timing = Distiller(plan, variables, real, replace(run, checkpoint=None))
+    cost = {stage.method: timing.seconds_per_step(stage.method) for stage in plan.stages}
     left = seconds - (time.monotonic() - start)
 
     def fits(steps: int) -> bool:
-        stages = with_steps(params, steps).stages
+        stages = with_steps(plan, steps).stages
         return sum(stage.steps * cost[stage.method] for stage in stages) <= left
 
-    low = len(params.stages)
+    low = len(plan.stages)
     high = 2 * low
     while fits(high):
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
-    return with_steps(params, run.ranks.first(low))
+    return with_steps(plan, run.ranks.first(low))

@@ -12,7 +12,7 @@ from ...preprocessing.transform import Preprocess
 from ...runtime.rng import generator
 from ...sources.base import Source
 from ..shared.grid import cell_edges
-from .labels import cell_owners, fixed_labels, initial_labels, pooling_weights
+from .labels import cell_owners, fixed_labels, initial_labels, label_floor, pooling_weights
 from .order import ClassOrder
 from .plan import Plan
 from .poster import PosterGeometry
@@ -37,26 +37,25 @@ def initial_variables(
     make: type[Variables] = PosterVariables,  # type: ignore[assignment]
 ) -> Variables:
     """Return the poster and labels that the optimisation starts from, as ``make`` holds them."""
-    params, geometry, order = plan.params, plan.geometry, plan.order
+    geometry, order, n = plan.geometry, plan.order, len(plan.classes)
     channels, height, width = real[0].shape[1:]
-    g = generator(params.seed, "poster")
+    g = generator(plan.seed, "poster")
     noise = torch.randn((channels, geometry.height, geometry.width), generator=g)
-    if params.profile == "paper":
+    if plan.profile == "paper":
         # The scale of the published code: one image area has unit L2 norm, lr 1e-3 is tuned to it.
         poster = noise / (channels * height * width) ** 0.5
     else:
         poster = class_mean_poster(geometry, order, *real) + NOISE_ON_MEANS * noise
-    n = len(plan.classes)
-    if params.label_kind == "fixed":
+    if plan.label_kind == "fixed":
         return make(geometry, poster.to(device), fixed=fixed_labels(geometry, order, n))
-    owners = cell_owners(order, params.label_grid)
+    owners = cell_owners(order, plan.label_grid)
     return make(
         geometry,
         poster.to(device),
         label_array=initial_labels(owners, n),
-        weights=pooling_weights(geometry, params.label_grid, params.label_pooling),
+        weights=pooling_weights(geometry, plan.label_grid, plan.label_pooling),
         owners=owners,
-        label_floor=params.label_floor,
+        label_floor=label_floor(n),
     )
 
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 from ...errors import UsageError
 from ..options import Pair
 from ..shared.grid import cell_edges
-from .params import Pooling
+from .plan import Pooling
 from .poster import PER_CLASS
 from .presets import PoDDPreset
 

@@ -16,7 +16,7 @@ from ...distill.recordable import Inputs
 from ...distill.truncation import AdaptiveTruncation, sample_truncation
 from ...runtime.device import kept_bytes
 from ...runtime.rng import generator
-from .params import PoDDParams
+from .plan import Plan
 from .variables import PosterVariables
 
 # Adam's first steps divide tiny gradients by their own size. What flows back through them is noise
@@ -57,7 +57,7 @@ class MetaBatch:
 
     def __init__(
         self,
-        params: PoDDParams,
+        plan: Plan,
         variables: PosterVariables,
         net: ConvNet,
         device: torch.device,
@@ -67,7 +67,7 @@ class MetaBatch:
     ) -> None:
         self.index = index
         self._runs = runs
-        self._params = params
+        self._plan = plan
         self._variables = variables
         self._net = net
         self._device = device
@@ -79,20 +79,20 @@ class MetaBatch:
     def begin(self, stage_index: int) -> None:
         """Make what a stage starts with."""
         self._stage_index = stage_index
-        self._stage = stage = self._params.stages[stage_index]
+        self._stage = stage = self._plan.stages[stage_index]
         self._pool = self._truncation = None
         if stage.method == "rat":
             if stage.truncation == "adaptive":
                 self._truncation = AdaptiveTruncation(stage.window, stage.total_steps)
             return
         lifetime = (min(WARM_STEPS, stage.total_steps), stage.total_steps)
-        seed = self._params.seed * 1000 + stage_index + 1_000_003 * self.index
+        seed = self._plan.seed * 1000 + stage_index + 1_000_003 * self.index
         self._pool = NetworkPool(self._net, POOL, lifetime, seed, self._device)
 
     def gradient(self, work: Work) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return loss (0-d) and the gradients of patches (P, C, h, w) and labels (P, n)."""
         path: tuple[int | str, ...] = ("outer", self._stage_index, work.step)
-        g = generator(self._params.seed, *path, *(("meta-batch", self.index) if self.index else ()))
+        g = generator(self._plan.seed, *path, *(("meta-batch", self.index) if self.index else ()))
         at = _Step(work, g, *self._real_batch(work, g))
         if self._stage.method == "kernel":
             return self._kernel_step(at)

@@ -18,7 +18,7 @@ from ...runtime.device import repeatable, threads_for
 from ...runtime.progress import Reporter
 from ...runtime.ranks import Ranks
 from .meta_batch import MetaBatch, Work
-from .params import PoDDParams, Stage
+from .plan import Plan, Stage
 from .variables import Gradients, PosterVariables
 
 SNAPSHOT_SECONDS = 1.0  # how much work an interruption may lose
@@ -34,7 +34,7 @@ class Run:
     Attributes:
         device: where tensors live.
         reporter: told of every step.
-        checkpoint: file to save to, or None.
+        checkpoint: file to save to, or None; ``identity`` is what it must have been saved with.
         resume: go on from the checkpoint if it is there.
         deadline: ``time.monotonic()`` after which no further step starts; each call takes one.
         open_end: the deadline is the end of a stage of constant rates, whose last steps are then
@@ -45,6 +45,7 @@ class Run:
     device: torch.device
     reporter: Reporter
     checkpoint: Path | None = None
+    identity: str = ""
     resume: bool = False
     deadline: float | None = None
     open_end: bool = False
@@ -60,25 +61,23 @@ class Distiller:
 
     def __init__(
         self,
-        params: PoDDParams,
+        plan: Plan,
         variables: PosterVariables,
         real: tuple[Tensor, Tensor],
         run: Run,
-        fingerprint: str,
     ) -> None:
-        self.params = params
+        self.plan = plan
         self.variables = variables
         self.real_x, self.real_y = real  # float32 (N, C, h, w) preprocessed, int64 (N,)
         self.run = run
-        self.fingerprint = fingerprint
         channels, height, width = (int(s) for s in self.real_x.shape[1:])
         classes = int(variables.labels().shape[1])
-        self.net = ConvNet(channels, height, width, classes, params.depth, params.width)
-        dtype = torch.bfloat16 if params.activations == "bfloat16" else None
+        self.net = ConvNet(channels, height, width, classes, plan.depth, plan.width)
+        dtype = torch.bfloat16 if plan.activations == "bfloat16" else None
         runs = InnerRuns.on(run.device, self.net, run.reporter.note)
         self.meta_batches = [
-            MetaBatch(params, variables, self.net, run.device, dtype, index, runs)
-            for index in range(params.meta_batches)
+            MetaBatch(plan, variables, self.net, run.device, dtype, index, runs)
+            for index in range(plan.meta_batches)
             if run.ranks.mine(index)
         ]
         self.stage_index = 0
@@ -101,8 +100,8 @@ class Distiller:
         taken = saved = time.monotonic()
         stop = False
         try:
-            while self.stage_index < len(self.params.stages):
-                stage = self.params.stages[self.stage_index]
+            while self.stage_index < len(self.plan.stages):
+                stage = self.plan.stages[self.stage_index]
                 self.run.reporter.stage(STAGE_NAMES[stage.method], stage.steps)
                 while self.step < stage.steps and not stop:
                     loss = self._outer_step(stage)
@@ -121,7 +120,7 @@ class Distiller:
                     break
                 self.stage_index += 1
                 self.step = 0
-                if self.stage_index < len(self.params.stages):
+                if self.stage_index < len(self.plan.stages):
                     self._begin_stage()
                 snapshot = self._snapshot()
                 if stop:
@@ -130,7 +129,7 @@ class Distiller:
             self._save(snapshot)
             raise
         self.latest = self._snapshot()
-        done = sum(s.steps for s in self.params.stages[: self.stage_index])
+        done = sum(s.steps for s in self.plan.stages[: self.stage_index])
         return done + self.step
 
     def keep(self) -> None:
@@ -139,8 +138,8 @@ class Distiller:
 
     def seconds_per_step(self, method: str) -> float:
         """Time a step of a method without keeping its effect (the median of three)."""
-        index = next(i for i, s in enumerate(self.params.stages) if s.method == method)
-        stage = self.params.stages[index]
+        index = next(i for i, s in enumerate(self.plan.stages) if s.method == method)
+        stage = self.plan.stages[index]
         before = self._snapshot()
         self.stage_index = index
         self._begin_stage()
@@ -170,7 +169,7 @@ class Distiller:
         return open_end or self.step >= round((1 - stage.aware) * stage.steps)
 
     def _begin_stage(self) -> None:
-        stage = self.params.stages[self.stage_index]
+        stage = self.plan.stages[self.stage_index]
         v = self.variables
         tensors = [v.poster] if v.label_array is None else [v.poster, v.label_array]
         self.adam = OuterAdam(tensors, [stage.lr_poster, stage.lr_labels], betas=stage.betas)
@@ -180,7 +179,7 @@ class Distiller:
             meta_batch.begin(self.stage_index)
 
     def _outer_step(self, stage: Stage) -> float:
-        stored = self.params.stored if self._is_aware(stage) else None
+        stored = self.plan.stored if self._is_aware(stage) else None
         patches, labels = self.variables.expand(stored)
         work = Work(self.step, patches, labels, self.real_x, self.real_y)
         loss, gradients = self._mean_gradient(work)
@@ -207,7 +206,7 @@ class Distiller:
             rows.append(
                 torch.cat(parts if found.labels is None else [*parts, found.labels.flatten()])
             )
-        mean = self.run.ranks.gathered(torch.stack(rows)).sum(0) / self.params.meta_batches
+        mean = self.run.ranks.gathered(torch.stack(rows)).sum(0) / self.plan.meta_batches
         pixels = poster.numel()
         labels = None if array is None else mean[1 + pixels :].view(array.shape)
         return mean[0], Gradients(mean[1 : 1 + pixels].view(poster.shape), labels)
@@ -228,14 +227,14 @@ class Distiller:
             **values,
             "stage": self.stage_index,
             "step": self.step,
-            "steps": [stage.steps for stage in self.params.stages],
+            "steps": [stage.steps for stage in self.plan.stages],
         }
         return tensors, meta
 
     def _load(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         v = self.variables
         self.stage_index = meta["stage"]
-        if self.stage_index < len(self.params.stages):
+        if self.stage_index < len(self.plan.stages):
             self._begin_stage()
         self.step = meta["step"]
         v.poster.copy_(tensors["poster"])
@@ -250,9 +249,9 @@ class Distiller:
     def _save(self, snapshot: Snapshot) -> None:
         if self.run.checkpoint is not None and self.run.ranks.rank == 0:
             tensors, meta = snapshot
-            checkpoint.save(self.run.checkpoint, tensors, meta, self.fingerprint)
+            checkpoint.save(self.run.checkpoint, tensors, meta, self.run.identity)
 
     def _restore(self) -> None:
         assert self.run.checkpoint is not None
-        tensors, meta = checkpoint.load(self.run.checkpoint, self.fingerprint)
+        tensors, meta = checkpoint.load(self.run.checkpoint, self.run.identity)
         self._load(tensors, meta)

@@ -1,288 +1,113 @@
-"""From a request (source, budget, profile) to complete settings of an encode."""
+"""The plan of one poster encode: complete before work starts, matched by every resume."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cache, partial
-from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
-
-import numpy as np
-import torch
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from ...distill.truncation import Truncation
-from ...errors import UsageError
-from ...format.rules import MOST_SIDE
-from ...nn.augment import AUGMENTATIONS
-from ...runtime.device import activation_type
-from ...runtime.ranks import world_size
-from ...sources.base import Source
-from ..base import Request
 from ..options import Common, Pair, spelled
-from .labels import classes_without_patch, first_labels, label_floor
-from .layout import (
-    grid_with_room,
-    grid_without_spare,
-    label_grid_for,
-    most_patches,
-    patch_grid_for,
-    poster_for,
-)
-from .options import PoDD, PosterOptions
-from .order import ClassOrder, order_classes
-from .order import class_grid as default_class_grid
-from .params import LabelKind, PoDDParams, Pooling
-from .poster import PER_CLASS, PosterGeometry
-from .presets import (
-    PoDDPreset,
-    kernel_share,
-    network_depth,
-    paper_stages,
-    preset_for,
-    quick_stages,
-    student_recipe,
-    with_steps,
-)
+from .options import PoDD
+from .order import ClassOrder
+from .poster import PosterGeometry
 from .stored import StoredBits
 
-# Rounding is seen by the end of the last stage only: earlier it sends the run elsewhere, and the
-# rate of learning at the end is small enough to settle on the levels.
-AWARE_SHARE = 0.25
-MIRRORED = "images are mirrored as well; for writing, signs and the like give `augment`=none"
-NATURAL_SIDE = 16  # pixels; smaller images are icons, and have too few frequencies to whiten
+LabelKind = Literal["fixed", "learned"]
+Pooling = Literal["majority", "area", "cell"]
 
-# Options in the order in which a file's command has them.
-RECORDED = (
-    "ipc", "total_bytes", "steps", "seed", "profile", "order", "class_grid", "labels",
-    "label_pooling", "origins", "augment", "patches", "preprocessing", "quality", "aware",
-    "truncation", "meta_batches", "precision", "size",
-)  # fmt: skip
 
-Settled = TypeVar("Settled", bound=PosterOptions)
+@dataclass(frozen=True)
+class Stage:
+    """One stretch of outer steps with one method.
+
+    Attributes:
+        method: ``kernel`` (ridge regression on features), ``pool`` (unrolling from the states of
+            a pool of networks) or ``rat`` (RaT-BPTT as published: a fresh network and a random
+            number of steps before the window, paper section 3).
+        cosine: anneal both of the outer Adam's rates to 2 % over the stage.
+        window: unrolled inner steps (Delta T); 0 for ``kernel``.
+        total_steps: longest inner run (T); for ``pool`` the longest life of a network.
+        real_batch, distilled_batch: images a step; 0 distilled means all patches.
+        betas: outer Adam's moments.
+        augment: of distilled and of real images, a name in ``nn.augment``.
+        aware: share of the steps, at the end, that see poster and labels as the file will hold
+            them (straight-through rounding).
+        truncation: where the window of ``rat`` lies, a name in ``distill.truncation``.
+    """
+
+    method: Literal["kernel", "pool", "rat"]
+    steps: int
+    lr_poster: float
+    lr_labels: float
+    cosine: bool
+    window: int
+    total_steps: int
+    real_batch: int
+    distilled_batch: int
+    inner_lr: float
+    betas: tuple[float, float]
+    augment: str
+    aware: float = 0.0
+    truncation: Truncation = "random"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A complete encode: ``params`` decides the result, the rest follows from it and the source."""
+    """Everything that decides the result of an encode, apart from the source itself."""
 
-    params: PoDDParams
+    ipc: float
+    profile: str
+    seed: int
+    classes: tuple[str, ...]
     geometry: PosterGeometry
     order: ClassOrder
-    classes: tuple[str, ...]
-    recipe: dict[str, Any]
-    command: Callable[[int], str]
-    notes: tuple[str, ...] = ()  # what is worth knowing before the work begins, one line each
+    label_kind: LabelKind
+    label_pooling: Pooling
+    label_grid: Pair  # x, y of the learned label array
+    stages: tuple[Stage, ...]
+    depth: int
+    width: int
+    stored: StoredBits
+    preprocessing: str  # a kind of ``preprocess.KINDS``
+    meta_batches: int  # meta-gradients that an outer step averages
+    activations: Literal["float32", "bfloat16"]  # their type while distilling
+    kernel_share: float  # of the outer steps; of two stages, the first
+    student_steps: int  # of the recipe
+    # What the file's command says, and what is worth knowing before the work begins.
+    source: str
+    recorded: dict[str, Any]
+    notes: tuple[str, ...] = ()
     total_bytes: int | None = None  # of the whole file, at most
 
+    @property
+    def steps(self) -> int:
+        """All outer steps."""
+        return sum(stage.steps for stage in self.stages)
 
-def settled(options: Settled, device: torch.device) -> Settled:
-    """Return options with what depends on the machine decided: profile, processes, precision."""
-    profile = options.profile
-    if profile == "auto":
-        profile = "paper" if device.type == "cuda" else "quick"
-    bytes_given = getattr(options, "total_bytes", None) is not None
-    return replace(
-        options,
-        profile=profile,
-        quality=options.quality or ("small" if bytes_given else "high"),
-        meta_batches=options.meta_batches * world_size(),
-    )
+    def settings(self) -> dict[str, Any]:
+        """Return what decides the result as plain JSON values."""
+        words = ("source", "recorded", "notes", "total_bytes")
+        return {name: value for name, value in asdict(self).items() if name not in words}
 
+    def command(self, steps: int) -> str:
+        """Return the command that makes the file again; its words are part of the digest."""
+        values = self.recorded | {"steps": steps}
+        return shlex.join(["ddcodec", "encode", self.source, *spelled(values, PoDD, Common)])
 
-def make_plan(
-    source: Source,
-    ipc: float,
-    options: PosterOptions,
-    request: Request,
-    ordered: Callable[[Pair], ClassOrder] | None = None,
-) -> Plan:
-    """Choose whatever ``settled`` options leave open; raise UsageError for what cannot work.
-
-    ``ordered`` gives the class order on a class grid; by default it is made anew (``orders``).
-    """
-    seed, stored = request.seed, StoredBits.of(str(options.quality))
-    n, patch, rule = len(source.classes), (source.height, source.width), options.rule
-    quick = options.profile == "quick"
-    preset = preset_for(source.name, (n, *patch, source.channels))
-    grid = _class_grid(options, preset, n, ipc, patch)
-    poster = poster_for(ipc, n, patch, grid, rule, preset.poster_sizes)
-    patch_grid = _patch_grid(options, preset, poster, patch, grid)
-    class_order = (ordered or orders(source, options, seed))(grid)
-    if options.class_grid not in (None, class_order.grid):
-        raise UsageError(f"`class_grid`={grid[0]}x{grid[1]}: `order`=paper has a grid of its own")
-    grid = class_order.grid
-    geometry = PosterGeometry(*poster, *patch, *patch_grid, rule, grid)
-    kind = _label_kind(options, preset, ipc)
-    pooling = _pooling(options, kind, grid, patch_grid)
-    stages = quick_stages(ipc, geometry) if quick else paper_stages(preset, geometry.num_patches)
-    # Photographs are as likely mirrored: 3 points on held-out CIFAR-10 (docs/speed.md). The
-    # published settings have an augmentation of their own.
-    augment = (
-        "flip" if options.augment == "auto" and quick and _is_natural(source) else options.augment
-    )
-    if augment not in ("auto", *AUGMENTATIONS):
-        names = ", ".join(AUGMENTATIONS)
-        raise UsageError(f"`augment` must be one of auto, {names}, got {augment!r}")
-    if augment != "auto":
-        stages = tuple(replace(stage, augment=augment) for stage in stages)
-    if stored.is_low or options.aware:
-        share = AWARE_SHARE if options.aware is None else options.aware
-        stages = (*stages[:-1], replace(stages[-1], aware=share))
-    if options.truncation != "random":
-        stages = tuple(
-            replace(stage, truncation=cast(Truncation, options.truncation)) for stage in stages
-        )
-    params = PoDDParams(
-        ipc=ipc,
-        profile=options.profile,
-        poster=poster,
-        patch_grid=patch_grid,
-        origins=rule,
-        class_grid=grid,
-        cells=class_order.cells,
-        label_kind=kind,
-        label_pooling=pooling,
-        label_grid=label_grid_for(pooling, grid, patch_grid, ipc),
-        label_floor=label_floor(n),
-        stages=stages,
-        depth=network_depth(*patch),
-        width=64 if quick else 128,
-        seed=seed,
-        stored=stored,
-        activations=_activations(options.precision, request.device, patch),
-        preprocessing=_preprocessing(options.preprocessing, source),
-        meta_batches=options.meta_batches,
-        kernel_share=kernel_share(geometry) if quick else 0.0,
-    )
-    if options.steps is not None:
-        params = with_steps(params, options.steps)
-
-    command = partial(command_of, source, ipc, options, request)
-    recipe = student_recipe(params, preset)
-    notes = tuple(_label_notes(params, geometry, class_order, source.classes))
-    if options.augment != augment:
-        notes += (MIRRORED,)
-    return Plan(params, geometry, class_order, source.classes, recipe, command, notes)
-
-
-def command_of(
-    source: Source, ipc: float, options: PosterOptions, request: Request, steps: int
-) -> str:
-    """Return the command that makes a file of a plan again; its words are part of the digest."""
-    values: dict[str, Any] = {name: getattr(options, name, None) for name in RECORDED}
-    values |= {
-        "ipc": None if values["total_bytes"] else f"{ipc:g}",
-        "steps": steps,
-        "seed": request.seed,
-        "order": Path(options.order).name,
-        "quality": None if options.quality == "high" else options.quality,
-        "size": request.size,
-    }
-    return shlex.join(["ddcodec", "encode", source.name, *spelled(values, PoDD, Common)])
-
-
-def orders(source: Source, options: PosterOptions, seed: int) -> Callable[[Pair], ClassOrder]:
-    """Return a function of a class grid (x, y) that gives the order on it, made once a grid.
-
-    For ``total_bytes``, where plans of many sizes are made: distances take seconds.
-    """
-
-    @cache
-    def ordered(grid: Pair) -> ClassOrder:
-        return order_classes(options.order, source, grid, seed=seed)
-
-    return ordered
-
-
-def _activations(asked: str, device: torch.device, patch: Pair) -> Literal["float32", "bfloat16"]:
-    half = asked == "bfloat16" if asked != "auto" else activation_type(device, *patch) is not None
-    return "bfloat16" if half else "float32"
-
-
-def _preprocessing(kind: str, source: Source) -> str:
-    if kind != "auto":
-        return kind
-    # Whitening pays on natural images and costs on digits (docs/coding.md).
-    fits = max(source.height, source.width) <= MOST_SIDE
-    return "conv_whiten" if _is_natural(source) and fits else "standardise"
-
-
-def _is_natural(source: Source) -> bool:
-    """Say whether images are taken for photographs: grey ones are often writing."""
-    return source.channels == 3 and min(source.height, source.width) >= NATURAL_SIDE
-
-
-def _class_grid(
-    options: PosterOptions, preset: PoDDPreset, classes: int, ipc: float, patch: Pair
-) -> Pair:
-    if options.class_grid is not None:
-        return options.class_grid
-    grid = preset.class_grid or default_class_grid(classes)
-    if options.rule == PER_CLASS:
-        grid = grid_without_spare(grid, classes)
-    if options.profile == "quick" and options.order != "paper":
-        grid = grid_with_room(grid, classes, ipc, patch)
-    return grid
-
-
-def _patch_grid(
-    options: PosterOptions, preset: PoDDPreset, poster: Pair, patch: Pair, grid: Pair
-) -> Pair:
-    rule = options.rule
-    most = most_patches(poster, patch)
-    found = options.patches or patch_grid_for(preset, options.profile, poster, patch, grid, rule)
-    if found[0] > most[0] or found[1] > most[1]:
-        raise UsageError(
-            f"`patches`={found[0]}x{found[1]}: a poster of {poster[1]}x{poster[0]} has "
-            f"at most {most[0]}x{most[1]} different patches of {patch[1]}x{patch[0]}"
-        )
-    return found
-
-
-def _label_kind(options: PosterOptions, preset: PoDDPreset, ipc: float) -> LabelKind:
-    if options.labels != "auto":
-        return cast(LabelKind, options.labels)
-    return "learned" if options.profile == "quick" else preset.labels(ipc)
-
-
-def _pooling(options: PosterOptions, kind: LabelKind, grid: Pair, patches: Pair) -> Pooling:
-    if kind == "fixed":
-        return "majority"
-    if options.label_pooling != "auto":
-        return cast(Pooling, options.label_pooling)
-    # With fewer patches than cells along an axis, one cell a patch would leave classes without.
-    # Else it is best by far (docs/ablation.md), and nearly what the published code does.
-    return "cell" if patches[0] >= grid[0] and patches[1] >= grid[1] else "area"
-
-
-def _label_notes(
-    params: PoDDParams, geometry: PosterGeometry, order: ClassOrder, classes: tuple[str, ...]
-) -> list[str]:
-    """Return what is to be said about classes and their patches, as lines for people.
-
-    Raises UsageError where a class has no share of any patch's label: no network could learn it.
-    """
-    labels = first_labels(
-        geometry, order, len(classes), params.label_kind, params.label_pooling, params.label_grid
-    )
-    across, down = params.patch_grid
-    absent = np.flatnonzero((labels == 0).all(axis=0))
-    ways = "more `patches`, a larger `ipc`"
-    if params.label_kind == "fixed":
-        ways += ", `labels`=learned"
-    elif params.label_pooling == "cell":
-        ways += ", `label_pooling`=area"
-    if len(absent):
-        raise UsageError(
-            f"{len(absent)} of {len(classes)} classes ('{classes[absent[0]]}' first) are in the "
-            f"label of none of the {across}x{down} patches; use {ways}"
-        )
-    weak = classes_without_patch(labels)
-    if not weak:
-        return []
-    return [
-        f"labels: {len(weak)} of {len(classes)} classes ('{classes[weak[0]]}' first) have the "
-        f"largest share of none of the {across}x{down} patches; {ways} would give each its own"
-    ]
+    def recipe(self) -> dict[str, Any]:
+        """Return how to train on the file: the inner loop's own settings, run to the end."""
+        last = self.stages[-1]
+        return {
+            "network": {
+                "name": "convnet",
+                "depth": self.depth,
+                "width": self.width,
+                "norm": "instance",
+            },
+            "optimizer": {"name": "adam", "lr": last.inner_lr},
+            "steps": self.student_steps,
+            "batch_size": last.distilled_batch or self.geometry.num_patches,
+            "augment": last.augment,
+            "loss": "soft_cross_entropy",
+        }

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
-from .params import PoDDParams, Stage
+from .plan import Plan, Stage
 from .poster import PosterGeometry
 
 Shape = tuple[int, int, int, int]  # classes, height, width, channels
@@ -131,21 +131,17 @@ PRESETS: Mapping[str, PoDDPreset] = MappingProxyType(
 )
 
 
-def preset_for(source: str | Shape, shape: Shape | None = None) -> PoDDPreset:
-    """Return the preset of a data set by its name or its (classes, height, width, channels).
+def preset_for(name: str, shape: Shape | None = None) -> PoDDPreset:
+    """Return the preset of a data set by its name, else by its shape, else the generic one.
 
-    Any other data set gets the generic preset. Where both are given the name decides, but only if
-    the shape agrees: a reduced ``cifar10`` of 16x16 images is another data set.
+    The name decides only if the shape agrees: a reduced ``cifar10`` of 16x16 images is another
+    data set.
     """
-    if isinstance(source, str):
-        named = PRESETS.get(source)
-        if named is not None and shape in (None, named.shape):
-            return named
-    else:
-        shape = source
-    if shape is None:
-        return GENERIC
-    return next((preset for preset in PRESETS.values() if preset.shape == shape), GENERIC)
+    named = PRESETS.get(name)
+    if named is not None and shape in (None, named.shape):
+        return named
+    known = {preset.shape: preset for preset in PRESETS.values()}
+    return known.get(shape, GENERIC)
 
 
 def paper_stages(preset: PoDDPreset, num_patches: int) -> tuple[Stage, ...]:
@@ -208,18 +204,20 @@ def kernel_share(geometry: PosterGeometry) -> float:
     return QUICK_KERNEL_SHARE_LARGE if large else QUICK_KERNEL_SHARE
 
 
-def with_steps(params: PoDDParams, steps: int) -> PoDDParams:
-    """Return ``params`` with ``steps`` outer steps in all, shared out as in the default."""
-    if len(params.stages) == 1:
-        return replace(params, stages=(replace(params.stages[0], steps=steps),))
-    kernel, unroll = params.stages
-    share = params.kernel_share
-    if steps < QUICK_FEW_STEPS:
-        share = max(share, QUICK_KERNEL_SHARE_FEW)
-    first = min(round(share * steps), steps - 1)
-    return replace(
-        params, stages=(replace(kernel, steps=first), replace(unroll, steps=steps - first))
+def with_steps(plan: Plan, steps: int) -> Plan:
+    """Return a plan of ``steps`` outer steps in all, shared out as in the default."""
+    *kernel, last = plan.stages
+    first = 0
+    if kernel:
+        share = plan.kernel_share
+        if steps < QUICK_FEW_STEPS:
+            share = max(share, QUICK_KERNEL_SHARE_FEW)
+        first = min(round(share * steps), steps - 1)
+    stages = (
+        *(replace(stage, steps=first) for stage in kernel),
+        replace(last, steps=steps - first),
     )
+    return replace(plan, stages=stages)
 
 
 def network_depth(height: int, width: int) -> int:
@@ -229,22 +227,3 @@ def network_depth(height: int, width: int) -> int:
     """
     side = min(height, width)
     return 4 if side >= 48 else 3 if side >= 16 else 2 if side >= 8 else 1
-
-
-def student_recipe(params: PoDDParams, preset: PoDDPreset) -> dict[str, Any]:
-    """Return how to train on the file: the inner loop's own settings, run to the end."""
-    last = params.stages[-1]
-    quick = params.profile == "quick"
-    return {
-        "network": {
-            "name": "convnet",
-            "depth": params.depth,
-            "width": params.width,
-            "norm": "instance",
-        },
-        "optimizer": {"name": "adam", "lr": last.inner_lr},
-        "steps": 100 if quick else preset.student_steps,
-        "batch_size": last.distilled_batch or params.patch_grid[0] * params.patch_grid[1],
-        "augment": last.augment,
-        "loss": "soft_cross_entropy",
-    }

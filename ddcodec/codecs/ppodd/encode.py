@@ -10,11 +10,9 @@ import contextlib
 import shlex
 import time
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from ...errors import OutputError, UsageError
 from ...format import Manifest, write
@@ -31,19 +29,21 @@ from ..podd.decode import PosterSamples
 from ..podd.encode import fit_steps, identity_of, kept_work
 from ..podd.initial import initial_variables, real_tensors
 from ..podd.outer_loop import Distiller, Run
-from ..podd.pack import describe, tensors_of
-from ..podd.params import PoDDParams
-from ..podd.plan import Plan, make_plan, settled
+from ..podd.pack import arrays_of, describe, storage_of
+from ..podd.plan import Plan
+from ..podd.planning import make_plan, settled
 from ..podd.presets import with_steps
 from ..podd.variables import PosterVariables
 from .options import PPoDD
-from .pack import Packed, pack_stages, pack_within
-from .stages import Direction, stage_weights
+from .pack import Stored, pack_stages, pack_within
+from .stages import stage_weights
 from .variables import StagedVariables
 
 JUDGES = 2  # networks that a finished stage trains
 JUDGED = 2000  # training images, at most, on which they are tested
 SHARE_OF_TIME = 0.9  # of ``time`` for the optimisation; the rest is for judging
+STAGE_OPTIONS = ("stages", "stage_start", "stage_decay", "stage_boost", "stage_floor",
+                 "stage_direction", "max_stages_bytes")  # fmt: skip
 
 
 def encode(request: Request, options: PPoDD) -> Manifest:
@@ -55,195 +55,168 @@ def encode(request: Request, options: PPoDD) -> Manifest:
     """
     if world_size() > 1:
         raise UsageError("the codec ppodd works in one process; torchrun is for the others")
-    options, source = settled(options, request.device), request.source
-    assert options.ipc is not None  # checked with the options
-    plan = make_plan(source, options.ipc, options, request)
-    for note in plan.notes:
-        request.reporter.note(note)
-    run = Run(request.device, request.reporter, resume=request.resume)
-    preprocessing = dict(fit(source.train.images, plan.params.preprocessing))
-    real = real_tensors(source, preprocessing, run.device)
-    variables = initial_variables(plan, real, run.device, StagedVariables)
-    file = run.checkpoint = request.out.with_name(request.out.name + ".checkpoint")
-    _check_room(variables, plan.params, options)
-    settings = plan.params.as_dict() | {"ppodd": stage_options(options)}
-    identity = identity_of(source, settings, options.time)
-    if run.resume and file.exists():
-        variables.take(*checkpoint.load(file, identity), plan.params.stored)
-    each = _steps_of_a_stage(plan.params, options, variables, real, run, identity)
-    recipe = Recipe.of(describe(source, plan, each, preprocessing, 1))
-    for stage in range(len(variables.frozen), options.stages):
-        here = _stage_params(each, options, stage)
-        if not (run.resume and file.exists()):
-            _begin(variables, plan, here, options, stage, real)
-        distiller = Distiller(here, variables, real, run, identity)
-        done = distiller.distil()
-        with contextlib.suppress(OutputError):
-            distiller.keep()  # judging a stage again is cheap, training it is not
-        if done < each.steps:
-            each = with_steps(each, done)  # what the first stage had time for is for all
-        run = replace(run, resume=False, deadline=None, open_end=False)
-        score = judge(variables, plan, recipe, real)
-        variables.freeze(score, each.stored)
-        run.reporter.note(
-            f"poster {stage + 1} of {options.stages}: {100 * score:.1f} % of training images"
+    return _Encode(request, settled(options, request.device)).run()
+
+
+class _Encode:
+    """An encode in progress; ``plan`` is that of one stage."""
+
+    def __init__(self, request: Request, options: PPoDD) -> None:
+        assert options.ipc is not None  # checked with the options
+        source = request.source
+        self.request, self.options, self.note = request, options, request.reporter.note
+        self.plan = make_plan(source, options.ipc, options, request)
+        for note in self.plan.notes:
+            self.note(note)
+        self.preprocessing = dict(fit(source.train.images, self.plan.preprocessing))
+        self.real = real_tensors(source, self.preprocessing, request.device)
+        self.variables = initial_variables(self.plan, self.real, request.device, StagedVariables)
+        self._check_room()
+        self.stage_options = {name: getattr(options, name) for name in STAGE_OPTIONS}
+        settings = self.plan.settings() | {"ppodd": self.stage_options}
+        self.file = request.out.with_name(request.out.name + ".checkpoint")
+        self.loop = Run(
+            request.device,
+            request.reporter,
+            self.file,
+            identity_of(source, settings, options.time),
+            request.resume and self.file.exists(),
         )
-    manifest = describe(source, plan, each, preprocessing, each.steps * options.stages)
-    try:
-        manifest = _write(request.out, manifest, variables, each, options, run)
-    except OutputError as error:
-        raise kept_work(error, file) from None
-    file.unlink(missing_ok=True)
-    return manifest
 
+    def run(self) -> Manifest:
+        variables, stages = self.variables, self.options.stages
+        if self.loop.resume:
+            kept = checkpoint.load(self.file, self.loop.identity)
+            variables.take(*kept, self.plan.stored)
+        self._fit_steps()
+        for stage in range(len(variables.frozen), stages):
+            here = self._plan_of(stage)
+            if stage and not self.loop.resume:
+                self._begin(here)
+            distiller = Distiller(here, variables, self.real, self.loop)
+            done = distiller.distil()
+            with contextlib.suppress(OutputError):
+                distiller.keep()  # judging a stage again is cheap, training it is not
+            if done < self.plan.steps:
+                # What the first stage had time for is for all.
+                self.plan = with_steps(self.plan, done)
+            self.loop = replace(self.loop, resume=False, deadline=None, open_end=False)
+            score = self._judge()
+            variables.freeze(score, self.plan.stored)
+            self.note(f"poster {stage + 1} of {stages}: {100 * score:.1f} % of training images")
+        try:
+            manifest = self._write()
+        except OutputError as error:
+            raise kept_work(error, self.file) from None
+        self.file.unlink(missing_ok=True)
+        return manifest
 
-def _write(
-    out: Path,
-    manifest: Manifest,
-    variables: StagedVariables,
-    params: PoDDParams,
-    options: PPoDD,
-    run: Run,
-) -> Manifest:
-    """Write the stages that fit; ``manifest`` is that of a ``podd`` file of the same settings."""
-    packed, kept, weights = _packed(variables, params, options)
-    if len(kept) < options.stages:
-        numbers = ", ".join(str(i + 1) for i in range(options.stages) if i not in kept)
-        run.reporter.note(f"left out for {options.max_stages_bytes} bytes: poster {numbers}")
-    command = manifest.provenance["command"]
-    words = shlex.join(["--codec", "ppodd", *spelled(stage_options(options), PPoDD)])
-    manifest = replace(
-        manifest,
-        codec={"name": "ppodd", "version": 1, "params": _params(packed, weights)},
-        provenance={**manifest.provenance, "command": f"{command} {words}"},
-    )
-    return write(out, manifest, packed.arrays, packed.storage)
+    def _fit_steps(self) -> None:
+        """Give the plan the steps of one stage (paper section 3.5)."""
+        options, plan, loop = self.options, self.plan, self.loop
+        if options.time is not None:
+            share = SHARE_OF_TIME * options.time / options.stages
+            started = time.monotonic()
+            self.plan = fit_steps(plan, self.variables, self.real, loop, share)
+            # Constant rates may stop at any step; later stages then take as many as the first.
+            stops = plan.stages[-1].method == "rat" and not self.variables.frozen
+            loop.deadline, loop.open_end = (started + share, True) if stops else (None, False)
+            return
+        if plan.steps < options.stages:
+            raise UsageError(
+                f"`steps`={plan.steps} is less than one for each of {options.stages} stages"
+            )
+        self.plan = with_steps(plan, plan.steps // options.stages)
 
+    def _plan_of(self, stage: int) -> Plan:
+        plan = self.plan
+        if stage == 0:
+            return plan
+        seed = key(plan.seed, "poster", stage) % 2**31
+        if self.options.stage_start != "copy":
+            return replace(plan, seed=seed)
+        # A copy is past the warm start, which would only undo it.
+        return replace(plan, seed=seed, stages=(replace(plan.stages[-1], steps=plan.steps),))
 
-def judge(
-    variables: StagedVariables, plan: Plan, recipe: Recipe, real: tuple[Tensor, Tensor]
-) -> float:
-    """Return the accuracy (A_t) of the newest stage, a share of 1.
+    def _begin(self, plan: Plan) -> None:
+        """Set the newest poster and labels to what a stage starts from, and the shares for it."""
+        frozen, start = self.variables.frozen, self.options.stage_start
+        poster, labels = frozen[-1].poster, frozen[-1].label_array
+        if start != "copy":
+            new: PosterVariables = initial_variables(plan, self.real, poster.device)
+            poster = (poster + new.poster) / 2 if start == "blend" else new.poster
+            if labels is not None and new.label_array is not None:
+                labels = (labels + new.label_array) / 2 if start == "blend" else new.label_array
+        self.variables.begin(poster, labels, self._weights(len(frozen) + 1))
 
-    Fresh networks are trained by the file's recipe on its patches alone, as the file will hold
-    them, and tested on training images: the test split is never looked at.
-    """
-    stored, device = plan.params.stored, variables.poster.device
-    poster = stored.rounded(variables.poster)
-    labels = variables.labels(stored).cpu()
-    samples = PosterSamples.from_poster(poster.cpu(), plan.geometry, labels.numpy()).to(device)
-    x, y = real
-    chosen = torch.randperm(len(y), generator=generator(plan.params.seed, "judged"))[:JUDGED]
-    test = x[chosen.to(device)], y[chosen.to(device)]
-    trial = Trial(recipe, test, JUDGES, key(plan.params.seed, "judges"), SILENT)
-    on_device = labels.to(device)
-    return trial.run("", lambda _: (samples, on_device)).mean
-
-
-def stage_options(options: PPoDD) -> dict[str, Any]:
-    """Return the options of stages alone, in the order in which a command lists them."""
-    names = ("stages", "stage_start", "stage_decay", "stage_boost", "stage_floor",
-             "stage_direction", "max_stages_bytes")  # fmt: skip
-    return {name: getattr(options, name) for name in names}
-
-
-def weights_of(options: PPoDD, accuracies: list[float], stages: int) -> list[float]:
-    """Return the share of each of ``stages`` stages (see ``stage_weights``)."""
-    return stage_weights(
-        accuracies,
-        stages,
-        decay=options.stage_decay,
-        boost=options.stage_boost,
-        floor=options.stage_floor,
-        direction=cast(Direction, options.stage_direction),
-    )
-
-
-def _steps_of_a_stage(
-    params: PoDDParams,
-    options: PPoDD,
-    variables: StagedVariables,
-    real: tuple[Tensor, Tensor],
-    run: Run,
-    identity: str,
-) -> PoDDParams:
-    """Return ``params`` with the steps of one stage (paper section 3.5)."""
-    if options.time is not None:
-        share = SHARE_OF_TIME * options.time / options.stages
-        started = time.monotonic()
-        fitted = fit_steps(params, variables, real, run, identity, share)
-        # Constant rates may stop at any step; later stages then take as many as the first.
-        stops = any(stage.method == "rat" for stage in params.stages) and not variables.frozen
-        run.deadline, run.open_end = (started + share, True) if stops else (None, False)
-        return fitted
-    if params.steps < options.stages:
-        raise UsageError(
-            f"`steps`={params.steps} is less than one for each of {options.stages} stages"
+    def _weights(self, stages: int) -> list[float]:
+        options = self.options
+        return stage_weights(
+            [stage.accuracy for stage in self.variables.frozen],
+            stages,
+            decay=options.stage_decay,
+            boost=options.stage_boost,
+            floor=options.stage_floor,
+            direction=options.stage_direction,
         )
-    return with_steps(params, params.steps // options.stages)
 
+    def _judge(self) -> float:
+        """Return the accuracy (A_t) of the newest stage, a share of 1.
 
-def _stage_params(each: PoDDParams, options: PPoDD, stage: int) -> PoDDParams:
-    if stage == 0:
-        return each
-    seed = key(each.seed, "poster", stage) % 2**31
-    if options.stage_start != "copy":
-        return replace(each, seed=seed)
-    # A copy is past the warm start, which would only undo it.
-    return replace(each, seed=seed, stages=(replace(each.stages[-1], steps=each.steps),))
+        Fresh networks are trained by the file's recipe on its patches alone, as the file will hold
+        them, and tested on training images: the test split is never looked at.
+        """
+        plan, variables, device = self.plan, self.variables, self.request.device
+        recipe = Recipe.of(describe(self.request.source, plan, self.preprocessing, 1))
+        poster = plan.stored.rounded(variables.poster).cpu()
+        labels = variables.labels(plan.stored)
+        samples = PosterSamples.from_poster(poster, plan.geometry, labels.cpu().numpy()).to(device)
+        x, y = self.real
+        chosen = torch.randperm(len(y), generator=generator(plan.seed, "judged"))[:JUDGED]
+        chosen = chosen.to(device)
+        trial = Trial(recipe, (x[chosen], y[chosen]), JUDGES, key(plan.seed, "judges"), SILENT)
+        return trial.run("", lambda _: (samples, labels)).mean
 
-
-def _begin(
-    variables: StagedVariables,
-    plan: Plan,
-    params: PoDDParams,
-    options: PPoDD,
-    stage: int,
-    real: tuple[Tensor, Tensor],
-) -> None:
-    """Set the newest poster and labels to what a stage starts from, and the shares for it."""
-    if stage == 0:
-        return
-    last = variables.frozen[-1]
-    poster, labels = last.poster, last.label_array
-    if options.stage_start != "copy":
-        new: PosterVariables = initial_variables(replace(plan, params=params), real, poster.device)
-        blend = options.stage_start == "blend"
-        poster = (poster + new.poster) / 2 if blend else new.poster
-        if labels is not None and new.label_array is not None:
-            labels = (labels + new.label_array) / 2 if blend else new.label_array
-    accuracies = [f.accuracy for f in variables.frozen]
-    variables.begin(poster, labels, weights_of(options, accuracies, stage + 1))
-
-
-def _packed(
-    variables: StagedVariables, params: PoDDParams, options: PPoDD
-) -> tuple[Packed, list[int], list[float]]:
-    """Return the tensors of the stages that fit, their numbers from 0, and their shares."""
-    accuracies = [stage.accuracy for stage in variables.frozen]
-    weights = weights_of(options, accuracies, options.stages)
-    stages = []
-    for frozen in variables.frozen:
-        variables.begin(frozen.poster, frozen.label_array, [*weights, 1.0])
-        arrays, storage = tensors_of(variables, params)
-        stages.append(({name: array.copy() for name, array in arrays.items()}, storage))
-    packed, kept = pack_within(stages, weights, options.max_stages_bytes)
-    return packed, kept, [weights[i] for i in kept]
-
-
-def _params(packed: Packed, weights: list[float]) -> dict[str, Any]:
-    whole = sum(weights)
-    short = [max(1e-6, float(f"{w / whole:.6g}")) for w in weights]
-    found: dict[str, Any] = {"weights": short}
-    return found | ({"differences": packed.differences} if packed.differences else {})
-
-
-def _check_room(variables: StagedVariables, params: PoDDParams, options: PPoDD) -> None:
-    if options.max_stages_bytes is None:
-        return
-    size = pack_stages([tensors_of(variables, params)]).total
-    if size > options.max_stages_bytes:
-        raise UsageError(
-            f"`max_stages_bytes`={options.max_stages_bytes}: one stage takes about {size}; use a "
-            "lower `quality` or a smaller `ipc`"
+    def _write(self) -> Manifest:
+        """Write the stages that fit."""
+        options, stages = self.options, self.options.stages
+        weights = self._weights(stages)
+        packed, kept = pack_within(self._stored(weights), weights, options.max_stages_bytes)
+        if len(kept) < stages:
+            numbers = ", ".join(str(i + 1) for i in range(stages) if i not in kept)
+            self.note(f"left out for {options.max_stages_bytes} bytes: poster {numbers}")
+        whole = sum(weights[i] for i in kept)
+        short = [max(1e-6, float(f"{weights[i] / whole:.6g}")) for i in kept]
+        params: dict[str, Any] = {"weights": short}
+        if packed.differences:
+            params["differences"] = packed.differences
+        source, steps = self.request.source, self.plan.steps * stages
+        manifest = describe(source, self.plan, self.preprocessing, steps)
+        words = shlex.join(["--codec", "ppodd", *spelled(self.stage_options, PPoDD)])
+        command = f"{manifest.provenance['command']} {words}"
+        manifest = replace(
+            manifest,
+            codec={"name": "ppodd", "version": 1, "params": params},
+            provenance={**manifest.provenance, "command": command},
         )
+        return write(self.request.out, manifest, packed.arrays, packed.storage)
+
+    def _stored(self, weights: list[float]) -> list[Stored]:
+        """Return the tensors of every stage and how they are stored."""
+        stages = []
+        for frozen in self.variables.frozen:
+            self.variables.begin(frozen.poster, frozen.label_array, [*weights, 1.0])
+            stages.append(self._newest())
+        return stages
+
+    def _newest(self) -> Stored:
+        arrays = arrays_of(self.variables, self.plan)
+        return {k: a.copy() for k, a in arrays.items()}, storage_of(arrays, self.plan.stored)
+
+    def _check_room(self) -> None:
+        most = self.options.max_stages_bytes
+        if most is not None and (size := pack_stages([self._newest()]).total) > most:
+            raise UsageError(
+                f"`max_stages_bytes`={most}: one stage takes about {size}; use a "
+                "lower `quality` or a smaller `ipc`"
+            )

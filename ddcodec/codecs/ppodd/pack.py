@@ -15,6 +15,7 @@ from ...format.strict_json import dumps
 from .stages import added
 
 Arrays = dict[str, NDArray[np.float32]]
+Stored = tuple[Arrays, dict[str, Storage]]  # of a stage, by kind
 NAME_BYTES = 13  # that a difference adds to the manifest: its name in a list
 BITS = range(2, 9)
 
@@ -40,7 +41,7 @@ class Packed:
         return sum(self.sizes.values())
 
 
-def pack_stages(stages: Sequence[tuple[Arrays, dict[str, Storage]]]) -> Packed:
+def pack_stages(stages: Sequence[Stored]) -> Packed:
     """Choose for every tensor of every stage, oldest first, the form that takes fewer bytes.
 
     A difference is taken from the stage before as the file will decode it, so errors do not add
@@ -79,7 +80,7 @@ def pack_stages(stages: Sequence[tuple[Arrays, dict[str, Storage]]]) -> Packed:
 
 
 def pack_within(
-    stages: Sequence[tuple[Arrays, dict[str, Storage]]],
+    stages: Sequence[Stored],
     weights: Sequence[float],
     most: int | None,
 ) -> tuple[Packed, list[int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from ...format.manifest import Manifest
 
 MOST_STAGES = 100
-Direction = Literal["as-printed", "recent"]
 
 
 def stage_count(manifest: Manifest) -> int:
@@ -67,7 +66,7 @@ def stage_weights(
     decay: float = 0.5,
     boost: float = 1.5,
     floor: float = 0.1,
-    direction: Direction = "as-printed",
+    direction: str = "as-printed",
 ) -> list[float]:
     """Return the share of each of ``stages`` stages (P-PoDD, algorithm 1), T numbers of sum 1.
 

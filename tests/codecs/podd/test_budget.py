@@ -14,7 +14,6 @@ import torch
 from ddcodec import LimitExceeded, UsageError, encode, info, load
 from ddcodec.codecs.podd import pack
 from ddcodec.codecs.podd.outer_loop import Distiller
-from ddcodec.codecs.podd.params import PoDDParams
 from ddcodec.codecs.podd.stored import StoredBits
 from ddcodec.format import Storage, read, to_bytes
 from ddcodec.sources import Source, Split
@@ -85,23 +84,16 @@ def test_where_the_estimate_fell_short_levels_are_widened(
     out = tmp_path / "x.ddset"
     encode(digits, ipc=0.9, out=out, steps=4)
     file = read(out)
-    params = fake_params(StoredBits())
-    storage = {"poster": params.stored.poster, "labels": params.stored.labels}
+    storage = {"poster": StoredBits().poster, "labels": StoredBits().labels}
     manifest = replace(file.manifest, tensors={})
     size = out.stat().st_size
     for total in (size, size - 30, size - 100):
-        found = pack.coarse_enough(manifest, file.arrays, storage, params, total)
+        found = pack.coarse_enough(manifest, file.arrays, storage, total)
         data, _ = to_bytes(manifest, file.arrays, found)
         assert total - 25 <= len(data) <= total
     monkeypatch.setattr(pack, "MOST_COARSE", 1.1)
     with pytest.raises(LimitExceeded, match="use fewer bits"):
-        pack.coarse_enough(manifest, file.arrays, storage, params, 900)
-
-
-def fake_params(stored: StoredBits) -> PoDDParams:
-    params = PoDDParams.__new__(PoDDParams)
-    object.__setattr__(params, "stored", stored)
-    return params
+        pack.coarse_enough(manifest, file.arrays, storage, 900)
 
 
 @pytest.mark.parametrize("kind", ["none", "standardise", "conv_whiten", "auto"])

@@ -101,14 +101,13 @@ def test_a_class_grid_may_have_any_shape_with_room_for_all(
 @pytest.mark.parametrize("ipc", [1.0, 3.0, 10.0])
 def test_a_poster_per_class_keeps_the_budget_and_shares_no_pixels(classes: int, ipc: float) -> None:
     made = plan(classes, (6, 5), ipc=ipc, origins="per-class", labels="fixed")
-    params = made.params
-    assert params.class_grid[0] * params.class_grid[1] == classes  # no cell is spare
-    assert params.poster[0] * params.poster[1] <= ipc * classes * 30
-    assert params.poster[0] * params.poster[1] >= 0.8 * ipc * classes * 30
+    height, width = made.geometry.height, made.geometry.width
+    assert made.order.grid[0] * made.order.grid[1] == classes  # no cell is spare
+    assert 0.8 * ipc * classes * 30 <= height * width <= ipc * classes * 30
     labels = first_labels(made.geometry, made.order, classes, "fixed", "majority", (1, 1))
     assert (labels.max(axis=1) == 1).all()
     assert set(labels.argmax(axis=1)) == set(range(classes))
-    covered = np.zeros(params.poster, bool)
+    covered = np.zeros((height, width), bool)
     for y, x in itertools.product(made.geometry.origins_y, made.geometry.origins_x):
         covered[y : y + 6, x : x + 5] = True
     assert covered.all()
@@ -126,7 +125,7 @@ def test_a_poster_per_class_needs_an_image_a_class() -> None:
 def test_label_arrays_grow_with_the_root_of_the_budget(ipc: float, pooling: str) -> None:
     made = plan(10, (8, 8), ipc=ipc, origins="per-class", label_pooling=pooling)
     times = int(ipc**0.5)
-    across, down = made.params.label_grid
+    across, down = made.label_grid
     assert across >= 5 * times
     assert down >= 2 * times
     assert made.notes == ()

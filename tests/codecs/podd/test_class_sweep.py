@@ -28,7 +28,7 @@ from ddcodec.codecs.podd.layout import (
     poster_for,
 )
 from ddcodec.codecs.podd.order import class_grid
-from ddcodec.codecs.podd.params import Pooling
+from ddcodec.codecs.podd.plan import Pooling
 from ddcodec.codecs.podd.poster import EVEN, PER_CLASS, PosterGeometry
 from ddcodec.codecs.podd.presets import GENERIC
 from ddcodec.codecs.shared.grid import cell_edges
@@ -109,15 +109,14 @@ def test_a_plan_of_every_count_has_all_classes_or_says_which_it_lacks(labels: st
         if made is None:
             assert re.search("are in the label of none|the smallest budget|has no room for", why)
             continue
-        params = made.params
         assert set(made.order.cells) == set(range(classes))
         found = first_labels(
             made.geometry,
             made.order,
             classes,
-            params.label_kind,
-            params.label_pooling,
-            params.label_grid,
+            made.label_kind,
+            made.label_pooling,
+            made.label_grid,
         )
         assert (found.max(axis=0) > 0).all(), classes
         weak = len(classes_without_patch(found))

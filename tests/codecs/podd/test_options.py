@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ddcodec import PoDD, UsageError
-from ddcodec.codecs.podd import plan as planning
+from ddcodec.codecs.podd import planning
 from ddcodec.codecs.podd.order import ClassOrder, order_classes
-from ddcodec.codecs.podd.plan import command_of, make_plan, orders, settled
+from ddcodec.codecs.podd.planning import make_plan, orders, settled
 from tests.helpers.plans import noise_source, plan, request_for
 
 
@@ -45,12 +46,13 @@ def test_the_command_of_a_file_has_what_differs_from_the_defaults() -> None:
     )
 
 
-def test_a_command_says_all_that_was_chosen_and_of_a_path_its_name() -> None:
+def test_a_command_says_all_that_was_chosen_and_of_a_path_its_name(tmp_path: Path) -> None:
     source = noise_source(10, 8, 8)
+    (tmp_path / "my order.txt").write_text("\n".join(source.classes))
     options = PoDD(
         ipc=1,
         profile="quick",
-        order="lists/my order.txt",
+        order=str(tmp_path / "my order.txt"),
         class_grid=(5, 2),
         label_pooling="area",
         patches=(9, 2),
@@ -58,8 +60,8 @@ def test_a_command_says_all_that_was_chosen_and_of_a_path_its_name() -> None:
         aware=0.0,
         steps=7,
     )
-    words = command_of(source, 1, options, request_for(source, size=1_234_567), 7)
-    assert shlex.split(words)[5:] == shlex.split(
+    made = make_plan(source, 1, options, request_for(source, size=1_234_567))
+    assert shlex.split(made.command(7))[5:] == shlex.split(
         "--steps 7 --profile quick --order 'my order.txt' --class-grid 5x2 --label-pooling area "
         "--patches 9x2 --quality bits=4 --aware 0 --size 1234567"
     )
@@ -86,7 +88,6 @@ def test_a_class_order_is_made_once_for_plans_of_many_sizes(
 
 @pytest.mark.parametrize("profile", ["quick", "paper"])
 def test_a_patch_has_one_label_cell_wherever_every_class_has_one(profile: str) -> None:
-    params = plan(10, (32, 32), ipc=0.4, profile=profile).params
-    assert params.label_pooling == "cell"
-    few = plan(10, (8, 8), ipc=0.5, profile=profile, patches=(4, 2)).params
-    assert (few.class_grid, few.label_pooling) == ((5, 2), "area")
+    assert plan(10, (32, 32), ipc=0.4, profile=profile).label_pooling == "cell"
+    few = plan(10, (8, 8), ipc=0.5, profile=profile, patches=(4, 2))
+    assert (few.order.grid, few.label_pooling) == ((5, 2), "area")

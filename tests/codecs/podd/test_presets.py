@@ -64,10 +64,10 @@ def test_labels_are_fixed_only_where_the_paper_fixes_them() -> None:
 
 def test_a_data_set_is_known_by_its_name_or_its_shape() -> None:
     assert preset_for("cifar10") is PRESETS["cifar10"]
-    assert preset_for((100, 32, 32, 3)) is PRESETS["cifar100"]
+    assert preset_for("", (100, 32, 32, 3)) is PRESETS["cifar100"]
     assert preset_for("my-photos", (200, 64, 64, 3)) is PRESETS["tiny-imagenet"]
     assert preset_for("my-photos") is GENERIC
-    assert preset_for((7, 28, 28, 1)) is GENERIC
+    assert preset_for("", (7, 28, 28, 1)) is GENERIC
 
 
 def test_a_name_with_another_shape_is_another_data_set() -> None:
@@ -95,9 +95,9 @@ def test_the_quick_profile_mirrors_photographs_only(channels: int, side: int, au
     split = Split(rng.integers(0, 256, (40, side, side, channels), np.uint8), np.arange(40) % 10)
     source = Source("some", tuple("abcdefghij"), {"train": lambda: split})
     plan = plan_of(source, profile="quick")
-    last = plan.params.stages[-1]
+    last = plan.stages[-1]
     assert last.augment == augment
-    assert plan.recipe["augment"] == augment
+    assert plan.recipe()["augment"] == augment
     assert last.window == 20
     chosen = plan_of(source, profile="quick", augment="none")
-    assert chosen.params.stages[-1].augment == "none"
+    assert chosen.stages[-1].augment == "none"

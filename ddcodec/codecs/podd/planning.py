@@ -1,0 +1,260 @@
+"""From a request (source, budget, profile) to complete settings of an encode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
+
+import numpy as np
+import torch
+
+from ...errors import UsageError
+from ...format.rules import MOST_SIDE
+from ...nn.augment import AUGMENTATIONS
+from ...runtime.device import activation_type
+from ...runtime.ranks import world_size
+from ...sources.base import Source
+from ..base import Request
+from ..options import Pair
+from .labels import classes_without_patch, first_labels
+from .layout import (
+    grid_with_room,
+    grid_without_spare,
+    label_grid_for,
+    most_patches,
+    patch_grid_for,
+    poster_for,
+)
+from .options import PosterOptions
+from .order import ClassOrder, order_classes
+from .order import class_grid as default_class_grid
+from .plan import LabelKind, Plan, Pooling, Stage
+from .poster import PER_CLASS, PosterGeometry
+from .presets import (
+    PoDDPreset,
+    kernel_share,
+    network_depth,
+    paper_stages,
+    preset_for,
+    quick_stages,
+    with_steps,
+)
+from .stored import StoredBits
+
+# Rounding is seen by the end of the last stage only: earlier it sends the run elsewhere, and the
+# rate of learning at the end is small enough to settle on the levels.
+AWARE_SHARE = 0.25
+MIRRORED = "images are mirrored as well; for writing, signs and the like give `augment`=none"
+NATURAL_SIDE = 16  # pixels; smaller images are icons, and have too few frequencies to whiten
+
+# Options in the order in which a file's command has them.
+RECORDED = (
+    "ipc", "total_bytes", "steps", "seed", "profile", "order", "class_grid", "labels",
+    "label_pooling", "origins", "augment", "patches", "preprocessing", "quality", "aware",
+    "truncation", "meta_batches", "precision", "size",
+)  # fmt: skip
+
+Settled = TypeVar("Settled", bound=PosterOptions)
+
+
+def settled(options: Settled, device: torch.device) -> Settled:
+    """Return options with what depends on the machine decided: profile, processes, precision."""
+    best = "paper" if device.type == "cuda" else "quick"
+    bytes_given = getattr(options, "total_bytes", None) is not None
+    return replace(
+        options,
+        profile=best if options.profile == "auto" else options.profile,
+        quality=options.quality or ("small" if bytes_given else "high"),
+        meta_batches=options.meta_batches * world_size(),
+    )
+
+
+def make_plan(
+    source: Source,
+    ipc: float,
+    options: PosterOptions,
+    request: Request,
+    ordered: Callable[[Pair], ClassOrder] | None = None,
+) -> Plan:
+    """Choose whatever ``settled`` options leave open; raise UsageError for what cannot work.
+
+    ``ordered`` gives the class order on a class grid; by default it is made anew (``orders``).
+    """
+    stored = StoredBits.of(str(options.quality))
+    n, patch, rule = len(source.classes), (source.height, source.width), options.rule
+    quick = options.profile == "quick"
+    preset = preset_for(source.name, (n, *patch, source.channels))
+    grid = _class_grid(options, preset, n, ipc, patch)
+    poster = poster_for(ipc, n, patch, grid, rule, preset.poster_sizes)
+    patch_grid = _patch_grid(options, preset, poster, patch, grid)
+    order = (ordered or orders(source, options, request.seed))(grid)
+    if options.class_grid not in (None, order.grid):
+        raise UsageError(f"`class_grid`={grid[0]}x{grid[1]}: `order`=paper has a grid of its own")
+    grid = order.grid
+    geometry = PosterGeometry(*poster, *patch, *patch_grid, rule, grid)
+    kind = _label_kind(options, preset, ipc)
+    pooling = _pooling(options, kind, grid, patch_grid)
+    stages = quick_stages(ipc, geometry) if quick else paper_stages(preset, geometry.num_patches)
+    # Photographs are as likely mirrored: 3 points on held-out CIFAR-10 (docs/speed.md). The
+    # published settings have an augmentation of their own.
+    augment = (
+        "flip" if options.augment == "auto" and quick and _is_natural(source) else options.augment
+    )
+    if augment not in ("auto", *AUGMENTATIONS):
+        names = ", ".join(AUGMENTATIONS)
+        raise UsageError(f"`augment` must be one of auto, {names}, got {augment!r}")
+    if augment != "auto":
+        stages = _with(stages, augment=augment)
+    if options.truncation != "random":
+        stages = _with(stages, truncation=options.truncation)
+    if stored.is_low or options.aware:
+        share = AWARE_SHARE if options.aware is None else options.aware
+        stages = (*stages[:-1], replace(stages[-1], aware=share))
+    plan = Plan(
+        ipc=ipc,
+        profile=options.profile,
+        seed=request.seed,
+        classes=source.classes,
+        geometry=geometry,
+        order=order,
+        label_kind=kind,
+        label_pooling=pooling,
+        label_grid=label_grid_for(pooling, grid, patch_grid, ipc),
+        stages=stages,
+        depth=network_depth(*patch),
+        width=64 if quick else 128,
+        stored=stored,
+        preprocessing=_preprocessing(options.preprocessing, source),
+        meta_batches=options.meta_batches,
+        activations=_activations(options.precision, request.device, patch),
+        kernel_share=kernel_share(geometry) if quick else 0.0,
+        student_steps=100 if quick else preset.student_steps,
+        source=source.name,
+        recorded=recorded(ipc, options, request),
+    )
+    notes = _label_notes(plan) + ([MIRRORED] if options.augment != augment else [])
+    plan = replace(plan, notes=tuple(notes))
+    return plan if options.steps is None else with_steps(plan, options.steps)
+
+
+def _with(stages: tuple[Stage, ...], **settings: Any) -> tuple[Stage, ...]:
+    return tuple(replace(stage, **settings) for stage in stages)
+
+
+def recorded(ipc: float, options: PosterOptions, request: Request) -> dict[str, Any]:
+    """Return the options in the command of a file, but for the number of steps."""
+    values: dict[str, Any] = {name: getattr(options, name, None) for name in RECORDED}
+    return values | {
+        "ipc": None if values["total_bytes"] else f"{ipc:g}",
+        "seed": request.seed,
+        "order": Path(options.order).name,
+        "quality": None if options.quality == "high" else options.quality,
+        "size": request.size,
+    }
+
+
+def orders(source: Source, options: PosterOptions, seed: int) -> Callable[[Pair], ClassOrder]:
+    """Return a function of a class grid (x, y) that gives the order on it, made once a grid.
+
+    For ``total_bytes``, where plans of many sizes are made: distances take seconds.
+    """
+
+    @cache
+    def ordered(grid: Pair) -> ClassOrder:
+        return order_classes(options.order, source, grid, seed=seed)
+
+    return ordered
+
+
+def _activations(asked: str, device: torch.device, patch: Pair) -> Literal["float32", "bfloat16"]:
+    half = asked == "bfloat16" if asked != "auto" else activation_type(device, *patch) is not None
+    return "bfloat16" if half else "float32"
+
+
+def _preprocessing(kind: str, source: Source) -> str:
+    if kind != "auto":
+        return kind
+    # Whitening pays on natural images and costs on digits (docs/coding.md).
+    fits = max(source.height, source.width) <= MOST_SIDE
+    return "conv_whiten" if _is_natural(source) and fits else "standardise"
+
+
+def _is_natural(source: Source) -> bool:
+    """Say whether images are taken for photographs: grey ones are often writing."""
+    return source.channels == 3 and min(source.height, source.width) >= NATURAL_SIDE
+
+
+def _class_grid(
+    options: PosterOptions, preset: PoDDPreset, classes: int, ipc: float, patch: Pair
+) -> Pair:
+    if options.class_grid is not None:
+        return options.class_grid
+    grid = preset.class_grid or default_class_grid(classes)
+    if options.rule == PER_CLASS:
+        grid = grid_without_spare(grid, classes)
+    if options.profile == "quick" and options.order != "paper":
+        grid = grid_with_room(grid, classes, ipc, patch)
+    return grid
+
+
+def _patch_grid(
+    options: PosterOptions, preset: PoDDPreset, poster: Pair, patch: Pair, grid: Pair
+) -> Pair:
+    rule = options.rule
+    most = most_patches(poster, patch)
+    found = options.patches or patch_grid_for(preset, options.profile, poster, patch, grid, rule)
+    if found[0] > most[0] or found[1] > most[1]:
+        raise UsageError(
+            f"`patches`={found[0]}x{found[1]}: a poster of {poster[1]}x{poster[0]} has "
+            f"at most {most[0]}x{most[1]} different patches of {patch[1]}x{patch[0]}"
+        )
+    return found
+
+
+def _label_kind(options: PosterOptions, preset: PoDDPreset, ipc: float) -> LabelKind:
+    if options.labels != "auto":
+        return cast(LabelKind, options.labels)
+    return "learned" if options.profile == "quick" else preset.labels(ipc)
+
+
+def _pooling(options: PosterOptions, kind: LabelKind, grid: Pair, patches: Pair) -> Pooling:
+    if kind == "fixed":
+        return "majority"
+    if options.label_pooling != "auto":
+        return cast(Pooling, options.label_pooling)
+    # With fewer patches than cells along an axis, one cell a patch would leave classes without.
+    # Else it is best by far (docs/ablation.md), and nearly what the published code does.
+    return "cell" if patches[0] >= grid[0] and patches[1] >= grid[1] else "area"
+
+
+def _label_notes(plan: Plan) -> list[str]:
+    """Return what is to be said about classes and their patches, as lines for people.
+
+    Raises UsageError where a class has no share of any patch's label: no network could learn it.
+    """
+    classes, geometry = plan.classes, plan.geometry
+    labels = first_labels(
+        geometry, plan.order, len(classes), plan.label_kind, plan.label_pooling, plan.label_grid
+    )
+    patches = f"{geometry.patches_x}x{geometry.patches_y} patches"
+    ways = "more `patches`, a larger `ipc`"
+    if plan.label_kind == "fixed":
+        ways += ", `labels`=learned"
+    elif plan.label_pooling == "cell":
+        ways += ", `label_pooling`=area"
+    absent = np.flatnonzero((labels == 0).all(axis=0))
+    if len(absent):
+        raise UsageError(
+            f"{len(absent)} of {len(classes)} classes ('{classes[absent[0]]}' first) are in the "
+            f"label of none of the {patches}; use {ways}"
+        )
+    weak = classes_without_patch(labels)
+    if not weak:
+        return []
+    return [
+        f"labels: {len(weak)} of {len(classes)} classes ('{classes[weak[0]]}' first) have the "
+        f"largest share of none of the {patches}; {ways} would give each its own"
+    ]
