@@ -72,6 +72,13 @@ class OutputError(DDSetError):
     exit_code = 5
 
 
+def require_at_least(least: int, **values: int) -> None:
+    """Raise UsageError, naming the argument, for a value below ``least``."""
+    for name, value in values.items():
+        if value < least:
+            raise UsageError(f"`{name}` must be at least {least}, got {value}")
+
+
 def one_line(error: BaseException) -> str:
     """Return what an error of the system or of a library says, without line breaks."""
     said = " ".join(str(getattr(error, "strerror", None) or error).split())

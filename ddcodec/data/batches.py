@@ -8,6 +8,7 @@ a ``Block`` of ``Sample`` pairs is returned as the two tensors that it holds.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import count as count_from
 from typing import Any, NamedTuple, overload
 
@@ -17,11 +18,12 @@ from torch.utils.data import default_collate
 from torch.utils.data._utils.collate import default_collate_fn_map
 
 from ..codecs.samples import Samples
-from ..errors import UsageError
+from ..errors import UsageError, require_at_least
 from ..nn.augment import Augment
 from ..runtime.rng import epoch_order, generator
 
 
+@dataclass(frozen=True, eq=False)
 class Batches:
     """One epoch of (images, labels) batches, or all epochs without end, all on one device.
 
@@ -29,63 +31,45 @@ class Batches:
     the whole epoch is moved to the device once, so no step waits for the host.
     """
 
-    def __init__(
-        self,
-        samples: Samples,
-        labels: Tensor,
-        batch_size: int,
-        *,
-        shuffle: bool,
-        seed: int,
-        epoch: int,
-        drop_last: bool,
-        augment: Augment | None = None,
-        infinite: bool = False,
-    ) -> None:
-        """Take samples and their labels (N, ...) on the same device.
+    samples: Samples
+    labels: Tensor  # (N, ...), on the device of the samples
+    batch_size: int
+    shuffle: bool
+    seed: int
+    epoch: int
+    drop_last: bool
+    augment: Augment | None  # keyed by seed, epoch and batch
+    infinite: bool
 
-        ``augment`` maps a batch and a generator, keyed by seed, epoch and batch, to a batch.
+    def __post_init__(self) -> None:
+        """Raise UsageError for a batch size under 1, a negative seed or a negative epoch."""
+        require_at_least(1, batch_size=self.batch_size)
+        require_at_least(0, seed=self.seed, epoch=self.epoch)
 
-        Raises UsageError for a batch size under 1, a negative seed or a negative epoch.
-        """
-        for name, value, least in (
-            ("batch_size", batch_size, 1),
-            ("seed", seed, 0),
-            ("epoch", epoch, 0),
-        ):
-            if value < least:
-                raise UsageError(f"`{name}` must be at least {least}, got {value}")
-        self._samples = samples
-        self._labels = labels
-        self._batch_size = batch_size
-        self._order = (shuffle, seed, epoch)
-        self._augment = augment
-        self._infinite = infinite
-        count = len(samples) // samples.variations
-        self._used = count - count % batch_size if drop_last else count
+    @property
+    def _used(self) -> int:
+        count = len(self.samples) // self.samples.variations
+        return count - count % self.batch_size if self.drop_last else count
 
     def __len__(self) -> int:
         """Return the number of batches; raises TypeError where they have no end."""
-        if self._infinite:
+        if self.infinite:
             raise TypeError("infinite batches have no length")
-        return -(-self._used // self._batch_size)
+        return -(-self._used // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Give images float32 (B, C, H, W) and their labels (B, ...); the last B may be less."""
-        shuffle, seed, epoch = self._order
-        if self._infinite and self._used == 0:
+        if self.infinite and self._used == 0:
             raise UsageError("`drop_last` leaves no batch; take smaller batches")
-        for number in count_from(epoch) if self._infinite else (epoch,):
-            yield from self._one_epoch(shuffle, seed, number)
-
-    def _one_epoch(self, shuffle: bool, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        order = order_of(self._samples, seed if shuffle else None, epoch).to(self._labels.device)
-        for start in range(0, self._used, self._batch_size):
-            index = order[start : start + self._batch_size]
-            images = self._samples.gather(index)
-            if self._augment is not None:
-                images = self._augment(images, generator(seed, "augment", epoch, start))
-            yield images, self._labels.index_select(0, index)
+        for epoch in count_from(self.epoch) if self.infinite else (self.epoch,):
+            order = order_of(self.samples, self.seed if self.shuffle else None, epoch)
+            order = order.to(self.labels.device)
+            for start in range(0, self._used, self.batch_size):
+                index = order[start : start + self.batch_size]
+                images = self.samples.gather(index)
+                if self.augment is not None:
+                    images = self.augment(images, generator(self.seed, "augment", epoch, start))
+                yield images, self.labels.index_select(0, index)
 
 
 def order_of(samples: Samples, seed: int | None, epoch: int) -> Tensor:

@@ -25,10 +25,9 @@ from torch import Tensor
 from ..codecs.base import ChunkDecoder
 from ..codecs.registry import CODECS
 from ..codecs.shared.reading import Reading
-from ..errors import Unsupported, UsageError
+from ..errors import Unsupported, require_at_least
 from ..format import ChunkReader, Manifest
 from ..limits import Limits
-from ..preprocessing.transform import Preprocess
 from ..runtime.rng import generator
 from .stream import ShardedStream
 from .windows import Left, Windows, after, left_over
@@ -79,14 +78,8 @@ class ChunkedDataset(ShardedStream):
             UsageError: a number is out of range. Unsupported: a file of another codec.
             InvalidFile: a broken file; damage in a chunk is found when the chunk is read.
         """
-        for name, value, least in (
-            ("batch_size", batch_size, 1),
-            ("buffer", buffer, 1),
-            ("threads", threads, 1),
-            ("seed", seed, 0),
-        ):
-            if value < least:
-                raise UsageError(f"`{name}` must be at least {least}, got {value}")
+        require_at_least(1, batch_size=batch_size, buffer=buffer, threads=threads)
+        require_at_least(0, seed=seed)
         with ChunkReader(path, check=check, limits=STREAMED) as reader:
             self.manifest: Manifest = reader.manifest
         self._decoder = chunk_decoder(self.manifest, os.fspath(path))
@@ -107,10 +100,7 @@ class ChunkedDataset(ShardedStream):
         chunk = (spec.chunk or spec.shape[0]) * each
         self._plan = Windows(self.count, chunk, batch_size, buffer, drop_last)
         self._reading = Reading(self.manifest)
-        image = self.manifest.image
-        self.preprocess = Preprocess(
-            image["preprocessing"], image["channels"], image["height"], image["width"]
-        )
+        self.preprocess = self._reading.preprocess
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import operator
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,15 +14,15 @@ from torch.utils.data import Dataset
 
 from ..codecs.base import CACHE_BYTES, ModelPlace
 from ..codecs.registry import CODECS
-from ..errors import UsageError
+from ..codecs.samples import Device, Samples
+from ..codecs.shared.reading import Reading
+from ..errors import UsageError, require_at_least
 from ..nn.augment import Augment, find_augmentation
-from ..preprocessing.transform import Preprocess
+from ..preprocessing.transform import is_whitening, mean_and_std, to_unit_range
 from .batches import Batches, Block
 from .stream import SampleStream
-from .views import PartOfSamples, raw_samples
 
 if TYPE_CHECKING:
-    from ..codecs.samples import Device, Samples
     from ..format import DDSetFile, Manifest
 
 Item = tuple[Any, Any]
@@ -37,14 +37,13 @@ class DistilledDataset(Dataset[Item]):
 
     Attributes:
         file: the manifest and the decoded arrays.
-        manifest: what the file says about itself; ``manifest.recipe`` is how to train on it.
-        classes: class names in label order.
         preprocess: turns real 8-bit images into network inputs, float32 (N, C, H, W).
         transform, target_transform: called on the image and on the label of ``ds[i]``.
         hard_labels: labels are class indices (int64), the largest share of the soft label; of
             equal shares the first.
         raw: images are as they were before the preprocessing: uint8 where the file stores bytes,
             else float32 with 0 black and 1 white.
+        soft_labels: all labels, float32 (N, classes), whatever ``hard_labels`` says; rows sum to 1.
     """
 
     def __init__(
@@ -61,17 +60,14 @@ class DistilledDataset(Dataset[Item]):
         self.transform = transform
         self.target_transform = target_transform
         self.hard_labels = hard_labels
-        image = file.manifest.image
-        self.preprocess = Preprocess(
-            image["preprocessing"], image["channels"], image["height"], image["width"]
-        )
+        self.preprocess = Reading(file.manifest).preprocess
         self.raw = raw
         codec = CODECS[file.manifest.codec["name"]]
         self._samples = codec.decode(file, model or ModelPlace())
         if raw:
-            self._samples = raw_samples(self._samples, image["preprocessing"])
-        self._soft = torch.from_numpy(self._samples.labels)
-        self._labels = self._soft.argmax(1) if hard_labels else self._soft
+            self._samples = raw_samples(self._samples, file.manifest.image["preprocessing"])
+        self.soft_labels = torch.from_numpy(self._samples.labels)
+        self._labels = self.soft_labels.argmax(1) if hard_labels else self.soft_labels
         self._resident: tuple[torch.device, Samples, Tensor] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -80,7 +76,7 @@ class DistilledDataset(Dataset[Item]):
 
     @property
     def manifest(self) -> Manifest:
-        """What the file says about itself."""
+        """What the file says about itself; ``manifest.recipe`` is how to train on it."""
         return self.file.manifest
 
     @property
@@ -92,11 +88,6 @@ class DistilledDataset(Dataset[Item]):
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of every image."""
         return self._samples.image_shape
-
-    @property
-    def soft_labels(self) -> Tensor:
-        """All labels, float32 (N, classes), whatever ``hard_labels`` says; rows sum to 1."""
-        return self._soft
 
     @property
     def stage_shares(self) -> tuple[float, ...]:
@@ -131,7 +122,9 @@ class DistilledDataset(Dataset[Item]):
     def _part(self, rows: range) -> DistilledDataset:
         part = copy.copy(self)
         part._samples = PartOfSamples(self._samples, rows)
-        part._soft, part._labels = (v[rows.start : rows.stop] for v in (self._soft, self._labels))
+        part.soft_labels, part._labels = (
+            labels[rows.start : rows.stop] for labels in (self.soft_labels, self._labels)
+        )
         part._resident = None
         return part
 
@@ -198,17 +191,11 @@ class DistilledDataset(Dataset[Item]):
                 "transforms work on single images and batches() has none; use a DataLoader, or "
                 "load the file without a transform and change the batches"
             )
-        samples, labels = self.on(device)
+        if augment == "recipe":
+            augment = str(self.manifest.recipe["augment"])
+        change = find_augmentation(augment)
         return Batches(
-            samples,
-            labels,
-            batch_size,
-            shuffle=shuffle,
-            seed=seed,
-            epoch=epoch,
-            drop_last=drop_last,
-            augment=find_augmentation(self._recipe_augmentation(augment)),
-            infinite=infinite,
+            *self.on(device), batch_size, shuffle, seed, epoch, drop_last, change, infinite
         )
 
     def stream(self, seed: int = 0, **settings: Any) -> SampleStream:
@@ -221,9 +208,6 @@ class DistilledDataset(Dataset[Item]):
         samples, labels = self.on("cpu")
         digest = self.manifest.content_digest
         return SampleStream(samples, labels, self.__getitem__, digest, seed=seed, **settings)
-
-    def _recipe_augmentation(self, augment: str | Augment) -> str | Augment:
-        return str(self.manifest.recipe["augment"]) if augment == "recipe" else augment
 
     def on(self, device: Device) -> tuple[Samples, Tensor]:
         """Return the samples and all labels (N, ...) on ``device``, moved there once.
@@ -281,22 +265,60 @@ def load(
     if cache is not None and not check:
         # A file that only claims a digest could put its images in the place of another's.
         raise UsageError("`cache` needs `check`: images are kept under the file's digest")
+    if cache_bytes is not None:
+        require_at_least(1, cache_bytes=cache_bytes)
     return DistilledDataset(
         read(path, check=check),
         transform=transform,
         target_transform=target_transform,
         hard_labels=hard_labels,
         raw=raw,
-        model=_model(prior, cache, cache_bytes, download),
+        model=ModelPlace(prior, cache, cache_bytes or CACHE_BYTES, download),
     )
 
 
-def _model(
-    prior: str | os.PathLike[str] | None,
-    cache: str | os.PathLike[str] | None,
-    cache_bytes: int | None,
-    download: bool,
-) -> ModelPlace:
-    if cache_bytes is not None and cache_bytes < 1:
-        raise UsageError(f"`cache_bytes` must be at least 1, got {cache_bytes}")
-    return ModelPlace(prior, cache, cache_bytes or CACHE_BYTES, download)
+class PartOfSamples(Samples):
+    """The samples of other samples in a range of their indices, with step 1."""
+
+    def __init__(self, samples: Samples, rows: range) -> None:
+        self.labels = samples.labels[rows.start : rows.stop]
+        self.image_shape = samples.image_shape
+        self._samples, self._rows = samples, rows
+
+    def gather(self, index: Tensor) -> Tensor:
+        return self._samples.gather(index + self._rows.start)
+
+    def to(self, device: Device) -> PartOfSamples:
+        return PartOfSamples(self._samples.to(device), self._rows)
+
+
+class UnitSamples(Samples):
+    """Other samples in units where 0 is black and 1 is white; nothing is clipped.
+
+    Every value is computed in float64 and rounded once to float32. Whitening is undone as near as
+    what it keeps allows.
+    """
+
+    def __init__(self, samples: Samples, spec: Mapping[str, Any]) -> None:
+        self.labels, self.image_shape = samples.labels, samples.image_shape
+        self.shares, self.variations = samples.shares, samples.variations
+        self._samples, self._spec = samples, spec
+
+    def gather(self, index: Tensor) -> Tensor:
+        x = self._samples.gather(index)
+        if is_whitening(self._spec):
+            return torch.from_numpy(to_unit_range(x.cpu().numpy(), self._spec)).to(x.device)
+        mean, std = (
+            torch.from_numpy(values).to(x.device)[:, None, None]
+            for values in mean_and_std(self._spec, x.shape[1])
+        )
+        return (x.double() * std + mean).float()
+
+    def to(self, device: Device) -> UnitSamples:
+        return UnitSamples(self._samples.to(device), self._spec)
+
+
+def raw_samples(samples: Samples, spec: Mapping[str, Any]) -> Samples:
+    """Return samples before preprocessing: stored bytes (uint8) as they are, else 0 to 1."""
+    stored = samples.bytes
+    return UnitSamples(samples, spec) if stored is None else stored

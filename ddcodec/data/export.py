@@ -15,7 +15,7 @@ import os
 import re
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,14 +24,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from ..codecs.registry import CODECS
 from ..errors import MissingExtra
 from ..format import read_manifest
 from .chunked import ChunkedDataset
-from .dataset import DistilledDataset, load
-from .views import raw_samples
+from .dataset import DistilledDataset, load, raw_samples
 
 BATCH_BYTES = 32 << 20  # of float32 images decoded at a time
 SHARD = 5000  # samples of a WebDataset shard
@@ -44,7 +42,6 @@ class Decoded:
     """The samples of a file, in its order, batch by batch.
 
     Attributes:
-        manifest: of the file.
         count: samples; batch: how many of them are decoded at a time.
         weights: float32 (N,), how often each sample is to be drawn, 1 on average; None where all
             are drawn alike.
@@ -59,10 +56,7 @@ class Decoded:
         prior: str | os.PathLike[str] | None = None,
         cache: str | os.PathLike[str] | None = None,
     ) -> None:
-        """Read what the file says; its samples are read by the methods.
-
-        ``prior`` and ``cache`` are those of ``load``.
-        """
+        """Read what the file says; ``prior`` and ``cache`` are those of ``load``."""
         self._path = path
         self.manifest, _ = read_manifest(path)
         image = self.manifest.image
@@ -78,13 +72,11 @@ class Decoded:
             self._whole = load(path, prior=prior, cache=cache)
             self.count = len(self._whole)
             self.rounded = self._whole.on("cpu")[0].bytes is None
-            self._weigh(self._whole.stage_shares)
+            shares = np.array(self._whole.stage_shares, np.float64)
+            if len(shares) > 1:
+                each = (shares * len(shares)).astype(np.float32)
+                self.weights = np.repeat(each, self.count // len(shares))
         self.clipped = self.values = 0
-
-    def _weigh(self, shares: tuple[float, ...]) -> None:
-        if len(shares) > 1:
-            each = np.array(shares) * len(shares)
-            self.weights = np.repeat(each, self.count // len(shares)).astype(np.float32)
 
     def samples(self) -> Iterator[tuple[Floats, Floats]]:
         """Give (images float32 (B, C, H, W) as networks see them, soft labels (B, classes))."""
@@ -101,18 +93,15 @@ class Decoded:
             yield images.transpose(0, 2, 3, 1), labels
 
     def _batches(self, raw: bool) -> Iterator[tuple[NDArray[Any], Floats]]:
-        batches: Any = (
-            self._chunked(raw) if self._whole is None else self._gathered(self._whole, raw)
-        )
-        for images, labels in batches:
-            yield images.numpy(), labels.numpy()
-
-    def _gathered(self, ds: DistilledDataset, raw: bool) -> Iterator[tuple[Tensor, Tensor]]:
-        samples, _ = ds.on("cpu")
+        if self._whole is None:
+            for images, soft in self._chunked(raw):
+                yield images.numpy(), soft.numpy()
+            return
+        samples, labels = self._whole.on("cpu")
         if raw:
             samples = raw_samples(samples, self.manifest.image["preprocessing"])
         for index in torch.split(torch.arange(self.count), self.batch):
-            yield samples.gather(index), ds.soft_labels[index]
+            yield samples.gather(index).numpy(), labels[index].numpy()
 
     def _chunked(self, raw: bool) -> ChunkedDataset:
         return ChunkedDataset(
@@ -160,12 +149,25 @@ def write_npz(decoded: Decoded, folder: Path) -> None:
         array = np.array(text, dtype=np.str_)
         parts.append((name, array.shape, array.dtype.str, iter([array])))
     with zipfile.ZipFile(folder / "data.npz", "w") as archive:
-        for name, shape, dtype, rows in parts:
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
-                header = {"descr": dtype, "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_1_0(file, header)
-                for part in rows:
-                    file.write(np.ascontiguousarray(part, dtype=dtype).data)
+        for part in parts:
+            write_member(archive, *part)
+
+
+def write_member(
+    archive: zipfile.ZipFile,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: str,
+    rows: Iterable[NDArray[Any]],
+) -> None:
+    """Write an array of an ``npz``, given in parts along axis 0: it may be larger than memory."""
+    entry = zipfile.ZipInfo(f"{name}.npy")
+    entry.compress_type = archive.compression
+    with archive.open(entry, "w", force_zip64=True) as file:
+        header = {"descr": dtype, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for part in rows:
+            file.write(np.ascontiguousarray(part, dtype=dtype).data)
 
 
 def write_image_folder(decoded: Decoded, folder: Path) -> None:

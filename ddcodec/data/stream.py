@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from ..codecs.samples import Samples
-from ..errors import UsageError
+from ..errors import UsageError, require_at_least
 from ..runtime.ranks import rank_and_world
 from .batches import order_of
 
@@ -176,8 +176,8 @@ class SampleStream(ShardedStream):
 
         Raises UsageError for numbers out of range.
         """
-        if seed < 0 or (batch_size is not None and batch_size < 1):
-            raise UsageError("`seed` must be 0 or more and `batch_size` 1 or more")
+        require_at_least(0, seed=seed)
+        require_at_least(1, batch_size=1 if batch_size is None else batch_size)
         settings = {
             "digest": digest,
             "seed": seed,
@@ -206,7 +206,8 @@ class SampleStream(ShardedStream):
     def _give(
         self, units: list[int], shards: int, shard: int, skip: int
     ) -> Iterator[tuple[Any, Any]]:
-        order = self._order()
+        seed = self._settings["seed"] if self._settings["shuffle"] else None
+        order = order_of(self._samples, seed, self.epoch)
         for given in range(skip, len(units)):
             self._now = (shards, shard, given + 1)
             yield self._unit(order, units[given])
@@ -218,10 +219,6 @@ class SampleStream(ShardedStream):
         if size is None:
             return count
         return count // int(size) if self._settings["drop_last"] else -(-count // int(size))
-
-    def _order(self) -> Tensor:
-        seed = self._settings["seed"] if self._settings["shuffle"] else None
-        return order_of(self._samples, seed, self.epoch)
 
     def _unit(self, order: Tensor, unit: int) -> tuple[Any, Any]:
         size = self._settings["batch_size"]

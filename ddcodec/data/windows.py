@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ..runtime.rng import generator
 
@@ -42,36 +44,28 @@ class Windows:
             for begin in range(0, self.used, self.length)
         ]
 
-    def chunk_order(self, seed: int, epoch: int, shuffle: bool) -> list[int]:
+    def chunk_order(self, seed: int, epoch: int, shuffle: bool) -> NDArray[np.int64]:
         """Return the order in which chunks make the long row of an epoch."""
         chunks = -(-self.count // self.chunk)
         if not shuffle:
-            return list(range(chunks))
-        order: list[int] = torch.randperm(
+            return np.arange(chunks)
+        order: NDArray[np.int64] = torch.randperm(
             chunks, generator=generator(seed, "chunks", epoch)
-        ).tolist()
+        ).numpy()
         return order
 
-    def parts(self, window: int, order: Sequence[int]) -> list[tuple[int, int, int]]:
+    def parts(self, window: int, order: NDArray[np.int64]) -> list[tuple[int, int, int]]:
         """Return (chunk, begin, end) of what a window takes, rows counted within the chunk."""
         low = window * self.length
         high = min(low + self.length, self.used)
-        last = -(-self.count // self.chunk) - 1
-        short = (last + 1) * self.chunk - self.count  # rows that the last chunk lacks
-        where = order.index(last)
-        found = []
-        # Places before the short chunk are exact; behind it all begin earlier by what it lacks.
-        place = max(0, low // self.chunk)
-        while place < len(order):
-            begin = place * self.chunk - (short if place > where else 0)
-            size = self.chunk - (short if order[place] == last else 0)
-            if begin >= high:
-                break
-            first, end = max(low, begin), min(high, begin + size)
-            if first < end:
-                found.append((order[place], first - begin, end - begin))
-            place += 1
-        return found
+        sizes = np.minimum(self.chunk, self.count - order * self.chunk)  # the last may have fewer
+        ends = np.cumsum(sizes)
+        first, last = np.searchsorted(ends, (low + 1, high))  # places that hold the first and last
+        found = np.stack((order, sizes, ends), 1)[first : last + 1].tolist()
+        return [
+            (chunk, max(0, low - (end - size)), size - max(0, end - high))
+            for chunk, size, end in found
+        ]
 
 
 def left_over(plan: Windows, layers: Sequence[Sequence[int]]) -> list[Left]:

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..codecs.registry import CODECS
-from ..data.export import Decoded, png
+from ..data.export import Decoded, png, write_member
 from ..format import read, read_manifest
 
 Arrays = Iterator[NDArray[Any]]
+ZIP_END = 22  # bytes at the end of an archive, which a second member does not add
 
 
 class ByteCounter(io.RawIOBase):
@@ -78,11 +79,10 @@ def equivalents(path: str | os.PathLike[str]) -> dict[str, Any]:
         pictures = sum(len(png(eight_bits(poster))) for poster in found)
     else:
         pictures = sum(len(png(picture)) for batch, _ in decoded.pictures() for picture in batch)
-    end = zip_end_bytes()  # of the archive that holds both members
     return {
         "fp32_images_per_class": sizes.total / (classes * 4 * values),
         "png": {"images": pictures, "labels": labels, "total": pictures + labels},
-        "npz": {"images": images, "labels": labels - end, "total": images + labels - end},
+        "npz": {"images": images, "labels": labels - ZIP_END, "total": images + labels - ZIP_END},
     }
 
 
@@ -94,25 +94,8 @@ def eight_bits(poster: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def npz_bytes(name: str, shape: tuple[int, ...], dtype: str, parts: Arrays) -> int:
-    """Return the size of an ``npz`` with one compressed array, given in ``parts`` along axis 0.
-
-    The parts are counted one by one, so that an array larger than memory can be.
-    """
+    """Return the size of an ``npz`` with one compressed array, given in ``parts`` along axis 0."""
     counter = ByteCounter()
-    with (
-        zipfile.ZipFile(counter, "w", zipfile.ZIP_DEFLATED) as archive,
-        archive.open(f"{name}.npy", "w", force_zip64=True) as file,
-    ):
-        header = {"descr": dtype, "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(file, header)
-        for part in parts:
-            file.write(np.ascontiguousarray(part, dtype=dtype).tobytes())
-    return counter.size
-
-
-def zip_end_bytes() -> int:
-    """Return the bytes of an archive without members: those that a second member does not add."""
-    counter = ByteCounter()
-    with zipfile.ZipFile(counter, "w"):
-        pass
+    with zipfile.ZipFile(counter, "w", zipfile.ZIP_DEFLATED) as archive:
+        write_member(archive, name, shape, dtype, parts)
     return counter.size

@@ -70,7 +70,7 @@ def test_students_learn_an_easy_set(path: Path) -> None:
 def test_labels_that_lie_teach_the_lie(path: Path) -> None:
     """The students see the file, nothing else: with its labels swapped they fail."""
     ds = load(path)
-    ds._soft.copy_(ds._soft.flip(1))
+    ds.soft_labels.copy_(ds.soft_labels.flip(1))
     result = measured(ds, stripes(seed=1), nets=2, steps=30)
     assert result.mean < 0.05
 

@@ -22,13 +22,11 @@ class Reading:
         image = manifest.image
         self._spec: dict[str, Any] = image["preprocessing"]
         self._classes = len(manifest.classes)
-        self._preprocess = Preprocess(
-            self._spec, image["channels"], image["height"], image["width"]
-        )
+        self.preprocess = Preprocess(self._spec, image["channels"], image["height"], image["width"])
 
     def ready(self, images: Tensor) -> Tensor:
         """Return stored images (B, C, H, W) as float32 in the space of the preprocessing."""
-        return self._preprocess(images) if images.dtype == torch.uint8 else images
+        return self.preprocess(images) if images.dtype == torch.uint8 else images
 
     def raw(self, images: Tensor) -> Tensor:
         """Return stored images before the preprocessing: uint8, or float32 where 0..1 is usual."""
