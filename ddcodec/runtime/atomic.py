@@ -17,9 +17,7 @@ def write_atomically(
     data: bytes | Callable[[BinaryIO], None],
     validate: Callable[[Path], object] | None = None,
 ) -> None:
-    """Write ``data`` to ``path`` through a temporary file in the same folder.
-
-    ``data`` may be a function that writes to the open file, for more than fits in memory.
+    """Write ``data``, or what it writes to an open file, to ``path`` through a temporary file.
 
     The temporary file is synced and, where ``validate`` is given, read back by it before it takes
     the name. On any failure, a KeyboardInterrupt included, it is removed and an older file at
@@ -31,26 +29,24 @@ def write_atomically(
         raise OutputError(f"{path}: cannot write here: {error.strerror}") from None
     temporary = Path(name)
     try:
-        try:
-            with os.fdopen(handle, "wb") as file:
-                if isinstance(data, bytes):
-                    file.write(data)
-                else:
-                    data(file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.chmod(0o666 & ~_umask())
-            if validate is not None:
-                validate(temporary)
-            temporary.replace(path)
-        except OSError as error:
-            raise OutputError(
-                f"{path}: cannot write: {error.strerror}; what was there is unchanged"
-            ) from None
-    except BaseException:
+        with os.fdopen(handle, "wb") as file:
+            if isinstance(data, bytes):
+                file.write(data)
+            else:
+                data(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        if validate is not None:
+            validate(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot write: {error.strerror}; what was there is unchanged"
+        ) from None
+    finally:
         with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+            temporary.unlink()  # gone already where all went well
     _sync_folder(path.absolute().parent)
 
 

@@ -28,15 +28,13 @@ def choose_device(name: str) -> torch.device:
     """Return the device called ``name``; ``auto`` takes CUDA where it works, else the CPU."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
+    with contextlib.suppress(RuntimeError):
         device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"unknown device '{name}'; use auto, cpu, cuda or cuda:N") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UsageError(f"device '{name}' was asked for, but this torch finds no CUDA GPU")
-    if device.type not in ("cpu", "cuda"):
-        raise UsageError(f"unknown device '{name}'; use auto, cpu, cuda or cuda:N")
-    return device
+        if device.type == "cpu" or (device.type == "cuda" and torch.cuda.is_available()):
+            return device
+        if device.type == "cuda":
+            raise UsageError(f"device '{name}' was asked for, but this torch finds no CUDA GPU")
+    raise UsageError(f"unknown device '{name}'; use auto, cpu, cuda or cuda:N")
 
 
 def activation_type(device: torch.device, height: int, width: int) -> torch.dtype | None:

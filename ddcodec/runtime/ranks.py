@@ -21,14 +21,9 @@ PATIENCE = timedelta(days=30)  # the fastest rank waits as long as the slowest w
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process and how many there are.
+    """This process and how many there are."""
 
-    Attributes:
-        rank: 0 to world - 1; rank 0 writes the file.
-        world: processes.
-    """
-
-    rank: int = 0
+    rank: int = 0  # to world - 1; rank 0 writes the file
     world: int = 1
     group: Any = None  # of torch.distributed, on the CPU
 
