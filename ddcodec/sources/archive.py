@@ -7,12 +7,16 @@ are compared, never opened.
 from __future__ import annotations
 
 import gzip
+import tarfile
 import zlib
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import IO, cast
 
 from ..errors import SourceError, one_line
+from .base import one_line_errors
 
 BLOCK = 512
 FILE_MAX = 1 << 28  # bytes of one file; the largest of CIFAR has 155 million
@@ -49,62 +53,46 @@ def entries(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     The function may be called before the next pair is asked for. Raises SourceError, naming the
     archive, where it is damaged or one of its files has more than FILE_MAX bytes.
     """
-    try:
+    with one_line_errors(str(path)):
         raw = path.open("rb")
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {one_line(error)}") from None
     with raw:
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
-        unpacked = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if packed else raw
-        yield from _entries(unpacked, path)
-
-
-def _entries(file: IO[bytes], path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    long_name = ""
-    while header := _read(file, BLOCK, path):
-        if header == bytes(BLOCK):
-            return
-        name, kind, size = _header(header, path)
-        if kind in (b"L", b"x"):
-            if size > NAME_MAX:
-                raise SourceError(f"{path}: holds a name of {size:,} bytes; is it an archive?")
-            long_name = _name(_content(file, size, path, name), kind) or long_name
-            continue
-        name, long_name = long_name or name, ""
-        if kind not in (b"0", b"\0"):  # folders, links, devices, global headers
-            _skip(file, size, path, name)
-            continue
-        if size > FILE_MAX:
-            raise SourceError(f"{path}: '{name[:200]}' has {size:,} bytes, over {FILE_MAX:,}")
-        kept: list[bytes] = []
-
-        def read(size: int = size, name: str = name, kept: list[bytes] = kept) -> bytes:
-            if not kept:
-                kept.append(_content(file, size, path, name))
-            return kept[0]
-
-        yield name, read
-        if not kept:
-            _skip(file, size, path, name)
+        file = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if packed else raw
+        long_name = ""
+        while block := _read(file, BLOCK, path):
+            if block == bytes(BLOCK):
+                return
+            header = _header(block, path)
+            name = long_name or header.name
+            content = cache(partial(_content, file, header.size, path, name))
+            if header.type in (b"L", b"x"):
+                if header.size > NAME_MAX:
+                    raise SourceError(
+                        f"{path}: holds a name of {header.size:,} bytes; is it an archive?"
+                    )
+                long_name = _name(content(), header.type) or long_name
+                continue
+            long_name = ""
+            if header.type in (b"0", b"\0"):  # no folder, link, device or global header
+                if header.size > FILE_MAX:
+                    raise SourceError(
+                        f"{path}: '{name[:200]}' has {header.size:,} bytes, over {FILE_MAX:,}"
+                    )
+                yield name, content
+            if content.cache_info().currsize == 0:
+                deque(_pieces(file, header.size, path, name), maxlen=0)
     raise SourceError(f"{path}: ends without the mark of its end; fetch the archive again")
 
 
-def _header(block: bytes, path: Path) -> tuple[str, bytes, int]:
+def _header(block: bytes, path: Path) -> tarfile.TarInfo:
     try:
-        if len(block) < BLOCK or int(block[148:156].strip(b" \0"), 8) != (
-            sum(block) - sum(block[148:156]) + 8 * ord(" ")
-        ):
-            raise ValueError
-        size = int(block[124:136].strip(b" \0") or b"0", 8)
-        if size < 0:
-            raise ValueError
-    except ValueError:
-        raise SourceError(f"{path}: is no tar archive, or a damaged one") from None
-    name = block[:100].split(b"\0")[0]
-    if block[257:263] == b"ustar\0" and block[345]:
-        name = block[345:500].split(b"\0")[0] + b"/" + name
-    return name.decode("utf-8", "replace"), block[156:157], size
+        header = tarfile.TarInfo.frombuf(block, "utf-8", "replace")
+        if header.size >= 0:
+            return header
+    except tarfile.TarError:
+        pass
+    raise SourceError(f"{path}: is no tar archive, or a damaged one")
 
 
 def _name(content: bytes, kind: bytes) -> str:
@@ -126,20 +114,18 @@ def _read(file: IO[bytes], size: int, path: Path) -> bytes:
 
 
 def _content(file: IO[bytes], size: int, path: Path, name: str) -> bytes:
-    padded = -(-size // BLOCK) * BLOCK
-    content = _read(file, padded, path)
-    if len(content) < padded:
-        raise SourceError(f"{path}: ends within '{name[:200]}'; fetch the archive again")
-    return content[:size]
+    return b"".join(_pieces(file, size, path, name))[:size]
 
 
-def _skip(file: IO[bytes], size: int, path: Path, name: str) -> None:
+def _pieces(file: IO[bytes], size: int, path: Path, name: str) -> Iterator[bytes]:
+    """Yield what a file of the archive holds, filled up to whole blocks."""
     left = -(-size // BLOCK) * BLOCK
     while left:
-        step = len(_read(file, min(left, 1 << 20), path))
-        if step == 0:
+        piece = _read(file, min(left, 1 << 20), path)
+        if not piece:
             raise SourceError(f"{path}: ends within '{name[:200]}'; fetch the archive again")
-        left -= step
+        yield piece
+        left -= len(piece)
 
 
 def _read_file(path: Path) -> bytes:

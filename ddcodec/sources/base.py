@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -287,10 +287,9 @@ def require_memory(size: int, where: str) -> None:
 
     An operating system may promise such memory and kill the process when it is used.
     """
-    try:
+    there = 0
+    with suppress(AttributeError, ValueError, OSError):  # not every system tells
         there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return  # a system that does not tell
     if size > there > 0:
         raise SourceError(
             f"{where}: needs {size / 2**30:,.1f} GiB of memory, this machine has "

@@ -7,9 +7,8 @@ import importlib.util
 import os
 import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import MissingExtra, SourceError, one_line
 from .named import Known
@@ -17,24 +16,21 @@ from .named import Known
 DEFAULT_ENDPOINT = "https://huggingface.co"
 
 
-@dataclass(frozen=True)
-class File:
-    """A file on the hub: its path in the repository, bytes and SHA-256 as hex."""
+class File(NamedTuple):
+    """A file on the hub."""
 
-    path: str
-    size: int
-    sha256: str
+    path: str  # in the repository
+    size: int  # bytes
+    sha256: str  # hex
 
 
 def fetch(name: str, known: Known, place: Path) -> None:
     """Put the data set into the folder ``place``, which appears whole or not at all.
 
     Files that have come whole stay beside it in ``<name>.partial``, and the next call goes on from
-    there; within a call huggingface_hub takes up a file where the line broke, and draws progress on
-    a terminal. Every file's SHA-256 is checked, against this
-    package's own table where that has one, else against what the hub states for the revision.
-
-    Raises SourceError, in one line, for whatever goes wrong; MissingExtra without huggingface_hub.
+    there. Every file's SHA-256 is checked, against this package's own table where that has one,
+    else against what the hub states for the revision. Raises SourceError, in one line, for whatever
+    goes wrong; MissingExtra without huggingface_hub.
     """
     if importlib.util.find_spec("huggingface_hub") is None:
         raise MissingExtra("huggingface_hub, which downloads data sets,", "data")
@@ -51,9 +47,8 @@ def fetch(name: str, known: Known, place: Path) -> None:
         raise SourceError(f"{name}: {error}") from None
     # Network, disk and hub fail in ways that huggingface_hub reports by many exceptions.
     except Exception as error:
-        kept = (
-            f"what has come is kept in {partial}" if partial.exists() else f"{place} is not there"
-        )
+        there = partial.exists()
+        kept = f"what has come is kept in {partial}" if there else f"{place} is not there"
         raise SourceError(
             f"{name}: cannot be fetched from {endpoint}/datasets/{known.repo} ({_reason(error)}); "
             f"{kept}, run the same command to go on"
@@ -104,15 +99,8 @@ def _check_room(files: list[File], partial: Path) -> None:
 def _download(known: Known, file: File, partial: Path, endpoint: str) -> None:
     from huggingface_hub import hf_hub_download
 
-    hf_hub_download(
-        known.repo,
-        file.path,
-        repo_type="dataset",
-        revision=known.revision,
-        local_dir=partial,
-        endpoint=endpoint,
-    )
-    path = partial / file.path
+    at = {"repo_type": "dataset", "revision": known.revision, "endpoint": endpoint}
+    path = Path(hf_hub_download(known.repo, file.path, local_dir=partial, **at))
     with path.open("rb") as content:
         found = hashlib.file_digest(content, "sha256").hexdigest()
     if found != file.sha256:

@@ -20,29 +20,16 @@ BUNDLED = "digits"
 
 @dataclass(frozen=True)
 class Known:
-    """A data set on the Hugging Face hub, as parquet files ``<folder>/<split>-*.parquet``.
-
-    Attributes:
-        repo: repository id.
-        revision: commit, 40 hex digits.
-        folder: folder in the repository.
-        test: the split with labels that is not train.
-        megabytes: about what is fetched.
-        size: pixels a side to which images are scaled unless the user says otherwise.
-        gated: whether the hub asks for an account that has accepted terms.
-        sha256: digests of files, by name in ``folder``, where they are known beforehand.
-        classes: names for layouts that hold none, in label order, spelt as on the hub.
-    """
+    """A data set on the Hugging Face hub, as parquet files ``<folder>/<split>-*.parquet``."""
 
     repo: str
-    revision: str
+    revision: str  # commit, 40 hex digits
     folder: str
-    test: str = "test"
-    megabytes: int = 0
-    size: int | None = None
-    gated: bool = False
-    sha256: Mapping[str, str] = field(default_factory=dict, hash=False)
-    classes: tuple[str, ...] = ()
+    megabytes: int  # about what is fetched
+    test: str = "test"  # the split with labels that is not train
+    size: int | None = None  # pixels a side to which images are scaled by default
+    sha256: Mapping[str, str] = field(default_factory=dict, hash=False)  # of files, where known
+    classes: tuple[str, ...] = ()  # for layouts that hold no names, spelt as on the hub
 
 
 def _shards(train: str, test: str) -> Mapping[str, str]:
@@ -84,16 +71,8 @@ KNOWN: Mapping[str, Known] = {
         folder="fashion_mnist",
         megabytes=36,
         classes=(
-            "T - shirt / top",
-            "Trouser",
-            "Pullover",
-            "Dress",
-            "Coat",
-            "Sandal",
-            "Shirt",
-            "Sneaker",
-            "Bag",
-            "Ankle boot",
+            *("T - shirt / top", "Trouser", "Pullover", "Dress", "Coat"),
+            *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
         ),
     ),
     "imagenet-1k": Known(
@@ -101,8 +80,7 @@ KNOWN: Mapping[str, Known] = {
         revision="49e2ee26f3810fb5a7536bbf732a7b07389a47b5",
         folder="data",
         test="validation",
-        megabytes=154_000,
-        gated=True,
+        megabytes=154_000,  # for an account that has accepted the terms
     ),
     "mnist": Known(
         repo="ylecun/mnist",
@@ -130,25 +108,18 @@ def names() -> tuple[str, ...]:
 
 
 def places(name: str) -> list[Path]:
-    """Return the folders in which ``name`` is looked for, first to last.
+    """Return the folders in which ``name`` is looked for; a download goes to the first.
 
     They are ``$DDCODEC_DATA/<name>``, where that is set, and ``ddcodec/<name>`` in the user's
     cache: ``$XDG_CACHE_HOME`` if it is an absolute path, else what the platform has for it.
-    A download goes to the first.
     """
     given = os.environ.get("DDCODEC_DATA")
     roots = [Path(given).expanduser()] if given else []
-    return [root / name for root in [*roots, cache_folder()]]
-
-
-def cache_folder() -> Path:
-    """Return the folder of this program in the user's cache; it need not exist."""
-    for variable in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
-        root = Path(os.environ.get(variable, ""))
-        if root.is_absolute():
-            return root / "ddcodec"
-    home = Path.home()
-    return (home / "Library/Caches" if sys.platform == "darwin" else home / ".cache") / "ddcodec"
+    told = (Path(os.environ.get(name, "")) for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"))
+    cache = next((root for root in told if root.is_absolute()), None)
+    if cache is None:
+        cache = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+    return [root / name for root in [*roots, cache / "ddcodec"]]
 
 
 def find(name: str) -> Path | None:
