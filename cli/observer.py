@@ -82,7 +82,7 @@ def train(
 
     from ddcodec import sources
     from ddcodec.observers.build import check_name
-    from ddcodec.observers.recipe import Recipe
+    from ddcodec.observers.train import Recipe
     from ddcodec.observers.train import train as run
     from ddcodec.runtime.device import choose_device
 

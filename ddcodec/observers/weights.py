@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ..errors import InvalidFile, UsageError
 from ..format.opening import reading
 
 WRAPPINGS = ("state_dict", "model_state_dict", "model", "state_dict_ema", "net")
-PREFIXES = ("module.", "_orig_mod.", "model.")
+PREFIXES = re.compile(r"^(?:(?:module|_orig_mod|model)\.)+")
 # What the readers of both formats raise for files that are none.
 MALFORMED = (
     SafetensorError,
@@ -30,7 +31,6 @@ MALFORMED = (
     TypeError,
     AssertionError,
 )
-HASHED = 4 << 20  # bytes of a read
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], str]:
@@ -41,9 +41,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], str]:
     Raises SourceError for a file that cannot be read, InvalidFile for one that is no checkpoint.
     """
     with reading(path), path.open("rb") as file:
-        h = hashlib.sha256()
-        while part := file.read(HASHED):
-            h.update(part)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     try:
         if path.suffix == ".safetensors":
             found: Any = load_file(path)
@@ -61,7 +59,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], str]:
     if not isinstance(found, dict):
         raise InvalidFile(f"{path}: holds no state dict")
     tensors = {k: v for k, v in found.items() if isinstance(k, str) and isinstance(v, Tensor)}
-    return tensors, h.hexdigest()
+    return tensors, digest
 
 
 def put_weights(network: nn.Module, tensors: dict[str, Tensor], where: str) -> list[str]:
@@ -88,7 +86,7 @@ def put_weights(network: nn.Module, tensors: dict[str, Tensor], where: str) -> l
             if ours.is_floating_point() and not bool(torch.isfinite(theirs).all()):
                 raise UsageError(f"{where}: '{_bare(name)}' holds values that are not finite")
             ours.copy_(theirs)
-        elif _other_classes(ours, theirs):
+        elif ours.ndim == theirs.ndim and ours.shape[1:] == theirs.shape[1:]:
             kept.append(_bare(name))
         else:
             raise UsageError(
@@ -100,18 +98,8 @@ def put_weights(network: nn.Module, tensors: dict[str, Tensor], where: str) -> l
     return kept
 
 
-def _other_classes(ours: Tensor, theirs: Tensor) -> bool:
-    return ours.ndim == theirs.ndim and ours.shape[1:] == theirs.shape[1:]
-
-
 def _bare(name: str) -> str:
-    changed = True
-    while changed:
-        changed = False
-        for prefix in PREFIXES:
-            if name.startswith(prefix):
-                name, changed = name[len(prefix) :], True
-    return name
+    return PREFIXES.sub("", name)
 
 
 def _shape(x: Tensor) -> str:

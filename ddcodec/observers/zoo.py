@@ -173,26 +173,17 @@ def deepest(shapes: dict[str, tuple[int, ...]]) -> str:
 
 
 def _known(library: str) -> list[str]:
-    _import(library)
-    if library == "timm":
-        import timm
-
-        return list(timm.list_models())
-    from torchvision import models
-
-    return list(models.list_models(module=models))
-
-
-def _import(library: str) -> None:
-    # timm stands on torchvision.
     try:
-        make_torchvision_importable()
-        import torchvision  # noqa: F401
+        make_torchvision_importable()  # timm stands on it
+        from torchvision import models
 
         if library == "timm":
-            import timm  # noqa: F401
+            import timm
+
+            return list(timm.list_models())
     except ImportError:
         raise MissingExtra(f"{library}, whose models were asked for,", EXTRA) from None
+    return list(models.list_models(module=models))
 
 
 def _made(

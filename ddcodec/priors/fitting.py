@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..runtime import checkpoint
 from ..runtime.progress import Reporter
-from ..runtime.steps import TIMED_STEPS, seconds_per_step, take_steps
+from ..runtime.steps import seconds_per_step, take_steps
 
 WARM_UP = 100  # steps, or a tenth
 AVERAGE = 0.999  # decay of the averaged weights, less at the beginning
@@ -57,9 +57,9 @@ class Fit:
             module.train()
         self.steps, self._loss_of = steps, loss_of
         if self._saved_at.exists():
-            self._load(*checkpoint.load(self._saved_at, self._identity))
+            self.restore(*checkpoint.load(self._saved_at, self._identity))
         elif seconds is not None:
-            self.steps = max(1, int(seconds / self._seconds_per_step()))
+            self.steps = max(1, int(seconds / seconds_per_step(self)))
         self._saved_at.parent.mkdir(exist_ok=True)
         reporter.stage(stage, self.steps)
 
@@ -97,14 +97,6 @@ class Fit:
             )
         return loss.detach()
 
-    def _seconds_per_step(self) -> float:
-        self.steps = TIMED_STEPS
-        before = self.state()
-        found = seconds_per_step(self.take_step)
-        self._load(*before)
-        self._optimiser.state.clear()
-        return found
-
     def state(self) -> tuple[State, dict[str, Any]]:
         tensors = {f"w/{name}": w for name, w in self._weights.items()}
         tensors |= {f"a/{name}": w for name, w in self._average.items()}
@@ -115,12 +107,13 @@ class Fit:
         copies = {name: value.detach().to("cpu", copy=True) for name, value in tensors.items()}
         return copies, {"step": self.step, "steps": self.steps, "losses": self._losses}
 
-    def _load(self, tensors: State, meta: dict[str, Any]) -> None:
+    def restore(self, tensors: State, meta: dict[str, Any]) -> None:
         self.step, self.steps, self._losses = meta["step"], meta["steps"], meta["losses"]
         with torch.no_grad():
             for name, weight in self._weights.items():
                 weight.copy_(tensors[f"w/{name}"])
                 self._average[name].copy_(tensors[f"a/{name}"])
+        self._optimiser.state.clear()
         for name, weight in self._weights.items():
             if f"exp_avg/{name}" in tensors:
                 self._optimiser.state[weight] = {

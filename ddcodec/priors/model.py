@@ -219,55 +219,41 @@ def load(folder: ModelFolder, device: torch.device | str, dtype: str = "float32"
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTokenizer
 
-    known = {
-        "unet": ("_class_name", "UNet2DConditionModel"),
-        "vae": ("_class_name", "AutoencoderKL"),
-        "text_encoder": ("architectures", "CLIPTextModel"),
-    }
-    for part, (field, name) in known.items():
-        if part == "vae" and not folder.has("vae"):
-            continue
-        said = config_of(folder, part).get(field, name)
+    kinds: dict[str, Any] = {"unet": UNet2DConditionModel, "text_encoder": CLIPTextModel}
+    if folder.has("vae"):
+        kinds["vae"] = AutoencoderKL
+    for part, kind in kinds.items():
+        field = "architectures" if part == "text_encoder" else "_class_name"
+        said = config_of(folder, part).get(field, kind.__name__)
         said = said[0] if isinstance(said, list) and said else said
-        if said != name:
-            raise Unsupported(f"{folder.path / part}: is a {said}; this version runs {name}")
-    settings: dict[str, Any] = {
-        "torch_dtype": DTYPES[dtype],
-        "use_safetensors": True,
-        "local_files_only": True,
-        "variant": folder.variant,
-    }
-    place = str(folder.path)
+        if said != kind.__name__:
+            raise Unsupported(
+                f"{folder.path / part}: is a {said}; this version runs {kind.__name__}"
+            )
+    parts: dict[str, Any] = {"vae": None}
     with quiet():
         try:
-            unet = UNet2DConditionModel.from_pretrained(place, subfolder="unet", **settings)
-            vae = None
-            if folder.has("vae"):
-                vae = AutoencoderKL.from_pretrained(place, subfolder="vae", **settings)
-            settings["dtype"] = settings.pop("torch_dtype")
-            text = CLIPTextModel.from_pretrained(place, subfolder="text_encoder", **settings)
-            tokenizer = CLIPTokenizer.from_pretrained(
-                place, subfolder="tokenizer", local_files_only=True
+            for part, kind in kinds.items():
+                parts[part] = kind.from_pretrained(
+                    str(folder.path),
+                    subfolder=part,
+                    use_safetensors=True,
+                    local_files_only=True,
+                    variant=folder.variant,
+                    **{"dtype" if part == "text_encoder" else "torch_dtype": DTYPES[dtype]},
+                )
+                parts[part].eval().requires_grad_(False)
+            parts["tokenizer"] = CLIPTokenizer.from_pretrained(
+                str(folder.path), subfolder="tokenizer", local_files_only=True
             )
         # Both libraries raise whatever their parts raise.
         except Exception as error:
             raise Unsupported(
                 f"{folder.path}: cannot be loaded as a diffusion model: {one_line(error)[:300]}"
             ) from None
-    for module in (unet, vae, text):
-        if module is not None:
-            module.eval().requires_grad_(False)
-    prior = Prior(
-        folder,
-        unet,
-        text,
-        tokenizer,
-        vae,
-        config_of(folder, "scheduler", "scheduler_config.json"),
-        torch.device("cpu"),
-        DTYPES[dtype],
-    )
-    return prior.to(device)
+    schedule = config_of(folder, "scheduler", "scheduler_config.json")
+    cpu = torch.device("cpu")
+    return Prior(folder, **parts, schedule=schedule, device=cpu, dtype=DTYPES[dtype]).to(device)
 
 
 @contextmanager

@@ -28,6 +28,9 @@ class Stepwise(Protocol):
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return copies of tensors, and JSON values, that make a checkpoint."""
 
+    def restore(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """Go back to a state."""
+
 
 def take_steps(
     training: Stepwise, steps: int, path: Path, identity: str, tell: Callable[[int, float], None]
@@ -56,11 +59,12 @@ def take_steps(
         raise
 
 
-def seconds_per_step(take_step: Callable[[], Tensor]) -> float:
-    """Return how long a step takes, a median. The steps are taken: undo them."""
-    times = []
+def seconds_per_step(training: Stepwise) -> float:
+    """Return how long a step takes, a median; the training is left as it was."""
+    before, times = training.state(), []
     for _ in range(TIMED_STEPS):
         start = time.monotonic()
-        float(take_step())
+        float(training.take_step())
         times.append(time.monotonic() - start)
+    training.restore(*before)
     return statistics.median(times)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from ddcodec.observers.recipe import Recipe
+from ddcodec.observers.train import Recipe
 from ddcodec.observers.train import train as train_observer
 from ddcodec.priors.model import quiet, require_libraries
 from ddcodec.priors.train import PriorRecipe, train

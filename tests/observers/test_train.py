@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 
 from ddcodec.errors import CheckpointMismatch, UsageError
-from ddcodec.observers import recipe as recipe_module
 from ddcodec.observers import train as module
 from ddcodec.observers.file import load
-from ddcodec.observers.recipe import Recipe
-from ddcodec.observers.train import train
+from ddcodec.observers.train import Recipe, train
 from ddcodec.sources import Source
 from ddcodec.sources.base import Split
 from tests.helpers.reporters import StopAt
@@ -83,9 +81,9 @@ def test_auto_mirrors_colour_images_only() -> None:
     )
     auto = Recipe(steps=1, augment="auto", precision="auto")
     device = module.torch.device("cpu")
-    assert recipe_module.settled(auto, grey, device).augment == "crop"
-    assert recipe_module.settled(auto, colour, device).augment == "crop_flip"
-    assert recipe_module.settled(auto, grey, device).precision in ("float32", "bfloat16")
+    assert module.settled(auto, grey, device).augment == "crop"
+    assert module.settled(auto, colour, device).augment == "crop_flip"
+    assert module.settled(auto, grey, device).precision in ("float32", "bfloat16")
 
 
 def test_a_source_without_a_test_split_gives_no_accuracy(tmp_path: Path, digits: Source) -> None:

@@ -17,8 +17,7 @@ from ddcodec.nn.workarounds import make_torchvision_importable
 from ddcodec.observers import zoo
 from ddcodec.observers.build import build, check_name, initialise
 from ddcodec.observers.file import load
-from ddcodec.observers.recipe import Recipe
-from ddcodec.observers.train import train
+from ddcodec.observers.train import Recipe, train
 from ddcodec.observers.weights import read_checkpoint
 from ddcodec.observers.zoo import deepest, taken_apart
 from ddcodec.sources import Source

@@ -13,8 +13,7 @@ from PIL import Image
 
 from ddcodec import LIC, encode, info, sources
 from ddcodec.errors import SourceError
-from ddcodec.observers.recipe import Recipe
-from ddcodec.observers.train import train
+from ddcodec.observers.train import Recipe, train
 from ddcodec.sources import base, parquet
 from ddcodec.sources.base import ByClass, InMemory
 from ddcodec.sources.images import ReadByClass

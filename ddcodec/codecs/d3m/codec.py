@@ -22,27 +22,22 @@ class D3MCodec(Codec):
     Options = D3M
 
     def check(self, manifest: Manifest, limits: Limits) -> None:
-        """Check all that needs no tensor data; raises InvalidFile or LimitExceeded."""
         check_d3m(manifest, limits)
 
     def check_values(self, manifest: Manifest, arrays: Arrays) -> None:
-        """Check seeds and labels of decoded tensors; raises InvalidFile."""
         check_d3m_values(manifest, arrays)
 
     def encode(self, request: Request, options: Any) -> Manifest:
-        """Select, invert, generate, label and store."""
         from .encode import encode
 
         return encode(request, options)
 
     def decode(self, file: DDSetFile, place: ModelPlace) -> Samples:
-        """Return images that the model at ``place`` makes when they are asked for."""
         from .decode import decode
 
         return decode(file.manifest, file.arrays, place)
 
     def describe(self, manifest: Manifest, sizes: Sizes) -> Description:
-        """Return what the model is to make; pixels are those of an epoch, as in the paper."""
         params, seeds = manifest.codec["params"], manifest.tensors["seeds"]
         classes, patches = len(manifest.classes), params["take"] ** 2
         token = manifest.tensors.get("tokens")
@@ -52,6 +47,7 @@ class D3MCodec(Codec):
         sets = f", {variations:,} variations" if variations > 1 else ""
         parts = f" of {patches} patches" if patches > 1 else ""
         return Description(
+            # Pixels are those of an epoch, as in the paper.
             images * manifest.image["height"] * manifest.image["width"],
             {
                 "generated": {

@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import Unsupported
+from ...priors.folder import ModelFolder, find, wanted
+from ...priors.model import load
 from ...runtime.device import threads_for
 from ..base import ModelPlace
-from ..samples import Device, Samples
 from ..shared.labels import restore
 from ..shared.mosaic import Mosaic
-from ..shared.reading import Reading
+from ..shared.reading import Reading, StoredSamples
 from .cache import ImageCache
 from .fingerprint import Watch
+from .generate import Generator, Wish
 from .rules import blocks_of
 
 if TYPE_CHECKING:
     from ...format import Manifest
-    from ...priors.folder import ModelFolder
-    from .generate import Generator
 
 MEMORY = 1 << 30  # bytes of images that are held
 UNIT_BYTES = 1 << 18  # of images that are made, and cached, together
@@ -55,89 +55,55 @@ class Images:
         size = int(np.prod(self.shape))
         self._step = max(1, min(self._collages, UNIT_BYTES // (size * self._blocks)))
         self.count = self.variations * self._classes * self._each
-        self._reserve(min(self.count, max(1, MEMORY // size)))
+        self._fits = self.count * size <= MEMORY
+        self._most = max(1, MEMORY // (size * self._step * self._blocks))  # units held
         self._watch = Watch(self._arrays["fingerprints"], folder.name)
         self._maker: Generator | None = None
+        self._begin()
 
     def gather(self, index: Tensor) -> Tensor:
         """Return images uint8 (B, C, H, W) at ``index``, int64 (B,), on this device."""
-        if self._left == 0:  # all are held, each in its own place
-            return self._slots.index_select(0, index.to(self._slots.device))
+        if self._fits and len(self._held) == self.variations * self._classes * self._units:
+            return self._whole.index_select(0, index.to(self.device))
         index = index.cpu()
-        wanted = torch.unique(index)
-        missing = wanted[self._slot_of[wanted] < 0]
-        if len(missing):
-            self._fetch(missing, wanted)
-        return self._slots.index_select(0, self._slot_of[index].to(self._slots.device))
+        group, place = index // self._each, index % self._each
+        units = group * self._units + place // (self._step * self._blocks)
+        wanted = units.unique().tolist()
+        for unit, images in self._made([unit for unit in wanted if unit not in self._held]):
+            span = self._images_of(unit)
+            held = self._whole[span.start : span.stop] if self._fits else torch.empty_like(images)
+            self._held[unit] = held.copy_(images).to(self.device)
+        out = torch.empty((len(index), *self.shape), dtype=torch.uint8, device=self.device)
+        for unit in wanted:
+            places = (units == unit).nonzero()[:, 0]
+            inside = index[places] - self._images_of(unit).start
+            out[places.to(self.device)] = self._held[unit][inside.to(self.device)]
+        # Not before: a batch must fit, however large it is.
+        while not self._fits and len(self._held) > self._most:
+            del self._held[next(iter(self._held))]
+        return out
 
-    def to(self, device: torch.device) -> Images:
+    def to(self, device: torch.device | str) -> Images:
         """Return the same images, held and made on another device."""
-        return Images(self._manifest, self._arrays, self._folder, self._cache, device)
+        return Images(self._manifest, self._arrays, self._folder, self._cache, torch.device(device))
+
+    def _begin(self) -> None:
+        """Hold nothing yet: images by unit, which lie side by side where all fit into memory."""
+        shape = (self.count if self._fits else 0, *self.shape)
+        self._whole = torch.empty(shape, dtype=torch.uint8, device=self.device)
+        self._held: dict[int, Tensor] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for another process, which loads the model itself where it has to.
 
         It holds its own images, too: to processes that are spawned torch hands tensors as shared
-        memory, and what one of them puts into a slot would replace what others find there.
+        memory, and what one of them makes would replace what others find there.
         """
-        held = ("_slots", "_owner", "_slot_of")
-        state = {name: value for name, value in self.__dict__.items() if name not in held}
-        return state | {"_maker": None, "_capacity": len(self._slots)}
+        return {**self.__dict__, "_maker": None, "_whole": None, "_held": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Begin with nothing held, in memory of this process alone."""
-        capacity = state.pop("_capacity")
         self.__dict__.update(state)
-        self._reserve(capacity)
-
-    def _reserve(self, capacity: int) -> None:
-        self._slots = torch.empty((capacity, *self.shape), dtype=torch.uint8, device=self.device)
-        self._owner = torch.full((capacity,), -1, dtype=torch.int64)
-        self._next = 0
-        self._slot_of = torch.full((self.count,), -1, dtype=torch.int64)
-        self._left = (
-            self.count if capacity == self.count else -1
-        )  # images not held; -1: not all fit
-
-    def _fetch(self, missing: Tensor, wanted: Tensor) -> None:
-        units = sorted({self._unit_of(int(i)) for i in missing})
-        images = [i for unit in units for i in self._images_of(unit)]
-        needed = set(wanted.tolist()) | set(images)
-        if len(needed) > len(self._slots):
-            # More than memory was to hold: a batch must fit, so what is held begins anew.
-            self._reserve(len(needed))
-            units = sorted({self._unit_of(int(i)) for i in wanted})
-        keep = set(wanted.tolist())
-        for unit, made in self._made(units):
-            images_of = self._images_of(unit)
-            if self._left > 0:
-                span = slice(images_of.start, images_of.stop)
-                self._left -= int((self._slot_of[span] < 0).sum())
-                self._slots[span] = made.to(self._slots.device)
-                self._slot_of[span] = torch.arange(span.start, span.stop)
-                continue
-            for place, i in enumerate(images_of):
-                self._hold(i, made[place], keep)
-
-    def _hold(self, i: int, image: Tensor, keep: set[int]) -> None:
-        if int(self._slot_of[i]) >= 0:
-            return
-        for _ in range(len(self._slots)):
-            if int(self._owner[self._next]) not in keep:
-                break
-            self._next = (self._next + 1) % len(self._slots)
-        else:
-            return  # the batch that is asked for fills memory; this one came along with it
-        slot = self._next
-        if (before := int(self._owner[slot])) >= 0:
-            self._slot_of[before] = -1
-        self._owner[slot], self._slot_of[i] = i, slot
-        self._slots[slot] = image.to(self._slots.device)
-        self._next = (slot + 1) % len(self._slots)
-
-    def _unit_of(self, i: int) -> int:
-        group, s = divmod(i, self._each)
-        return group * self._units + s // self._blocks // self._step
+        self._begin()
 
     @property
     def _units(self) -> int:
@@ -178,9 +144,7 @@ class Images:
                     self._cache.put(unit, images.numpy())
                 yield unit, images
 
-    def _wishes(self, unit: int) -> list[Any]:
-        from .generate import Wish
-
+    def _wishes(self, unit: int) -> list[Wish]:
         group, part = divmod(unit, self._units)
         variation, label = divmod(group, self._classes)
         row = self._arrays["seeds"][variation, label]
@@ -195,9 +159,6 @@ class Images:
     def _checked_maker(self) -> Generator:
         """Return the generator; before its first use, some fingerprints are compared."""
         if self._maker is None:
-            from ...priors.model import load
-            from .generate import Generator, Wish
-
             prior = load(self._folder, self.device, self._params["dtype"])
             maker = Generator.of(prior, self._manifest, self._arrays)
             labels = self._watch.to_check()
@@ -211,49 +172,29 @@ class Images:
         return self._maker
 
 
-class GeneratedSamples(Samples):
-    """The patches of generated images: sample i is patch i mod R of image floor(i / R)."""
+class GeneratedSamples(StoredSamples):
+    """The patches of ``Images``: sample i is patch i mod R of image floor(i / R)."""
 
     def __init__(
-        self,
-        images: Images,
-        labels: NDArray[np.float32],
-        geometry: Mosaic,
-        reading: Reading,
-        raw: bool = False,
+        self, images: Images, labels: NDArray[np.float32], geometry: Mosaic, reading: Reading
     ) -> None:
-        """Take images, and the labels of their patches (N, classes), all variations in turn.
-
-        With ``raw`` patches are gathered as bytes, without the preprocessing.
-        """
-        self.labels, self.image_shape = labels, images.shape
+        """Take images, and the labels of their patches (N, classes), all variations in turn."""
+        super().__init__(images, images.shape, labels, reading)
         self.variations = images.variations
-        self.images = images
-        self._geometry, self._reading, self._raw = geometry, reading, raw
+        self._geometry = geometry
 
-    @property
-    def bytes(self) -> GeneratedSamples:
-        """The same samples before the preprocessing, uint8."""
-        return GeneratedSamples(self.images, self.labels, self._geometry, self._reading, raw=True)
-
-    def gather(self, index: Tensor) -> Tensor:
-        """Return the patches at ``index`` (int64 (B,)): float32 (B, C, H, W), or bytes."""
+    def stored(self, index: Tensor) -> Tensor:
         each = self._geometry.cells
-        found = self.images.gather(torch.div(index, each, rounding_mode="floor"))
-        if each > 1:
-            region = (index % each).to(found.device)
-            out = torch.empty_like(found)
-            for number in range(each):
-                places = (region == number).nonzero()[:, 0]
-                if len(places):
-                    out[places] = self._geometry.expand(found[places], number)
-            found = out
-        return found if self._raw else self._reading.ready(found)
-
-    def to(self, device: Device) -> GeneratedSamples:
-        """Return the same samples, made and held on ``device``."""
-        images = self.images.to(torch.device(device))
-        return GeneratedSamples(images, self.labels, self._geometry, self._reading, self._raw)
+        found: Tensor = self._store.gather(torch.div(index, each, rounding_mode="floor"))
+        if each == 1:
+            return found
+        region = (index % each).to(found.device)
+        out = torch.empty_like(found)
+        for number in range(each):
+            places = (region == number).nonzero()[:, 0]
+            if len(places):
+                out[places] = self._geometry.expand(found[places], number)
+        return out
 
 
 def patch_labels(manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
@@ -273,8 +214,6 @@ def decode(
 
     Raises Unsupported for a model that is not given, not here, or another one.
     """
-    from ...priors.folder import find, wanted
-
     external = manifest.external[0]
     if place.prior is None:
         raise Unsupported(

@@ -8,9 +8,6 @@ output until the file is complete, so an interrupted encode goes on with what is
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -27,19 +24,16 @@ from ...priors.folder import find
 from ...priors.model import Prior
 from ...priors.model import load as load_prior
 from ...runtime.device import threads_for
-from ...runtime.progress import Reporter
 from ...runtime.ranks import Ranks, joined
-from ...sources.base import ByClass
-from ...version import __version__
 from ..base import Request
-from ..shared.groups import Group, Parts
+from ..shared.groups import Group, Parts, in_groups
 from ..shared.labels import store
 from ..shared.mosaic import Mosaic
 from .fingerprint import thumbnail
 from .generate import Generator, Wish
 from .invert import best_patches, first_token, invert
 from .options import D3M
-from .pack import codec_params, command_line, pack, seeds_of, stored_tokens
+from .pack import codec_params, pack, seeds_of, stored_tokens
 from .params import D3MParams, make_params
 
 
@@ -60,23 +54,21 @@ def encode(request: Request, options: D3M) -> Manifest:
     dtype = "float16" if folder.has("vae") and request.device.type == "cuda" else "float32"
     params = make_params(options, pool.shape, len(source.classes), folder, dtype, request.seed)
     # Each process takes it to its own device, once it knows which.
-    prior = load_prior(folder, "cpu", params.dtype)
+    prior = load_prior(folder, "cpu", params.options.dtype)
     if prior.channels < pool.shape[0]:
         raise UsageError(f"{folder.name} makes grey images, the data set has colours; use another")
     prior.latent_shape(*params.size)
-    command = command_line(source.name, options.observer, folder.name, params, request.size)
     with joined() as ranks:
         work = Encode(request, observer, prior, params, ranks)
-        with work.parts.shared(ranks, request.resume):
+        with work.parts.shared(ranks, request.resume), threads_for(*params.size):
             if params.learned:
-                with threads_for(*params.size):
-                    work.invert()
+                work.invert()
                 ranks.wait()
             work.label()
         if ranks.rank == 0:
             arrays = work.arrays()
             with work.parts.finishing():
-                pack(request.out, arrays, source, observer, prior, params, command)
+                pack(request, arrays, observer, prior, params)
         ranks.wait()
         return read_manifest(request.out)[0]
 
@@ -91,42 +83,51 @@ class Encode:
         observer.network.to(device)
         self._source, self._pool = request.source, request.source.by_class()
         self._observer, self._prior, self._params = observer, prior.to(device), params
-        self._device, self._ranks, self._reporter = device, ranks, request.reporter
-        self.parts = Parts(request.out, identity(self._pool, observer, prior, params))
-        self._groups = params.groups(len(self._source.classes))
+        self._device, self._reporter = device, request.reporter
+        facts = (params.as_dict(), self._pool.digest(), observer.digest, prior.folder.digest)
+        self.parts = Parts(request.out, *facts)
+        self._groups = in_groups(len(self._source.classes), params.group)
+        self._mine = [n for n in range(len(self._groups)) if ranks.mine(n)]
         self._codec_params = codec_params(params, prior)
         _, height, width = self._pool.shape
         self._geometry = Mosaic(height, width, params.take, params.take)
-        self.loss = 0.0  # of the observer on the patches of the last group
 
     def invert(self) -> None:
         """Learn the tokens of this process's groups that are not finished."""
-        mine = self._mine()
-        missing = [number for number in mine if not self.parts.has(number)]
+        missing = [number for number in self._mine if not self.parts.has(number)]
         steps = self._params.steps
-        self._reporter.stage("tokens", steps * len(mine))
-        done = steps * (len(mine) - len(missing))
+        self._reporter.stage("tokens", steps * len(self._mine))
+        done = steps * (len(self._mine) - len(missing))
+
+        def tell(loss: float) -> None:
+            nonlocal done
+            done += 1
+            if done % 10 == 0:
+                self._reporter.step(done, loss)
+
         prompt = self._prior.prompt(self._params.prompt)
         for number in missing:
             labels = list(self._groups[number])
             patches = [self._patches(label) for label in labels]
             names = [self._source.classes[label] for label in labels]
             begin = torch.stack([first_token(self._prior, name) for name in names])
-            counted = _counting(self._reporter, done)
-            tokens = invert(self._prior, prompt, patches, begin, labels, self._params, counted)
+            tokens = invert(self._prior, prompt, patches, begin, labels, self._params, tell)
             self.parts.save(number, {"tokens": tokens.numpy()})
-            done += steps
 
     def label(self) -> None:
         """Make the images of this process's groups and label them."""
-        mine, first = self._mine(), len(self._groups)
-        self._reporter.stage("images", len(mine))
-        maker = self._maker()
-        for done, number in enumerate(mine, 1):
-            if not self.parts.has(first + number):
-                with threads_for(*self._params.size):
-                    self.parts.save(first + number, self._labelled(maker, self._groups[number]))
-            self._reporter.step(done, self.loss)
+        tokens, first = self.tokens(), len(self._groups)
+        if tokens is not None:
+            tokens = stored_tokens(tokens, self._params.options.token_bits)
+        maker = Generator(
+            self._prior, self._codec_params, self._source.classes, tokens, self._pool.shape
+        )
+
+        def make(number: int) -> tuple[Group, float]:
+            return self._labelled(maker, self._groups[number - first])
+
+        numbers = [first + number for number in self._mine]
+        self.parts.make("images", numbers, make, self._reporter)
 
     def tokens(self) -> NDArray[Any] | None:
         """Return all tokens as the file will hold them, (classes, d), or None for names."""
@@ -148,11 +149,9 @@ class Encode:
         found["seeds"] = seeds_of(self._params, len(self._source.classes))
         tokens = self.tokens()
         if tokens is not None:
-            found["tokens"] = tokens if self._params.token_bits == 8 else tokens.astype(np.float16)
+            eight = self._params.options.token_bits == 8
+            found["tokens"] = tokens if eight else tokens.astype(np.float16)
         return found
-
-    def _mine(self) -> list[int]:
-        return [n for n in range(len(self._groups)) if self._ranks.mine(n)]
 
     def _patches(self, label: int) -> Tensor:
         name = self._source.classes[label]
@@ -160,26 +159,20 @@ class Encode:
         # A model of colour images can learn from grey ones, not the other way round.
         return found.expand(-1, self._prior.channels, -1, -1)
 
-    def _maker(self) -> Generator:
-        tokens = self.tokens()
-        if tokens is not None:
-            tokens = stored_tokens(tokens, self._params.token_bits)
-        return Generator(
-            self._prior, self._codec_params, self._source.classes, tokens, self._pool.shape
-        )
-
-    def _labelled(self, maker: Generator, group: range) -> Group:
-        """Return fingerprints and labels of some classes: (V, classes, S, R, ...)."""
+    def _labelled(self, maker: Generator, group: range) -> tuple[Group, float]:
+        """Return fingerprints and labels of some classes, (V, classes, S, R, ...), and the loss."""
         params, seeds = self._params, seeds_of(self._params, len(self._source.classes))
+        variations = params.options.variations
         wishes = [
             Wish(label, int(seed))
-            for variation in range(params.variations)
+            for variation in range(variations)
             for label in group
             for seed in seeds[variation, label]
         ]
         first = [i * params.collages for i in range(len(group))]
         thumbnails, logits = [], []
-        for start, images in _in_batches(maker, wishes):
+        for start in range(0, len(wishes), maker.batch):
+            images = maker.images(wishes[start : start + maker.batch])
             shown = [i - start for i in first if start <= i < start + len(images)]
             if shown:
                 thumbnails.append(thumbnail(images[shown, 0]))
@@ -187,16 +180,16 @@ class Encode:
                 logits.append(self._logits(images))
         out: Group = {"fingerprints": np.concatenate(thumbnails)}
         if params.one_hot:
-            return out
-        shape = (params.variations, len(group), params.collages * params.blocks)
-        seen = torch.cat(logits).view(*shape, params.patches, -1)[:, :, : params.images]
+            return out, 0.0
+        shape = (variations, len(group), params.collages * params.blocks)
+        seen = torch.cat(logits).view(*shape, params.take**2, -1)[:, :, : params.images]
         own = torch.tensor(list(group)).view(1, -1, 1, 1).expand(seen.shape[:-1])
-        self.loss = float(F.cross_entropy(seen.flatten(0, 3), own.flatten()))
+        loss = float(F.cross_entropy(seen.flatten(0, 3), own.flatten()))
         labels = store(seen.flatten(0, 2), params.labels)
-        each = (params.variations, len(group), params.images)
-        return out | {
-            name: array.reshape(*each, *array.shape[1:]) for name, array in labels.items()
-        }
+        each = (variations, len(group), params.images)
+        for name, array in labels.items():
+            out[name] = array.reshape(*each, *array.shape[1:])
+        return out, loss
 
     def _logits(self, images: Tensor) -> Tensor:
         """Return the observer's logits of patches, (n blocks, R, classes), of (n, blocks, ...)."""
@@ -207,27 +200,3 @@ class Encode:
             patches = geometry.expand(whole, cell) if geometry.cells > 1 else whole
             seen.append(self._observer.logits(patches).cpu())
         return torch.stack(seen, 1)
-
-
-def identity(pool: ByClass, observer: Trained, prior: Prior, params: D3MParams) -> str:
-    """Return a digest of what must be equal for groups of two runs to be exchangeable."""
-    model = prior.folder.digest
-    parts = [params.as_dict(), pool.digest(), observer.digest, model, __version__]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _in_batches(maker: Generator, wishes: list[Wish]) -> Iterator[tuple[int, Tensor]]:
-    for start in range(0, len(wishes), maker.batch):
-        yield start, maker.images(wishes[start : start + maker.batch])
-
-
-def _counting(reporter: Reporter, done: int) -> Any:
-    count = done
-
-    def step(loss: float) -> None:
-        nonlocal count
-        count += 1
-        if count % 10 == 0:
-            reporter.step(count, loss)
-
-    return step

@@ -69,7 +69,7 @@ class Generator:
         self._channels, self._image_size = image_shape[0], image_shape[1:]
         height, width = params["size"]
         self._latent = prior.latent_shape(height, width)
-        self._batch = batch_of(height, width)
+        self.batch = batch_of(height, width)  # collages made at a time
         self._tokens = None if tokens is None else torch.from_numpy(tokens.astype(np.float32))
         self._classes = list(classes)
         self._scheduler = make(params["scheduler"]["name"], params["scheduler"]["config"])
@@ -82,28 +82,18 @@ class Generator:
         shape = (image["channels"], image["height"], image["width"])
         return cls(prior, manifest.codec["params"], manifest.classes, arrays.get("tokens"), shape)
 
-    @property
-    def batch(self) -> int:
-        """Collages made at a time."""
-        return self._batch
-
     def collages(self, wishes: Sequence[Wish]) -> Tensor:
         """Return collages uint8 (n, C, h, w) on the CPU."""
-        made = []
-        for start in range(0, len(wishes), self._batch):
-            made.append(self._collages(wishes[start : start + self._batch]).cpu())
-        return torch.cat(made)
+        starts = range(0, len(wishes), self.batch)
+        return torch.cat([self._collages(wishes[i : i + self.batch]).cpu() for i in starts])
 
     def images(self, wishes: Sequence[Wish]) -> Tensor:
-        """Return the training images of each collage, uint8 (n, blocks, C, H, W), on the CPU."""
-        return self.cut(self.collages(wishes))
-
-    def cut(self, collages: Tensor) -> Tensor:
-        """Return collages uint8 (n, C, h, w) as training images (n, blocks, C, H, W).
+        """Return the training images of each collage, uint8 (n, blocks, C, H, W), on the CPU.
 
         A collage of n x n patches is cut into blocks of m x m, row by row; each is scaled to the
         size of an image with an antialiased bicubic filter. Grey is the mean of the channels.
         """
+        collages = self.collages(wishes)
         if self._channels < collages.shape[1]:
             collages = collages.float().mean(1, keepdim=True).round().to(torch.uint8)
         across = self._params["collage"] // self._params["take"]
@@ -118,12 +108,8 @@ class Generator:
 
     def _collages(self, wishes: Sequence[Wish]) -> Tensor:
         params, prior = self._params, self.prior
-        noise = np.stack(
-            [
-                normal(self._latent, params["key"], wish.label * STREAM + wish.seed)
-                for wish in wishes
-            ]
-        )
+        streams = [wish.label * STREAM + wish.seed for wish in wishes]
+        noise = np.stack([normal(self._latent, params["key"], stream) for stream in streams])
         with torch.no_grad():
             if self._empty is None or self._empty.device != prior.device:
                 self._empty = prior.condition([prior.prompt("")])
@@ -132,15 +118,8 @@ class Generator:
             prompts = [self._prompt(label) for label in labels]
             tokens = None if self._tokens is None else self._tokens[labels]
             told = prior.condition(prompts, tokens)[rows.to(prior.device)]
-            return sample(
-                prior,
-                torch.from_numpy(noise),
-                told,
-                self._empty,
-                self._scheduler,
-                params["steps"],
-                params["guidance"],
-            )
+            how = (self._scheduler, params["steps"], params["guidance"])
+            return sample(prior, torch.from_numpy(noise), told, self._empty, *how)
 
     def _prompt(self, label: int) -> Prompt:
         text = self._params["prompt"]

@@ -40,10 +40,11 @@ def best_patches(
     there = pool.count(label)
     if there < KEPT:
         raise SourceError(f"class '{name}' has {there} training image; d3m needs {KEPT} or more")
-    count = min(there, params.candidates)
+    count = min(there, params.options.candidates)
     images = candidates(pool, label, count, params.seed, device)
-    best = ranked(images, label, observer, params.selection, params.seed)
-    return best if params.selection == "random" else best[: max(1, count // KEPT)]
+    select = params.options.select
+    best = ranked(images, label, observer, select, params.seed)
+    return best if select == "random" else best[: max(1, count // KEPT)]
 
 
 def first_token(prior: Prior, name: str) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ...errors import UsageError
@@ -12,7 +12,6 @@ from ...priors.captions import described
 from ...priors.folder import ModelFolder, native_side
 from ...priors.settings import PLACE
 from ..shared.labels import LabelPlan, plan_labels
-from ..shared.selection import CROPS
 from .options import D3M
 from .rules import MAX_GENERATED
 
@@ -24,46 +23,39 @@ GROUP = 10  # classes inverted side by side, at most
 
 @dataclass(frozen=True)
 class D3MParams:
-    """Everything that decides the result of an encode, apart from source, observer and model.
+    """The options with every ``auto`` and usual value decided, and what follows from them.
 
     Attributes:
-        images: training images a class (IPC), in each variation.
-        variations: sets of seeds.
+        images: training images of a class (IPC), in each variation.
         collage, take: patches in a row of a collage, and of a training image (n and m).
-        learned: whether tokens are learned; else prompts hold names.
-        token_bits: 8 or 16.
-        prompt: with ``*`` for token or name.
-        selection, candidates, crops: see ``patches``.
         steps: of inversion; ``rate``: of Adam; ``batch``: collages of a class in a step.
-        labels: how labels are stored.
         size: (height, width) of what the model makes.
-        scheduler, sampling_steps, guidance, dtype: how it is sampled.
         seed: of everything random; also the key of the generated noise.
         group: classes inverted side by side, a finished unit of work.
     """
 
+    options: D3M
+    labels: LabelPlan
     images: int
-    variations: int
     collage: int
     take: int
-    learned: bool
-    token_bits: int
     prompt: str
-    selection: str
-    candidates: int
-    crops: int
     steps: int
     rate: float
-    batch: int
-    labels: LabelPlan
-    one_hot: bool
     size: tuple[int, int]
-    scheduler: str
-    sampling_steps: int
-    guidance: float
-    dtype: str
     seed: int
+    batch: int
     group: int
+
+    @property
+    def learned(self) -> bool:
+        """Whether tokens are learned; else prompts hold names."""
+        return self.options.tokens == "learned"
+
+    @property
+    def one_hot(self) -> bool:
+        """Whether labels are just the class."""
+        return self.labels.kind == "index"
 
     @property
     def blocks(self) -> int:
@@ -75,19 +67,11 @@ class D3MParams:
         """Collages, and seeds, of a class in a variation."""
         return -(-self.images // self.blocks)
 
-    @property
-    def patches(self) -> int:
-        """Patches, each with a label, of a training image."""
-        return self.take**2
-
-    def groups(self, classes: int) -> list[range]:
-        """Return the classes that are inverted side by side."""
-        starts = range(0, classes, self.group)
-        return [range(start, min(start + self.group, classes)) for start in starts]
-
     def as_dict(self) -> dict[str, Any]:
-        """Return the settings as plain JSON values (for fingerprints)."""
-        return asdict(self)
+        """Return what decides the result beside source and networks, as plain JSON values."""
+        found = asdict(self)
+        del found["options"]["observer"], found["options"]["prior"]
+        return found
 
 
 def make_params(
@@ -104,7 +88,6 @@ def make_params(
     work.
     """
     _, height, width = shape
-    assert options.ipc is not None  # checked with the options
     latent = folder.has("vae")
     side = native_side(folder) if options.resolution is None else options.resolution
     collage = (4 if side >= PAPER_SIDE else 1) if options.collage is None else options.collage
@@ -118,43 +101,42 @@ def make_params(
     if seed > LARGEST:
         raise UsageError(f"`seed` must be from 0 to 2^53, got {seed}")
     learned = options.tokens == "learned"
-    batch = 4 if latent else 16
-    selection = options.select
-    if selection == "auto":
-        selection = "crops" if max(height, width) > LARGE else "loss"
-    guidance = (7.5 if latent else 2.0) if options.guidance is None else options.guidance
-    rate = (0.036 if latent else 0.1) if options.rate is None else options.rate
     steps = (3000 if latent else 500) if options.steps is None else options.steps
-    per_class = batch * size[0] * size[1]
-    return D3MParams(
-        images=int(options.ipc),
-        variations=options.variations,
+    rate = (0.036 if latent else 0.1) if options.rate is None else options.rate
+    labels = plan_labels(options.labels, classes, options.temperature)
+    prompt = described(PLACE, 1 if learned else collage)  # a token knows of collages itself
+    select = "crops" if max(height, width) > LARGE else "loss"
+    settled = replace(
+        options,
+        prior=folder.name,
         collage=collage,
         take=take,
-        learned=learned,
-        token_bits=options.token_bits,
-        prompt=options.prompt or usual_prompt(learned, collage),
-        selection=selection,
-        candidates=options.candidates,
-        crops=CROPS,
+        prompt=None if options.prompt == prompt else options.prompt,
+        select=select if options.select == "auto" else options.select,
+        steps=steps if learned else None,
+        rate=rate,
+        resolution=max(size),
+        guidance=(7.5 if latent else 2.0) if options.guidance is None else options.guidance,
+        dtype=dtype if options.dtype == "auto" else options.dtype,
+        labels=labels.as_option(),
+        temperature=labels.temperature,
+    )
+    batch = 4 if latent else 16
+    assert options.ipc is not None  # checked with the options
+    return D3MParams(
+        options=settled,
+        labels=labels,
+        images=int(options.ipc),
+        collage=collage,
+        take=take,
+        prompt=settled.prompt or prompt,
         steps=steps if learned else 0,
         rate=rate,
-        batch=batch,
-        labels=plan_labels(options.labels, classes, options.temperature),
-        one_hot=options.labels == "class",
         size=size,
-        scheduler=options.scheduler,
-        sampling_steps=options.sampling_steps,
-        guidance=float(guidance),
-        dtype=dtype if options.dtype == "auto" else options.dtype,
         seed=seed,
-        group=max(1, min(GROUP, PIXELS_AT_ONCE // per_class)),
+        batch=batch,
+        group=max(1, min(GROUP, PIXELS_AT_ONCE // (batch * size[0] * size[1]))),
     )
-
-
-def usual_prompt(learned: bool, collage: int) -> str:
-    """Return the prompt where none is given; a learned token knows of collages itself."""
-    return described(PLACE, 1 if learned else collage)
 
 
 def _size(side: int, height: int, width: int, collage: int) -> tuple[int, int]:

@@ -7,12 +7,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ...errors import InvalidFile, LimitExceeded
+from ...errors import InvalidFile
 from ...format.manifest import Manifest
 from ...format.values import LARGEST, is_integer, is_number, is_text, need, shown
 from ...limits import Limits
 from ...priors.settings import DTYPES, PLACE, SCHEDULERS, SETTINGS, TIMES
-from ..shared.rules import check_symbols, index_planes
+from ..shared.rules import check_amount, check_symbol_tensors, check_symbols
 
 PARAMS = {"prompt", "collage", "take", "images", "key", "size", "scheduler", "steps", "guidance",
           "dtype"}  # fmt: skip
@@ -31,7 +31,8 @@ def check_d3m(manifest: Manifest, limits: Limits) -> None:
     _check_geometry(params, image)
     need(manifest.patches is None, "patches: the codec d3m has none")
     need(manifest.order is None, "order: the codec d3m has none")
-    _check_model(manifest)
+    need(len(manifest.external) == 1, "external: the codec d3m needs one model")
+    need("files" in manifest.external[0], "external: the model's files are missing")
     tensors, classes = manifest.tensors, len(manifest.classes)
     for name, spec in tensors.items():
         need(spec.chunk is None, f"tensor '{name}': must be in one piece", "DDS-E013")
@@ -42,16 +43,10 @@ def check_d3m(manifest: Manifest, limits: Limits) -> None:
     fits = seeds.shape[1:] == (classes, collages)
     need(fits, "tensor 'seeds': must have a row a class, as long as its images need", "DDS-E013")
     images = seeds.shape[0] * classes * params["images"]
-    regions = images * params["take"] ** 2
-    if regions > limits.patches:
-        raise LimitExceeded(f"{regions} patches, the limit is {limits.patches}", "DDS-E040")
-    if regions * classes * 8 > limits.decoded_bytes:
-        raise LimitExceeded("labels: more patches x classes than the limit allows", "DDS-E040")
+    check_amount(images * params["take"] ** 2, "patches", classes, limits)
     thumbs = tensors.get("fingerprints")
-    fits = thumbs is not None and (thumbs.dtype, thumbs.shape) == (
-        "uint8",
-        (classes, THUMBNAIL, THUMBNAIL),
-    )
+    shape = (classes, THUMBNAIL, THUMBNAIL)
+    fits = thumbs is not None and (thumbs.dtype, thumbs.shape) == ("uint8", shape)
     need(fits, "tensor 'fingerprints': must be uint8 (classes, 4, 4)", "DDS-E013")
     token = tensors.get("tokens")
     if token is not None:
@@ -99,14 +94,9 @@ def _check_geometry(params: dict[str, Any], image: dict[str, Any]) -> None:
     need(is_integer(images) and 1 <= images <= LARGEST, "codec: images must be 1 or more", code)
 
 
-def _check_model(manifest: Manifest) -> None:
-    need(len(manifest.external) == 1, "external: the codec d3m needs one model")
-    need("files" in manifest.external[0], "external: the model's files are missing")
-
-
 def _check_labels(manifest: Manifest, images: int) -> None:
     labels, tensors, code = manifest.labels, manifest.tensors, "DDS-E014"
-    classes, regions = len(manifest.classes), manifest.codec["params"]["take"] ** 2
+    regions = manifest.codec["params"]["take"] ** 2
     kind = str(labels.get("kind"))
     need(kind in ("logits", "top", "class"), "labels: kind must be logits, top or class", code)
     need(set(labels) == ({"kind"} if kind == "class" else {"kind", "temperature"}),
@@ -115,20 +105,8 @@ def _check_labels(manifest: Manifest, images: int) -> None:
     wanted = {"seeds", "fingerprints"} | ({"tokens"} & set(tensors))
     wanted |= {"class": set(), "logits": {"labels"}, "top": {"labels", "label_classes"}}[kind]
     need(set(tensors) == wanted, f"tensors: labels of kind {kind} need others", "DDS-E013")
-    if kind == "class":
-        return
-    found = tensors["labels"]
-    fits = found.dtype == "uint8" and found.shape[:-1] == (images, regions)
-    need(fits, "tensor 'labels': must be uint8 (images, patches, symbols)", "DDS-E013")
-    if kind == "logits":
-        need(found.shape[-1] == classes, "tensor 'labels': a symbol a class", "DDS-E013")
-        return
-    top = found.shape[-1] - 1
-    need(1 <= top < classes, "tensor 'labels': must list fewer classes than there are", "DDS-E013")
-    index = tensors["label_classes"]
-    shape = (images, regions, index_planes(classes), top)
-    fits = index.dtype == "uint8" and index.shape == shape
-    need(fits, "tensor 'label_classes': must be uint8 (images, patches, planes, k)", "DDS-E013")
+    if kind != "class":
+        check_symbol_tensors(manifest, kind, images, regions, axes="images, patches")
 
 
 def check_d3m_values(manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -22,26 +22,21 @@ class ImagesCodec(Codec):
     title = "images and labels of any method, as they are"
 
     def check(self, manifest: Manifest, limits: Limits) -> None:
-        """Check all that needs no tensor data; raises InvalidFile or LimitExceeded."""
         check_images(manifest, limits)
 
     def check_values(self, manifest: Manifest, arrays: Arrays) -> None:
-        """Check labels; raises InvalidFile."""
         check_soft(manifest, arrays)
 
     def decode(self, file: DDSetFile, place: ModelPlace) -> Samples:
-        """Return the images and labels; bit-exact."""
         from .decode import decode
 
         return decode(file.manifest, file.arrays)
 
     def describe(self, manifest: Manifest, sizes: Sizes) -> Description:
-        """Return the pixels of all images."""
         count, _, height, width = manifest.tensors["images"].shape
         return Description(count * height * width)
 
     def chunks(self, manifest: Manifest) -> ImageChunks:
-        """Return what decodes a chunk of images."""
         from .decode import ImageChunks
 
         return ImageChunks(manifest)

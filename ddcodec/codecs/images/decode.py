@@ -7,49 +7,34 @@ float32 are stored as networks see them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..samples import Device, Samples
-from ..shared.reading import Reading
+from ..shared.reading import Reading, StoredSamples
 
 if TYPE_CHECKING:
     from ...format import ChunkReader, Manifest
 
 
-class ImageSamples(Samples):
-    """Stored images, preprocessed as they are gathered."""
+class ImageSamples(StoredSamples):
+    """Stored images, a tensor uint8 or float32 (N, C, H, W)."""
 
-    def __init__(
-        self, images: Tensor, labels: NDArray[np.float32], reading: Reading, raw: bool = False
-    ) -> None:
-        """Take images uint8 or float32 (N, C, H, W) and soft labels float32 (N, classes).
-
-        With ``raw`` they are gathered as they are stored.
-        """
-        self.labels = labels
-        self.image_shape = (int(images.shape[1]), int(images.shape[2]), int(images.shape[3]))
-        self._images, self._reading, self._raw = images, reading, raw
+    def __init__(self, images: Tensor, labels: NDArray[np.float32], reading: Reading) -> None:
+        _, channels, height, width = images.shape
+        super().__init__(images, (channels, height, width), labels, reading)
 
     @property
-    def bytes(self) -> ImageSamples | None:
+    def bytes(self) -> Self | None:
         """The same samples as stored, where they are uint8; None where they are float32."""
-        if self._images.dtype != torch.uint8:
-            return None
-        return ImageSamples(self._images, self.labels, self._reading, raw=True)
+        return super().bytes if self._store.dtype == torch.uint8 else None
 
-    def gather(self, index: Tensor) -> Tensor:
-        """Return the images at ``index`` (int64 (B,)): float32 (B, C, H, W), or as stored."""
-        stored = self._images.index_select(0, index.to(self._images.device))
-        return stored if self._raw else self._reading.ready(stored)
-
-    def to(self, device: Device) -> ImageSamples:
-        """Return the same samples with the images on ``device``."""
-        return ImageSamples(self._images.to(device), self.labels, self._reading, self._raw)
+    def stored(self, index: Tensor) -> Tensor:
+        found: Tensor = self._store.index_select(0, index.to(self._store.device))
+        return found
 
 
 class ImageChunks:

@@ -24,27 +24,22 @@ class LICCodec(Codec):
     Options = LIC
 
     def check(self, manifest: Manifest, limits: Limits) -> None:
-        """Check all that needs no tensor data; raises InvalidFile or LimitExceeded."""
         check_lic(manifest, limits)
 
     def check_values(self, manifest: Manifest, arrays: Arrays) -> None:
-        """Check labels of decoded tensors or chunks; raises InvalidFile."""
         check_symbols(manifest, arrays)
 
     def encode(self, request: Request, options: Any) -> Manifest:
-        """Select, squeeze, compensate, relabel and store."""
         from .encode import encode
 
         return encode(request, options)
 
     def decode(self, file: DDSetFile, place: ModelPlace) -> Samples:
-        """Return every cell at full size and every mosaic as a whole; bit-exact."""
         from .decode import decode
 
         return decode(file.manifest, file.arrays)
 
     def describe(self, manifest: Manifest, sizes: Sizes) -> Description:
-        """Return the number of mosaics and of the training images in them."""
         count, _, height, width = manifest.tensors["images"].shape
         columns, rows = manifest.codec["params"]["cells"]
         regions = regions_of(manifest)
@@ -61,7 +56,6 @@ class LICCodec(Codec):
         return Pictures(samples=range(regions - 1, count, regions))
 
     def chunks(self, manifest: Manifest) -> MosaicChunks:
-        """Return what decodes the regions of a chunk of mosaics."""
         from .decode import MosaicChunks
 
         return MosaicChunks(manifest)

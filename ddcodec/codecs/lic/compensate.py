@@ -8,7 +8,6 @@ file will hold it: every pixel one of 256 levels, the gradient passed straight t
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
@@ -19,6 +18,9 @@ from ...preprocessing.transform import mean_and_std
 from ...runtime.rng import generator
 from ..shared.mosaic import Mosaic
 from .params import LICParams
+
+RATE = 0.01  # of AdamW, in units of the range of a pixel; falls to 0 as a cosine
+AUGMENT = "crop_cutout_flip"  # images before and after squeezing alike, when they are compared
 
 
 def compensate(
@@ -36,20 +38,21 @@ def compensate(
         originals: the images that they hold, uint8 (B x cells, C, H, W), by mosaic.
         geometry: of the mosaics.
         observer: its network, on the same device.
-        params: iterations, rate, precision, seed.
+        params: steps, precision, seed.
         key: names what is random here beside the seed.
     """
-    if params.iterations == 0:
+    iterations = params.options.steps
+    if iterations is None:
         return mosaics
     base = mosaics.float() / 255
     # Without weight decay: it would pull the pixels back to what squeezing left of them.
     delta = torch.zeros_like(base, requires_grad=True)
-    optimiser = torch.optim.AdamW([delta], lr=params.lr, weight_decay=0.0)
+    optimiser = torch.optim.AdamW([delta], lr=RATE, weight_decay=0.0)
     real = originals.float() / 255
-    for iteration in range(params.iterations):
-        share = iteration / params.iterations
+    for iteration in range(iterations):
+        share = iteration / iterations
         for group in optimiser.param_groups:
-            group["lr"] = params.lr * 0.5 * (1 + math.cos(math.pi * share))
+            group["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * share))
         random = generator(params.seed, "compensate", *key, iteration)
         expanded = geometry.expand_smoothly(held(base + delta))
         difference = feature_difference(real, expanded, observer, params, random)
@@ -77,16 +80,13 @@ def feature_difference(
     mean, std = (torch.from_numpy(v).to(real)[:, None, None] for v in mean_and_std(spec, channels))
     # One behind the other as channels: what moves one image moves its partner as well.
     pairs = (torch.cat([real, expanded], 1) - mean.repeat(2, 1, 1)) / std.repeat(2, 1, 1)
-    pairs = augment(pairs, params.augment, random)
-    with _precision(real.device, params.precision):
+    pairs = augment(pairs, AUGMENT, random)
+    half = params.options.precision == "bfloat16"
+    with torch.autocast(real.device.type, torch.bfloat16, enabled=half):
         with torch.no_grad():
             wanted = observer.network.features(_channels_last(pairs[:, :channels].detach()))
         found = observer.network.features(_channels_last(pairs[:, channels:]))
     return (found.float() - wanted.float()).abs().flatten(1).mean(1)
-
-
-def _precision(device: torch.device, name: str) -> AbstractContextManager[None]:
-    return torch.autocast(device.type, torch.bfloat16, enabled=name == "bfloat16")
 
 
 def _channels_last(x: Tensor) -> Tensor:

@@ -11,12 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..samples import Device, Samples
 from ..shared.labels import restore
 from ..shared.mosaic import Mosaic
-from ..shared.reading import Reading
+from ..shared.reading import Reading, StoredSamples
 from .rules import TEACHER
-from .teacher import Teacher, teacher_of, teacher_symbols
+from .teacher import Teacher, teacher_symbols
 
 if TYPE_CHECKING:
     from ...format import ChunkReader, Manifest
@@ -25,8 +24,9 @@ MOSAICS_SEEN = 16  # at once, by the network in a file
 EXPANDED_BYTES = 64 << 20  # of all regions together; below, they are expanded once
 
 
-class MosaicSamples(Samples):
-    """The regions of stored mosaics: sample i is region i mod R of mosaic i div R.
+class MosaicSamples(StoredSamples):
+    """The regions of mosaics, a tensor uint8 (M, C, H, W): sample i is region i mod R of mosaic
+    i div R.
 
     Regions 0 to N - 1 are the cells, row by row, expanded to full size; the last, where a mosaic
     has several cells, is the mosaic as it is. Where all regions together are small they are
@@ -34,60 +34,36 @@ class MosaicSamples(Samples):
     """
 
     def __init__(
-        self,
-        mosaics: Tensor,
-        labels: NDArray[np.float32],
-        geometry: Mosaic,
-        reading: Reading,
-        raw: bool = False,
+        self, mosaics: Tensor, labels: NDArray[np.float32], geometry: Mosaic, reading: Reading
     ) -> None:
-        """Take mosaics uint8 (M, C, H, W) and the labels of their regions (M x R, classes).
-
-        With ``raw`` the regions are gathered as bytes, without the preprocessing.
-        """
-        self.labels = labels
-        self.image_shape = (int(mosaics.shape[1]), geometry.height, geometry.width)
-        self._mosaics, self._geometry = mosaics, geometry
-        self._reading, self._raw = reading, raw
+        shape = (int(mosaics.shape[1]), geometry.height, geometry.width)
+        super().__init__(mosaics, shape, labels, reading)
+        self._geometry = geometry
         self._expanded: Tensor | None = None
 
-    @property
-    def bytes(self) -> MosaicSamples:
-        """The same samples before the preprocessing, uint8."""
-        return MosaicSamples(self._mosaics, self.labels, self._geometry, self._reading, raw=True)
-
-    def gather(self, index: Tensor) -> Tensor:
-        """Return the regions at ``index`` (int64 (B,)): float32 (B, C, H, W), or bytes."""
-        index = index.to(self._mosaics.device)
+    def stored(self, index: Tensor) -> Tensor:
+        index = index.to(self._store.device)
         if self._expanded is None and len(self) * prod(self.image_shape) <= EXPANDED_BYTES:
-            self._expanded = all_regions(self._mosaics, self._geometry)
-        if self._expanded is not None:
-            found = self._expanded.index_select(0, index)
-        else:
-            found = self._expand(index)
-        return found if self._raw else self._reading.ready(found)
+            self._expanded = all_regions(self._store, self._geometry)
+        if self._expanded is None:
+            return self._expand(index)
+        return self._expanded.index_select(0, index)
 
     def _expand(self, index: Tensor) -> Tensor:
         regions = self._geometry.regions
         mosaic, region = torch.div(index, regions, rounding_mode="floor"), index % regions
         out = torch.empty(
-            (len(index), *self.image_shape), dtype=torch.uint8, device=self._mosaics.device
+            (len(index), *self.image_shape), dtype=torch.uint8, device=self._store.device
         )
         for number in range(regions):
             places = (region == number).nonzero()[:, 0]
             if len(places):
-                picked = self._mosaics.index_select(0, mosaic[places])
+                picked = self._store.index_select(0, mosaic[places])
                 out[places] = self._geometry.region(picked, number)
         return out
 
-    def to(self, device: Device) -> MosaicSamples:
-        """Return the same samples with the mosaics on ``device``."""
-        return MosaicSamples(
-            self._mosaics.to(device), self.labels, self._geometry, self._reading, self._raw
-        )
-
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state for another process, without regions that it can expand itself."""
+        """Return the state of a copy, without regions that it can expand itself."""
         return {**self.__dict__, "_expanded": None}
 
 
@@ -114,7 +90,7 @@ def region_labels(
     if kind == "index":
         return np.repeat(reading.soft(arrays["labels"]), geometry_of(manifest).regions, 0)
     if kind == "teacher":
-        teacher = teacher or teacher_of(arrays, manifest.labels, manifest.image, classes)
+        teacher = teacher or Teacher(arrays, manifest.labels, manifest.image, classes)
         found = seen_by_teacher(manifest, arrays["images"], teacher)
         return restore({"labels": found}, "logits", classes)
     return restore(arrays, kind, classes)
@@ -148,7 +124,7 @@ class MosaicChunks:
         if manifest.labels["kind"] == "teacher" and self._teacher is None:
             # Made once for all chunks; threads that make it twice make the same.
             own = {name: reader.read(name, 0) for name in TEACHER}
-            self._teacher = teacher_of(own, manifest.labels, manifest.image, len(manifest.classes))
+            self._teacher = Teacher(own, manifest.labels, manifest.image, len(manifest.classes))
         arrays = {
             name: reader.read(name, chunk) for name in manifest.tensors if name not in TEACHER
         }

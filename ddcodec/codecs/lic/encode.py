@@ -8,11 +8,9 @@ Nothing in a group depends on another one, so memory is bounded by a group.
 
 from __future__ import annotations
 
-import hashlib
-import json
-
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ...errors import SourceError
@@ -21,16 +19,15 @@ from ...observers.file import Trained
 from ...observers.file import load as load_observer
 from ...runtime.device import has_bfloat16
 from ...runtime.ranks import joined
-from ...sources.base import ByClass
-from ...version import __version__
+from ...sources.base import ByClass, Source
 from ..base import Request
-from ..shared.groups import Group, Parts
+from ..shared.groups import Group, Parts, in_groups
 from ..shared.labels import plan_labels, store
 from ..shared.mosaic import Mosaic
 from ..shared.selection import candidates, ranked
 from .compensate import compensate
 from .options import LIC
-from .pack import command_line, pack, stored_images, tell_bytes_of_labels
+from .pack import pack, stored_images, tell_bytes_of_labels
 from .params import LICParams, make_params
 from .teacher import require_embeddable
 
@@ -52,83 +49,58 @@ def encode(request: Request, options: LIC) -> Manifest:
     if params.labels.kind == "teacher":
         regions = params.mosaic(*pool.shape[1:]).regions
         require_embeddable(observer, params.ipc * len(source.classes) * regions)
-    command = command_line(source.name, options.observer, params, request.size)
     with joined() as ranks:
         device = ranks.device(request.device)
         observer.network.to(device)
-        parts = Parts(request.out, identity(pool, observer, params))
-        groups = params.groups(len(source.classes))
-        maker = GroupMaker(source.classes, pool, observer, params, device)
+        parts = Parts(request.out, params.as_dict(), pool.digest(), observer.digest)
+        groups = in_groups(len(source.classes), params.group)
         with parts.shared(ranks, request.resume):
             mine = [number for number in range(len(groups)) if ranks.mine(number)]
-            request.reporter.stage("mosaics", len(mine))
-            for done, number in enumerate(mine, 1):
-                if not parts.has(number):
-                    parts.save(number, maker.make(groups[number]))
-                request.reporter.step(done, maker.loss)
+
+            def make(number: int) -> tuple[Group, float]:
+                return make_group(source, groups[number], observer, params, device)
+
+            parts.make("mosaics", mine, make, request.reporter)
         if ranks.rank == 0:
             with parts.finishing():
-                pack(request.out, parts, len(groups), source, observer, params, command)
+                pack(request, parts, len(groups), observer, params)
                 tell_bytes_of_labels(request.reporter, request.out, parts, len(groups), observer)
         ranks.wait()
         return read_manifest(request.out)[0]
 
 
-def identity(pool: ByClass, observer: Trained, params: LICParams) -> str:
-    """Return a digest of what must be equal for groups of two runs to be exchangeable."""
-    parts = [params.as_dict(), pool.digest(), observer.digest, __version__]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+def make_group(
+    source: Source, group: range, observer: Trained, params: LICParams, device: torch.device
+) -> tuple[Group, float]:
+    """Return ``images`` and the tensors of the labels of some classes, in their order.
 
-
-class GroupMaker:
-    """Makes the mosaics and labels of a few classes at a time."""
-
-    def __init__(
-        self,
-        classes: tuple[str, ...],
-        pool: ByClass,
-        observer: Trained,
-        params: LICParams,
-        device: torch.device,
-    ) -> None:
-        self._classes, self._pool = classes, pool
-        self._observer, self._params, self._device = observer, params, device
-        self._geometry: Mosaic = params.mosaic(*pool.shape[1:])
+    With the loss of the observer on their regions, 0 where labels are not soft.
+    """
+    pool, classes = source.by_class(), source.classes
+    geometry = params.mosaic(*pool.shape[1:])
+    originals = torch.cat(
+        [select(pool, label, classes[label], observer, params, device) for label in group]
+    )
+    squeezed = geometry.squeeze(originals)
+    done: list[Tensor] = []
+    for start in range(0, len(squeezed), params.batch):
+        part = slice(start, start + params.batch)
+        inner = slice(start * geometry.cells, (start + params.batch) * geometry.cells)
+        key = (group.start, start)
+        done.append(compensate(squeezed[part], originals[inner], geometry, observer, params, key))
+    out = stored_images(torch.cat(done).cpu().numpy(), params)
+    owners = np.repeat(np.arange(group.start, group.stop), params.ipc)
+    plan = params.labels
+    if plan.kind == "index":
+        return out | {"labels": owners.astype(np.int32)}, 0.0
+    # Labels are those of what a decoder gives back.
+    logits = region_logits(torch.from_numpy(out["images"]).to(device), geometry, observer)
+    own = torch.from_numpy(owners).to(logits.device)[:, None].expand(logits.shape[:2])
+    loss = float(F.cross_entropy(logits.flatten(0, 1), own.flatten()))
+    if plan.kind == "teacher":
         # Labels stand beside a teacher until the file is complete, to be compared in bytes.
-        plan = params.labels
-        auto = plan_labels("auto", len(classes), plan.temperature)
-        self._stored = auto if plan.kind == "teacher" else plan
-        self.loss = 0.0  # of the observer on the regions of the last group
-
-    def make(self, group: range) -> Group:
-        """Return ``images`` and the tensors of the labels of these classes, in their order."""
-        params, observer, geometry = self._params, self._observer, self._geometry
-        originals = torch.cat(
-            [
-                select(self._pool, label, self._classes[label], observer, params, self._device)
-                for label in group
-            ]
-        )
-        squeezed = geometry.squeeze(originals)
-        done: list[Tensor] = []
-        for start in range(0, len(squeezed), params.batch):
-            part = slice(start, start + params.batch)
-            inner = slice(start * geometry.cells, (start + params.batch) * geometry.cells)
-            key = (group.start, start)
-            done.append(
-                compensate(squeezed[part], originals[inner], geometry, observer, params, key)
-            )
-        out = stored_images(torch.cat(done).cpu().numpy(), params)
-        owners = np.repeat(np.arange(group.start, group.stop), params.ipc)
-        if params.labels.kind == "index":
-            return out | {"labels": owners.astype(np.int32)}
-        # Labels are those of what a decoder gives back.
-        mosaics = torch.from_numpy(out["images"]).to(self._device)
-        logits = region_logits(mosaics, geometry, observer)
-        own = torch.from_numpy(owners).to(logits.device)[:, None].expand(logits.shape[:2])
-        cost = torch.nn.functional.cross_entropy(logits.flatten(0, 1), own.flatten())
-        self.loss = float(cost)
-        return out | store(logits, self._stored)
+        plan = plan_labels("auto", len(classes), plan.temperature)
+    return out | store(logits, plan), loss
 
 
 def select(
@@ -139,15 +111,16 @@ def select(
     They are N x IPC, the best first: uint8 (n, C, H, W) on ``device``. Raises SourceError where the
     class has too few images, naming it.
     """
-    wanted, there = params.squeeze * params.ipc, pool.count(label)
+    options = params.options
+    wanted, there = options.squeeze * params.ipc, pool.count(label)
     if there < wanted:
         raise SourceError(
             f"class '{name}' has {there} training images, {params.ipc} a class of "
-            f"{params.squeeze} each need {wanted}; use a smaller `ipc` or `squeeze`"
+            f"{options.squeeze} each need {wanted}; use a smaller `ipc` or `squeeze`"
         )
-    count = min(there, params.candidates if params.selection != "random" else wanted)
+    count = min(there, options.candidates if options.select != "random" else wanted)
     images = candidates(pool, label, count, params.seed, device)
-    return ranked(images, label, observer, params.selection, params.seed)[:wanted]
+    return ranked(images, label, observer, options.select, params.seed)[:wanted]
 
 
 def region_logits(mosaics: Tensor, geometry: Mosaic, observer: Trained) -> Tensor:

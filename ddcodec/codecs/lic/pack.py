@@ -17,20 +17,23 @@ from ...format.payload import little_endian
 from ...format.pictures import decode_picture, encode_picture
 from ...observers.file import Trained
 from ...runtime.progress import Reporter
-from ...sources.base import Source
-from ..options import AnyPath
+from ..base import Request
 from ..shared.groups import Group, Parts
 from ..shared.mosaic import Mosaic
 from ..shared.statement import command_of, image_of, provenance_of, source_of, student_recipe
 from .decode import all_regions, geometry_of
 from .integer_network import ARCHITECTURES
-from .options import LIC
 from .params import LICParams
 from .teacher import embed
 
 LEVEL = 19  # of zstd, for all that a file of this codec holds
 LOOKED_AT = 8  # groups, and mosaics of each, that show the teacher the range of its values
 LABELS = ("labels", "label_classes")
+# What the recorded command says, in this order.
+RECORDED = (
+    "ipc observer select squeeze candidates steps labels temperature precision images seed size "
+    "compensate"
+)
 
 
 def stored_images(mosaics: NDArray[np.uint8], params: LICParams) -> Group:
@@ -43,26 +46,23 @@ def stored_images(mosaics: NDArray[np.uint8], params: LICParams) -> Group:
 
 
 def pack(
-    out: Path,
-    parts: Parts,
-    groups: int,
-    source: Source,
-    observer: Trained,
-    params: LICParams,
-    command: str,
+    request: Request, parts: Parts, groups: int, observer: Trained, params: LICParams
 ) -> Manifest:
     """Write the file from finished groups, a chunk each, and return its manifest."""
+    source = request.source
     pool, classes = source.by_class(), len(source.classes)
+    common = {"seed": params.seed, "size": request.size}
+    command = command_of(source.name, "lic", RECORDED, params.options, **common)
     rows = params.ipc * min(params.group, classes)  # a group is a chunk
     kind, labels = params.labels.kind, params.labels.as_json()
     names = ["images"]
     if kind != "teacher":
         names += LABELS if kind == "top" else LABELS[:1]
     geometry = params.mosaic(*pool.shape[1:])
-    with ChunkWriter(out, level=LEVEL) as writer:
+    with ChunkWriter(request.out, level=LEVEL) as writer:
         for name in names:
             writer.tensor(name, rows, coder=params.images if name == "images" else "zstd")
-        for group in parts.each(groups):
+        for group in map(parts.load, range(groups)):
             for name in names:
                 picture = group["picture"].tobytes() if "picture" in group else None
                 writer.add(name, group[name], picture if name == "images" else None)
@@ -84,26 +84,6 @@ def pack(
             provenance=provenance_of(command, params.seed, observer),
         )
         return writer.finish(manifest)
-
-
-def command_line(source: str, observer: AnyPath, params: LICParams, size: int | None) -> str:
-    """Return the command that makes the same file again, where source and observer are at hand."""
-    values = {
-        "ipc": params.ipc,
-        "observer": Path(observer),
-        "select": params.selection,
-        "squeeze": params.squeeze,
-        "candidates": params.candidates,
-        "steps": params.iterations or None,
-        "labels": params.labels.as_option(),
-        "temperature": params.labels.temperature,
-        "precision": params.precision,
-        "images": f"{params.images}={params.quality}" if params.quality else params.images,
-        "seed": params.seed,
-        "size": size,
-        "compensate": params.iterations > 0,
-    }
-    return command_of(source, "lic", values, LIC)
 
 
 def embedded(
@@ -130,7 +110,12 @@ def tell_bytes_of_labels(
     own, rest, option = "stored soft labels", "the teacher itself", "embed-teacher"
     if kind == "teacher":
         own, rest, option = "the teacher", "stored soft labels", "auto"
-        every = (group[name] for group in parts.each(groups) for name in LABELS if name in group)
+        every = (
+            group[name]
+            for group in map(parts.load, range(groups))
+            for name in LABELS
+            if name in group
+        )
         other = coded_bytes(every)
     else:
         teacher, _ = embedded(observer, parts, groups, geometry_of(manifest))

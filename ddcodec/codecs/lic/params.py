@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ...errors import UsageError
@@ -19,35 +19,14 @@ BATCH_PIXELS = 1 << 20  # of all expanded images of a batch: a bound on the memo
 
 @dataclass(frozen=True)
 class LICParams:
-    """Everything that decides the result of an encode, apart from source and observer.
+    """The options with every ``auto`` and usual value decided, and what follows from them.
 
     Attributes:
-        ipc: mosaics a class.
-        squeeze: images a mosaic (N).
-        selection: ``loss``, the images with the lowest loss of the observer; ``crops``, the best
-            crop of each image instead of the image; ``random``, any images.
-        candidates: images of a class among which is selected (the size of T'_c).
-        crops: random crops of each candidate.
-        iterations: steps of compensation (M), 0 for none.
-        lr: of AdamW on the compensation, in units of the range of a pixel; falls to 0 as a cosine.
-        augment: applied to images before and after squeezing alike, when they are compared.
-        precision: of the observer's convolutions while it compares.
-        labels: how labels are stored.
-        images: how mosaics are stored: ``zstd``, exactly, or ``webp`` or ``avif`` at a quality.
-        quality: of a lossy coder, 1 to 100; 0 for zstd.
-        seed: of everything random.
+        images: the coder of mosaics. quality: of a lossy one, 1 to 100; 0 for zstd.
         batch: mosaics compensated at a time. group: classes made, saved and stored together.
     """
 
-    ipc: int
-    squeeze: int
-    selection: str
-    candidates: int
-    crops: int
-    iterations: int
-    lr: float
-    augment: str
-    precision: str
+    options: LIC
     labels: LabelPlan
     images: str
     quality: int
@@ -56,22 +35,21 @@ class LICParams:
     group: int
 
     @property
-    def grid(self) -> int:
-        """Cells in a row and in a column of a mosaic."""
-        return math.isqrt(self.squeeze)
+    def ipc(self) -> int:
+        """Mosaics a class."""
+        assert self.options.ipc is not None  # checked with the options
+        return int(self.options.ipc)
 
     def mosaic(self, height: int, width: int) -> Mosaic:
         """Return the geometry for images of this size."""
-        return Mosaic(height, width, self.grid, self.grid)
-
-    def groups(self, classes: int) -> list[range]:
-        """Return the classes that belong together; every group but the last is as long."""
-        starts = range(0, classes, self.group)
-        return [range(start, min(start + self.group, classes)) for start in starts]
+        side = math.isqrt(self.options.squeeze)
+        return Mosaic(height, width, side, side)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the settings as plain JSON values (for fingerprints)."""
-        return asdict(self)
+        """Return what decides the result beside source and observer, as plain JSON values."""
+        found = asdict(self)
+        del found["options"]["observer"]
+        return found
 
 
 def make_params(
@@ -86,28 +64,23 @@ def make_params(
     ipc, squeeze = int(options.ipc), options.squeeze
     if math.isqrt(squeeze) > min(height, width):
         raise UsageError(f"`squeeze`={squeeze}: images of {width}x{height} hold no such cells")
-    count = ITERATIONS if options.steps is None else options.steps
     group = max(1, GROUP // ipc)
     coder, quality = plan_images(options.images)
     if coder in PICTURES:
         check_picture(coder, (ipc * min(group, classes), 3, height, width))
-    return LICParams(
-        ipc=ipc,
-        squeeze=squeeze,
-        selection=options.select,
+    labels = plan_labels(options.labels, classes, options.temperature)
+    steps = ITERATIONS if options.steps is None else options.steps
+    settled = replace(
+        options,
         candidates=max(options.candidates, squeeze * ipc),
-        crops=5,
-        iterations=count if options.compensate else 0,
-        lr=0.01,
-        augment="crop_cutout_flip",
+        steps=steps if options.compensate else None,
         precision=precision if options.precision == "auto" else options.precision,
-        labels=plan_labels(options.labels, classes, options.temperature),
-        images=coder,
-        quality=quality,
-        seed=seed,
-        batch=max(1, min(GROUP, BATCH_PIXELS // (squeeze * height * width))),
-        group=group,
+        labels=labels.as_option(),
+        temperature=labels.temperature,
+        images=f"{coder}={quality}" if quality else coder,
     )
+    batch = max(1, min(GROUP, BATCH_PIXELS // (squeeze * height * width)))
+    return LICParams(settled, labels, coder, quality, seed, batch, group)
 
 
 def plan_images(text: str) -> tuple[str, int]:

@@ -6,7 +6,7 @@ from ...errors import InvalidFile, LimitExceeded
 from ...format.manifest import Manifest
 from ...format.values import is_number, is_pair, need
 from ...limits import Limits
-from ..shared.rules import index_planes
+from ..shared.rules import check_amount, check_symbol_tensors
 from .integer_network import ARCHITECTURES, costs, network, stored_sizes
 
 CELLS = 64  # in a row or a column
@@ -29,11 +29,7 @@ def check_lic(manifest: Manifest, limits: Limits) -> None:
     if images is None or images.dtype != "uint8" or images.shape[1:] != size:
         raise InvalidFile("tensor 'images': must be uint8 (N, channels, height, width)", "DDS-E013")
     count = images.shape[0] * regions_of(manifest)
-    if count > limits.patches:
-        raise LimitExceeded(f"{count} regions, the limit is {limits.patches}", "DDS-E040")
-    # Decoded labels are bounded like all that is decoded.
-    if count * len(manifest.classes) * 8 > limits.decoded_bytes:
-        raise LimitExceeded("labels: more regions x classes than the limit allows", "DDS-E040")
+    check_amount(count, "regions", len(manifest.classes), limits)
     _check_labels(manifest, images.shape[0], limits)
     for name, spec in manifest.tensors.items():
         # The teacher belongs to no chunk of the images; it is one piece, whatever it is called.
@@ -51,8 +47,8 @@ def regions_of(manifest: Manifest) -> int:
 
 
 def _check_labels(manifest: Manifest, count: int, limits: Limits) -> None:
-    labels, classes = manifest.labels, len(manifest.classes)
-    kind, names, code = labels.get("kind"), set(manifest.tensors), "DDS-E014"
+    labels = manifest.labels
+    kind, names, code = str(labels.get("kind")), set(manifest.tensors), "DDS-E014"
     known = ("logits", "top", "index", "teacher")
     need(kind in known, "labels: kind must be logits, top, index or teacher", code)
     fields = {"kind"} if kind == "index" else {"kind", "temperature"}
@@ -65,22 +61,12 @@ def _check_labels(manifest: Manifest, count: int, limits: Limits) -> None:
         return
     wanted = {"images", "labels"} | ({"label_classes"} if kind == "top" else set())
     need(names == wanted, f"tensors: labels of kind {kind} need others", "DDS-E013")
-    found, regions = manifest.tensors["labels"], regions_of(manifest)
     if kind == "index":
+        found = manifest.tensors["labels"]
         fits = (found.dtype, found.shape) == ("int32", (count,))
         need(fits, "tensor 'labels': must be int32 (N)", "DDS-E013")
         return
-    fits = found.dtype == "uint8" and found.shape[:-1] == (count, regions)
-    need(fits, "tensor 'labels': must be uint8 (N, regions, symbols)", "DDS-E013")
-    if kind == "logits":
-        need(found.shape[-1] == classes, "tensor 'labels': a symbol a class", "DDS-E013")
-        return
-    top = found.shape[-1] - 1
-    need(1 <= top < classes, "tensor 'labels': must list fewer classes than there are", "DDS-E013")
-    index = manifest.tensors["label_classes"]
-    shape = (count, regions, index_planes(classes), top)
-    fits = index.dtype == "uint8" and index.shape == shape
-    need(fits, "tensor 'label_classes': must be uint8 (N, regions, planes, k)", "DDS-E013")
+    check_symbol_tensors(manifest, kind, count, regions_of(manifest), axes="N, regions")
 
 
 def _check_teacher(manifest: Manifest, count: int, limits: Limits) -> None:
@@ -91,29 +77,20 @@ def _check_teacher(manifest: Manifest, count: int, limits: Limits) -> None:
     need(is_number(labels["scale"], 1e-6, 1e6), "labels: scale", "DDS-E014")
     plain = image["preprocessing"]["kind"] in ("none", "standardise")
     need(plain, "labels: a teacher sees images that are not whitened", "DDS-E014")
-    need(
-        set(manifest.tensors) == {"images", *TEACHER},
-        "tensors: labels of kind teacher need others",
-        "DDS-E013",
-    )
+    wanted = {"images", *TEACHER}
+    need(set(manifest.tensors) == wanted, "tensors: labels of kind teacher need others", "DDS-E013")
     shape = (image["channels"], image["height"], image["width"])
     steps = network(name, *shape, len(manifest.classes))
     weights, rows = stored_sizes(steps)
     found, affine = (manifest.tensors[tensor] for tensor in TEACHER)
-    fits = (found.dtype, found.shape, affine.dtype, affine.shape) == (
-        "uint8",
-        (weights,),
-        "float32",
-        (rows, 2),
-    )
+    fits = (found.dtype, found.shape) == ("uint8", (weights,))
+    fits = fits and (affine.dtype, affine.shape) == ("float32", (rows, 2))
     need(fits, "tensors: not the weights of the architecture", "DDS-E013")
     products, widest = costs(steps, *shape)
     # Weights become float64, by way of a second array.
     if max(8 * widest, 16 * weights) > limits.decoded_bytes:
         raise LimitExceeded("labels: a layer of the teacher needs too much memory", "DDS-E040")
-    if count * regions_of(manifest) * products > limits.teacher_products:
-        raise LimitExceeded(
-            f"labels: the teacher needs {count * regions_of(manifest) * products} products, the "
-            f"limit is {limits.teacher_products}",
-            "DDS-E040",
-        )
+    needed, most = count * regions_of(manifest) * products, limits.teacher_products
+    if needed > most:
+        text = f"labels: the teacher needs {needed} products, the limit is {most}"
+        raise LimitExceeded(text, "DDS-E040")

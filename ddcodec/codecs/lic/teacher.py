@@ -39,16 +39,17 @@ class Teacher:
 
     def __init__(
         self,
-        steps: Network,
         arrays: dict[str, NDArray[Any]],
-        preprocess: Preprocess,
-        shape: tuple[int, int, int],
-        scale: float,
+        labels: dict[str, Any],
+        image: dict[str, Any],
+        classes: int,
     ) -> None:
-        """Take ``label_weights`` (uint8), ``label_affine`` (float32 (rows, 2)) and ``scale``."""
-        self._steps, self._preprocess, self._scale = steps, preprocess, scale
-        self._units = list(_taken_apart(steps, arrays))
-        self._at_once = max(1, HELD_BYTES // (8 * costs(steps, *shape)[1]))
+        """Take ``label_weights`` and ``label_affine`` of a file, and fields of its manifest."""
+        shape = (image["channels"], image["height"], image["width"])
+        self._steps, self._scale = network(labels["architecture"], *shape, classes), labels["scale"]
+        self._preprocess = Preprocess(image["preprocessing"], *shape)
+        self._units = list(_taken_apart(self._steps, arrays))
+        self._at_once = max(1, HELD_BYTES // (8 * costs(self._steps, *shape)[1]))
 
     def logits(self, images: Tensor) -> Tensor:
         """Return logits float64 (B, classes), on the CPU, of images uint8 (B, C, H, W); exact."""
@@ -56,9 +57,9 @@ class Teacher:
         return torch.cat([self._run(part) for part in torch.split(images, self._at_once)])
 
     def _run(self, images: Tensor) -> Tensor:
-        x = self._preprocess(images).double() * self._scale
+        x: Tensor = self._preprocess(images).double() * self._scale
         x = x.round().clamp(-LARGEST["signed"] - 1, LARGEST["signed"])
-        place = 0
+        stored = iter(self._units)
         for step in self._steps:
             if step == "pool2":
                 x = F.avg_pool2d(x, 2, divisor_override=1)
@@ -67,31 +68,25 @@ class Teacher:
             elif step == "sum":
                 x = x.sum((2, 3))
             elif isinstance(step, Unit):
-                x = self._unit(place, x)
-                place += 1
+                x = _applied(x, *next(stored))
             else:
                 y = x
                 for _ in step.body:
-                    y = self._unit(place, y)
-                    place += 1
-                low = 0 if step.relu else -LARGEST["signed"] - 1
-                high = LARGEST["relu" if step.relu else "signed"]
-                x = (y + self._unit(place, x)).clamp(low, high)
-                place += 1
+                    y = _applied(y, *next(stored))
+                x = _in_range(y + _applied(x, *next(stored)), "relu" if step.relu else "signed")
         return x
 
-    def _unit(self, place: int, x: Tensor) -> Tensor:
-        unit, weights, affine = self._units[place]
-        if unit is None:
-            z, end = x, "signed"
-        else:
-            z, end = _sums(x, unit, weights), unit.end
-        shape = (-1,) + (1,) * (z.ndim - 2)
-        y = z * affine[:, 0].view(shape) + affine[:, 1].view(shape)
-        if end == "logits":
-            return y
-        low = 0 if end == "relu" else -LARGEST["signed"] - 1
-        return y.round().clamp(low, LARGEST[end])
+
+def _applied(x: Tensor, unit: Unit | None, weights: Tensor, affine: Tensor) -> Tensor:
+    z = x if unit is None else _sums(x, unit, weights)
+    end = "signed" if unit is None else unit.end
+    shape = (-1,) + (1,) * (z.ndim - 2)
+    y = z * affine[:, 0].view(shape) + affine[:, 1].view(shape)
+    return y if end == "logits" else _in_range(y.round(), end)
+
+
+def _in_range(x: Tensor, end: str) -> Tensor:
+    return x.clamp(0 if end == "relu" else -LARGEST["signed"] - 1, LARGEST[end])
 
 
 def teacher_symbols(logits: Tensor, temperature: float) -> NDArray[np.uint8]:
@@ -135,11 +130,10 @@ def embed(observer: Trained, images: Tensor) -> tuple[dict[str, NDArray[Any]], f
     scale = LARGEST["signed"] / (ROOM * max(float(x.abs().max()), 1e-6))
     # Few digits: it stands in the manifest as a number.
     scale = float(f"{scale:.4g}")
-    writer = _Writer(_seen(observer.network, x))
+    writer, inside = _Writer(_seen(observer.network, x)), scale
     for block in observer.network.blocks:
-        scale_now = writer.scale if writer.rows else scale
-        writer.scale = writer.walk(block, scale_now)
-    writer.head(observer.network.head, x, observer)
+        inside = writer.walk(block, inside)
+    writer.head(observer.network.head, x, observer, inside)
     arrays: dict[str, NDArray[Any]] = {
         "label_weights": np.concatenate(writer.weights),
         "label_affine": np.concatenate(writer.rows).astype(np.float32),
@@ -154,7 +148,6 @@ class _Writer:
         self._seen = seen
         self.weights: list[NDArray[np.uint8]] = []
         self.rows: list[NDArray[np.float64]] = []
-        self.scale = 1.0
 
     def walk(self, module: nn.Module, scale: float, out: float | None = None) -> float:
         """Write a module that takes integers at ``scale`` (integer per unit); return its own.
@@ -213,12 +206,11 @@ class _Writer:
         self.rows.append(np.stack([a, out * shift.cpu().numpy()], 1))
         return out
 
-    def head(self, head: nn.Module, x: Tensor, observer: Trained) -> None:
+    def head(self, head: nn.Module, x: Tensor, observer: Trained, scale: float) -> None:
         """Write the linear layer, after the mean that a deep network takes over all places."""
         assert isinstance(head, nn.Sequential)
         linear = head[-1]
         assert isinstance(linear, nn.Linear)
-        scale = self.scale
         if isinstance(head[0], nn.AdaptiveAvgPool2d):
             with torch.no_grad():
                 places = x[:1]
@@ -245,17 +237,13 @@ def _seen(network: nn.Module, x: Tensor) -> dict[nn.Module, float]:
     def look(module: nn.Module, _: Any, out: Tensor) -> None:
         found[module] = max(float(out.abs().max()), found.get(module, 1e-6))
 
-    hooks = [
-        part.register_forward_hook(look)
-        for module in network.modules()
-        for part in (
-            [module.body, module.shortcut]
-            if isinstance(module, FloatResidual)
-            else [module]
-            if isinstance(module, nn.BatchNorm2d)
-            else []
-        )
-    ]
+    parts: list[nn.Module] = []
+    for module in network.modules():
+        if isinstance(module, FloatResidual):
+            parts += [module.body, module.shortcut]
+        elif isinstance(module, nn.BatchNorm2d):
+            parts.append(module)
+    hooks = [part.register_forward_hook(look) for part in parts]
     try:
         with torch.no_grad():
             for part in torch.split(x, max(1, SEEN_PIXELS // (x.shape[2] * x.shape[3]))):
@@ -294,13 +282,3 @@ def _sums(x: Tensor, unit: Unit, weights: Tensor) -> Tensor:
     seen = seen.view(len(x), unit.groups, -1, height * width)
     # Plain products of matrices: a convolution may be computed by a way that rounds.
     return (weights @ seen).view(len(x), unit.filters, height, width)
-
-
-def teacher_of(
-    arrays: dict[str, NDArray[Any]], labels: dict[str, Any], image: dict[str, Any], classes: int
-) -> Teacher:
-    """Return the teacher of a file from its tensors and the fields of its manifest."""
-    shape = (image["channels"], image["height"], image["width"])
-    steps = network(labels["architecture"], *shape, classes)
-    preprocess = Preprocess(image["preprocessing"], *shape)
-    return Teacher(steps, arrays, preprocess, shape, labels["scale"])

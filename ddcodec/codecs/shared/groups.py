@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,17 +15,26 @@ from numpy.typing import NDArray
 
 from ...errors import CheckpointMismatch, OutputError
 from ...runtime import checkpoint
+from ...runtime.progress import Reporter
 from ...runtime.ranks import Ranks
+from ...version import __version__
 
 Group = dict[str, NDArray[Any]]
+
+
+def in_groups(classes: int, size: int) -> list[range]:
+    """Return the classes that belong together; every group but the last has ``size``."""
+    return [range(start, min(start + size, classes)) for start in range(0, classes, size)]
 
 
 class Parts:
     """A folder beside the output with a file for each finished group."""
 
-    def __init__(self, out: Path, identity: str) -> None:
+    def __init__(self, out: Path, *facts: Any) -> None:
+        """Take JSON values that must be equal for groups of two runs to be exchangeable."""
         self.folder = out.with_name(out.name + ".checkpoint")
-        self._identity = identity
+        text = json.dumps([*facts, __version__], sort_keys=True)
+        self._identity = hashlib.sha256(text.encode()).hexdigest()
 
     def prepare(self, resume: bool) -> None:
         """Make the folder; without ``resume`` an earlier one is emptied.
@@ -60,7 +71,23 @@ class Parts:
             raise OutputError(
                 f"{error}; {self.folder.name} keeps the work, run the same call with `resume`"
             ) from None
-        self.remove()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def make(
+        self,
+        stage: str,
+        numbers: list[int],
+        make: Callable[[int], tuple[Group, float]],
+        reporter: Reporter,
+    ) -> None:
+        """Make and keep those of some groups that are not finished, each with a loss to report."""
+        reporter.stage(stage, len(numbers))
+        loss = 0.0
+        for done, number in enumerate(numbers, 1):
+            if not self.has(number):
+                group, loss = make(number)
+                self.save(number, group)
+            reporter.step(done, loss)
 
     def has(self, number: int) -> bool:
         """Say whether a group is finished; raises CheckpointMismatch for one of another encode."""
@@ -78,15 +105,6 @@ class Parts:
         """Return a finished group."""
         tensors, _ = checkpoint.load(self._path(number), self._identity)
         return {name: tensor.numpy() for name, tensor in tensors.items()}
-
-    def each(self, count: int) -> Iterator[Group]:
-        """Give all groups, one after the other."""
-        for number in range(count):
-            yield self.load(number)
-
-    def remove(self) -> None:
-        """Remove the folder, whose groups the output holds now."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:06d}.safetensors"

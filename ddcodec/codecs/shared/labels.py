@@ -9,6 +9,7 @@ one more symbol says what is left for all others together (specification, sectio
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isqrt
 from typing import Any, Literal
 
 import numpy as np
@@ -20,25 +21,17 @@ from ...errors import UsageError
 from .rules import NOTHING, class_indices, index_planes
 
 OCTAVE = 16
-# round(2^(40 - f / 16)): integers, since a library's power may differ in the last bit.
-FRACTIONS = (
-    1099511627776,
-    1052895941925,
-    1008256608221,
-    965509835819,
-    924575386327,
-    885376423200,
-    847839367509,
-    811893759832,
-    777472127994,
-    744509860419,
-    712945084849,
-    682718552210,
-    653773525390,
-    626055672747,
-    599512966123,
-    574095583180,
-)
+
+
+def _fraction(f: int) -> int:
+    # The 16th root by four square roots of integers: a library's power may differ in the last bit.
+    root = 1 << (41 * OCTAVE - f)
+    for _ in range(4):
+        root = isqrt(root)
+    return (root + 1) // 2
+
+
+FRACTIONS = [_fraction(f) for f in range(OCTAVE)]  # round(2^(40 - f / 16))
 WEIGHTS = np.array(
     [FRACTIONS[q % OCTAVE] * 2.0 ** -(40 + q // OCTAVE) if q < NOTHING else 0.0 for q in range(256)]
 )

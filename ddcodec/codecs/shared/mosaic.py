@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .grid import cell_edges
+
 INT32_ROOM = 1 << 31
 
 
@@ -41,12 +43,8 @@ class Taps:
         rest = place - whole * 2 * target
         weights = torch.stack([2 * target - rest, rest], 1)
         common = gcd(2 * target, *weights.view(-1).tolist())
-        return cls(
-            whole.clamp(0, source - 1),
-            (whole + 1).clamp(0, source - 1),
-            weights // common,
-            2 * target // common,
-        )
+        first, second = (x.clamp(0, source - 1) for x in (whole, whole + 1))
+        return cls(first, second, weights // common, 2 * target // common)
 
 
 @dataclass(frozen=True)
@@ -75,10 +73,13 @@ class Mosaic:
     def box(self, cell: int) -> tuple[slice, slice]:
         """Return the rows and columns of pixels of a cell."""
         row, column = divmod(cell, self.columns)
-        return (
-            _part(self.height, self.rows, row),
-            _part(self.width, self.columns, column),
-        )
+        down, across = cell_edges(self.height, self.rows), cell_edges(self.width, self.columns)
+        return slice(*down[row : row + 2]), slice(*across[column : column + 2])
+
+    def size(self, cell: int) -> tuple[int, int]:
+        """Return the pixels of a cell along both axes."""
+        rows, columns = self.box(cell)
+        return rows.stop - rows.start, columns.stop - columns.start
 
     def squeeze(self, images: Tensor) -> Tensor:
         """Return mosaics uint8 (B, C, H, W) of images uint8 (B x cells, C, H, W).
@@ -87,11 +88,9 @@ class Mosaic:
         """
         count, channels, height, width = images.shape
         groups = images.view(count // self.cells, self.cells, channels, height, width)
-        out = torch.empty((len(groups), channels, height, width), dtype=torch.uint8)
-        out = out.to(images.device)
+        out = torch.empty_like(groups[:, 0])
         for cell in range(self.cells):
-            rows, columns = self.box(cell)
-            size = (rows.stop - rows.start, columns.stop - columns.start)
+            (rows, columns), size = self.box(cell), self.size(cell)
             part = groups[:, cell]
             if size != (height, width):
                 scaled = F.interpolate(part.float(), size, mode="bicubic", antialias=True)
@@ -129,31 +128,18 @@ class Mosaic:
 
     @cached_property
     def _taps(self) -> list[tuple[Taps, Taps]]:
-        taps = []
-        for cell in range(self.cells):
-            rows, columns = self.box(cell)
-            taps.append(
-                (
-                    Taps.between(rows.stop - rows.start, self.height),
-                    Taps.between(columns.stop - columns.start, self.width),
-                )
-            )
-        return taps
+        return [
+            (Taps.between(height, self.height), Taps.between(width, self.width))
+            for height, width in map(self.size, range(self.cells))
+        ]
 
     @cached_property
     def _matrices(self) -> list[tuple[Tensor, Tensor]]:
-        boxes = [self.box(cell) for cell in range(self.cells)]
+        sizes = map(self.size, range(self.cells))
         return [
-            (
-                _matrix(down, rows.stop - rows.start),
-                _matrix(across, columns.stop - columns.start),
-            )
-            for (down, across), (rows, columns) in zip(self._taps, boxes, strict=True)
+            (_matrix(down, height), _matrix(across, width))
+            for (down, across), (height, width) in zip(self._taps, sizes, strict=True)
         ]
-
-
-def _part(length: int, parts: int, index: int) -> slice:
-    return slice(-(-index * length // parts), -(-(index + 1) * length // parts))
 
 
 def _along(x: Tensor, axis: int, taps: Taps, dtype: torch.dtype) -> Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import copy
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...preprocessing.transform import Preprocess, to_unit_range
+from ..samples import Device, Samples
 
 if TYPE_CHECKING:
     from ...format import Manifest
@@ -49,3 +52,40 @@ class Reading:
             mass += column
         rows: NDArray[np.float32] = (stored.astype(np.float64) / mass[:, None]).astype(np.float32)
         return rows
+
+
+class StoredSamples(Samples):
+    """Samples of stored images, preprocessed as they are gathered, or as they are stored."""
+
+    def __init__(
+        self,
+        store: Any,
+        image_shape: tuple[int, int, int],
+        labels: NDArray[np.float32],
+        reading: Reading,
+    ) -> None:
+        """Take what holds the images, a tensor or another thing that ``to`` moves."""
+        self.labels, self.image_shape = labels, image_shape
+        self._store, self._reading, self._raw = store, reading, False
+
+    @abstractmethod
+    def stored(self, index: Tensor) -> Tensor:
+        """Return the images at ``index`` (int64 (B,)) as they are stored, (B, C, H, W)."""
+
+    @property
+    def bytes(self) -> Self | None:
+        """The same samples before the preprocessing, uint8."""
+        other = copy.copy(self)
+        other._raw = True
+        return other
+
+    def gather(self, index: Tensor) -> Tensor:
+        """Return the images at ``index``, float32 (B, C, H, W), or as they are stored."""
+        found = self.stored(index)
+        return found if self._raw else self._reading.ready(found)
+
+    def to(self, device: Device) -> Self:
+        """Return the same samples, held on ``device``."""
+        other = copy.copy(self)
+        other._store = self._store.to(device)
+        return other

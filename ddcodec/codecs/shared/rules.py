@@ -53,6 +53,32 @@ def check_symbols(manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> Non
         need(good, "tensor 'label_classes': a class stands twice in a label", "DDS-E011")
 
 
+def check_symbol_tensors(manifest: Manifest, kind: str, *rows: int, axes: str) -> None:
+    """Check the tensors of labels of kind ``logits`` or ``top``, with symbols for ``rows``.
+
+    ``axes`` names those in messages. Raises InvalidFile.
+    """
+    found, classes, code = manifest.tensors["labels"], len(manifest.classes), "DDS-E013"
+    fits = found.dtype == "uint8" and found.shape[:-1] == rows
+    need(fits, f"tensor 'labels': must be uint8 ({axes}, symbols)", code)
+    if kind == "logits":
+        need(found.shape[-1] == classes, "tensor 'labels': a symbol a class", code)
+        return
+    top = found.shape[-1] - 1
+    need(1 <= top < classes, "tensor 'labels': must list fewer classes than there are", code)
+    index = manifest.tensors["label_classes"]
+    fits = index.dtype == "uint8" and index.shape == (*rows, index_planes(classes), top)
+    need(fits, f"tensor 'label_classes': must be uint8 ({axes}, planes, k)", code)
+
+
+def check_amount(count: int, noun: str, classes: int, limits: Limits) -> None:
+    """Bound the samples, called ``noun``, and their decoded labels."""
+    if count > limits.patches:
+        raise LimitExceeded(f"{count} {noun}, the limit is {limits.patches}", "DDS-E040")
+    if count * classes * 8 > limits.decoded_bytes:
+        raise LimitExceeded(f"labels: more {noun} x classes than the limit allows", "DDS-E040")
+
+
 def check_soft(manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Check ``labels`` that are soft, or class indices; raises InvalidFile."""
     labels = arrays.get("labels")

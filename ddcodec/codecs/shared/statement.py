@@ -43,11 +43,15 @@ def provenance_of(command: str, seed: int, observer: Trained | None = None) -> d
     return found
 
 
-def command_of(source: str, codec: str, values: Mapping[str, Any], kind: type[Options]) -> str:
-    """Return the command that makes the same file again from these options, defaults left out."""
-    return shlex.join(
-        ["ddcodec", "encode", source, "--codec", codec, *spelled(values, kind, Common)]
-    )
+def command_of(source: str, codec: str, order: str, options: Options, **common: Any) -> str:
+    """Return the command that makes the same file again, where all it needs is at hand.
+
+    ``order`` has the names of the options to record; what equals its default is left out.
+    """
+    given = vars(options) | common
+    values = {name: given[name] for name in order.split()}
+    words = spelled(values, type(options), Common)
+    return shlex.join(["ddcodec", "encode", source, "--codec", codec, *words])
 
 
 def student_recipe(

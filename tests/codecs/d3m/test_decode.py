@@ -173,14 +173,14 @@ def test_processes_that_are_spawned_hold_images_of_their_own(
     ds = ddcodec.load(file, prior=prior_folder, cache=tmp_path)
     # As torch's DataLoader sends a data set to a worker: tensors become shared memory.
     one, two = (pickle.loads(ForkingPickler.dumps(ds._samples)) for _ in "ab")  # noqa: S301
-    get = one.images._cache.get
+    get = one._store._cache.get
 
     def meanwhile(unit: int, shape: tuple[int, ...]) -> Any:
         found = get(unit, shape)
         two.gather(torch.arange(200, 224))
         return found
 
-    monkeypatch.setattr(one.images._cache, "get", meanwhile)
+    monkeypatch.setattr(one._store._cache, "get", meanwhile)
     index = torch.arange(0, 24)
     assert torch.equal(one.gather(index), whole[index])
     assert torch.equal(two.gather(torch.arange(200, 224)), whole[200:224])

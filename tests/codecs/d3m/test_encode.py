@@ -15,9 +15,11 @@ from ddcodec import D3M, LIC, encode
 from ddcodec.codecs.base import Request
 from ddcodec.codecs.d3m import encode as module
 from ddcodec.codecs.d3m.invert import best_patches, first_token, invert, random_collages
-from ddcodec.codecs.d3m.pack import command_line
+from ddcodec.codecs.d3m.pack import RECORDED
 from ddcodec.codecs.d3m.params import D3MParams, make_params
+from ddcodec.codecs.shared.groups import in_groups
 from ddcodec.codecs.shared.selection import losses_of
+from ddcodec.codecs.shared.statement import command_of
 from ddcodec.errors import CheckpointMismatch, SourceError, UsageError
 from ddcodec.format import read
 from ddcodec.observers.file import load as load_observer
@@ -37,6 +39,8 @@ CPU = torch.device("cpu")
 
 class Folder:
     """As much of a model's folder as settings depend on."""
+
+    name = "p"
 
     def __init__(self, latent: bool) -> None:
         self.latent = latent
@@ -72,8 +76,9 @@ def test_half_of_the_candidates_are_kept_the_best(digits: Source, observer_file:
 
 def test_the_usual_settings_are_those_of_the_paper_for_large_models_and_images() -> None:
     large = settings(height=224, width=224, native=512, latent=True)
-    assert (large.collage, large.take, large.size, large.guidance) == (4, 2, (512, 512), 7.5)
-    assert (large.selection, large.steps) == ("crops", 3000)
+    assert (large.collage, large.take, large.size) == (4, 2, (512, 512))
+    decided = large.options
+    assert (decided.guidance, decided.select, decided.steps) == (7.5, "crops", 3000)
     assert settings(ipc=10, height=32, width=32, native=512, latent=True).collages == 1
     small = settings(ipc=10)
     assert (small.collage, small.take, small.size, small.collages) == (1, 1, (8, 8), 10)
@@ -94,17 +99,20 @@ def test_a_budget_that_is_no_number_is_named(ipc: float) -> None:
 
 
 def test_the_recorded_command_names_every_prompt_that_is_not_usual() -> None:
-    usual = settings(tokens="names", collage=2)
-    other = replace(usual, prompt="a photo of *")
-    assert "--prompt" not in command_line("d", "o", "p", usual, None)
-    assert "--prompt 'a photo of *'" in command_line("d", "o", "p", other, None)
-    assert "--prompt" not in command_line("d", "o", "p", settings(), None)
+    def command(**given: Any) -> str:
+        return command_of("d", "d3m", RECORDED, settings(**given).options, seed=0, size=None)
+
+    assert "--prompt" not in command(tokens="names", collage=2)
+    other = command(tokens="names", collage=2, prompt="a photo of *")
+    assert "--prompt 'a photo of *'" in other
+    assert "--prompt" not in command()
+    assert "--prompt" not in command(prompt="a photo of *")
 
 
 def test_inversion_finds_a_token_that_explains_its_class_better(
     digits: Source, prior: Prior
 ) -> None:
-    params = replace(settings(), steps=12, batch=16, rate=1.0)
+    params = replace(settings(steps=12, rate=1.0), batch=16)
     ones = torch.from_numpy(InMemory(digits).images(1, np.arange(40))).permute(0, 3, 1, 2)
     begin = first_token(prior, "1")[None]
     losses: list[float] = []
@@ -113,7 +121,7 @@ def test_inversion_finds_a_token_that_explains_its_class_better(
     assert found.shape == (1, prior.width)
     assert not torch.equal(found, begin)
     # The same noise again, before and after: only the token differs.
-    still = replace(params, steps=1, batch=64, rate=1e-6)
+    still = replace(settings(steps=1, rate=1e-6), batch=64)
     scores = []
     for token in (begin, found):
         invert(prior, prompt, [ones], token, [1], still, scores.append)
@@ -121,7 +129,7 @@ def test_inversion_finds_a_token_that_explains_its_class_better(
 
 
 def test_classes_side_by_side_do_not_change_each_other(digits: Source, prior: Prior) -> None:
-    params = replace(settings(), steps=3, batch=4)
+    params = replace(settings(steps=3), batch=4)
     pool, prompt = InMemory(digits), prior.prompt("a photo of *")
     patches = [torch.from_numpy(pool.images(c, np.arange(20))).permute(0, 3, 1, 2) for c in (3, 8)]
     begin = torch.stack([first_token(prior, "3"), first_token(prior, "8")])
@@ -224,7 +232,7 @@ def test_processes_share_the_groups_out(
     exact = {"ipc": 1, "token_bits": 16}
     run(digits, observer_file, prior_folder, tmp_path / "a.ddset", **exact)
     out, params = tmp_path / "b.ddset", settings(sampling_steps=2, steps=2, **exact)
-    assert len(params.groups(10)) == 4
+    assert len(in_groups(10, params.group)) == 4
     request = Request(digits, out, CPU, 0, None, False, False, SILENT)
     observer = load_observer(observer_file)
     work = [module.Encode(request, observer, prior, params, Ranks(r, 2)) for r in (0, 1)]

@@ -116,7 +116,7 @@ def test_compensation_brings_features_nearer_in_stored_integers(
     assert difference(done) < 0.8 * difference(squeezed)
     again = compensate(squeezed, originals, geometry, observer, settings, (5,))
     assert torch.equal(done, again)
-    none = replace(settings, iterations=0)
+    none = params(observer_file, ipc=4, steps=None, compensate=False)
     assert torch.equal(compensate(squeezed, originals, geometry, observer, none, (5,)), squeezed)
 
 
@@ -214,13 +214,13 @@ def test_finished_classes_are_kept_over_an_interruption(
     with pytest.raises(CheckpointMismatch):
         run(digits, observer_file, out, resume=True, seed=1)
     made: list[range] = []
-    make = module.GroupMaker.make
+    make = module.make_group
 
-    def counted(self: module.GroupMaker, group: range) -> Any:
+    def counted(source: Source, group: range, *rest: Any) -> Any:
         made.append(group)
-        return make(self, group)
+        return make(source, group, *rest)
 
-    monkeypatch.setattr(module.GroupMaker, "make", counted)
+    monkeypatch.setattr(module, "make_group", counted)
     resumed = run(digits, observer_file, out, resume=True)
     assert made == [range(6, 8), range(8, 10)]
     assert resumed.content_digest == whole.content_digest
@@ -232,10 +232,10 @@ def test_groups_of_classes_do_not_depend_on_each_other(
     digits: Source, observer: Trained, observer_file: Path
 ) -> None:
     settings = params(observer_file, ipc=2)
-    maker = module.GroupMaker(digits.classes, InMemory(digits), observer, settings, CPU)
-    alone = maker.make(range(6, 8))
-    maker.make(range(0, 2))
-    again = maker.make(range(6, 8))
+    ranges = (range(6, 8), range(0, 2), range(6, 8))
+    alone, _, again = (
+        module.make_group(digits, group, observer, settings, CPU)[0] for group in ranges
+    )
     assert all(np.array_equal(alone[name], again[name]) for name in alone)
 
 

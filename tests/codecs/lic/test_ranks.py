@@ -9,13 +9,14 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from ddcodec import UsageError, encode, info
 from ddcodec.codecs.lic import encode as module
-from ddcodec.codecs.shared.groups import Group, Parts
+from ddcodec.codecs.shared.groups import Parts
 from ddcodec.runtime.ranks import Ranks, joined, world_size
 from ddcodec.sources import Source
 from tests.helpers.torchrun import ENVIRONMENT, command, run
@@ -50,13 +51,13 @@ def test_what_lost_processes_finished_is_not_made_again(
     done = sorted(path.stem for path in Parts(out, "").folder.iterdir())
     assert done == ["000000", "000001", "000003", "000004"]
     made: list[range] = []
-    original = module.GroupMaker.make
+    original = module.make_group
 
-    def counted(self: module.GroupMaker, group: range) -> Group:
+    def counted(source: Source, group: range, *rest: Any) -> Any:
         made.append(group)
-        return original(self, group)
+        return original(source, group, *rest)
 
-    monkeypatch.setattr(module.GroupMaker, "make", counted)
+    monkeypatch.setattr(module, "make_group", counted)
     assert encode(digits, out, "lic", resume=True, **settings).content_digest == (
         whole.content_digest
     )
@@ -137,13 +138,13 @@ def test_a_killed_process_costs_its_unfinished_class_and_no_more(
     assert [number for number in mine if number in kept] == mine[: len(kept & set(mine))]
 
     made: list[range] = []
-    original = module.GroupMaker.make
+    original = module.make_group
 
-    def counted(self: module.GroupMaker, group: range) -> Group:
+    def counted(source: Source, group: range, *rest: Any) -> Any:
         made.append(group)
-        return original(self, group)
+        return original(source, group, *rest)
 
-    monkeypatch.setattr(module.GroupMaker, "make", counted)
+    monkeypatch.setattr(module, "make_group", counted)
     encode(digits, out, "lic", resume=True, **settings)
     assert [group.start for group in made] == sorted(set(range(10)) - kept)
     assert out.read_bytes() == (tmp_path / "one.ddset").read_bytes()

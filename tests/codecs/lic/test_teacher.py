@@ -13,7 +13,7 @@ from torch import nn
 import ddcodec
 from ddcodec import UsageError, encode
 from ddcodec.codecs.lic.integer_network import ARCHITECTURES, costs, network, stored_sizes
-from ddcodec.codecs.lic.teacher import embed, require_embeddable, teacher_of, teacher_symbols
+from ddcodec.codecs.lic.teacher import Teacher, embed, require_embeddable, teacher_symbols
 from ddcodec.codecs.shared.labels import WEIGHTS, restore
 from ddcodec.data.chunked import ChunkedDataset
 from ddcodec.observers.build import build, initialise
@@ -59,7 +59,7 @@ def test_integers_say_what_the_observer_says(name: str, shape: tuple[int, int, i
     steps = network(name, *shape, 7)
     assert stored_sizes(steps) == (len(arrays["label_weights"]), len(arrays["label_affine"]))
     labels = {"architecture": name, "scale": scale}
-    teacher = teacher_of(arrays, labels, observer.description.image, 7)
+    teacher = Teacher(arrays, labels, observer.description.image, 7)
     found = teacher.logits(x)
     with torch.no_grad():
         wanted = observer.network(observer.preprocess(x)).double()
@@ -74,7 +74,7 @@ def test_a_layer_beyond_what_was_seen_is_cut_and_nothing_else_happens() -> None:
     observer = drawn("convnet3", shape)
     arrays, scale = embed(observer, torch.full((1, *shape), 127, dtype=torch.uint8))
     labels = {"architecture": "convnet3", "scale": scale}
-    teacher = teacher_of(arrays, labels, observer.description.image, 7)
+    teacher = Teacher(arrays, labels, observer.description.image, 7)
     assert torch.isfinite(teacher.logits(images(shape, 3))).all()
 
 
