@@ -14,7 +14,9 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..codecs.base import ChunkDecoder
 from ..codecs.registry import CODECS
 from ..codecs.shared.reading import Reading
 from ..errors import Unsupported, require_at_least
@@ -82,7 +83,13 @@ class ChunkedDataset(ShardedStream):
         require_at_least(0, seed=seed)
         with ChunkReader(path, check=check, limits=STREAMED) as reader:
             self.manifest: Manifest = reader.manifest
-        self._decoder = chunk_decoder(self.manifest, os.fspath(path))
+        name = self.manifest.codec["name"]
+        decoder = CODECS[name].chunks(self.manifest)
+        if decoder is None:
+            raise Unsupported(
+                f"{os.fspath(path)}: codec '{name}' has no chunks of images; use ddcodec.load"
+            )
+        self._decoder = decoder
         settings = {
             "digest": self.manifest.content_digest,
             "seed": seed,
@@ -112,25 +119,15 @@ class ChunkedDataset(ShardedStream):
         windows = left_over(self._plan, [])[self._rank :: self._world]
         return sum(end - begin for _, begin, end in windows)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Give this rank's and this worker's batches of the epoch, or what is left of them."""
-        shards, shard, skip = self._begin()
+    def _units(self, shards: int, shard: int, skip: int) -> Iterator[tuple[Tensor, Tensor]]:
         mine = after(left_over(self._plan, self._layers)[shard::shards], skip)
-        return self._give(mine, shards, shard, skip)
-
-    def _give(
-        self, windows: list[Left], shards: int, shard: int, given: int
-    ) -> Iterator[tuple[Tensor, Tensor]]:
         size, epoch = self._settings["batch_size"], self.epoch
-        for (window, begin, end), (images, labels) in self._loaded(windows, epoch):
+        for (window, begin, end), (images, labels) in self._loaded(mine, epoch):
             order = self._order_in(window, len(images), epoch)
             for batch in range(begin, end):
                 index = order[batch * size : (batch + 1) * size]
-                given += 1
-                self._now = (shards, shard, given)
                 yield self._batch(images, labels, index)
             del images, labels  # before the next window is made
-        self._over = True
 
     def _batch(
         self, images: NDArray[Any], labels: NDArray[Any], index: Tensor
@@ -154,55 +151,39 @@ class ChunkedDataset(ShardedStream):
         """
         order = self._plan.chunk_order(self._settings["seed"], epoch, self._settings["shuffle"])
         parts = [(left, self._plan.parts(left[0], order)) for left in windows]
-        wanted = [chunk for _, pieces in parts for chunk, _, _ in pieces]
-        jobs = [c for i, c in enumerate(wanted) if i == 0 or wanted[i - 1] != c]
-        with ChunkReader(self._path, check=self._check, limits=STREAMED) as reader:
-            decoded = _ahead(partial(self._decoder.read, reader), jobs, self._threads)
-            try:
-                held, pair = -1, None
-                for left, pieces in parts:
-                    count = sum(end - begin for _, begin, end in pieces)
-                    window: Pair | None = None
-                    at = 0
-                    for chunk, begin, end in pieces:
-                        if chunk != held or pair is None:
-                            held, pair = chunk, next(decoded)
-                        if window is None:
-                            window = _room(pair, count)
-                        for whole, piece in zip(window, pair, strict=True):
-                            whole[at : at + end - begin] = piece[begin:end]
-                        at += end - begin
-                    assert window is not None  # a window has at least one batch
-                    yield left, window
-            finally:
-                decoded.close()
-
-
-def chunk_decoder(manifest: Manifest, path: str) -> ChunkDecoder:
-    """Return what decodes the chunks of a file; raises Unsupported where none hold samples."""
-    name = manifest.codec["name"]
-    decoder = CODECS[name].chunks(manifest)
-    if decoder is None:
-        raise Unsupported(f"{path}: codec '{name}' has no chunks of images; use ddcodec.load")
-    return decoder
+        jobs = [chunk for chunk, _ in groupby(c for _, pieces in parts for c, _, _ in pieces)]
+        with (
+            ChunkReader(self._path, check=self._check, limits=STREAMED) as reader,
+            closing(_ahead(partial(self._decoder.read, reader), jobs, self._threads)) as decoded,
+        ):
+            held, pair = -1, (np.empty(0), np.empty(0))
+            for left, pieces in parts:
+                at, count = 0, sum(end - begin for _, begin, end in pieces)
+                window: Pair | None = None
+                for chunk, begin, end in pieces:
+                    if chunk != held:
+                        held, pair = chunk, next(decoded)
+                    if window is None:
+                        window = _room(pair, count)
+                    for whole, piece in zip(window, pair, strict=True):
+                        whole[at : at + end - begin] = piece[begin:end]
+                    at += end - begin
+                assert window is not None  # a window has at least one batch
+                yield left, window
 
 
 def _ahead(
     decode: Callable[[int], Pair], jobs: Sequence[int], threads: int
 ) -> Generator[Pair, None, None]:
     """Give images and labels of each chunk in ``jobs``, decoded ahead by threads."""
-    pool = ThreadPoolExecutor(threads)
-    try:
+    with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Pair]] = deque()
-        rest = iter(jobs)
-        for chunk in rest:
+        for chunk in jobs:
             waiting.append(pool.submit(decode, chunk))
             if len(waiting) > threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _room(pair: Pair, count: int) -> Pair:

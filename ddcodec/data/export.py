@@ -177,24 +177,19 @@ def write_image_folder(decoded: Decoded, folder: Path) -> None:
     """
     classes = decoded.manifest.classes
     names = folder_names(classes)
-    for name in names:
-        (folder / "train" / name).mkdir(parents=True)
     weights = []
     with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as text:
         rows = csv.writer(text)
         rows.writerow(["file", *classes])
         for picture in _numbered(decoded):
             path = Path("train", names[picture.best], f"{picture.key}.png")
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(picture.data)
             rows.writerow([path.as_posix(), *map(str, picture.soft)])
             weights.append((path.as_posix(), str(picture.weight)))
     if decoded.weights is not None:
         with (folder / "weights.csv").open("w", newline="", encoding="utf-8") as text:
             csv.writer(text).writerows([("file", "weight"), *weights])
-    for name in names:
-        place = folder / "train" / name
-        if not any(place.iterdir()):
-            place.rmdir()  # a source may have no class without images
     _write_manifest(decoded, folder)
 
 

@@ -105,6 +105,22 @@ class ShardedStream(IterableDataset[tuple[Any, Any]]):
             self._start, self._now = None, (self._world, self._rank, 0)
             self._layers.append([found[shard] for shard in range(shards)])
 
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        """Give this rank's and this worker's units of the epoch, or what is left of them."""
+        return self._counted(*self._begin())
+
+    def _counted(self, shards: int, shard: int, given: int) -> Iterator[tuple[Any, Any]]:
+        for unit in self._units(shards, shard, given):
+            given += 1
+            self._now = (shards, shard, given)
+            yield unit
+        # Until the next iteration, which begins an epoch, the state says that this one is over.
+        self._over = True
+
+    def _units(self, shards: int, shard: int, skip: int) -> Iterator[tuple[Any, Any]]:
+        """Give what is left of the epoch for a shard, without the first ``skip`` units of it."""
+        raise NotImplementedError
+
     def _begin(self) -> tuple[int, int, int]:
         """Return (shards, shard, units to pass over) of the iteration that begins.
 
@@ -195,37 +211,24 @@ class SampleStream(ShardedStream):
         used = count - count % self._world if self._settings["even"] else count
         return len(range(self._rank, used, self._world))
 
-    def __iter__(self) -> Iterator[tuple[Any, Any]]:
-        """Give this rank's and this worker's units of the epoch, or what is left of them."""
-        shards, shard, skip = self._begin()
+    def _units(self, shards: int, shard: int, skip: int) -> Iterator[tuple[Any, Any]]:
         units = left_over(self._unit_count(), self._layers)
         if self._settings["even"]:
             units = units[: len(units) - len(units) % self._world]
-        return self._give(units[shard::shards].tolist(), shards, shard, skip)
-
-    def _give(
-        self, units: list[int], shards: int, shard: int, skip: int
-    ) -> Iterator[tuple[Any, Any]]:
-        seed = self._settings["seed"] if self._settings["shuffle"] else None
-        order = order_of(self._samples, seed, self.epoch)
-        for given in range(skip, len(units)):
-            self._now = (shards, shard, given + 1)
-            yield self._unit(order, units[given])
-        # Until the next iteration, which begins an epoch, the state says that this one is over.
-        self._over = True
+        seed, size = self._settings["seed"], self._settings["batch_size"]
+        order = order_of(self._samples, seed if self._settings["shuffle"] else None, self.epoch)
+        for unit in units[shard::shards][skip:].tolist():
+            if size is None:
+                yield self._item(int(order[unit]))
+            else:
+                index = order[unit * size : (unit + 1) * size]
+                yield self._samples.gather(index), self._labels.index_select(0, index)
 
     def _unit_count(self) -> int:
         count, size = len(self._samples) // self._samples.variations, self._settings["batch_size"]
         if size is None:
             return count
         return count // int(size) if self._settings["drop_last"] else -(-count // int(size))
-
-    def _unit(self, order: Tensor, unit: int) -> tuple[Any, Any]:
-        size = self._settings["batch_size"]
-        if size is None:
-            return self._item(int(order[unit]))
-        index = order[unit * size : (unit + 1) * size]
-        return self._samples.gather(index), self._labels.index_select(0, index)
 
 
 def left_over(count: int, layers: Sequence[Sequence[int]]) -> Tensor:

@@ -15,10 +15,8 @@ from ..errors import UsageError
 
 MEMORY_SHARE = 4  # of the device's memory, one part for the passes of unrolled steps
 FEW_BYTES = 1 << 29  # where there is little memory, or its size is not known
-CONTAINER_LIMITS = (
-    "/sys/fs/cgroup/memory.max",
-    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-)
+CGROUP = Path("/sys/fs/cgroup")
+CONTAINER_LIMITS = (CGROUP / "memory.max", CGROUP / "memory/memory.limit_in_bytes")
 SMALL_SIDE = 16  # pixels; below, a step is bound by the overhead of its operations
 SMALL_IMAGE = 16 * 16  # pixels; up to it, an operation is shorter than waking a second thread
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc, malloc.h
@@ -52,10 +50,8 @@ def has_bfloat16(device: torch.device) -> bool:
     """Say whether a device multiplies bfloat16 in hardware, so that it is faster than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type != "cpu":
-        return False
     tests = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    return any(bool(getattr(torch.cpu, name, bool)()) for name in tests)
+    return device.type == "cpu" and any(getattr(torch.cpu, name, bool)() for name in tests)
 
 
 @contextlib.contextmanager
@@ -63,7 +59,6 @@ def repeatable(device: torch.device) -> Iterator[None]:
     """Run the body with convolutions that give the same bits every time; settings come back.
 
     On a GPU cuDNN may choose by a race of kernels, and some of its sums are in no fixed order.
-    Elsewhere nothing changes.
     """
     cudnn = torch.backends.cudnn
     before = cudnn.deterministic, cudnn.benchmark
@@ -114,7 +109,7 @@ def _memory() -> int:
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     for limit in CONTAINER_LIMITS:
         with contextlib.suppress(OSError):
-            found.append(_whole_number(Path(limit).read_text(encoding="ascii").strip()))
+            found.append(_whole_number(limit.read_text(encoding="ascii").strip()))
     return min((size for size in found if size), default=MEMORY_SHARE * FEW_BYTES)
 
 
@@ -127,8 +122,7 @@ def keep_large_blocks() -> bool:
 
     glibc hands every block over 32 MiB back to the kernel when it is freed, and a fresh one must
     be cleared page by page: about half of the time of an unrolled step on the CPU. The setting
-    holds for the whole process, so the command line makes it, never the library. Elsewhere than
-    on glibc nothing happens.
+    holds for the whole process, so the command line makes it, never the library.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -106,29 +108,24 @@ def _edition(place: Path) -> Edition | None:
 
 
 def _classes(edition: Edition, place: Path) -> tuple[str, ...]:
-    where = f"{place}: {edition.meta}"
     content = read_files(place, [edition.meta])[edition.meta]
-    try:
+    with _damage_in(f"{place}: {edition.meta}"):
         if edition.binary:
             names = content.decode("utf-8").split()
         else:
             names = [_text(name) for name in _field(pickles.load(content), edition.names)]
-    except (ValueError, TypeError) as error:
-        raise SourceError(f"{where} {_said(error)}") from None
-    if not names:
-        raise SourceError(f"{where} holds no class names")
-    return tuple(names)
+        if not names:
+            raise ValueError("holds no class names")
+        return tuple(names)
 
 
 def _read(edition: Edition, place: Path, files: tuple[str, ...]) -> Split:
     contents = read_files(place, files)
+    parse = _records if edition.binary else _batch
     images, labels = [], []
     for name in files:
-        parse = _records if edition.binary else _batch
-        try:
+        with _damage_in(f"{place}: {name}"):
             data, found = parse(contents.pop(name), edition)
-        except (ValueError, TypeError, KeyError) as error:
-            raise SourceError(f"{place}: {name} {_said(error)}") from None
         images.append(data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
         labels.append(found)
     return Split(np.concatenate(images), np.concatenate(labels))
@@ -173,6 +170,10 @@ def _text(name: object) -> str:
     return name
 
 
-def _said(error: Exception) -> str:
-    ours = isinstance(error, ValueError) and not isinstance(error, UnicodeError)
-    return str(error) if ours else "is damaged"
+@contextmanager
+def _damage_in(where: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        said = "is damaged" if isinstance(error, UnicodeError | TypeError) else error
+        raise SourceError(f"{where} {said}") from None

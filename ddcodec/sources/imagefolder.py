@@ -47,9 +47,6 @@ def load(root: Path, name: str, size: int | None = None) -> Source | None:
 
 def _by_class(folder: Path, classes: tuple[str, ...], size: int | None) -> ByClass:
     files = [_images(folder / name) for name in classes]
-    for name, found in zip(classes, files, strict=True):
-        if not found:
-            raise _empty(folder, name)
 
     def items(label: int, index: NDArray[np.int64]) -> list[Item]:
         return [(str(files[label][i]), files[label][i]) for i in index.tolist()]
@@ -74,8 +71,6 @@ def _read(folder: Path, classes: tuple[str, ...], size: int | None) -> Split:
                 f"{folder / name}: is no class of the train folder; rename or remove it"
             )
         found = _images(folder / name)
-        if not found:
-            raise _empty(folder, name)
         files += found
         labels += [classes.index(name)] * len(found)
     if not files:
@@ -86,12 +81,6 @@ def _read(folder: Path, classes: tuple[str, ...], size: int | None) -> Split:
 def _no_classes(folder: Path, example: str) -> SourceError:
     return SourceError(
         f"{folder}: has no class folders; put images at {folder / example / '<image>.png'}"
-    )
-
-
-def _empty(folder: Path, name: str) -> SourceError:
-    return SourceError(
-        f"{folder / name}: class '{name}' has no images; add some, or remove the folder"
     )
 
 
@@ -114,4 +103,8 @@ def _images(folder: Path) -> list[Path]:
             if not path.is_file():
                 raise SourceError(f"{path}: is a broken link or no regular file; remove it")
             found.append(path)
+    if not found:
+        raise SourceError(
+            f"{folder}: class '{folder.name}' has no images; add some, or remove the folder"
+        )
     return sorted(found)

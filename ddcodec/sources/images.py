@@ -96,7 +96,7 @@ def decode_all(items: Iterable[Item], count: int, size: int | None = None) -> ND
         warnings.simplefilter("ignore")
         while batch := list(islice(rest, BATCH)):
             tasks = [batch[at : at + TASK] for at in range(0, len(batch), TASK)]
-            parts = pool.map(lambda task: [decode(*item, size) for item in task], tasks)
+            parts = pool.map(lambda task: [decode(name, data, size) for name, data in task], tasks)
             for (name, _), image in zip(batch, chain.from_iterable(parts), strict=True):
                 if done == count:
                     raise SourceError(f"{name}: is one image more than there are labels")

@@ -52,8 +52,13 @@ def load(
         return digits.load(size)
     path, name = Path(spec), None
     if isinstance(spec, str) and spec in KNOWN:
-        name, path = spec, _known_folder(spec, download)
+        name, found = spec, find(spec)
         size = size or KNOWN[spec].size
+        path = found or places(spec)[0]
+        if found is None:
+            if not download:
+                raise missing(spec)
+            hub.fetch(spec, KNOWN[spec], path)
     if not path.exists():
         hint = f", and none of: {', '.join(names())}" if len(path.parts) == 1 else ""
         raise SourceError(f"{path}: no such file or folder{hint}")
@@ -69,14 +74,3 @@ def load(
         )
     hint = "give the folder it lies in" if path.suffix == ".parquet" else "unpack it first"
     raise SourceError(f"{path}: is no data set that can be read; {hint}")
-
-
-def _known_folder(name: str, download: bool) -> Path:
-    """Return where a known data set lies, fetched where that was asked for."""
-    found = find(name)
-    if found is None:
-        if not download:
-            raise missing(name)
-        found = places(name)[0]
-        hub.fetch(name, KNOWN[name], found)
-    return found

@@ -19,8 +19,10 @@ from .base import Source, Split, numbered_classes, require_memory, shape_text
 BOMB_BYTES, BOMB_RATIO = 1 << 28, 300
 
 # All that numpy and zipfile raise for broken, encrypted or oddly packed members.
-UNREADABLE = (OSError, ValueError, EOFError, KeyError, MemoryError, RuntimeError)
-UNREADABLE += (zipfile.BadZipFile, zlib.error)
+UNREADABLE = (
+    *(OSError, ValueError, EOFError, KeyError, MemoryError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 def load(path: Path, name: str, size: int | None = None) -> Source | None:

@@ -68,16 +68,12 @@ def load(data: bytes) -> Any:
 
 
 class _Reader:
-    """The stack and memory of a pickle's machine.
-
-    Args:
-        budget: bytes that text may be turned into, so that a short program cannot fill a memory.
-    """
+    """The stack and memory of a pickle's machine."""
 
     def __init__(self, budget: int) -> None:
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
-        self.budget = budget
+        self.budget = budget  # bytes for text, so that a short program cannot fill a memory
 
     def step(self, name: str, argument: Any) -> None:
         """Follow one instruction."""
@@ -110,8 +106,7 @@ class _Reader:
             stack.append({})
             self._set(items)
         elif name == "APPEND":
-            item = stack.pop()
-            self._extend([item])
+            self._extend([stack.pop()])
         elif name == "APPENDS":
             self._extend(self._above_mark())
         elif name == "SETITEM":

@@ -27,9 +27,13 @@ def load_tiny_imagenet(path: Path, name: str, size: int | None = None) -> Source
     name = "tiny-imagenet"  # whatever the folder is called
     for root in (path, path / "tiny-imagenet-200"):
         if (root / ANNOTATIONS).is_file() and (train := imagefolder.load(root, name, size)):
-            val = partial(_val, root, train.classes, size)
-            splits = {"train": lambda: train.train, "test": val}
-            return Source(name, train.classes, splits, where=root, by_class=train.by_class)
+            return Source(
+                name,
+                train.classes,
+                {"train": lambda: train.train, "test": partial(_val, root, train.classes, size)},
+                where=root,
+                by_class=train.by_class,
+            )
     return None
 
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -88,22 +89,17 @@ class Shards:
     def _samples(self, wanted: Collection[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
         """Yield (shard and key, content of the files of the wanted kinds) of each sample."""
         for shard in self.files:
-            current, parts = "", dict[str, bytes]()
-            for name, read in entries(shard):
-                split = SAMPLE.fullmatch(name)
-                if split is None:
-                    continue  # hidden files, and what a packer leaves behind
-                key, kind = split[1], split[2].lower()
-                if key != current:
-                    if current:
-                        yield f"{shard} sample {current[:80]}", parts
-                    current, parts = key, {}
-                if kind in parts:
-                    raise SourceError(f"{shard} sample {key[:80]}: holds {kind[:20]} twice")
-                if kind in wanted:
-                    parts[kind] = read()
-            if current:
-                yield f"{shard} sample {current[:80]}", parts
+            # Others are hidden files, and what a packer leaves behind.
+            files = ((found, read) for n, read in entries(shard) if (found := SAMPLE.fullmatch(n)))
+            for key, sample in groupby(files, lambda file: file[0][1]):
+                where, parts = f"{shard} sample {key[:80]}", dict[str, bytes]()
+                for found, read in sample:
+                    kind = found[2].lower()
+                    if kind in parts:
+                        raise SourceError(f"{where}: holds {kind[:20]} twice")
+                    if kind in wanted:
+                        parts[kind] = read()
+                yield where, parts
 
 
 def _label(name: str, parts: dict[str, bytes]) -> int:

@@ -62,7 +62,7 @@ def test_a_container_has_what_its_limit_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr(device, "CONTAINER_LIMITS", (str(limit), str(tmp_path / "none")))
+    monkeypatch.setattr(device, "CONTAINER_LIMITS", (limit, tmp_path / "none"))
     free = device._memory()
     assert free > 1 << 28
     limit.write_text("max\n", encoding="ascii")
