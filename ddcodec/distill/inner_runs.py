@@ -12,7 +12,8 @@ or nothing can be recorded, everything goes on operation by operation and a note
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,11 +21,10 @@ from torch import Tensor
 from ..nn.warp import WARPS
 from .cuda_graph import CudaRecorder
 from .networks import ConvNet
-from .rat_bptt import AdamState, MetaGradient, inner_steps, meta_gradient
-from .recordable import Inputs, PlainStep, Real, Recorder, Window
+from .rat_bptt import AdamState, Inputs, MetaGradient
+from .recordable import PlainStep, Recorder, Recording, Window
 
-T = TypeVar("T")
-MOST_RECORDINGS = 2  # of windows, each with inputs and results of its own
+MOST_WINDOWS = 2  # recorded, each with inputs and results of its own
 TOLERANCE = 1e-3  # relative; the same operations in the same order should differ in nothing
 
 
@@ -45,8 +45,7 @@ class InnerRuns:
         self._net = net
         self._recorder = recorder
         self._note = note or (lambda text: None)
-        self._plain: dict[object, PlainStep] = {}
-        self._windows: dict[object, Window] = {}
+        self._recordings: dict[tuple[object, ...], Recording] = {}
 
     @classmethod
     def on(
@@ -58,64 +57,39 @@ class InnerRuns:
     @property
     def recorded(self) -> tuple[int, int]:
         """How many kinds of plain steps and of windows are replayed."""
-        return len(self._plain), len(self._windows)
+        windows = sum(kind is Window for kind, *_ in self._recordings)
+        return len(self._recordings) - windows, windows
 
     def advance(self, inputs: Inputs, norms: list[Tensor] | None = None) -> AdamState:
         """Return what ``inner_steps`` returns."""
-        i = inputs
+        end: AdamState = self._run(PlainStep, replace(inputs, real=None), norms)
+        return end
 
-        def plainly() -> AdamState:
-            return inner_steps(self._net, i.state, i.patches, i.labels, i.batches, i.inner, norms)
-
-        recorder = self._recorder_for(inputs, norms)
-        if recorder is None:
-            return plainly()
-        key = (i.patches.shape, i.labels.shape, i.size, i.settings)
-        step = self._plain.get(key)
-        if step is not None:
-            return step.run(inputs)
-        expected = plainly()
-        try:
-            step = PlainStep(self._net, inputs)
-            step.record(recorder)
-            found = step.run(inputs)
-            if not _agree((found.flat, expected.flat), (found.v, expected.v)):
-                return self._gives_up("a recorded step gave another result", expected)
-        except RuntimeError as error:
-            return self._gives_up(str(error), expected)
-        self._plain[key] = step
+    def unroll(self, inputs: Inputs, norms: list[Tensor] | None = None) -> MetaGradient:
+        """Return what ``meta_gradient`` returns."""
+        found: MetaGradient = self._run(Window, inputs, norms)
         return found
 
-    def unroll(self, inputs: Inputs, real: Real, norms: list[Tensor] | None = None) -> MetaGradient:
-        """Return what ``meta_gradient`` returns."""
-        i = inputs
-
-        def plainly() -> MetaGradient:
-            return meta_gradient(
-                self._net, i.state, i.patches, i.labels, i.batches, *real, i.inner, norms
-            )
-
+    def _run(self, kind: Any, inputs: Inputs, norms: list[Tensor] | None) -> Any:
         recorder = self._recorder_for(inputs, norms)
         if recorder is None:
-            return plainly()
-        lengths = (len(i.batches), i.size, len(real[1]))
-        key = (i.patches.shape, i.labels.shape, lengths, i.settings)
-        window = self._windows.get(key)
-        if window is not None:
-            return window.run(inputs, real)
-        expected = plainly()
-        while len(self._windows) >= MOST_RECORDINGS:
-            del self._windows[next(iter(self._windows))]  # the oldest
+            return kind.plainly(self._net, inputs, norms)
+        key = (kind, *kind.key(inputs))
+        if key in self._recordings:
+            return self._recordings[key].run(inputs)
+        expected = kind.plainly(self._net, inputs, norms)
+        if kind is Window and self.recorded[1] >= MOST_WINDOWS:
+            del self._recordings[next(k for k in self._recordings if k[0] is Window)]  # the oldest
         try:
-            window = Window(self._net, inputs, real)
-            window.record(recorder)
-            found = window.run(inputs, real)
-            pairs = [(found.grad_patches, expected.grad_patches), (found.loss, expected.loss)]
-            if not _agree(*pairs, (found.grad_labels, expected.grad_labels)):
-                return self._gives_up("a recorded window gave another result", expected)
+            recording = kind(self._net, inputs, recorder)
+            found = recording.run(inputs)
+            pairs = ((getattr(found, p), getattr(expected, p)) for p in kind.compared)
+            if not all(_agree(*pair) for pair in pairs):
+                raise RuntimeError(f"a recorded {kind.title} gave another result")
         except RuntimeError as error:
-            return self._gives_up(str(error), expected)
-        self._windows[key] = window
+            self._give_up(str(error).strip())
+            return expected
+        self._recordings[key] = recording
         return found
 
     def _recorder_for(self, inputs: Inputs, norms: list[Tensor] | None) -> Recorder | None:
@@ -128,22 +102,15 @@ class InnerRuns:
         )
         return self._recorder if fits else None
 
-    def _gives_up(self, why: str, result: T) -> T:
+    def _give_up(self, why: str) -> None:
         self._recorder = None
-        self._plain.clear()
-        self._windows.clear()
-        reason = why.strip().splitlines()[0] if why.strip() else "no reason given"
+        self._recordings.clear()
+        reason = why.splitlines()[0] if why else "no reason given"
         self._note(f"steps are not recorded on this device, which is slower: {reason}")
-        return result
 
 
-def _agree(*pairs: tuple[Tensor, Tensor]) -> bool:
-    """Say whether each first tensor is the second, or both are not finite; waits for the device."""
-    for found, expected in pairs:
-        difference = (found - expected).norm()
-        if not bool(expected.isfinite().all()):
-            if bool(found.isfinite().all()):
-                return False
-        elif not bool(difference <= TOLERANCE * expected.norm()):
-            return False
-    return True
+def _agree(found: Tensor, expected: Tensor) -> bool:
+    """Say whether both tensors are one, or neither is finite; waits for the device."""
+    if not bool(expected.isfinite().all()):
+        return not bool(found.isfinite().all())
+    return bool((found - expected).norm() <= TOLERANCE * expected.norm())

@@ -7,8 +7,6 @@ derivatives. The regression is solved in float32 on a P x P matrix.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -16,15 +14,6 @@ from .convnet_grad import features
 from .networks import ConvNet
 
 RIDGE = 1e-3  # relative to the mean diagonal of the kernel
-
-
-@dataclass(frozen=True)
-class KernelGradient:
-    """Loss (0-d) and gradients for patches (P, C, h, w) and labels (P, n)."""
-
-    loss: Tensor
-    grad_patches: Tensor
-    grad_labels: Tensor
 
 
 def kernel_gradient(
@@ -35,12 +24,11 @@ def kernel_gradient(
     real_x: Tensor,
     real_y: Tensor,
     dtype: torch.dtype | None = None,
-) -> KernelGradient:
-    """Differentiate the regression error on a real batch with respect to the distilled set.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the regression error (0-d) on a real batch, and its gradients in patches and labels.
 
     Args:
-        net: the feature extractor.
-        flat: its parameters, float32 (num_params,).
+        net, flat: the feature extractor and its parameters, float32 (num_params,).
         patches: float32 (P, C, h, w); labels: float32 (P, n), rows summing to 1.
         real_x: float32 (B, C, h, w); real_y: int64 (B,).
         dtype: of the network's activations; None is that of ``flat``. The regression is not.
@@ -58,4 +46,4 @@ def kernel_gradient(
     solution, _ = torch.linalg.solve_ex(gram, labels - 1.0 / n)
     loss = 0.5 * (real @ (distilled.T @ solution) - target).square().sum(1).mean()
     to_features, grad_labels = torch.autograd.grad(loss, (distilled, labels))
-    return KernelGradient(loss.detach(), back(to_features), grad_labels)
+    return loss.detach(), back(to_features), grad_labels

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -17,11 +18,7 @@ class ConvNet:
     5.1). The convolutions have no bias: before an instance norm its gradient is zero. All
     parameters lie in one flat vector, so an inner optimiser is a few operations on one tensor.
 
-    Attributes:
-        channels, height, width: of the images.
-        classes: outputs.
-        depth: blocks; a block pools only while the smaller side is at least 2.
-        filters: channels of every block.
+    A block pools only while the smaller side is at least 2. ``filters`` are its channels.
     """
 
     channels: int
@@ -30,10 +27,9 @@ class ConvNet:
     classes: int
     depth: int = 3
     filters: int = 128
-    _shapes: tuple[tuple[int, ...], ...] = field(init=False, repr=False)
-    _sizes: tuple[int, ...] = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def _shapes(self) -> list[tuple[int, ...]]:
         shapes: list[tuple[int, ...]] = []
         incoming, height, width = self.channels, self.height, self.width
         for _ in range(self.depth):
@@ -41,9 +37,11 @@ class ConvNet:
             incoming = self.filters
             if min(height, width) >= 2:
                 height, width = height // 2, width // 2
-        shapes += [(self.classes, incoming * height * width), (self.classes,)]
-        object.__setattr__(self, "_shapes", tuple(shapes))
-        object.__setattr__(self, "_sizes", tuple(math.prod(s) for s in shapes))
+        return [*shapes, (self.classes, incoming * height * width), (self.classes,)]
+
+    @cached_property
+    def _sizes(self) -> list[int]:
+        return [math.prod(shape) for shape in self._shapes]
 
     @property
     def num_params(self) -> int:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..nn.augment import augment
@@ -76,6 +75,11 @@ class InnerLoop:
         return self.lr / (1 - BETAS[0] ** steps), 1 / (1 - BETAS[1] ** steps)
 
 
+Real = tuple[Tensor, Tensor]  # images float32 (B, C, h, w), labels int64 (B,)
+# Both passes of an inner step, and the way back of a gradient through its augmentation.
+Step = tuple[Tape, Callable[[Tensor], Tensor]]
+
+
 @dataclass(frozen=True)
 class AdamState:
     """Parameters and moments, float32 (num_params,) each, after ``step`` steps."""
@@ -105,112 +109,93 @@ class MetaGradient:
     end_state: AdamState
 
 
-def soft_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean cross-entropy of logits (N, n) against soft labels (N, n)."""
-    return -(labels * F.log_softmax(logits, 1)).sum(1).mean()
+@dataclass(frozen=True)
+class Inputs:
+    """What an inner run works on.
+
+    Attributes:
+        state: where it begins.
+        patches: float32 (P, C, h, w); labels: float32 (P, n).
+        batches: of every step, int64 indices of patches; None is the whole set.
+        real: float32 (B, C, h, w) and int64 (B,), what ``meta_gradient`` is the loss of.
+    """
+
+    state: AdamState
+    patches: Tensor
+    labels: Tensor
+    batches: Sequence[Tensor | None]
+    inner: InnerLoop
+    real: Real | None = None
+
+    @property
+    def size(self) -> int | None:
+        """Patches of a step; None is all."""
+        return None if self.batches[0] is None else len(self.batches[0])
 
 
-def inner_steps(
-    net: ConvNet,
-    state: AdamState,
-    patches: Tensor,
-    labels: Tensor,
-    batches: Sequence[Tensor | None],
-    inner: InnerLoop,
-    norms: list[Tensor] | None = None,
-) -> AdamState:
-    """Train on the distilled set, one step for each index tensor (None: all), without a way back.
+def inner_steps(net: ConvNet, inputs: Inputs, norms: list[Tensor] | None = None) -> AdamState:
+    """Train on the distilled set, one step for each of the batches, without a way back.
 
     The norm (0-d) of every gradient is added to ``norms`` where it is given.
     """
-    for batch in batches:
-        gradient = _step(net, state, patches, labels, batch, inner).tape.gradient
+    state = inputs.state
+    for batch in inputs.batches:
+        gradient = _step(net, state, inputs, batch)[0].gradient
         if norms is not None:
             norms.append(gradient.norm())
-        state = _adam(state, gradient, inner)
+        state = _adam(state, gradient, inputs.inner)
     return state
 
 
-def meta_gradient(
-    net: ConvNet,
-    state: AdamState,
-    patches: Tensor,
-    labels: Tensor,
-    batches: Sequence[Tensor | None],
-    real_x: Tensor,
-    real_y: Tensor,
-    inner: InnerLoop,
-    norms: list[Tensor] | None = None,
-) -> MetaGradient:
-    """Unroll one step for each of ``batches`` from ``state`` and differentiate the real loss.
+def meta_gradient(net: ConvNet, inputs: Inputs, norms: list[Tensor] | None = None) -> MetaGradient:
+    """Unroll one step for each of the batches and differentiate the loss of the real batch.
 
-    Args:
-        net: the student.
-        state: where the window begins.
-        patches: float32 (P, C, h, w); labels: float32 (P, n).
-        batches: int64 index tensors into the patches; None is the whole set.
-        real_x: float32 (B, C, h, w); real_y: int64 (B,), cut into chunks of ``real_chunk``.
-        inner: settings of the inner run.
-        norms: takes the norm (0-d) of every inner gradient.
+    ``norms`` takes the norm (0-d) of every inner gradient.
     """
-    largest = max((len(patches) if b is None else len(b) for b in batches), default=0)
+    state, batches, inner = inputs.state, inputs.batches, inputs.inner
+    largest = max((len(inputs.patches) if b is None else len(b) for b in batches), default=0)
     size = (inner.dtype or state.flat.dtype).itemsize
     kept = inner.kept_bytes // max(1, net.tape_numbers(largest) * size)
     states = [state]
     gradients: list[Tensor] = []
-    tapes: list[_Step] = []
+    tapes: list[Step] = []
     for t, batch in enumerate(batches):
-        step = _step(net, states[-1], patches, labels, batch, inner)
-        gradients.append(step.tape.gradient)
+        step = _step(net, states[-1], inputs, batch)
+        gradients.append(step[0].gradient)
         if norms is not None:
-            norms.append(step.tape.gradient.norm())
+            norms.append(gradients[-1].norm())
         if t >= len(batches) - kept:
             tapes.append(step)
         states.append(_adam(states[-1], gradients[-1], inner))
-    end = states[-1]
-    loss, back_flat = _real_loss(net, end, real_x, real_y, inner)
-    back_m = torch.zeros_like(back_flat)
-    back_v = torch.zeros_like(back_flat)
-    grad_patches = torch.zeros_like(patches)
-    grad_labels = torch.zeros_like(labels)
+    assert inputs.real is not None
+    loss, back_flat = _real_loss(net, states[-1], *inputs.real, inner)
+    back_m, back_v = torch.zeros_like(back_flat), torch.zeros_like(back_flat)
+    grad_patches, grad_labels = torch.zeros_like(inputs.patches), torch.zeros_like(inputs.labels)
     for t in range(len(gradients) - 1, -1, -1):
         back_gradient, back_m, back_v = _adam_adjoint(
             states[t + 1], gradients[t], back_flat, back_m, back_v, inner
         )
         batch = batches[t]
-        step = tapes.pop() if tapes else _step(net, states[t], patches, labels, batch, inner)
+        tape, to_patches = tapes.pop() if tapes else _step(net, states[t], inputs, batch)
         # d <gradient, back_gradient> / d (flat, x, y): what one inner step passes back.
-        to_flat, to_images, to_labels = mixed_product(step.tape, back_gradient)
-        to_patches = step.to_patches(to_images)
+        to_flat, to_images, to_labels = mixed_product(tape, back_gradient)
+        to_images = to_patches(to_images)
         back_flat = back_flat + to_flat
         if batch is None:
-            grad_patches += to_patches
+            grad_patches += to_images
             grad_labels += to_labels
         else:
-            grad_patches.index_add_(0, batch, to_patches)
+            grad_patches.index_add_(0, batch, to_images)
             grad_labels.index_add_(0, batch, to_labels)
-    return MetaGradient(loss, grad_patches, grad_labels, end)
+    return MetaGradient(loss, grad_patches, grad_labels, states[-1])
 
 
-@dataclass(frozen=True)
-class _Step:
-    """Both passes of one inner step, and the way back through its augmentation."""
-
-    tape: Tape
-    to_patches: Callable[[Tensor], Tensor]  # from a gradient of the images it trained on
-
-
-def _step(
-    net: ConvNet,
-    state: AdamState,
-    patches: Tensor,
-    labels: Tensor,
-    batch: Tensor | None,
-    inner: InnerLoop,
-) -> _Step:
-    x, y = _take(patches, labels, batch)
+def _step(net: ConvNet, state: AdamState, inputs: Inputs, batch: Tensor | None) -> Step:
+    x, y, inner = inputs.patches, inputs.labels, inputs.inner
+    if batch is not None:
+        x, y = x.index_select(0, batch), y.index_select(0, batch)
     images, to_patches = _augmented(x, state.step, inner)
-    return _Step(loss_gradient(net, state.flat, images, y, inner.dtype), to_patches)
+    return loss_gradient(net, state.flat, images, y, inner.dtype), to_patches
 
 
 def _augmented(x: Tensor, step: int, inner: InnerLoop) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
@@ -296,9 +281,3 @@ def _real_loss(
         gradient.add_(tape.gradient, alpha=share)
         total += share * tape.loss
     return total, gradient
-
-
-def _take(patches: Tensor, labels: Tensor, batch: Tensor | None) -> tuple[Tensor, Tensor]:
-    if batch is None:
-        return patches, labels
-    return patches.index_select(0, batch), labels.index_select(0, batch)

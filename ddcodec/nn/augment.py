@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from .warp import mirrored, offsets, resample, rotations, scalings, small_moves
+from .warp import Draw, mirrored, offsets, resample, rotations, scalings, small_moves
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -25,24 +25,6 @@ def augment(x: Tensor, name: str, generator: torch.Generator) -> Tensor:
     if name not in AUGMENTATIONS:
         raise UsageError(f"unknown augmentation '{name}'; known: {', '.join(AUGMENTATIONS)}")
     return AUGMENTATIONS[name](x, generator)
-
-
-def flip_rotate(x: Tensor, generator: torch.Generator) -> Tensor:
-    """One of horizontal flip (p = .5 an image), rotation to +-15 degrees, or crop, a batch.
-
-    The augmentation of the method's own code, for distilled and for real batches.
-    """
-    choice = int(torch.randint(3, (1,), generator=generator))
-    return (flip, rotate, shift)[choice](x, generator)
-
-
-def flip_scale_rotate(x: Tensor, generator: torch.Generator) -> Tensor:
-    """One of horizontal flip, scale and rotation a batch, other for each image.
-
-    What the paper on posters proposes for their patches (section 6, patch augmentations).
-    """
-    choice = int(torch.randint(3, (1,), generator=generator))
-    return (flip, scale, rotate)[choice](x, generator)
 
 
 def flip(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -63,19 +45,6 @@ def shift(x: Tensor, generator: torch.Generator) -> Tensor:
     index = flat.view(n, 1, -1).expand(n, channels, -1)
     picked = x.flatten(2).gather(2, index).view_as(x)
     return picked * inside[:, None].to(x, non_blocking=True)
-
-
-def rotate(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Rotate each image about its centre by up to +-15 degrees; bilinear, zeros outside."""
-    return resample(x, rotations(len(x), x.shape[2], x.shape[3], generator))
-
-
-def shift_rotate(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Rotate each image to +-10 degrees and move it up to an eighth of its side, never mirrored.
-
-    For writing, where a mirror image is another sign or none. Bilinear, zeros outside.
-    """
-    return resample(x, small_moves(len(x), x.shape[2], x.shape[3], generator))
 
 
 def cutout(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -110,39 +79,36 @@ def colour(x: Tensor, generator: torch.Generator) -> Tensor:
     return changed
 
 
-def scale(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Stretch each image about its centre by 1/1.2 to 1.2, in each direction; zeros outside."""
-    return resample(x, scalings(len(x), x.shape[2], x.shape[3], generator))
-
-
-def dsa(x: Tensor, generator: torch.Generator) -> Tensor:
-    """One of colour, crop, cutout, flip, scale and rotation a batch, other for each image.
-
-    The strategy of differentiable siamese augmentation (Zhao and Bilen, ICML 2021), with which
-    distilled images are usually learned.
-    """
-    choice = int(torch.randint(6, (1,), generator=generator))
-    return (colour, shift, cutout, flip, scale, rotate)[choice](x, generator)
-
-
-def dsa_upright(x: Tensor, generator: torch.Generator) -> Tensor:
-    """``dsa`` without the flip, for writing."""
-    choice = int(torch.randint(5, (1,), generator=generator))
-    return (colour, shift, cutout, scale, rotate)[choice](x, generator)
-
-
 def crop_cutout_flip(x: Tensor, generator: torch.Generator) -> Tensor:
     """Crop, cutout and flip, all of them on each image."""
     return flip(cutout(shift(x, generator), generator), generator)
 
 
-def _same(x: Tensor, generator: torch.Generator) -> Tensor:
-    del generator
-    return x
+def _moved(draw: Draw) -> Augment:
+    """Return what moves each image by a map of its own; bilinear, zeros outside."""
+    return lambda x, generator: resample(x, draw(len(x), x.shape[2], x.shape[3], generator))
 
 
-AUGMENTATIONS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
-    "none": _same,
+def _one_of(*ways: Augment) -> Augment:
+    """Return what does one of several ways a batch, other for each image."""
+
+    def chosen(x: Tensor, generator: torch.Generator) -> Tensor:
+        return ways[int(torch.randint(len(ways), (1,), generator=generator))](x, generator)
+
+    return chosen
+
+
+rotate, scale = _moved(rotations), _moved(scalings)
+shift_rotate = _moved(small_moves)  # for writing, where a mirror image is another sign or none
+flip_rotate = _one_of(flip, rotate, shift)  # as the method's own code has it
+flip_scale_rotate = _one_of(flip, scale, rotate)  # as the paper on posters proposes (section 6)
+# Differentiable siamese augmentation (Zhao and Bilen, ICML 2021), with which distilled images are
+# usually learned; without the flip for writing.
+dsa = _one_of(colour, shift, cutout, flip, scale, rotate)
+dsa_upright = _one_of(colour, shift, cutout, scale, rotate)
+
+AUGMENTATIONS: dict[str, Augment] = {
+    "none": lambda x, generator: x,
     "flip": flip,
     "flip_rotate": flip_rotate,
     "flip_scale_rotate": flip_scale_rotate,
@@ -164,4 +130,4 @@ def find_augmentation(name: str | Augment) -> Augment | None:
     if name not in AUGMENTATIONS:
         known = ", ".join(AUGMENTATIONS)
         raise UsageError(f"augment={name!r} is unknown; use one of {known}, or a function")
-    return None if name == "none" else lambda x, random: augment(x, name, random)
+    return None if name == "none" else AUGMENTATIONS[name]

@@ -31,12 +31,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call
 
-from ddcodec.codecs.podd.presets import PRESETS, PoDDPreset
+from ddcodec.codecs.podd.presets import PRESETS, PoDDPreset, network_depth
 from ddcodec.distill.convnet_grad import loss_gradient, mixed_product
 from ddcodec.distill.inner_runs import InnerRuns
 from ddcodec.distill.networks import ConvNet
-from ddcodec.distill.rat_bptt import AdamState, InnerLoop, soft_cross_entropy
-from ddcodec.distill.recordable import Inputs
+from ddcodec.distill.rat_bptt import AdamState, InnerLoop, Inputs
 from ddcodec.judge.networks import ConvNet as Judge
 from ddcodec.runtime.device import keep_large_blocks, kept_bytes, repeatable
 from ddcodec.runtime.rng import generator
@@ -69,8 +68,10 @@ def main() -> None:
         return
     for name in args.presets:
         preset = PRESETS[name]
+        assert preset.shape is not None
+        depth = network_depth(*preset.shape[1:3])
         print(
-            f"{name}: ConvNet-{preset.depth} width 128, {preset.distilled_batch} patches a step, "
+            f"{name}: ConvNet-{depth} width 128, {preset.distilled_batch} patches a step, "
             f"window {preset.window} of {preset.total_steps}, {preset.real_batch} real images, "
             f"{args.device}, {args.threads or torch.get_num_threads()} threads"
         )
@@ -107,7 +108,7 @@ def measured(preset: PoDDPreset, way: str, args: argparse.Namespace) -> dict[str
     device = torch.device(args.device)
     assert preset.shape is not None
     classes, side, _, channels = preset.shape
-    net = ConvNet(channels, side, side, classes, preset.depth, 128)
+    net = ConvNet(channels, side, side, classes, network_depth(side, side), 128)
     g = generator(0, "bench")
     count = preset.distilled_batch
     x = torch.randn(count, channels, side, side, generator=g).to(device)
@@ -183,7 +184,7 @@ def whole(
 
     def step() -> object:
         state = runs.advance(Inputs(AdamState.fresh(flat), *distilled, [None] * pre, inner))
-        return runs.unroll(Inputs(state, *distilled, [None] * preset.window, inner), whole_real)
+        return runs.unroll(Inputs(state, *distilled, [None] * preset.window, inner, whole_real))
 
     with repeatable(flat.device):  # as an encode takes it
         return fastest(step, 1, flat.device)
@@ -198,14 +199,14 @@ def plain(net: ConvNet, flat: Tensor, x: Tensor) -> Tensor:
 
 def autograd_gradient(net: ConvNet, flat: Tensor, x: Tensor, y: Tensor) -> Tensor:
     flat = flat.detach().requires_grad_()
-    return torch.autograd.grad(soft_cross_entropy(plain(net, flat, x), y), flat)[0]
+    return torch.autograd.grad(F.cross_entropy(plain(net, flat, x), y), flat)[0]
 
 
 def autograd_mixed(
     net: ConvNet, flat: Tensor, x: Tensor, y: Tensor, direction: Tensor
 ) -> tuple[Tensor, ...]:
     leaves = [t.detach().requires_grad_() for t in (flat, x, y)]
-    loss = soft_cross_entropy(plain(net, leaves[0], leaves[1]), leaves[2])
+    loss = F.cross_entropy(plain(net, leaves[0], leaves[1]), leaves[2])
     (gradient,) = torch.autograd.grad(loss, leaves[0], create_graph=True)
     return torch.autograd.grad(gradient, leaves, direction)
 

@@ -12,9 +12,8 @@ from ddcodec.distill.convnet_grad import (
     mixed_product,
 )
 from ddcodec.distill.networks import ConvNet
-from ddcodec.distill.rat_bptt import soft_cross_entropy
 from ddcodec.runtime.rng import generator
-from tests.judge.plain import plain, plain_features
+from tests.judge.plain import plain, plain_features, soft_cross_entropy
 
 NETS = {
     "two blocks": ConvNet(2, 8, 8, 4, depth=2, filters=6),

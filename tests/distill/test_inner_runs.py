@@ -9,10 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from ddcodec.distill.inner_runs import MOST_RECORDINGS, InnerRuns
+from ddcodec.distill.inner_runs import MOST_WINDOWS, InnerRuns
 from ddcodec.distill.networks import ConvNet
-from ddcodec.distill.rat_bptt import AdamState, InnerLoop, inner_steps, meta_gradient
-from ddcodec.distill.recordable import Inputs
+from ddcodec.distill.rat_bptt import AdamState, InnerLoop, Inputs, inner_steps, meta_gradient
 from ddcodec.runtime.rng import generator
 from tests.helpers.replay import replay_recorder
 
@@ -74,13 +73,15 @@ def test_recorded_steps_and_windows_give_what_plain_ones_give(
         )
         before = batches(key, (5, 70, 3)[key], whole)  # one of them over the rows of a recording
         state = runs.advance(Inputs(start, patches, labels, before, inner))
-        plain = inner_steps(NET, start, patches, labels, before, inner)
+        plain = inner_steps(NET, Inputs(start, patches, labels, before, inner))
         close(state.flat, plain.flat)
         close(state.v, plain.v)
         assert state.step == plain.step == len(before)
         window = batches(key + 10, 4, whole)
-        found = runs.unroll(Inputs(plain, patches, labels, window, inner), (real_x, real_y))
-        expected = meta_gradient(NET, plain, patches, labels, window, real_x, real_y, inner)
+        found = runs.unroll(Inputs(plain, patches, labels, window, inner, (real_x, real_y)))
+        expected = meta_gradient(
+            NET, Inputs(plain, patches, labels, window, inner, (real_x, real_y))
+        )
         close(found.loss, expected.loss)
         close(found.grad_patches, expected.grad_patches)
         close(found.grad_labels, expected.grad_labels)
@@ -110,7 +111,7 @@ def test_plain_first_and_later_runs_give_the_same_bits(dtype: torch.dtype | None
         found = []
         for runs in (old, InnerRuns(NET, Counted()), InnerRuns(NET, None)):
             end = runs.advance(Inputs(state, patches, labels, before, inner))
-            meta = runs.unroll(Inputs(end, patches, labels, window, inner), real)
+            meta = runs.unroll(Inputs(end, patches, labels, window, inner, real))
             found.append((end.flat, meta.loss, meta.grad_patches, meta.end_state.v))
         for other in found[1:]:
             assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
@@ -119,9 +120,10 @@ def test_plain_first_and_later_runs_give_the_same_bits(dtype: torch.dtype | None
 def test_a_run_that_diverges_does_not_stop_the_recording() -> None:
     runs = InnerRuns(NET, Counted())
     state, patches, labels, real_x, real_y = problem(0)
-    inputs = Inputs(state, patches * float("nan"), labels, [None] * 3, InnerLoop(lr=0.01))
+    real = real_x, real_y
+    inputs = Inputs(state, patches * float("nan"), labels, [None] * 3, InnerLoop(lr=0.01), real)
     assert runs.advance(inputs).flat.isnan().any()
-    assert runs.unroll(inputs, (real_x, real_y)).loss.isnan()
+    assert runs.unroll(inputs).loss.isnan()
     assert runs.recorded == (1, 1)
 
 
@@ -131,7 +133,7 @@ def test_results_are_not_overwritten_by_the_next_replay() -> None:
     kept = []
     for key in range(4):
         state, patches, labels, real_x, real_y = problem(key)
-        found = runs.unroll(Inputs(state, patches, labels, [None] * 3, inner), (real_x, real_y))
+        found = runs.unroll(Inputs(state, patches, labels, [None] * 3, inner, (real_x, real_y)))
         moved = runs.advance(Inputs(state, patches, labels, [None] * 3, inner))
         parts = (found.loss, found.grad_patches, found.end_state.m, moved.flat)
         kept.append([(part, part.clone()) for part in parts])
@@ -148,15 +150,15 @@ def test_other_settings_are_recorded_anew_and_the_oldest_window_goes() -> None:
         for rate in (0.01, 0.02):
             other = replace(inner, lr=rate)
             expected = meta_gradient(
-                NET, state, patches, labels, [None] * steps, real_x, real_y, other
+                NET, Inputs(state, patches, labels, [None] * steps, other, (real_x, real_y))
             )
             for _ in range(2):
                 found = runs.unroll(
-                    Inputs(state, patches, labels, [None] * steps, other), (real_x, real_y)
+                    Inputs(state, patches, labels, [None] * steps, other, (real_x, real_y))
                 )
                 close(found.grad_patches, expected.grad_patches)
     assert recorder.recordings == 8
-    assert runs.recorded == (0, MOST_RECORDINGS)
+    assert runs.recorded == (0, MOST_WINDOWS)
 
 
 @pytest.mark.parametrize("what", ["advance", "unroll"])
@@ -174,14 +176,14 @@ def test_a_recording_that_fails_or_errs_is_dropped_with_one_note(what: str, faul
     inner = InnerLoop(lr=0.01)
     for _ in range(2):
         if what == "advance":
-            expected = inner_steps(NET, state, patches, labels, [None] * 3, inner).flat
+            expected = inner_steps(NET, Inputs(state, patches, labels, [None] * 3, inner)).flat
             found = runs.advance(Inputs(state, patches, labels, [None] * 3, inner)).flat
         else:
             expected = meta_gradient(
-                NET, state, patches, labels, [None] * 3, real_x, real_y, inner
+                NET, Inputs(state, patches, labels, [None] * 3, inner, (real_x, real_y))
             ).grad_patches
             found = runs.unroll(
-                Inputs(state, patches, labels, [None] * 3, inner), (real_x, real_y)
+                Inputs(state, patches, labels, [None] * 3, inner, (real_x, real_y))
             ).grad_patches
         assert torch.equal(found, expected)
     assert len(notes) == 1

@@ -13,13 +13,13 @@ from ddcodec.distill.rat_bptt import (
     EPS,
     AdamState,
     InnerLoop,
+    Inputs,
     inner_steps,
     meta_gradient,
-    soft_cross_entropy,
 )
 from ddcodec.nn.augment import augment
 from ddcodec.runtime.rng import generator
-from tests.judge.plain import plain
+from tests.judge.plain import plain, soft_cross_entropy
 
 
 def plain_meta_gradient(
@@ -75,8 +75,8 @@ def test_the_adjoint_equals_autograd_in_float64(augmentation: str, whole: bool) 
     batches: list[Tensor | None] = [
         None if whole else torch.randperm(10, generator=g)[:6] for _ in range(6)
     ]
-    state = inner_steps(net, state, patches, labels, batches[:3], inner)
-    got = meta_gradient(net, state, patches, labels, batches, *real, inner)
+    state = inner_steps(net, Inputs(state, patches, labels, batches[:3], inner))
+    got = meta_gradient(net, Inputs(state, patches, labels, batches, inner, real))
     loss, to_patches, to_labels = plain_meta_gradient(
         net, state, patches, labels, batches, real, inner
     )
@@ -92,8 +92,8 @@ def test_float32_stays_within_a_ten_thousandth_of_float64() -> None:
     for dtype in (torch.float32, torch.float64):
         net, state, patches, labels, real = problem(dtype)
         # Past the first steps, where Adam divides tiny numbers by each other.
-        state = inner_steps(net, state, patches, labels, [None] * 5, inner)
-        results.append(meta_gradient(net, state, patches, labels, [None] * 8, *real, inner))
+        state = inner_steps(net, Inputs(state, patches, labels, [None] * 5, inner))
+        results.append(meta_gradient(net, Inputs(state, patches, labels, [None] * 8, inner, real)))
     low, high = results
     assert relative(low.grad_patches, high.grad_patches) < 1e-4
     assert relative(low.grad_labels, high.grad_labels) < 1e-4
@@ -105,7 +105,7 @@ def test_a_parameter_that_never_gets_a_gradient_counts_as_a_constant() -> None:
     net, state, patches, labels, real = problem(torch.float64)
     patches[:, 1] = 0
     inner = InnerLoop(lr=0.01)
-    got = meta_gradient(net, state, patches, labels, [None] * 4, *real, inner)
+    got = meta_gradient(net, Inputs(state, patches, labels, [None] * 4, inner, real))
     _, to_patches, to_labels = plain_meta_gradient(
         net, state, patches, labels, [None] * 4, real, inner
     )
@@ -120,8 +120,8 @@ def test_the_window_ends_where_plain_training_does(augmentation: str) -> None:
     net, state, patches, labels, real = problem(torch.float32)
     inner = InnerLoop(lr=0.01, augment=augmentation, seed=2)
     batches: list[Tensor | None] = [torch.tensor([0, 3, 4]), None, torch.tensor([9, 1])]
-    end = inner_steps(net, state, patches, labels, batches, inner)
-    got = meta_gradient(net, state, patches, labels, batches, *real, inner)
+    end = inner_steps(net, Inputs(state, patches, labels, batches, inner))
+    got = meta_gradient(net, Inputs(state, patches, labels, batches, inner, real))
     assert torch.equal(got.end_state.flat, end.flat)
     assert torch.equal(got.end_state.v, end.v)
     assert got.end_state.step == 3
@@ -135,7 +135,7 @@ def test_what_is_kept_changes_no_bit(augmentation: str) -> None:
     got = []
     for kept_bytes in (0, one_step, 1 << 40):
         inner = InnerLoop(lr=0.01, augment=augmentation, seed=2, kept_bytes=kept_bytes)
-        got.append(meta_gradient(net, state, patches, labels, batches, *real, inner))
+        got.append(meta_gradient(net, Inputs(state, patches, labels, batches, inner, real)))
     for other in got[1:]:
         assert torch.equal(other.grad_patches, got[0].grad_patches)
         assert torch.equal(other.grad_labels, got[0].grad_labels)
@@ -146,7 +146,7 @@ def test_the_size_of_a_real_chunk_changes_nothing_but_rounding() -> None:
     net, state, patches, labels, real = problem(torch.float64)
     whole, cut = (
         meta_gradient(
-            net, state, patches, labels, [None] * 2, *real, InnerLoop(lr=0.01, real_chunk=size)
+            net, Inputs(state, patches, labels, [None] * 2, InnerLoop(0.01, real_chunk=size), real)
         )
         for size in (500, 4)
     )
@@ -162,7 +162,7 @@ def test_the_inner_step_is_the_usual_adam() -> None:
         adam.zero_grad()
         soft_cross_entropy(plain(net, theirs, patches), labels).backward()
         adam.step()
-    ours = inner_steps(net, state, patches, labels, [None] * 12, InnerLoop(lr=0.01))
+    ours = inner_steps(net, Inputs(state, patches, labels, [None] * 12, InnerLoop(lr=0.01)))
     moved = (theirs.detach() - state.flat).norm()
     assert float((ours.flat - theirs.detach()).norm() / moved) < 1e-3
 
@@ -170,6 +170,6 @@ def test_the_inner_step_is_the_usual_adam() -> None:
 def test_inner_training_lowers_the_loss() -> None:
     net, state, patches, labels, _ = problem(torch.float32)
     hard = F.one_hot(labels.argmax(1), 4).float()
-    after = inner_steps(net, state, patches, hard, [None] * 40, InnerLoop(lr=0.01))
+    after = inner_steps(net, Inputs(state, patches, hard, [None] * 40, InnerLoop(lr=0.01)))
     before_loss = soft_cross_entropy(plain(net, state.flat, patches), hard)
     assert soft_cross_entropy(plain(net, after.flat, patches), hard) < 0.2 * before_loss

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call
 
@@ -31,3 +32,8 @@ def plain_features(net: FlatNet, flat: Tensor, x: Tensor) -> Tensor:
     names = [name for name, _ in blocks.named_parameters()]
     found: Tensor = functional_call(blocks, dict(zip(names, net.views(flat)[:-2], strict=True)), x)
     return found
+
+
+def soft_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean cross-entropy of logits (N, n) against soft labels (N, n)."""
+    return -(labels * F.log_softmax(logits, 1)).sum(1).mean()

@@ -7,6 +7,8 @@ float64 sums in a fixed order, rounded once: a decode gives the same float32 row
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,9 @@ from ...errors import InvalidFile, UsageError
 from ..shared.grid import cell_edges
 from .order import ClassOrder
 from .poster import PosterGeometry
+
+if TYPE_CHECKING:
+    from .plan import Plan
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -85,23 +90,17 @@ def project_labels(
     return y.astype(np.float32)
 
 
-def first_labels(
-    geometry: PosterGeometry,
-    order: ClassOrder,
-    classes: int,
-    kind: str,
-    pooling: str,
-    grid: tuple[int, int],
-) -> NDArray[np.float32]:
+def first_labels(plan: Plan) -> NDArray[np.float32]:
     """Return the label of every patch before any of them is learned, float32 (P, n).
 
-    Fixed labels as they stay; of learned ones (``grid``, ``pooling``) those that learning starts
-    from. A class that has no share of any is in no patch of the file.
+    Fixed labels as they stay; of learned ones those that learning starts from. A class that has no
+    share of any is in no patch of the file.
     """
-    if kind == "fixed":
-        return fixed_labels(geometry, order, classes)
-    weights = pooling_weights(geometry, grid, pooling)
-    return pool(initial_labels(cell_owners(order, grid), classes), weights)
+    n = len(plan.classes)
+    if plan.label_kind == "fixed":
+        return fixed_labels(plan.geometry, plan.order, n)
+    weights = pooling_weights(plan.geometry, plan.label_grid, plan.label_pooling)
+    return pool(initial_labels(cell_owners(plan.order, plan.label_grid), n), weights)
 
 
 def classes_without_patch(labels: NDArray[np.float32]) -> list[int]:

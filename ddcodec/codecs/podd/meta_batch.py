@@ -11,8 +11,7 @@ from ...distill.inner_runs import InnerRuns
 from ...distill.kernel import kernel_gradient
 from ...distill.networks import ConvNet
 from ...distill.pool import NetworkPool
-from ...distill.rat_bptt import AdamState, InnerLoop, MetaGradient
-from ...distill.recordable import Inputs
+from ...distill.rat_bptt import AdamState, InnerLoop, Inputs, MetaGradient, Real
 from ...distill.truncation import AdaptiveTruncation, sample_truncation
 from ...runtime.device import kept_bytes
 from ...runtime.rng import generator
@@ -44,8 +43,7 @@ class Work:
 class _Step:
     work: Work
     g: torch.Generator
-    x: Tensor
-    y: Tensor
+    real: Real
 
 
 class MetaBatch:
@@ -93,7 +91,7 @@ class MetaBatch:
         """Return loss (0-d) and the gradients of patches (P, C, h, w) and labels (P, n)."""
         path: tuple[int | str, ...] = ("outer", self._stage_index, work.step)
         g = generator(self._plan.seed, *path, *(("meta-batch", self.index) if self.index else ()))
-        at = _Step(work, g, *self._real_batch(work, g))
+        at = _Step(work, g, self._real_batch(work, g))
         if self._stage.method == "kernel":
             return self._kernel_step(at)
         result = self._pool_step(at) if self._stage.method == "pool" else self._rat_step(at)
@@ -117,20 +115,19 @@ class MetaBatch:
 
     def _kernel_step(self, at: _Step) -> tuple[Tensor, Tensor, Tensor]:
         pool, slot = self._slot(at)
-        state = pool[slot]
-        work = at.work
+        state, work = pool[slot], at.work
         result = kernel_gradient(
-            self._net, state.flat, work.patches, work.labels, at.x, at.y, self._dtype
+            self._net, state.flat, work.patches, work.labels, *at.real, self._dtype
         )
-        pool.replace(slot, self._advance(at, state, steps=1))
-        return result.loss, result.grad_patches, result.grad_labels
+        pool.replace(slot, self._runs.advance(self._inputs(at, state, steps=1)))
+        return result
 
     def _pool_step(self, at: _Step) -> MetaGradient:
         pool, slot = self._slot(at)
         state = pool[slot]
         if state.step < WARM_STEPS:
-            state = self._advance(at, state, WARM_STEPS - state.step)
-        result = self._meta(at, state, self._stage.window)
+            state = self._runs.advance(self._inputs(at, state, WARM_STEPS - state.step))
+        result = self._runs.unroll(self._inputs(at, state, self._stage.window))
         pool.replace(slot, result.end_state)
         return result
 
@@ -142,38 +139,25 @@ class MetaBatch:
             before, window = adaptive.sample(at.g, at.work.step / max(1, stage.steps))
         state = AdamState.fresh(self._net.init(at.g, self._device))
         norms: list[Tensor] | None = None if adaptive is None else []
-        state = self._advance(at, state, before, norms)
-        result = self._meta(at, state, window, norms)
+        state = self._runs.advance(self._inputs(at, state, before), norms)
+        result = self._runs.unroll(self._inputs(at, state, window), norms)
         if adaptive is not None and norms:
             adaptive.observe(0, torch.stack(norms))
         return result
 
-    def _meta(
-        self, at: _Step, state: AdamState, window: int, norms: list[Tensor] | None = None
-    ) -> MetaGradient:
-        work = at.work
-        batches = self._variables.draw(self._stage.distilled_batch, window, at.g)
-        inputs = Inputs(state, work.patches, work.labels, batches, self._inner(at))
-        return self._runs.unroll(inputs, (at.x, at.y), norms)
-
-    def _advance(
-        self, at: _Step, state: AdamState, steps: int, norms: list[Tensor] | None = None
-    ) -> AdamState:
-        work = at.work
-        batches = self._variables.draw(self._stage.distilled_batch, steps, at.g)
-        inputs = Inputs(state, work.patches, work.labels, batches, self._inner(at))
-        return self._runs.advance(inputs, norms)
-
-    def _inner(self, at: _Step) -> InnerLoop:
-        return InnerLoop(
-            lr=self._stage.inner_lr,
-            augment=self._stage.augment,
+    def _inputs(self, at: _Step, state: AdamState, steps: int) -> Inputs:
+        stage, work = self._stage, at.work
+        batches = self._variables.draw(stage.distilled_batch, steps, at.g)
+        inner = InnerLoop(
+            lr=stage.inner_lr,
+            augment=stage.augment,
             seed=int(torch.randint(2**31, (1,), generator=at.g)),
             dtype=self._dtype,
             kept_bytes=self._kept_bytes,
         )
+        return Inputs(state, work.patches, work.labels, batches, inner, at.real)
 
-    def _real_batch(self, work: Work, g: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _real_batch(self, work: Work, g: torch.Generator) -> Real:
         count, wanted = len(work.real_y), self._stage.real_batch
         if wanted >= count:
             return work.real_x, work.real_y

@@ -72,7 +72,6 @@ class Plan:
     preprocessing: str  # a kind of ``preprocess.KINDS``
     meta_batches: int  # meta-gradients that an outer step averages
     activations: Literal["float32", "bfloat16"]  # their type while distilling
-    kernel_share: float  # of the outer steps; of two stages, the first
     student_steps: int  # of the recipe
     # What the file's command says, and what is worth knowing before the work begins.
     source: str

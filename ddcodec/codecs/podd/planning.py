@@ -35,7 +35,6 @@ from .plan import LabelKind, Plan, Pooling, Stage
 from .poster import PER_CLASS, PosterGeometry
 from .presets import (
     PoDDPreset,
-    kernel_share,
     network_depth,
     paper_stages,
     preset_for,
@@ -130,7 +129,6 @@ def make_plan(
         preprocessing=_preprocessing(options.preprocessing, source),
         meta_batches=options.meta_batches,
         activations=_activations(options.precision, request.device, patch),
-        kernel_share=kernel_share(geometry) if quick else 0.0,
         student_steps=100 if quick else preset.student_steps,
         source=source.name,
         recorded=recorded(ipc, options, request),
@@ -235,11 +233,8 @@ def _label_notes(plan: Plan) -> list[str]:
 
     Raises UsageError where a class has no share of any patch's label: no network could learn it.
     """
-    classes, geometry = plan.classes, plan.geometry
-    labels = first_labels(
-        geometry, plan.order, len(classes), plan.label_kind, plan.label_pooling, plan.label_grid
-    )
-    patches = f"{geometry.patches_x}x{geometry.patches_y} patches"
+    classes, labels = plan.classes, first_labels(plan)
+    patches = f"{plan.geometry.patches_x}x{plan.geometry.patches_y} patches"
     ways = "more `patches`, a larger `ipc`"
     if plan.label_kind == "fixed":
         ways += ", `labels`=learned"

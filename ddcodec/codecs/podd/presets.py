@@ -33,18 +33,15 @@ class PoDDPreset:
     """Hyper-parameters of one data set (paper section 5.1; windows from the published code).
 
     Attributes:
-        shape: classes, height, width and channels of the data set, or None for any.
+        shape: of the data set, or None for any.
         class_grid: classes along x and y (o_x, o_y), or None for the general rule.
         patch_grid: patches along x and y (their product is p), or None for the general rule.
         distilled_batch: patches of an inner step (bs_d).
         real_batch: real images of the outer loss (bs).
         window: unrolled steps (Delta T).
         total_steps: longest inner run (T).
-        outer_steps: length of the published run.
-        lr: outer Adam's learning rate.
         fixed_from: smallest images per class (K) for which labels are fixed; learned below.
         student_steps: gradient steps of the published evaluation.
-        depth: blocks of the ConvNet.
         poster_sizes: published (height, width) in pixels by images per class (K).
     """
 
@@ -59,7 +56,6 @@ class PoDDPreset:
     lr: float = 1e-3
     fixed_from: float = float("inf")
     student_steps: int = 2000
-    depth: int = 3
     poster_sizes: Mapping[float, tuple[int, int]] = field(
         default_factory=lambda: MappingProxyType({}), hash=False
     )
@@ -111,7 +107,6 @@ PRESETS: Mapping[str, PoDDPreset] = MappingProxyType(
             total_steps=300,
             outer_steps=100_000,
             lr=5e-4,
-            depth=4,
             poster_sizes=MappingProxyType({0.9: (608, 1211)}),
         ),
         # Ours, not the paper's: 8-pixel images need inner runs of a few dozen steps only.
@@ -125,7 +120,6 @@ PRESETS: Mapping[str, PoDDPreset] = MappingProxyType(
             outer_steps=2000,
             fixed_from=0.7,
             student_steps=300,
-            depth=2,
         ),
     }
 )
@@ -200,6 +194,7 @@ def quick_stages(ipc: float, geometry: PosterGeometry) -> tuple[Stage, ...]:
 
 
 def kernel_share(geometry: PosterGeometry) -> float:
+    """Return the share of the first of two stages in the outer steps."""
     large = geometry.patch_h * geometry.patch_w >= LARGE_PIXELS
     return QUICK_KERNEL_SHARE_LARGE if large else QUICK_KERNEL_SHARE
 
@@ -209,7 +204,7 @@ def with_steps(plan: Plan, steps: int) -> Plan:
     *kernel, last = plan.stages
     first = 0
     if kernel:
-        share = plan.kernel_share
+        share = kernel_share(plan.geometry)
         if steps < QUICK_FEW_STEPS:
             share = max(share, QUICK_KERNEL_SHARE_FEW)
         first = min(round(share * steps), steps - 1)

@@ -43,17 +43,8 @@ class StagedVariables(PosterVariables):
     def freeze(self, accuracy: float, stored: StoredBits) -> None:
         """Keep the newest stage; from now on it trains networks as the file will hold it."""
         array = None if self.label_array is None else self.label_array.clone()
-        self.restore([*self.frozen, FrozenStage(self.poster.clone(), array, accuracy)], stored)
-
-    def restore(self, frozen: list[FrozenStage], stored: StoredBits) -> None:
-        """Take over frozen stages; poster and labels of the newest stay as they are."""
-        newest = self.poster.clone(), None if self.label_array is None else self.label_array.clone()
-        old = []
-        for stage in frozen:
-            self._set(stage.poster, stage.label_array)
-            old.append((self.patches(stored), self.labels(stored).clone()))
-        self._set(*newest)
-        self.frozen, self._old = list(frozen), old
+        self.frozen.append(FrozenStage(self.poster.clone(), array, accuracy))
+        self._old.append((self.patches(stored), self.labels(stored).clone()))
 
     def begin(self, poster: Tensor, label_array: Tensor | None, shares: list[float]) -> None:
         """Start a stage from a poster and labels, drawn with ``shares``, the newest last."""
@@ -114,17 +105,8 @@ class StagedVariables(PosterVariables):
 
     def take(self, tensors: dict[str, Tensor], meta: dict[str, Any], stored: StoredBits) -> None:
         """Take back what ``kept`` gave."""
-        device = self.poster.device
         labels = tensors.get("frozen.labels")
-        self.restore(
-            [
-                FrozenStage(
-                    tensors["frozen.posters"][i].to(device),
-                    None if labels is None else labels[i].to(device),
-                    float(accuracy),
-                )
-                for i, accuracy in enumerate(meta["accuracies"])
-            ],
-            stored,
-        )
+        for i, accuracy in enumerate(meta["accuracies"]):
+            self._set(tensors["frozen.posters"][i], None if labels is None else labels[i])
+            self.freeze(float(accuracy), stored)
         self.shares = [float(share) for share in meta["shares"]]

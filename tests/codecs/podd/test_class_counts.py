@@ -104,7 +104,7 @@ def test_a_poster_per_class_keeps_the_budget_and_shares_no_pixels(classes: int, 
     height, width = made.geometry.height, made.geometry.width
     assert made.order.grid[0] * made.order.grid[1] == classes  # no cell is spare
     assert 0.8 * ipc * classes * 30 <= height * width <= ipc * classes * 30
-    labels = first_labels(made.geometry, made.order, classes, "fixed", "majority", (1, 1))
+    labels = first_labels(made)
     assert (labels.max(axis=1) == 1).all()
     assert set(labels.argmax(axis=1)) == set(range(classes))
     covered = np.zeros((height, width), bool)

@@ -110,14 +110,7 @@ def test_a_plan_of_every_count_has_all_classes_or_says_which_it_lacks(labels: st
             assert re.search("are in the label of none|the smallest budget|has no room for", why)
             continue
         assert set(made.order.cells) == set(range(classes))
-        found = first_labels(
-            made.geometry,
-            made.order,
-            classes,
-            made.label_kind,
-            made.label_pooling,
-            made.label_grid,
-        )
+        found = first_labels(made)
         assert (found.max(axis=0) > 0).all(), classes
         weak = len(classes_without_patch(found))
         said = [note for note in made.notes if f"{weak} of {classes} classes" in note]
