@@ -206,14 +206,11 @@ def write_parquet(decoded: Decoded, folder: Path) -> None:
     import pyarrow.parquet as pq
 
     classes = decoded.manifest.classes
+    number = {"_type": "Value", "dtype": "float32"}
     features = {
         "image": {"_type": "Image"},
         "label": {"_type": "ClassLabel", "names": list(classes)},
-        "soft_label": {
-            "_type": "Sequence",
-            "feature": {"_type": "Value", "dtype": "float32"},
-            "length": len(classes),
-        },
+        "soft_label": {"_type": "Sequence", "feature": number, "length": len(classes)},
     }
     columns = [
         ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
@@ -221,12 +218,10 @@ def write_parquet(decoded: Decoded, folder: Path) -> None:
         ("soft_label", pa.list_(pa.float32(), len(classes))),
     ]
     if decoded.weights is not None:
-        features["weight"] = {"dtype": "float32", "_type": "Value"}
+        features["weight"] = number
         columns.append(("weight", pa.float32()))
-    schema = pa.schema(
-        columns,
-        metadata={"huggingface": json.dumps({"info": {"features": features}})},
-    )
+    told = json.dumps({"info": {"features": features}})
+    schema = pa.schema(columns, metadata={"huggingface": told})
     pictures = _numbered(decoded)
     with pq.ParquetWriter(folder / "train-00000-of-00001.parquet", schema) as file:
         while batch := list(islice(pictures, decoded.batch)):
@@ -255,11 +250,8 @@ def write_webdataset(decoded: Decoded, folder: Path) -> None:
             for picture in islice(pictures, SHARD):
                 soft = io.BytesIO()
                 np.save(soft, picture.soft.astype("<f4"), allow_pickle=False)
-                parts = {
-                    "png": picture.data,
-                    "cls": str(picture.best).encode(),
-                    "soft.npy": soft.getvalue(),
-                }
+                label = str(picture.best).encode()
+                parts = {"png": picture.data, "cls": label, "soft.npy": soft.getvalue()}
                 if picture.weight is not None:
                     parts["weight.txt"] = str(picture.weight).encode()
                 for kind, data in parts.items():

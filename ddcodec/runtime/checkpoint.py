@@ -21,16 +21,10 @@ KEY = "ddcodec"  # the one entry of the safetensors metadata
 
 
 def save(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any], identity: str) -> None:
-    """Write a checkpoint atomically; ``identity`` names the run that it belongs to.
+    """Write a checkpoint atomically; ``identity`` differs between runs that must not share it.
 
-    Args:
-        path: file to write or replace.
-        tensors: any dtypes, shapes and devices; restored bit for bit, on the CPU.
-        meta: JSON values without NaN.
-        identity: anything that differs between runs that must not share a checkpoint.
-
-    Raises:
-        OutputError: the file cannot be written; an earlier checkpoint stays as it was.
+    Tensors of any dtype, shape and device come back bit for bit, on the CPU; ``meta`` is JSON
+    without NaN. Raises OutputError where the file cannot be written; an earlier one stays.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     body = _canonical({"identity": identity, "meta": meta})
@@ -38,13 +32,10 @@ def save(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any], identity:
     write_atomically(path, to_bytes(plain, metadata=header))
 
 
-def load(
-    path: str | os.PathLike[str], identity: str
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load(path: str | os.PathLike[str], identity: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return (tensors, meta) as they were saved.
 
-    Raises:
-        CheckpointMismatch: no file, a damaged file, or one that another run wrote.
+    Raises CheckpointMismatch for no file, a damaged file, or one that another run wrote.
     """
     try:
         data = Path(path).read_bytes()

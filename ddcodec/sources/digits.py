@@ -39,7 +39,9 @@ def _splits() -> tuple[Split, Split]:
     rows = _rows()
     # Values run from 0 to 16; the nearest of 256 levels.
     images = ((rows[:, :64] * 255 + 8) // 16).astype(np.uint8).reshape(-1, 8, 8, 1)
-    order = np.asarray(sorted(range(len(rows)), key=_rank))
+    # A hash is the same in every version of every library; a generator's stream may not be.
+    hashes = [hashlib.sha256(b"ddcodec digits %d" % index).digest() for index in range(len(rows))]
+    order = np.asarray(sorted(range(len(rows)), key=hashes.__getitem__))
     train, test = order[:-TEST_IMAGES], order[-TEST_IMAGES:]
     labels = rows[:, 64]
     return Split(images[train], labels[train]), Split(images[test], labels[test])
@@ -57,8 +59,3 @@ def _rows() -> NDArray[np.int64]:
 
     bundled = load_digits()
     return np.column_stack([bundled.data, bundled.target]).astype(np.int64)
-
-
-def _rank(index: int) -> bytes:
-    # A hash is the same in every version of every library; a generator's stream may not be.
-    return hashlib.sha256(b"ddcodec digits %d" % index).digest()

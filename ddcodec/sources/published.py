@@ -68,8 +68,8 @@ def load_cub200(path: Path, name: str, size: int | None = None) -> Source | None
         return None
     name = "cub200"  # whatever the folder is called
     files, labels, training, names = (_table(root / table) for table in TABLES)
-    order = sorted(names, key=_number)
-    if order != [str(n) for n in range(1, len(order) + 1)]:
+    order = [str(n) for n in range(1, len(names) + 1)]
+    if names.keys() != set(order):
         raise SourceError(f"{root / TABLES[3]}: does not number the classes 1, 2, 3, ...")
     for table, entries in ((TABLES[1], labels), (TABLES[2], training)):
         if entries.keys() != files.keys():
@@ -105,7 +105,3 @@ def _table(path: Path) -> dict[str, str]:
     if not rows:
         raise SourceError(f"{path}: is empty")
     return rows
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isdecimal() and len(text) < 10 else 0
