@@ -81,7 +81,7 @@ class PosterOptions(Options):
     )  # fmt: skip
     truncation: str = option(
         "random",
-        "With profile paper, where an inner run is unrolled: at random, or by its gradients.",
+        "With `profile` paper, where an inner run is unrolled: at random, or by its gradients.",
         choices=("random", "adaptive"), expert=True,
     )  # fmt: skip
     meta_batches: int = option(
