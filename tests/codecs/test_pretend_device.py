@@ -92,7 +92,7 @@ def test_an_outer_step_stays_on_the_device_and_waits_for_its_loss_alone(
             expected = 1 + (run.variables.label_array is not None)
             assert len(device.waits) == expected, device.waits
             replayed = {"kernel": (1, 0), "pool": (1, 1), "rat": (1, 1)}[stage.method]
-            assert run.meta_batches[0]._runs.recorded == (replayed if recorded else (0, 0))
+            assert run.meta_batches[0].runs.recorded == (replayed if recorded else (0, 0))
     assert run.variables.poster.device == PRETEND
 
 

@@ -28,15 +28,13 @@ POOL = 8  # networks
 class Work:
     """What one outer step works on, the same for every meta-batch.
 
-    patches float32 (P, C, h, w) and labels float32 (P, n); all real images float32 (N, C, h, w)
-    and labels int64 (N,).
+    patches float32 (P, C, h, w) and labels float32 (P, n); all real images and their labels.
     """
 
     step: int
     patches: Tensor
     labels: Tensor
-    real_x: Tensor
-    real_y: Tensor
+    real: Real
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,7 @@ class _Step:
     real: Real
 
 
+@dataclass
 class MetaBatch:
     """Meta-batch ``index`` of every outer step; their gradients are averaged.
 
@@ -53,44 +52,35 @@ class MetaBatch:
     a meta-batch runs in.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        variables: PosterVariables,
-        net: ConvNet,
-        device: torch.device,
-        dtype: torch.dtype | None,
-        index: int,
-        runs: InnerRuns,
-    ) -> None:
-        self.index = index
-        self._runs = runs
-        self._plan = plan
-        self._variables = variables
-        self._net = net
-        self._device = device
-        self._dtype = dtype
-        self._kept_bytes = kept_bytes(device)
-        self._pool: NetworkPool | None = None
-        self._truncation: AdaptiveTruncation | None = None
+    index: int
+    plan: Plan
+    variables: PosterVariables
+    net: ConvNet
+    device: torch.device
+    dtype: torch.dtype | None
+    runs: InnerRuns
+
+    def __post_init__(self) -> None:
+        self._kept_bytes = kept_bytes(self.device)
 
     def begin(self, stage_index: int) -> None:
         """Make what a stage starts with."""
         self._stage_index = stage_index
-        self._stage = stage = self._plan.stages[stage_index]
-        self._pool = self._truncation = None
+        self._stage = stage = self.plan.stages[stage_index]
+        self._pool: NetworkPool | None = None
+        self._truncation: AdaptiveTruncation | None = None
         if stage.method == "rat":
             if stage.truncation == "adaptive":
                 self._truncation = AdaptiveTruncation(stage.window, stage.total_steps)
             return
         lifetime = (min(WARM_STEPS, stage.total_steps), stage.total_steps)
-        seed = self._plan.seed * 1000 + stage_index + 1_000_003 * self.index
-        self._pool = NetworkPool(self._net, POOL, lifetime, seed, self._device)
+        seed = self.plan.seed * 1000 + stage_index + 1_000_003 * self.index
+        self._pool = NetworkPool(self.net, POOL, lifetime, seed, self.device)
 
     def gradient(self, work: Work) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return loss (0-d) and the gradients of patches (P, C, h, w) and labels (P, n)."""
         path: tuple[int | str, ...] = ("outer", self._stage_index, work.step)
-        g = generator(self._plan.seed, *path, *(("meta-batch", self.index) if self.index else ()))
+        g = generator(self.plan.seed, *path, *(("meta-batch", self.index) if self.index else ()))
         at = _Step(work, g, self._real_batch(work, g))
         if self._stage.method == "kernel":
             return self._kernel_step(at)
@@ -117,17 +107,17 @@ class MetaBatch:
         pool, slot = self._slot(at)
         state, work = pool[slot], at.work
         result = kernel_gradient(
-            self._net, state.flat, work.patches, work.labels, *at.real, self._dtype
+            self.net, state.flat, work.patches, work.labels, *at.real, self.dtype
         )
-        pool.replace(slot, self._runs.advance(self._inputs(at, state, steps=1)))
+        pool.replace(slot, self.runs.advance(self._inputs(at, state, steps=1)))
         return result
 
     def _pool_step(self, at: _Step) -> MetaGradient:
         pool, slot = self._slot(at)
         state = pool[slot]
         if state.step < WARM_STEPS:
-            state = self._runs.advance(self._inputs(at, state, WARM_STEPS - state.step))
-        result = self._runs.unroll(self._inputs(at, state, self._stage.window))
+            state = self.runs.advance(self._inputs(at, state, WARM_STEPS - state.step))
+        result = self.runs.unroll(self._inputs(at, state, self._stage.window))
         pool.replace(slot, result.end_state)
         return result
 
@@ -137,33 +127,33 @@ class MetaBatch:
             before, window = sample_truncation(at.g, stage.window, stage.total_steps), stage.window
         else:
             before, window = adaptive.sample(at.g, at.work.step / max(1, stage.steps))
-        state = AdamState.fresh(self._net.init(at.g, self._device))
+        state = AdamState.fresh(self.net.init(at.g, self.device))
         norms: list[Tensor] | None = None if adaptive is None else []
-        state = self._runs.advance(self._inputs(at, state, before), norms)
-        result = self._runs.unroll(self._inputs(at, state, window), norms)
+        state = self.runs.advance(self._inputs(at, state, before), norms)
+        result = self.runs.unroll(self._inputs(at, state, window), norms)
         if adaptive is not None and norms:
             adaptive.observe(0, torch.stack(norms))
         return result
 
     def _inputs(self, at: _Step, state: AdamState, steps: int) -> Inputs:
         stage, work = self._stage, at.work
-        batches = self._variables.draw(stage.distilled_batch, steps, at.g)
+        batches = self.variables.draw(stage.distilled_batch, steps, at.g)
         inner = InnerLoop(
             lr=stage.inner_lr,
             augment=stage.augment,
             seed=int(torch.randint(2**31, (1,), generator=at.g)),
-            dtype=self._dtype,
+            dtype=self.dtype,
             kept_bytes=self._kept_bytes,
         )
         return Inputs(state, work.patches, work.labels, batches, inner, at.real)
 
     def _real_batch(self, work: Work, g: torch.Generator) -> Real:
-        count, wanted = len(work.real_y), self._stage.real_batch
-        if wanted >= count:
-            return work.real_x, work.real_y
+        (x, y), wanted = work.real, self._stage.real_batch
+        if wanted >= len(y):
+            return x, y
         # With replacement: a permutation of a large data set each step would cost more.
-        index = torch.randint(count, (wanted,), generator=g).to(self._device, non_blocking=True)
-        return work.real_x[index], work.real_y[index]
+        index = torch.randint(len(y), (wanted,), generator=g).to(self.device, non_blocking=True)
+        return x[index], y[index]
 
     def _slot(self, at: _Step) -> tuple[NetworkPool, int]:
         assert self._pool is not None

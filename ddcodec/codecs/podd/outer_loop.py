@@ -13,13 +13,14 @@ from torch import Tensor
 from ...distill.inner_runs import InnerRuns
 from ...distill.networks import ConvNet
 from ...distill.outer import EmaClip, OuterAdam, cosine
+from ...distill.rat_bptt import Real
 from ...runtime import checkpoint
 from ...runtime.device import repeatable, threads_for
 from ...runtime.progress import Reporter
 from ...runtime.ranks import Ranks
 from .meta_batch import MetaBatch, Work
 from .plan import Plan, Stage
-from .variables import Gradients, PosterVariables
+from .variables import PosterVariables
 
 SNAPSHOT_SECONDS = 1.0  # how much work an interruption may lose
 SAVE_SECONDS = 10.0  # how much a killed process may lose
@@ -63,20 +64,20 @@ class Distiller:
         self,
         plan: Plan,
         variables: PosterVariables,
-        real: tuple[Tensor, Tensor],
+        real: Real,
         run: Run,
     ) -> None:
         self.plan = plan
         self.variables = variables
-        self.real_x, self.real_y = real  # float32 (N, C, h, w) preprocessed, int64 (N,)
+        self.real = real  # float32 (N, C, h, w) preprocessed, int64 (N,)
         self.run = run
-        channels, height, width = (int(s) for s in self.real_x.shape[1:])
+        channels, height, width = (int(s) for s in real[0].shape[1:])
         classes = int(variables.labels().shape[1])
         self.net = ConvNet(channels, height, width, classes, plan.depth, plan.width)
         dtype = torch.bfloat16 if plan.activations == "bfloat16" else None
         runs = InnerRuns.on(run.device, self.net, run.reporter.note)
         self.meta_batches = [
-            MetaBatch(plan, variables, self.net, run.device, dtype, index, runs)
+            MetaBatch(index, plan, variables, self.net, run.device, dtype, runs)
             for index in range(plan.meta_batches)
             if run.ranks.mine(index)
         ]
@@ -91,7 +92,7 @@ class Distiller:
         another run's checkpoint.
         """
         if self.run.resume and self.run.checkpoint and self.run.checkpoint.exists():
-            self._restore()
+            self._load(*checkpoint.load(self.run.checkpoint, self.run.identity))
         with threads_for(self.net.height, self.net.width), repeatable(self.run.device):
             return self._run_stages()
 
@@ -115,7 +116,8 @@ class Distiller:
                     if now - saved >= SAVE_SECONDS:
                         self._save(snapshot)
                         saved = now
-                    stop = self._agreed(self._out_of_time())
+                    deadline = self.run.deadline
+                    stop = self._agreed(deadline is not None and time.monotonic() >= deadline)
                 if self.step < stage.steps:
                     break
                 self.stage_index += 1
@@ -153,9 +155,6 @@ class Distiller:
         self._load(*before)
         return sorted(times[1:])[1]
 
-    def _out_of_time(self) -> bool:
-        return self.run.deadline is not None and time.monotonic() >= self.run.deadline
-
     def _agreed(self, mine: bool) -> bool:
         """Return rank 0's answer, since clocks differ."""
         return bool(self.run.ranks.first(mine))
@@ -170,9 +169,8 @@ class Distiller:
 
     def _begin_stage(self) -> None:
         stage = self.plan.stages[self.stage_index]
-        v = self.variables
-        tensors = [v.poster] if v.label_array is None else [v.poster, v.label_array]
-        self.adam = OuterAdam(tensors, [stage.lr_poster, stage.lr_labels], betas=stage.betas)
+        rates = [stage.lr_poster, stage.lr_labels]
+        self.adam = OuterAdam(list(self.variables.learned.values()), rates, betas=stage.betas)
         self.clip = EmaClip()
         self.step = 0
         for meta_batch in self.meta_batches:
@@ -181,65 +179,43 @@ class Distiller:
     def _outer_step(self, stage: Stage) -> float:
         stored = self.plan.stored if self._is_aware(stage) else None
         patches, labels = self.variables.expand(stored)
-        work = Work(self.step, patches, labels, self.real_x, self.real_y)
-        loss, gradients = self._mean_gradient(work)
+        loss, poster, *rest = self._mean_gradient(Work(self.step, patches, labels, self.real))
         scale = cosine(self.step, stage.steps) if stage.cosine else 1.0
-        poster_gradient = self.clip(gradients.poster)  # the paper's code clips the poster only
-        moves = [poster_gradient]
-        if gradients.labels is not None:
-            moves.append(gradients.labels)
-        self.adam.step(moves, scale)
+        self.adam.step([self.clip(poster), *rest], scale)  # the paper's code clips the poster only
         self.variables.project()
         return float(loss)
 
-    def _mean_gradient(self, work: Work) -> tuple[Tensor, Gradients]:
-        """Return loss and gradients of poster and labels, averaged over all meta-batches.
+    def _mean_gradient(self, work: Work) -> list[Tensor]:
+        """Return loss and gradients of what is learned, averaged over all meta-batches.
 
         They are added up in the order of their indices, wherever they were computed.
         """
-        poster, array = self.variables.poster, self.variables.label_array
         rows = []
         for meta_batch in self.meta_batches:
             loss, to_patches, to_labels = meta_batch.gradient(work)
-            found = self.variables.pull_back(to_patches, to_labels)
-            parts = [loss.reshape(1), found.poster.flatten()]
-            rows.append(
-                torch.cat(parts if found.labels is None else [*parts, found.labels.flatten()])
-            )
+            found = [loss, *self.variables.pull_back(to_patches, to_labels)]
+            rows.append(torch.cat([part.flatten() for part in found]))
         mean = self.run.ranks.gathered(torch.stack(rows)).sum(0) / self.plan.meta_batches
-        pixels = poster.numel()
-        labels = None if array is None else mean[1 + pixels :].view(array.shape)
-        return mean[0], Gradients(mean[1 : 1 + pixels].view(poster.shape), labels)
+        parts = torch.split(mean, [part.numel() for part in found])
+        return [part.view(like.shape) for part, like in zip(parts, found, strict=True)]
 
     def _snapshot(self) -> Snapshot:
-        v = self.variables
-        tensors = {"poster": v.poster.clone(), **self.adam.tensors()}
-        if v.label_array is not None:
-            tensors["labels"] = v.label_array.clone()
+        more, values = self.variables.kept()
+        learned = {name: tensor.clone() for name, tensor in self.variables.learned.items()}
+        tensors = {**learned, **more, **self.adam.tensors()}
         if self.clip.mean is not None:
             tensors["clip.mean"] = self.clip.mean.clone()
-        own = [meta_batch.tensors() for meta_batch in self.meta_batches]
-        for found in self.run.ranks.to_first(own):
+        for found in self.run.ranks.to_first([batch.tensors() for batch in self.meta_batches]):
             tensors |= found
-        more, values = v.kept()
-        tensors |= more
-        meta = {
-            **values,
-            "stage": self.stage_index,
-            "step": self.step,
-            "steps": [stage.steps for stage in self.plan.stages],
-        }
-        return tensors, meta
+        steps = [stage.steps for stage in self.plan.stages]
+        return tensors, {**values, "stage": self.stage_index, "step": self.step, "steps": steps}
 
     def _load(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-        v = self.variables
         self.stage_index = meta["stage"]
         if self.stage_index < len(self.plan.stages):
             self._begin_stage()
         self.step = meta["step"]
-        v.poster.copy_(tensors["poster"])
-        if v.label_array is not None:
-            v.label_array.copy_(tensors["labels"])
+        self.variables.set(tensors)
         self.adam.restore(tensors)
         if "clip.mean" in tensors:
             self.clip.mean = tensors["clip.mean"].to(self.run.device)
@@ -250,8 +226,3 @@ class Distiller:
         if self.run.checkpoint is not None and self.run.ranks.rank == 0:
             tensors, meta = snapshot
             checkpoint.save(self.run.checkpoint, tensors, meta, self.run.identity)
-
-    def _restore(self) -> None:
-        assert self.run.checkpoint is not None
-        tensors, meta = checkpoint.load(self.run.checkpoint, self.run.identity)
-        self._load(tensors, meta)

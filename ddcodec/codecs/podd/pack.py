@@ -40,10 +40,10 @@ def pack(
 
 def arrays_of(variables: PosterVariables, plan: Plan) -> Arrays:
     """Return what a file holds of poster and labels."""
-    arrays: Arrays = {"poster": variables.poster.cpu().numpy()}
-    if variables.label_array is not None:
+    arrays = {name: tensor.cpu().numpy() for name, tensor in variables.learned.items()}
+    if "labels" in arrays:
         grid_x, grid_y = plan.label_grid
-        arrays["labels"] = variables.label_array.cpu().numpy().reshape(grid_y, grid_x, -1)
+        arrays["labels"] = arrays["labels"].reshape(grid_y, grid_x, -1)
     return arrays
 
 

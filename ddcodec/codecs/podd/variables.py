@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,6 @@ from torch import Tensor
 from .labels import project_labels
 from .poster import PosterGeometry
 from .stored import StoredBits
-
-
-@dataclass
-class Gradients:
-    """Meta-gradients of one outer step: poster (C, H, W) and label array (cells, n) or None."""
-
-    poster: Tensor
-    labels: Tensor | None
 
 
 class PosterVariables:
@@ -61,6 +53,17 @@ class PosterVariables:
         across = torch.arange(geometry.patch_w, device=device)
         self._rows = (y[:, None] + down).reshape(-1)
         self._columns = (x[:, None] + across).reshape(-1)
+
+    @property
+    def learned(self) -> dict[str, Tensor]:
+        """What learns, in place: ``poster`` and, where they do, ``labels``."""
+        found = {"poster": self.poster}
+        return found if self.label_array is None else {**found, "labels": self.label_array}
+
+    def set(self, values: Mapping[str, Tensor]) -> None:
+        """Copy values of ``learned``."""
+        for name, tensor in self.learned.items():
+            tensor.copy_(values[name])
 
     def patches(self, stored: StoredBits | None = None) -> Tensor:
         """Return all patches, float32 (P, C, h, w), in patch order (x outer, y inner).
@@ -113,8 +116,8 @@ class PosterVariables:
         """Return what a checkpoint must hold beside poster and labels: tensors, JSON values."""
         return {}, {}
 
-    def pull_back(self, grad_patches: Tensor, grad_labels: Tensor | None) -> Gradients:
-        """Carry gradients of patches (P, C, h, w) and labels (P, n) back to the variables."""
+    def pull_back(self, grad_patches: Tensor, grad_labels: Tensor | None) -> list[Tensor]:
+        """Carry gradients of patches (P, C, h, w) and labels (P, n) back to what is ``learned``."""
         g = self.geometry
         channels = self.poster.shape[0]
         shape = (g.patches_x, g.patches_y, channels, g.patch_h, g.patch_w)
@@ -123,12 +126,12 @@ class PosterVariables:
         add = added_by_index if cut.device.type == "cpu" else added_by_products
         poster = add(cut, self._rows, self._columns, (g.height, g.width))
         if self.label_array is None or grad_labels is None:
-            return Gradients(poster, None)
+            return [poster]
         array = self.label_array.detach().requires_grad_()
         pooled = self._weights @ array
         labels = pooled / pooled.sum(1, keepdim=True)
         (labels_gradient,) = torch.autograd.grad(labels, array, grad_labels)
-        return Gradients(poster, labels_gradient)
+        return [poster, labels_gradient]
 
     def project(self) -> None:
         """Clip the labels to >= 0 (paper section 4.3) and keep each cell's owner above the floor.

@@ -141,13 +141,13 @@ class _Encode:
     def _begin(self, plan: Plan) -> None:
         """Set the newest poster and labels to what a stage starts from, and the shares for it."""
         frozen, start = self.variables.frozen, self.options.stage_start
-        poster, labels = frozen[-1].poster, frozen[-1].label_array
+        learned = frozen[-1].learned
         if start != "copy":
-            new: PosterVariables = initial_variables(plan, self.real, poster.device)
-            poster = (poster + new.poster) / 2 if start == "blend" else new.poster
-            if labels is not None and new.label_array is not None:
-                labels = (labels + new.label_array) / 2 if start == "blend" else new.label_array
-        self.variables.begin(poster, labels, self._weights(len(frozen) + 1))
+            last, device = learned, self.request.device
+            learned = initial_variables(plan, self.real, device, PosterVariables).learned
+            if start == "blend":
+                learned = {name: (last[name] + new) / 2 for name, new in learned.items()}
+        self.variables.begin(learned, self._weights(len(frozen) + 1))
 
     def _weights(self, stages: int) -> list[float]:
         options = self.options
@@ -205,7 +205,7 @@ class _Encode:
         """Return the tensors of every stage and how they are stored."""
         stages = []
         for frozen in self.variables.frozen:
-            self.variables.begin(frozen.poster, frozen.label_array, [*weights, 1.0])
+            self.variables.begin(frozen.learned, [*weights, 1.0])
             stages.append(self._newest())
         return stages
 

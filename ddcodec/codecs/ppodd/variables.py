@@ -10,15 +10,14 @@ import torch
 from torch import Tensor
 
 from ..podd.stored import StoredBits
-from ..podd.variables import Gradients, PosterVariables
+from ..podd.variables import PosterVariables
 
 
 @dataclass(frozen=True)
 class FrozenStage:
-    """A finished poster (C, H, W), its label array (cells, n) or None, and its accuracy."""
+    """What a finished stage has learned, poster (C, H, W) and labels, and its accuracy."""
 
-    poster: Tensor
-    label_array: Tensor | None
+    learned: dict[str, Tensor]
     accuracy: float
 
 
@@ -42,20 +41,15 @@ class StagedVariables(PosterVariables):
 
     def freeze(self, accuracy: float, stored: StoredBits) -> None:
         """Keep the newest stage; from now on it trains networks as the file will hold it."""
-        array = None if self.label_array is None else self.label_array.clone()
-        self.frozen.append(FrozenStage(self.poster.clone(), array, accuracy))
+        learned = {name: tensor.clone() for name, tensor in self.learned.items()}
+        self.frozen.append(FrozenStage(learned, accuracy))
         self._old.append((self.patches(stored), self.labels(stored).clone()))
 
-    def begin(self, poster: Tensor, label_array: Tensor | None, shares: list[float]) -> None:
+    def begin(self, learned: dict[str, Tensor], shares: list[float]) -> None:
         """Start a stage from a poster and labels, drawn with ``shares``, the newest last."""
         assert len(shares) == len(self.frozen) + 1
-        self._set(poster, label_array)
+        self.set(learned)
         self.shares = shares
-
-    def _set(self, poster: Tensor, label_array: Tensor | None) -> None:
-        self.poster.copy_(poster)
-        if self.label_array is not None and label_array is not None:
-            self.label_array.copy_(label_array)
 
     def expand(self, stored: StoredBits | None = None) -> tuple[Tensor, Tensor]:
         """Return patches (T P, C, h, w) and labels (T P, n) of all stages, oldest first."""
@@ -65,7 +59,7 @@ class StagedVariables(PosterVariables):
             torch.cat([*(old for _, old in self._old), labels]),
         )
 
-    def pull_back(self, grad_patches: Tensor, grad_labels: Tensor | None) -> Gradients:
+    def pull_back(self, grad_patches: Tensor, grad_labels: Tensor | None) -> list[Tensor]:
         """Carry gradients back to the newest stage; those of the others are let go."""
         count = self.geometry.num_patches
         newest = None if grad_labels is None else grad_labels[-count:]
@@ -95,18 +89,16 @@ class StagedVariables(PosterVariables):
 
     def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the frozen stages and the shares for a checkpoint."""
-        tensors = {}
-        if self.frozen:
-            tensors["frozen.posters"] = torch.stack([f.poster for f in self.frozen])
-            arrays = [f.label_array for f in self.frozen if f.label_array is not None]
-            if arrays:
-                tensors["frozen.labels"] = torch.stack(arrays)
+        tensors = {
+            f"frozen.{name}.{number}": tensor
+            for number, stage in enumerate(self.frozen)
+            for name, tensor in stage.learned.items()
+        }
         return tensors, {"accuracies": [f.accuracy for f in self.frozen], "shares": self.shares}
 
     def take(self, tensors: dict[str, Tensor], meta: dict[str, Any], stored: StoredBits) -> None:
         """Take back what ``kept`` gave."""
-        labels = tensors.get("frozen.labels")
-        for i, accuracy in enumerate(meta["accuracies"]):
-            self._set(tensors["frozen.posters"][i], None if labels is None else labels[i])
+        for number, accuracy in enumerate(meta["accuracies"]):
+            self.set({name: tensors[f"frozen.{name}.{number}"] for name in self.learned})
             self.freeze(float(accuracy), stored)
         self.shares = [float(share) for share in meta["shares"]]

@@ -105,7 +105,7 @@ def test_what_is_distilled_in_is_what_the_file_preprocesses_to(
 
     def spy(self: Distiller, *args: Any) -> None:
         original(self, *args)
-        distilled_in.append(self.real_x)
+        distilled_in.append(self.real[0])
 
     monkeypatch.setattr(Distiller, "__init__", spy)
     out = tmp_path / "x.ddset"

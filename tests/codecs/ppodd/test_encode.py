@@ -102,7 +102,8 @@ def staged(count: int = 3, floor: float = 0.2) -> StagedVariables:
     for stage in range(1, count):
         variables.freeze(0.5, StoredBits(None, None))
         shares = stage_weights([0.5] * stage, stage + 1)
-        variables.begin(torch.randn(1, 6, 9, generator=g), torch.rand(10, 10, generator=g), shares)
+        poster, labels = torch.randn(1, 6, 9, generator=g), torch.rand(10, 10, generator=g)
+        variables.begin({"poster": poster, "labels": labels}, shares)
     return variables
 
 
@@ -115,7 +116,7 @@ def test_only_the_newest_stage_learns() -> None:
     gradient = torch.zeros_like(patches)
     gradient[:20] = 7
     back = variables.pull_back(gradient, torch.ones_like(labels))
-    assert float(back.poster.abs().max()) == 0
+    assert float(back[0].abs().max()) == 0
     assert torch.equal(patches[:10], variables._old[0][0])
 
 
