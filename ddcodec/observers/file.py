@@ -22,8 +22,9 @@ from torch import Tensor
 from ..errors import InvalidFile, UsageError
 from ..format import strict_json
 from ..format.opening import read_at, reading
+from ..format.rules import check_preprocessing
 from ..format.values import is_hex, is_number, is_text
-from ..preprocessing.transform import Preprocess, mean_and_std
+from ..preprocessing.transform import Preprocess
 from ..runtime.atomic import write_atomically
 from ..runtime.rng import generator
 from .build import build
@@ -61,6 +62,11 @@ class Description:
     training: dict[str, Any]
     accuracy: float | None
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the images."""
+        return self.image["channels"], self.image["height"], self.image["width"]
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -88,8 +94,7 @@ class Trained:
 
     def require_fit(self, classes: tuple[str, ...], shape: tuple[int, int, int]) -> None:
         """Raise UsageError unless it was made for these classes and images (C, H, W)."""
-        image = self.description.image
-        own = (image["channels"], image["height"], image["width"])
+        own = self.description.shape
         if own != shape:
             raise UsageError(
                 f"the observer sees images of {_shape_text(own)} (channels x height x width), the "
@@ -113,10 +118,7 @@ def save(path: str | os.PathLike[str], network: Observer, description: Descripti
     digest = _digest(body, weights)
     text = strict_json.dumps({**body, "digest": digest})
 
-    def validate(temporary: Path) -> None:
-        load(temporary)
-
-    write_atomically(Path(path), to_bytes(weights, metadata={KEY: text}), validate)
+    write_atomically(Path(path), to_bytes(weights, metadata={KEY: text}), load)
     return digest
 
 
@@ -143,16 +145,9 @@ def load(path: str | os.PathLike[str]) -> Trained:
             description, digest = _described(body)
         except (InvalidFile, KeyError, TypeError, AttributeError, ValueError):
             raise invalid("its header is not that of an observer") from None
-        image = description.image
         # On this device nothing has memory, a model of a library neither.
         with torch.device("meta"):
-            network = build(
-                description.architecture,
-                image["channels"],
-                image["height"],
-                image["width"],
-                len(description.classes),
-            )
+            network = build(description.architecture, *description.shape, len(description.classes))
         del header["__metadata__"]
         shapes = {name: list(tensor.shape) for name, tensor in _weights(network)}
         if not _fits(header, shapes, total - 8 - length):
@@ -184,10 +179,7 @@ def ready(
     }
     network.load_state_dict({**rest, **weights}, assign=True)
     network.eval().requires_grad_(False)
-    image = description.image
-    preprocess = Preprocess(
-        image["preprocessing"], image["channels"], image["height"], image["width"]
-    )
+    preprocess = Preprocess(description.image["preprocessing"], *description.shape)
     return Trained(network, description, preprocess, digest)
 
 
@@ -232,26 +224,12 @@ def _described(body: Any) -> tuple[Description, str]:
         and is_text(training["tool"])
         and (description.accuracy is None or is_number(description.accuracy, 0, 1))
         and is_hex(digest, 64)
-        and _is_standard(image["preprocessing"], image["channels"])
+        and image["preprocessing"]["kind"] in ("none", "standardise")
     )
     if not good:
         raise ValueError("a field has a value that is not allowed")
+    check_preprocessing(image)
     return description, digest
-
-
-def _is_standard(spec: Any, channels: int) -> bool:
-    # The other fields and their types; the space itself is read by the preprocessing's own code.
-    if spec != {"kind": "none"}:
-        if set(spec) != {"kind", "mean", "std"} or spec["kind"] != "standardise":
-            return False
-        if not all(is_number(v, -1e6, 1e6) for v in [*spec["mean"], *spec["std"]]):
-            return False
-        if not all(v > 1e-6 for v in spec["std"]):
-            return False
-        if len(spec["mean"]) != channels or len(spec["std"]) != channels:
-            return False
-    mean_and_std(spec, channels)
-    return True
 
 
 def _fits(header: dict[str, Any], shapes: dict[str, list[int]], size: int) -> bool:

@@ -106,12 +106,10 @@ def train(
             in colour only (grey ones are often writing), ``precision`` ``auto`` takes bfloat16
             where the processor has instructions for it.
         seed: >= 0; equal arguments give an equal digest on a machine.
-        device: where to train.
         resume: go on from ``<out>.checkpoint`` if it exists.
         weights: a local checkpoint to begin from (``weights.read_checkpoint``). Weights for
             another number of classes stay random. A library's model then sees images as its
             published weights expect them, not standardised by these.
-        reporter: told of every step.
 
     Raises:
         UsageError: an argument is out of range. SourceError, OutputError: as elsewhere.
@@ -256,15 +254,13 @@ class Training:
                 self._optimiser.state[weight]["momentum_buffer"] = moved
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        tensors = {
-            name: value.detach().to("cpu", copy=True)
-            for name, value in self.network.state_dict().items()
-        }
+        tensors = dict(self.network.state_dict())
         for name, weight in self.network.named_parameters():
             buffer = self._optimiser.state[weight].get("momentum_buffer")
             if buffer is not None:
-                tensors[f"momentum/{name}"] = buffer.detach().to("cpu", copy=True)
-        return tensors, {"step": self.step, "steps": self.recipe.steps}
+                tensors[f"momentum/{name}"] = buffer
+        copies = {name: value.detach().to("cpu", copy=True) for name, value in tensors.items()}
+        return copies, {"step": self.step, "steps": self.recipe.steps}
 
     def take_step(self) -> Tensor:
         self.network.train()
@@ -273,9 +269,8 @@ class Training:
         index = self._index()
         x = self._preprocess(self._images[index].permute(0, 3, 1, 2))
         x = self._augmented(x).contiguous(memory_format=torch.channels_last)
-        half = torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"
-        )
+        bfloat16 = self.recipe.precision == "bfloat16"
+        half = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
         with half, seeded(self.device, self.seed, "dropout", self.step):
             logits = self.network(x)
         loss = F.cross_entropy(

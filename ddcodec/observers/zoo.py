@@ -58,7 +58,6 @@ class LibraryObserver(Observer):
         self.architecture = f"{library}:{name}@{layer}"
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits (N, classes) of preprocessed images float32 (N, C, H, W)."""
         out = self.model(self._in_colour(x))
         # Some give more than logits while they learn.
         return out if isinstance(out, Tensor) else out[0]

@@ -84,12 +84,8 @@ class ModelFolder:
     def as_external(self) -> dict[str, Any]:
         """Return the entry of ``external`` in a manifest."""
         revision = self.revision or f"sha256 {self.digest[:16]}"
-        return {
-            "name": self.name,
-            "revision": revision,
-            "bytes": self.bytes,
-            "files": dict(self.digests),
-        }
+        files = dict(self.digests)
+        return {"name": self.name, "revision": revision, "bytes": self.bytes, "files": files}
 
     def require(self, external: External) -> None:
         """Raise Unsupported, in one line, unless these are the weights that a file was made with.
@@ -190,12 +186,11 @@ def _described(path: Path, name: str, revision: str, files: Collection[str]) -> 
     variants = set()
     halved = any(".fp16" in file for file in files)
     for part in PARTS:
-        kinds: dict[bool, list[Path]] = {False: [], True: []}
+        kinds: dict[bool, list[str]] = {False: [], True: []}
         for file in sorted((path / part).glob("*.safetensors")):
             if found := WEIGHTS.fullmatch(file.name):
-                kinds[found[1] is not None].append(file)
-        half = kinds[True] if halved else []
-        chosen = half or kinds[False] or kinds[True]
+                kinds[found[1] is not None].append(f"{part}/{file.name}")
+        chosen = (halved and kinds[True]) or kinds[False] or kinds[True]
         if not chosen and (part != "vae" or (path / part).is_dir()):
             raise Unsupported(
                 f"{path / part}: has no safetensors; pickled weights (.bin) are not read, save "
@@ -203,7 +198,7 @@ def _described(path: Path, name: str, revision: str, files: Collection[str]) -> 
             )
         if chosen:
             variants.add("fp16" if chosen is kinds[True] else None)
-        weights += [f"{part}/{file.name}" for file in chosen]
+        weights += chosen
     if len(variants) > 1:
         raise Unsupported(f"{path}: some parts have only fp16 weights; keep one kind for all")
     for weight in weights:

@@ -22,19 +22,12 @@ LATENT_CHANNELS = 4
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a prior.
+    """Sizes of a prior."""
 
-    Attributes:
-        channels: of the images, 1 or 3.
-        side: pixels of a side of the images.
-        width: channels of the UNet's first level.
-        vae: whether it works on latents.
-    """
-
-    channels: int
-    side: int
-    width: int
-    vae: bool
+    channels: int  # of the images, 1 or 3
+    side: int  # of the images, in pixels
+    width: int  # channels of the UNet's first level
+    vae: bool  # whether it works on latents
 
     @property
     def latent_side(self) -> int:
@@ -44,9 +37,8 @@ class Shape:
     @property
     def levels(self) -> tuple[int, ...]:
         """Channels of each level of the UNet; each halves the side."""
-        count = 1
-        while count < MOST_LEVELS and (self.latent_side >> count) >= LEAST:
-            count += 1
+        sides = [self.latent_side >> level for level in range(1, MOST_LEVELS)]
+        count = 1 + sum(side >= LEAST for side in sides)
         return tuple(self.width * min(2**level, 4) for level in range(count))
 
 

@@ -131,16 +131,11 @@ def sample(
     steps: int,
     guidance: float,
 ) -> Tensor:
-    """Return images uint8 (B, C, H, W).
+    """Return images uint8 (B, C, H, W) of noise float32 (B, c, h, w), mean 0 and variance 1.
 
-    Args:
-        prior: the model.
-        noise: float32 (B, c, h, w), mean 0 and variance 1.
-        told: condition of each image, (B, L, D); ``empty``: that of the empty prompt, (1, L, D).
-        scheduler: see ``make``; it is set anew.
-        steps: of denoising.
-        guidance: w of classifier-free guidance (Ho and Salimans, arXiv 2207.12598): the answer is
-            without + w (with - without); 1 is the condition alone.
+    ``told`` is the condition of each image, (B, L, D), ``empty`` that of the empty prompt,
+    (1, L, D). ``guidance`` is w of classifier-free guidance (Ho and Salimans, arXiv 2207.12598):
+    the answer is without + w (with - without); 1 is the condition alone.
     """
     with _refusing(f"the scheduler cannot take {steps} steps"):
         scheduler.set_timesteps(steps)

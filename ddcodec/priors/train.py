@@ -113,13 +113,10 @@ def train(
 
     Args:
         source: real data; its training split is held in memory.
-        recipe: sizes and steps.
         seconds: as many steps as fit, instead of the recipe's.
         seed: >= 0; equal arguments give equal weights on a machine.
         device: where to train; on a GPU in bfloat16.
         resume: go on from the folder ``<out>.checkpoint`` if it exists.
-        overwrite: replace ``out``.
-        reporter: told of every step.
 
     Raises:
         UsageError, SourceError, OutputError as elsewhere. MissingExtra without diffusers.
@@ -151,11 +148,8 @@ def train(
         if shape.vae:
             vae = build_vae(shape, seed).to(where)
             vae_fit = Fit({"vae": vae}, recipe.lr, f"{identity} vae", saved_at / "vae")
-            vae_steps = max(1, recipe.steps // 4)
-            share = None if seconds is None else seconds / 4
-            vae_fit.run(
-                "VAE", lambda step: pictures.vae_loss(vae, step), vae_steps, share, reporter
-            )
+            steps, share = max(1, recipe.steps // 4), None if seconds is None else seconds / 4
+            vae_fit.run("VAE", lambda step: pictures.vae_loss(vae, step), steps, share, reporter)
             pictures.settle(vae)
         unet, text = build_unet(shape, seed).to(where), build_text_encoder(seed).to(where)
         fit = Fit({"unet": unet, "text": text}, recipe.lr, identity, saved_at / "unet")

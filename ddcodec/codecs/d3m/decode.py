@@ -68,7 +68,7 @@ class Images:
         index = index.cpu()
         group, place = index // self._each, index % self._each
         units = group * self._units + place // (self._step * self._blocks)
-        wanted = units.unique().tolist()
+        wanted = torch.unique(units).tolist()
         for unit, images in self._made([unit for unit in wanted if unit not in self._held]):
             span = self._images_of(unit)
             held = self._whole[span.start : span.stop] if self._fits else torch.empty_like(images)

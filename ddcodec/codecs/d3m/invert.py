@@ -63,14 +63,8 @@ def invert(
 ) -> Tensor:
     """Return the learned tokens of some classes, float32 (n, d), on the CPU.
 
-    Args:
-        prior: the model.
-        prompt: with a place for the token.
-        patches: of each class, uint8 (k, C, H, W).
-        begin: tokens to begin with, (n, d).
-        labels: of the classes; they key what is random.
-        params: steps, rate and batch.
-        step: told of the loss after each step.
+    ``patches`` of each class are uint8 (k, C, H, W); ``begin`` is (n, d); ``labels`` key what is
+    random; ``step`` is told of the loss after each step.
     """
     scheduler = noise_scheduler(prior)
     count, each = len(labels), params.batch

@@ -46,11 +46,9 @@ class ImageChunks:
         self._reading = Reading(manifest)
 
     def read(self, reader: ChunkReader, chunk: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return images (n, C, H, W) and labels of a chunk, both as they are stored."""
         return reader.read("images", chunk), reader.read("labels", chunk)
 
     def soft(self, labels: NDArray[Any]) -> NDArray[np.float32]:
-        """Return labels that ``read`` gave as soft labels float32 (n, classes)."""
         return self._reading.soft(labels)
 
 

@@ -31,15 +31,10 @@ def compensate(
     params: LICParams,
     key: tuple[int, ...],
 ) -> Tensor:
-    """Return compensated mosaics, uint8 (B, C, H, W).
+    """Return compensated mosaics, uint8 (B, C, H, W), of squeezed ones.
 
-    Args:
-        mosaics: squeezed, uint8 (B, C, H, W).
-        originals: the images that they hold, uint8 (B x cells, C, H, W), by mosaic.
-        geometry: of the mosaics.
-        observer: its network, on the same device.
-        params: steps, precision, seed.
-        key: names what is random here beside the seed.
+    ``originals`` are the images that they hold, uint8 (B x cells, C, H, W), by mosaic; ``key``
+    names what is random here beside the seed.
     """
     iterations = params.options.steps
     if iterations is None:
@@ -80,14 +75,13 @@ def feature_difference(
     mean, std = (torch.from_numpy(v).to(real)[:, None, None] for v in mean_and_std(spec, channels))
     # One behind the other as channels: what moves one image moves its partner as well.
     pairs = (torch.cat([real, expanded], 1) - mean.repeat(2, 1, 1)) / std.repeat(2, 1, 1)
-    pairs = augment(pairs, AUGMENT, random)
+    before, after = (
+        x.contiguous(memory_format=torch.channels_last)
+        for x in torch.split(augment(pairs, AUGMENT, random), channels, 1)
+    )
     half = params.options.precision == "bfloat16"
     with torch.autocast(real.device.type, torch.bfloat16, enabled=half):
         with torch.no_grad():
-            wanted = observer.network.features(_channels_last(pairs[:, :channels].detach()))
-        found = observer.network.features(_channels_last(pairs[:, channels:]))
+            wanted = observer.network.features(before.detach())
+        found = observer.network.features(after)
     return (found.float() - wanted.float()).abs().flatten(1).mean(1)
-
-
-def _channels_last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)

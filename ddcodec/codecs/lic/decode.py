@@ -119,7 +119,6 @@ class MosaicChunks:
         self._teacher: Teacher | None = None
 
     def read(self, reader: ChunkReader, chunk: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return the regions uint8 (n, C, H, W) and soft labels (n, classes) of a chunk."""
         manifest = self._manifest
         if manifest.labels["kind"] == "teacher" and self._teacher is None:
             # Made once for all chunks; threads that make it twice make the same.
@@ -133,8 +132,7 @@ class MosaicChunks:
         return regions.numpy(), labels
 
     def soft(self, labels: NDArray[Any]) -> NDArray[np.float32]:
-        """Return labels that ``read`` gave; they are soft already."""
-        return labels
+        return labels  # soft already
 
 
 def decode(manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> MosaicSamples:

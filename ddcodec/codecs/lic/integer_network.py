@@ -6,7 +6,6 @@ among them have weights, stored in the order in which ``units`` gives them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -92,30 +91,22 @@ def costs(steps: Network, channels: int, height: int, width: int) -> tuple[int, 
     total, widest = 0, channels * height * width
     for step in steps:
         if isinstance(step, str):
-            height, width = _after(step, height, width)
+            half = (height // 2, width // 2), (-(-height // 2), -(-width // 2))
+            height, width = {"sum": (1, 1), "pool2": half[0], "max3": half[1]}[step]
             continue
-        parts = [step] if isinstance(step, Unit) else [*step.body, step.shortcut]
-        inside = height, width
-        for unit in parts:
-            if unit is None:
-                continue
-            if step is not unit and isinstance(step, Residual) and unit is step.shortcut:
-                inside = height, width
-            inside = tuple(-(-side // unit.stride) for side in inside)  # type: ignore[assignment]
-            places = math.prod(inside) if unit.kernel else 1
-            total += unit.weights * places
-            seen = unit.incoming * unit.groups * max(1, unit.kernel) ** 2
-            widest = max(widest, seen * places, unit.filters * places)
-        height, width = inside
+        branches: list[tuple[Unit, ...]] = [(step,)] if isinstance(step, Unit) else [step.body]
+        if isinstance(step, Residual) and step.shortcut is not None:
+            branches.append((step.shortcut,))
+        for branch in branches:
+            h, w = height, width
+            for unit in branch:
+                h, w = -(-h // unit.stride), -(-w // unit.stride)
+                places = h * w if unit.kernel else 1
+                total += unit.weights * places
+                seen = unit.incoming * unit.groups * max(1, unit.kernel) ** 2
+                widest = max(widest, seen * places, unit.filters * places)
+        height, width = h, w
     return total, widest
-
-
-def _after(pooling: Pooling, height: int, width: int) -> tuple[int, int]:
-    if pooling == "sum":
-        return 1, 1
-    if pooling == "pool2":
-        return height // 2, width // 2
-    return -(-height // 2), -(-width // 2)
 
 
 def _convnet(depth: int) -> Callable[[int, int, int, int], list[Step]]:

@@ -102,13 +102,12 @@ def require_embeddable(observer: Trained, samples: int) -> None:
     ``samples`` are all those that it will have to label.
     """
     description = observer.description
-    name, image = description.architecture, description.image
+    name, shape = description.architecture, description.shape
     if name not in ARCHITECTURES:
         raise UsageError(
             f"`labels`=embed-teacher: a file cannot hold a {name}; it holds "
             f"{', '.join(ARCHITECTURES)}"
         )
-    shape = (image["channels"], image["height"], image["width"])
     products, _ = costs(network(name, *shape, len(description.classes)), *shape)
     most = Limits().teacher_products
     if samples * products > most:

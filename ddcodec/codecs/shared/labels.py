@@ -124,6 +124,12 @@ def restore(arrays: dict[str, NDArray[Any]], kind: str, classes: int) -> NDArray
         full = np.repeat(rest, classes, 1)
         np.put_along_axis(full, index, weights[:, :-1], 1)
         weights = full
+    return shares(weights)
+
+
+def shares(weights: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return rows of weights (N, classes), each divided by its sum, rounded once."""
+    # A loop over columns: no library may then choose the order of the additions.
     mass = np.zeros(len(weights))
     for column in weights.T:
         mass += column

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ...preprocessing.transform import Preprocess, to_unit_range
 from ..samples import Device, Samples
+from .labels import shares
 
 if TYPE_CHECKING:
     from ...format import Manifest
@@ -46,12 +47,7 @@ class Reading:
             one_hot = np.zeros((len(stored), self._classes), np.float32)
             one_hot[np.arange(len(stored)), stored] = 1
             return one_hot
-        # A loop over columns: no library may then choose the order of the additions.
-        mass = np.zeros(len(stored), np.float64)
-        for column in stored.T:
-            mass += column
-        rows: NDArray[np.float32] = (stored.astype(np.float64) / mass[:, None]).astype(np.float32)
-        return rows
+        return shares(stored.astype(np.float64))
 
 
 class StoredSamples(Samples):
@@ -74,18 +70,15 @@ class StoredSamples(Samples):
 
     @property
     def bytes(self) -> Self | None:
-        """The same samples before the preprocessing, uint8."""
         other = copy.copy(self)
         other._raw = True
         return other
 
     def gather(self, index: Tensor) -> Tensor:
-        """Return the images at ``index``, float32 (B, C, H, W), or as they are stored."""
         found = self.stored(index)
         return found if self._raw else self._reading.ready(found)
 
     def to(self, device: Device) -> Self:
-        """Return the same samples, held on ``device``."""
         other = copy.copy(self)
         other._store = self._store.to(device)
         return other
