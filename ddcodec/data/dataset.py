@@ -178,7 +178,7 @@ class DistilledDataset(Dataset[Item]):
             device: where the data lives and the batches appear.
             drop_last: leave out a last batch that is not full.
             augment: changes whole batches: ``none``, ``flip``, ``flip_rotate`` and others of
-                ``distill.augment``, ``recipe`` for what the file's recipe says, or a function of
+                ``nn.augment``, ``recipe`` for what the file's recipe says, or a function of
                 (images float32 (B, C, H, W), torch.Generator) that returns images.
             infinite: go on with epoch + 1 and so on, without end.
 
