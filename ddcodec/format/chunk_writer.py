@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 import zstandard
 
 from ..errors import OutputError, UsageError
@@ -119,20 +118,15 @@ class ChunkWriter:
             if not tensor.digests:
                 raise UsageError(f"tensor '{name}' has no rows; give at least one")
             shape = (tensor.rows, *tensor.row)
+            chunk, digests = min(tensor.chunk, tensor.rows), tuple(tensor.digests)
             specs[name] = TensorSpec(
-                tensor.dtype,
-                shape,
-                tensor.quantiser,
-                tensor.coder,
-                min(tensor.chunk, tensor.rows),
-                tuple(tensor.digests),
+                tensor.dtype, shape, tensor.quantiser, tensor.coder, chunk, digests
             )
-        manifest = replace(manifest, tensors=specs)
-        manifest = manifest.with_digests(manifest.content({}), self._data.hexdigest()[:16])
+        manifest = replace(manifest, tensors=specs).sealed({}, self._data.hexdigest()[:16])
         header = build(self._entries, manifest.to_json())
 
         def write(file: BinaryIO) -> None:
-            file.write(len(header).to_bytes(8, "little") + header)
+            file.write(header)
             self._body.seek(0)
             shutil.copyfileobj(self._body, file, 1 << 20)
 
@@ -160,15 +154,3 @@ class ChunkWriter:
             yield
         except OSError as error:
             raise OutputError(f"{self.path}: cannot write: {error.strerror}") from None
-
-
-def symbols_of(x: Array, quantiser: dict[str, Any]) -> Array:
-    """Return the symbols, uint8 of the shape of ``x``, of a uniform quantiser of the whole tensor.
-
-    Values outside of its range go to the nearest end.
-    """
-    (offset,), (scale,) = quantiser["offset"], quantiser["scale"]
-    levels = 2 ** int(quantiser["bits"]) - 1
-    symbols = np.rint((x.astype(np.float64) - offset) / scale)
-    clipped: Array = np.clip(symbols, 0, levels).astype(np.uint8)
-    return clipped

@@ -11,8 +11,7 @@ from typing import BinaryIO
 
 from ..errors import SourceError
 from ..limits import Limits
-from .header import Header, Sizes, length_of, parse, stored_name
-from .manifest import Manifest
+from .header import Header, length_of, parse, stored_name
 from .opening import read_at, reading
 from .payload import Array, decode_piece, digest, rows_of
 from .rules import check_values
@@ -38,11 +37,6 @@ class ChunkReader:
 
     A reader can be sent to another process by its path; it cannot be pickled itself.
 
-    Attributes:
-        path: of the file.
-        manifest: with its defaults filled in.
-        sizes: of header, tensors and file, in bytes.
-
     Raises:
         InvalidFile, LimitExceeded: a rule is broken; ``limits.decoded_bytes`` bounds one chunk
             here, and the size of the file is not bounded. Unsupported: a later version.
@@ -65,16 +59,7 @@ class ChunkReader:
             except BaseException:
                 self._file.close()
                 raise
-
-    @property
-    def manifest(self) -> Manifest:
-        """What the file says about itself."""
-        return self._header.manifest
-
-    @property
-    def sizes(self) -> Sizes:
-        """Bytes of header, tensors and file."""
-        return self._header.sizes
+        self.manifest, self.sizes = self._header.manifest, self._header.sizes
 
     def chunks(self, name: str) -> int:
         """Return the number of chunks of a tensor; 1 where it is stored in one piece."""

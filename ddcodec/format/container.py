@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from ..runtime.atomic import write_atomically
 from .chunks import read_header
 from .header import TAGS, Entry, Header, Sizes, build, length_of, parse
 from .manifest import Manifest
-from .opening import is_regular, load, read_stream, reading
+from .opening import load, read_stream, reading
 from .payload import Array, Storage, decode_tensor, digest, encode_tensor, little_endian
 from .rules import check_values
 from .tensors import TensorSpec
@@ -65,16 +66,13 @@ def to_bytes(
     # Widest values first keeps every tensor aligned, as the official writer does.
     order = sorted(stored, key=lambda n: (-stored[n].dtype.itemsize, n))
     body = b"".join(little_endian(stored[name]) for name in order)
-    manifest = replace(manifest, tensors=specs)
-    manifest = manifest.with_digests(manifest.content(digests), data_digest(body))
+    manifest = replace(manifest, tensors=specs).sealed(digests, data_digest(body))
     entries, position = {}, 0
     for name in order:
-        end = position + stored[name].nbytes
-        tag = TAGS[stored[name].dtype.name]
-        entries[name] = Entry(tag, stored[name].shape, position, end)
+        piece, end = stored[name], position + stored[name].nbytes
+        entries[name] = Entry(TAGS[piece.dtype.name], piece.shape, position, end)
         position = end
-    header = build(entries, manifest.to_json())
-    return len(header).to_bytes(8, "little") + header + body, manifest
+    return build(entries, manifest.to_json()) + body, manifest
 
 
 def restate(path: str | os.PathLike[str], **changes: Any) -> Manifest:
@@ -88,9 +86,8 @@ def restate(path: str | os.PathLike[str], **changes: Any) -> Manifest:
     header = _header_of(memoryview(data), Limits())
     manifest = replace(header.manifest, **changes)
     digests = {name: digest(file.arrays[name]) for name in manifest.in_one_piece()}
-    manifest = manifest.with_digests(manifest.content(digests), manifest.data_digest)
-    head = build(header.entries, manifest.to_json())
-    whole = len(head).to_bytes(8, "little") + head + data[header.sizes.header :]
+    manifest = manifest.sealed(digests, manifest.data_digest)
+    whole = build(header.entries, manifest.to_json()) + data[header.sizes.header :]
     write_atomically(Path(path), whole, validate=read)
     return manifest
 
@@ -100,17 +97,12 @@ def read(
     check: bool = True,
     limits: Limits = Limits(),
 ) -> DDSetFile:
-    """Read and check a whole file.
+    """Read and check a whole file, ``source`` a path or the bytes themselves.
 
-    Args:
-        source: a path, or the bytes themselves.
-        check: verify every digest. Without it damage may go unseen; everything
-            that protects memory and process is still checked.
-        limits: caps applied before anything is allocated.
-
-    Raises:
-        InvalidFile, LimitExceeded: the bytes break a rule (``code``). Unsupported: a later
-        version. SourceError: the file cannot be opened.
+    ``check`` verifies every digest. Without it damage may go unseen; everything that protects
+    memory and process is still checked, caps before anything is allocated. Raises InvalidFile,
+    LimitExceeded where the bytes break a rule (``code``), Unsupported for a later version,
+    SourceError where the file cannot be opened.
     """
     data = memoryview(source if isinstance(source, bytes) else load(Path(source), limits))
     header = _header_of(data, limits)
@@ -133,7 +125,7 @@ def read_manifest(
 ) -> tuple[Manifest, Sizes]:
     """Return manifest and sizes; the data are not read and no digest is checked."""
     with reading(Path(path)), Path(path).open("rb") as file:
-        if is_regular(file):
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a pipe has no positions
             header = read_header(file, limits, streamed=True)
         else:
             header = _header_of(memoryview(read_stream(file, limits)), limits)

@@ -75,7 +75,10 @@ def _rules(manifest: JSON) -> Iterator[tuple[Path, JSON]]:
         kind = labels.get("kind")
         if kind in ("learned", "fixed"):
             yield ("labels",), {"pooling": POOLING[kind]}
-    for name, tensor in _at_names(manifest, ("tensors",)):
+    tensors = [pair for place in _at(manifest, ("tensors",)) for pair in place.items()]
+    for name, tensor in tensors:
+        if not isinstance(tensor, dict):
+            continue
         yield ("tensors", name), {"coder": "context" if "quantiser" in tensor else "zstd"}
         kind = "square" if name == "labels" else "uniform"
         yield ("tensors", name, "quantiser"), {"kind": kind}
@@ -87,16 +90,6 @@ def _rules(manifest: JSON) -> Iterator[tuple[Path, JSON]]:
         for labels in _at(manifest, ("labels",)):
             if labels.get("kind") == "learned":
                 yield ("labels",), {"grid": grid}
-
-
-def _at_names(value: JSON, path: Path) -> list[tuple[str, JSON]]:
-    """Return (name, object) for the objects in the object at ``path``."""
-    return [
-        (name, child)
-        for place in _at(value, path)
-        for name, child in place.items()
-        if isinstance(child, dict)
-    ]
 
 
 def _at(value: Any, path: Path) -> list[JSON]:

@@ -43,16 +43,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Header:
-    """A header that was checked.
-
-    Attributes:
-        manifest: with its defaults filled in.
-        entries: by stored name; positions count from ``sizes.header``, where the data begin.
-        sizes: of the whole file.
-    """
+    """A header that was checked; its manifest has the defaults filled in."""
 
     manifest: Manifest
-    entries: dict[str, Entry]
+    entries: dict[str, Entry]  # by stored name; places count from ``sizes.header``
     sizes: Sizes
 
     def pieces(self, name: str) -> list[Entry]:
@@ -75,17 +69,11 @@ def length_of(first: bytes | memoryview, total: int, limits: Limits) -> int:
 
 
 def parse(raw: bytes, total: int, limits: Limits, streamed: bool = False) -> Header:
-    """Parse and check a header.
+    """Parse and check a header without the eight bytes of its length, of a file of ``total`` bytes.
 
-    Args:
-        raw: the header, without the eight bytes of its length.
-        total: size of the whole file in bytes.
-        limits: caps; ``decoded_bytes`` bounds all tensors together, or, where ``streamed``, each
-            stored piece.
-        streamed: pieces will be decoded one by one.
-
-    Raises:
-        InvalidFile, LimitExceeded: a rule is broken (``code``). Unsupported: a later version.
+    ``limits.decoded_bytes`` bounds all tensors together, or, where ``streamed``, each stored piece.
+    Raises InvalidFile, LimitExceeded where a rule is broken (``code``), Unsupported for a later
+    version.
     """
     need(raw.startswith(b"{"), "header: does not begin with '{'", "DDS-E003")
     header = strict_json.loads(raw.rstrip(b" "), limits.nesting)
@@ -100,7 +88,7 @@ def parse(raw: bytes, total: int, limits: Limits, streamed: bool = False) -> Hea
     _check_layout(entries, total - 8 - len(raw))
     value = strict_json.loads(text.encode("utf-8"), limits.nesting)
     manifest = Manifest.from_json(value, limits)
-    canonical = manifest.to_json() == text and build(entries, text) == raw
+    canonical = manifest.to_json() == text and build(entries, text)[8:] == raw
     need(canonical, "header: not in canonical form", "DDS-E004")
     check_sizes(manifest, limits, streamed)
     with as_unsupported_if_later(manifest.minor):
@@ -113,12 +101,13 @@ def parse(raw: bytes, total: int, limits: Limits, streamed: bool = False) -> Hea
 
 
 def build(entries: Mapping[str, Entry], manifest: str) -> bytes:
-    """Return the header's bytes in canonical form, padded so that the data begin aligned."""
+    """Return length and header in canonical form, padded so that the data begin aligned."""
     body: dict[str, Any] = {"__metadata__": {"ddset": manifest}}
     for name, e in entries.items():
         body[name] = {"dtype": e.tag, "shape": list(e.shape), "data_offsets": [e.begin, e.end]}
     text = strict_json.dumps(body).encode("utf-8")
-    return text + b" " * (-len(text) % 8)
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
 
 
 def stored_name(name: str, spec: TensorSpec, i: int) -> str:

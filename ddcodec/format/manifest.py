@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from ..errors import InvalidFile, LimitExceeded, Unsupported
@@ -18,26 +18,6 @@ from .values import is_hex, is_integer, need, shown
 MAJOR, MINOR = 1, 0
 
 _KINDS: dict[Any, str] = {dict: "an object", list: "a list", str: "a string"}
-# field -> (required, JSON type)
-_FIELDS: dict[str, tuple[bool, type]] = {
-    "format": (True, dict),
-    "codec": (True, dict),
-    "classes": (True, list),
-    "image": (True, dict),
-    "tensors": (True, dict),
-    "labels": (True, dict),
-    "order": (False, dict),
-    "patches": (False, dict),
-    "recipe": (True, dict),
-    "source": (True, dict),
-    "provenance": (True, dict),
-    "measured": (False, dict),
-    "external": (False, list),
-    "license": (False, str),
-    "ignorable": (False, dict),
-    "content_digest": (True, str),
-    "data_digest": (True, str),
-}
 
 
 @dataclass(frozen=True)
@@ -99,8 +79,9 @@ class Manifest:
         same = self.content(digests) == self.content_digest
         need(same, "the content digest does not match manifest and tensors", "DDS-E032")
 
-    def with_digests(self, content: str, data: str) -> Manifest:
-        return replace(self, content_digest=content, data_digest=data)
+    def sealed(self, digests: Mapping[str, bytes], data_digest: str) -> Manifest:
+        """Return the manifest with both its digests, ``digests`` as in ``content``."""
+        return replace(self, content_digest=self.content(digests), data_digest=data_digest)
 
     @classmethod
     def from_json(cls, value: Any, limits: Limits) -> Manifest:
@@ -144,6 +125,14 @@ class Manifest:
         }
         del typed["format"]
         return cls(**typed, minor=minor)
+
+
+_OPTIONAL = {"order", "patches", "measured", "external", "license", "ignorable"}
+_NAMES = ("format", *(each.name for each in fields(Manifest) if each.name != "minor"))
+_TYPES: dict[str, type] = {"classes": list, "external": list, "license": str}  # others: objects
+_TYPES |= {"content_digest": str, "data_digest": str}
+# field -> (required, JSON type)
+_FIELDS = {name: (name not in _OPTIONAL, _TYPES.get(name, dict)) for name in _NAMES}
 
 
 @contextmanager

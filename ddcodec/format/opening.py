@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,11 +43,6 @@ def read_stream(stream: BinaryIO, limits: Limits) -> bytes:
         parts.append(part)
         left -= len(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def is_regular(file: BinaryIO) -> bool:
-    """Say whether a file has a size and can be read from any position; a pipe cannot."""
-    return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
 
 
 def read_at(file: BinaryIO, begin: int, size: int) -> bytes:

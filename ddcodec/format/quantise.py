@@ -57,6 +57,17 @@ def dequantise(symbols: Symbols, spec: dict[str, Any]) -> Values:
     return values
 
 
+def symbols_of(x: NDArray[Any], quantiser: dict[str, Any]) -> Symbols:
+    """Return the symbols, of the shape of ``x``, of a uniform quantiser of the whole tensor.
+
+    Values outside of its range go to the nearest end.
+    """
+    (offset,), (scale,) = quantiser["offset"], quantiser["scale"]
+    levels = np.rint((x.astype(np.float64) - offset) / scale)
+    symbols: Symbols = levels.clip(0, 2 ** quantiser["bits"] - 1).astype(np.uint8)
+    return symbols
+
+
 def of_rows(spec: dict[str, Any], begin: int, end: int) -> dict[str, Any]:
     """Return the quantiser of indices begin to end - 1 of axis 0."""
     if spec["kind"] != "uniform" or len(spec["scale"]) == 1:

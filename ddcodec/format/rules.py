@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ FILES = 64  # of a model
 MOST_SIDE = 512  # pixels of an image that is whitened: up to here all sums are exact
 MOST = 2047  # of a coefficient of a kernel
 MOST_KERNEL = 31  # pixels a side
+_DIGEST = partial(is_hex, length=32)
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 Check = Callable[[Any], bool]
@@ -29,10 +31,6 @@ def _count(high: int = LARGEST, low: int = 1) -> Check:
 
 def _between(low: float, high: float) -> Check:
     return lambda value: is_number(value, low, high)
-
-
-def _hex(length: int) -> Check:
-    return lambda value: is_hex(value, length)
 
 
 def _object(value: Any) -> bool:
@@ -68,13 +66,13 @@ FIELDS: dict[str, dict[str, Check]] = {
         "width": _count(1 << 16),
     },
     "recipe.optimizer": {"name": _word, "lr": _between(1e-12, 1e3)},
-    "source": {"name": is_text, "split": _word, "count": _count(), "digest": _hex(32)},
+    "source": {"name": is_text, "split": _word, "count": _count(), "digest": _DIGEST},
     "provenance": {
         "tool": is_text,
         "command": lambda value: is_text(value, COMMAND),
         "seed": _count(low=0),
     },
-    "provenance.observer": {"architecture": is_text, "digest": _hex(32)},
+    "provenance.observer": {"architecture": is_text, "digest": _DIGEST},
     "measured": {
         "accuracy_mean": _between(0, 1),
         "accuracy_std": _between(0, 1),

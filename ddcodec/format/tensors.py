@@ -42,15 +42,11 @@ class TensorSpec:
 
     def as_json(self) -> dict[str, Any]:
         """Return the JSON object; absent fields are left out."""
-        out = {
-            "coder": self.coder,
-            "dtype": self.dtype,
-            "shape": list(self.shape),
-            "quantiser": self.quantiser,
-            "chunk": self.chunk,
-            "digests": None if self.digests is None else list(self.digests),
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in vars(self).items()
+            if value is not None
         }
-        return {name: value for name, value in out.items() if value is not None}
 
 
 def parse_tensor(name: str, value: Any, limits: Limits) -> TensorSpec:

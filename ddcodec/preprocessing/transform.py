@@ -19,8 +19,8 @@ from torch import Tensor
 
 from ..errors import Unsupported, UsageError
 from .whiten import KIND as WHITENING
-from .whiten import Whiten, unwhiten
 from .whiten import fit as fit_whitening
+from .whiten import unwhiten, whiten
 
 Images = NDArray[np.uint8] | Tensor | Image.Image
 Spec = Mapping[str, Any]
@@ -43,8 +43,8 @@ class Preprocess:
         Raises Unsupported for a kind that this version does not know.
         """
         self.channels, self.height, self.width = channels, height, width
-        self._whiten = Whiten(spec, channels, height, width) if is_whitening(spec) else None
-        if self._whiten is not None:
+        self._spec = spec
+        if is_whitening(spec):
             return
         mean, std = mean_and_std(spec, channels)
         unit = np.arange(256, dtype=np.float64) / 255
@@ -63,8 +63,8 @@ class Preprocess:
         if isinstance(images, Image.Image):
             images = self._from_pillow(images)
         x = self._channel_first(images)
-        if self._whiten is not None:
-            return self._whiten(x)
+        if is_whitening(self._spec):
+            return whiten(x, self._spec)
         # One table for all channels: its rows follow each other, 256 values each.
         table = self._table.to(x.device).view(-1)
         rows = torch.arange(0, table.numel(), 256, dtype=torch.int32, device=x.device)

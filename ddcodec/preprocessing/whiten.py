@@ -1,10 +1,9 @@
 """Whitening that fits in a file: a few dozen small integers, and the same bits on any machine.
 
-Full ZCA whitening, which the papers use, is a matrix of 38 MB for 32-pixel images; whoever lacks it
-cannot use the distilled set. ``conv_whiten`` convolves with a small kernel: the middle of what
-whitening by the inverse square root of the covariance, for each half octave, makes of a dot. It is
-exact because all sums are of integers below 2^53, whatever the order of additions (specification,
-section 6). Like the published recipe it first takes the mean of each image and its contrast.
+Full ZCA whitening, which the papers use, is a matrix of 38 MB for 32-pixel images. ``conv_whiten``
+convolves with a small kernel: the middle of what whitening by the inverse square root of the
+covariance, for each half octave, makes of a dot. It is exact: its sums are of integers below 2^53
+(specification, section 6). Like the papers it first takes the mean of an image and its contrast.
 """
 
 from __future__ import annotations
@@ -34,32 +33,20 @@ Spec = Mapping[str, Any]
 Doubles = NDArray[np.float64]
 
 
-class Whiten:
-    """Whitens 8-bit images of one size, as ``image.preprocessing`` of a manifest says."""
-
-    def __init__(self, spec: Spec, channels: int, height: int, width: int) -> None:
-        self._spec, self._shape = spec, (channels, height, width)
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Return uint8 images (N, C, H, W) whitened, float32 on the same device."""
-        out = torch.empty(x.shape, dtype=torch.float32, device=x.device)
-        step = max(1, AT_ONCE // max(1, math.prod(self._shape)))
-        for start in range(0, len(x), step):
-            out[start : start + step] = self._whiten(x[start : start + step])
-        return out
-
-    def _whiten(self, x: Tensor) -> Tensor:
-        centred, contrast = centre(x)
-        mixed = self._convolve(centred)
-        return (mixed * float(self._spec["gain"]) / contrast).float()
-
-    def _convolve(self, x: Tensor) -> Tensor:
-        channels, height, width = self._shape
-        size = self._spec["size"]
+def whiten(x: Tensor, spec: Spec) -> Tensor:
+    """Return uint8 images (N, C, H, W) whitened as ``spec`` says, float32 on the same device."""
+    _, channels, height, width = x.shape
+    size, gain = spec["size"], float(spec["gain"])
+    kernel = torch.tensor(spec["kernel"], dtype=torch.float64, device=x.device).view(channels, -1)
+    out = torch.empty(x.shape, dtype=torch.float32, device=x.device)
+    step = max(1, AT_ONCE // (channels * height * width))
+    for start in range(0, len(x), step):
+        centred, contrast = centre(x[start : start + step])
         # As columns and one product of matrices: a convolution might take a way that rounds.
-        columns = torch.nn.functional.unfold(x, size, padding=size // 2)
-        kernel = torch.tensor(self._spec["kernel"], dtype=torch.float64, device=x.device)
-        return (kernel.view(channels, -1) @ columns).view(len(x), channels, height, width)
+        columns = torch.nn.functional.unfold(centred, size, padding=size // 2)
+        mixed = (kernel @ columns).view(centred.shape)
+        out[start : start + step] = (mixed * gain / contrast).float()
+    return out
 
 
 def centre(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -121,7 +108,7 @@ def fit(images: NDArray[np.uint8]) -> Spec:
         values, vectors = np.linalg.eigh(mean)
         whitening[band] = (vectors * values**-0.5) @ vectors.T
     spec = _as_kernel(whitening[bands], SIZE)
-    spread = float(Whiten(spec, channels, height, width)(chosen).double().square().mean()) ** 0.5
+    spread = float(whiten(chosen, spec).double().square().mean()) ** 0.5
     return {**spec, "gain": float(f"{1 / spread:.6g}")}
 
 
@@ -166,10 +153,8 @@ def _as_kernel(matrices: Doubles, size: int) -> dict[str, Any]:
     for colour in range(channels):
         dot = np.outer(down[:, y], across[:, x])
         seen = down.T @ (matrices[:, :, :, colour].transpose(2, 0, 1) * dot) @ across
-        for dy in range(-half, half + 1):
-            for dx in range(-half, half + 1):
-                if 0 <= y + dy < height and 0 <= x + dx < width:
-                    kernel[:, colour, half - dy, half - dx] = seen[:, y + dy, x + dx]
+        padded = np.pad(seen, ((0, 0), (half, half), (half, half)))
+        kernel[:, colour] = padded[:, y : y + size, x : x + size][:, ::-1, ::-1]
     scaled = np.rint(kernel * (MOST / np.abs(kernel).max())).astype(int)
     return {"kind": "conv_whiten", "gain": 1.0, "size": size, "kernel": scaled.reshape(-1).tolist()}
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ...errors import OutputError, UsageError
 from ...format import Manifest
-from ...format.chunk_writer import ChunkWriter, symbols_of
-from ...format.quantise import short_offset
+from ...format.chunk_writer import ChunkWriter
+from ...format.quantise import short_offset, symbols_of
 from ..shared.statement import image_of, provenance_of, source_of
 
 CHUNK_BYTES = 1 << 20  # of decoded images in a chunk, unless the caller says how many images
