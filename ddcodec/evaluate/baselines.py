@@ -67,24 +67,19 @@ def baselines(
     ``images_per_class`` and ``stored_size`` [height, width]. ``bytes`` are coded as in "same
     bytes", of the largest draw; those of ``full_data`` are its plain pixels and labels.
 
-    Args:
-        trial: the protocol of the file, from ``measure.protocol``.
-        ds: the distilled data set that is compared.
-        source: the data it was made from; real images come from its training split.
-        full_steps: steps on the full data, in batches of 256 at the recipe's rate; by default 20
-            epochs or 1500 steps, whichever is less.
-
-    Raises SourceError for a class without training images.
+    Real images come from the training split of ``source``. ``full_steps`` are steps on the full
+    data, in batches of 256 at the recipe's rate; by default 20 epochs or 1500 steps, whichever is
+    less. Raises SourceError for a class without training images.
     """
     by_class, total = images_by_class(source), ds.file.sizes.total
     draws = {
         "random_images": random_draw(by_class, trial.seed),
         "class_means": mean_draw(by_class, trial.seed, trial.device),
     }
+    pixels = same_pixels(stored_pixels(ds), by_class)
     results = {}
     for name, draw in draws.items():
-        budget = same_pixels(stored_pixels(ds), by_class)
-        results[f"{name}_same_pixels"] = learn(f"{name}, same pixels", trial, ds, draw, budget)
+        results[f"{name}_same_pixels"] = learn(f"{name}, same pixels", trial, ds, draw, pixels)
     for name, draw in draws.items():
         budget = same_bytes(total, by_class, draw, trial.nets)
         results[f"{name}_same_bytes"] = learn(f"{name}, same bytes", trial, ds, draw, budget)
@@ -111,8 +106,7 @@ def learn(
     """Train students on the draws that ``budget`` allows; return the entry of the result.
 
     Args:
-        stage, trial, ds: name, protocol, and the distilled data set that is compared.
-        draw, budget: what each student learns from.
+        stage: the name that the reporter is told.
         store: gives the stored images as they come back and their bytes; by default they come
             back as they were and take ``coded_bytes``.
         passes: times that every image is seen at least; batches grow for it to 256 at most.
@@ -130,10 +124,8 @@ def learn(
         stored, size = store(stored, classes)
         sizes.append(size)
         images = enlarge(stored, (height, width))
-        if label is not None:
-            return _samples(ds, images, label(images), trial.device)
-        labels = np.repeat(np.arange(classes), budget.per_class)
-        return _samples(ds, images, one_hot(labels, classes), trial.device)
+        one_hot = np.eye(classes, dtype=np.float32).repeat(budget.per_class, 0)
+        return _samples(ds, images, label(images) if label else one_hot, trial.device)
 
     result = trial.run(stage, training_set)
     pixels = classes * budget.per_class * budget.size[0] * budget.size[1]
@@ -155,18 +147,13 @@ def full_data(
     if steps is None:
         steps = min(FULL_STEPS, ceil(FULL_EPOCHS * len(train.labels) / FULL_BATCH))
     recipe = replace(trial.recipe, steps=steps, batch_size=FULL_BATCH)
-    labels = one_hot(train.labels, len(ds.classes))
+    labels = np.eye(len(ds.classes), dtype=np.float32)[train.labels]
     whole = _samples(ds, train.images, labels, trial.device)
     result = replace(trial, recipe=recipe).run("full data", lambda student: whole)
     count, height, width, channels = train.images.shape
     pixels = count * height * width
     size = pixels * channels + count * label_bytes(len(ds.classes))
     return _entry(result, pixels, size, Budget(count // len(ds.classes), (height, width)))
-
-
-def one_hot(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
-    """Return labels (N,) as soft labels (N, classes)."""
-    return np.eye(classes, dtype=np.float32)[labels]
 
 
 def _samples(

@@ -1,16 +1,9 @@
 """How many real images, and of what size, fit into the pixels or bytes of a file.
 
-Same pixels
-    The file's stored pixels, shared evenly by the classes. From one image a class on
-    (pixels >= classes x height x width): floor(pixels per class / pixels of an image) images a
-    class at full size. Below: one image a class, stored at side floor(sqrt(pixels per class)) for
-    square images, at the same aspect for others; reduced with Pillow's LANCZOS filter and brought
-    back to full size with BICUBIC, as a decoder would.
-Same bytes
-    The file's total bytes, header included, against pixels coded with zstd level 19 as one block,
-    in (image, row, column, channel) order, plus one byte a label (two from 257 classes on). The
-    most full-size images a class that fit; where not one fits, one image a class at the longest
-    side that fits, reduced and brought back as above.
+As many full-size images a class as fit. Where not one fits, one image a class at the longest side
+that does, reduced with Pillow's LANCZOS filter and brought back with BICUBIC, as a decoder would.
+Bytes are those of the whole file, against pixels under zstd level 19 as one block, in (image, row,
+column, channel) order, plus one byte a label (two from 257 classes on).
 """
 
 from __future__ import annotations

@@ -39,38 +39,36 @@ def images_by_class(source: Source) -> ClassImages:
 
 
 def random_draw(by_class: ClassImages, seed: int) -> Draw:
-    """Return how each student draws random images."""
-    return lambda k, student: random_images(by_class, k, (seed, student))
+    """Return how each student draws random images of each class, without repetition.
 
-
-def random_images(by_class: ClassImages, k: int, seed: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return ``k`` images of each class without repetition, (classes, k, H, W, C).
-
-    ``seed`` is (seed, student). The first images of a draw do not depend on ``k``.
+    The first images of a draw do not depend on how many it has.
     """
-    chosen = []
-    for index, group in enumerate(by_class):
-        order = torch.randperm(len(group), generator=generator(seed[0], "draw", seed[1], index))
-        chosen.append(group[order[:k].numpy()])
-    return np.stack(chosen)
+
+    def draw(k: int, student: int) -> NDArray[np.uint8]:
+        chosen = []
+        for index, group in enumerate(by_class):
+            order = torch.randperm(len(group), generator=generator(seed, "draw", student, index))
+            chosen.append(group[order[:k].numpy()])
+        return np.stack(chosen)
+
+    return draw
 
 
 def mean_draw(by_class: ClassImages, seed: int, device: torch.device) -> Draw:
-    """Return how each student finds its class means; found ones are kept."""
-    return cache(lambda k, student: class_means(by_class, k, (seed, student), device))
+    """Return how each student finds the means of each class, rounded; found ones are kept."""
 
+    @cache
+    def draw(k: int, student: int) -> NDArray[np.uint8]:
+        means = []
+        for index, group in enumerate(by_class):
+            x = torch.tensor(group.reshape(len(group), -1)).to(device, torch.float32)
+            centres = k_means(x, k, generator(seed, "k-means", student, index))
+            means.append(
+                centres.round().to("cpu", torch.uint8).numpy().reshape(k, *group.shape[1:])
+            )
+        return np.stack(means)
 
-def class_means(
-    by_class: ClassImages, k: int, seed: tuple[int, int], device: torch.device
-) -> NDArray[np.uint8]:
-    """Return the ``k`` means of each class, rounded to 8 bits, (classes, k, H, W, C)."""
-    shape = by_class[0].shape[1:]
-    means = []
-    for index, group in enumerate(by_class):
-        x = torch.tensor(group.reshape(len(group), -1)).to(device, torch.float32)
-        centres = k_means(x, k, generator(seed[0], "k-means", seed[1], index))
-        means.append(centres.round().to("cpu", torch.uint8).numpy().reshape(k, *shape))
-    return np.stack(means)
+    return draw
 
 
 def k_means(x: Tensor, k: int, random: torch.Generator) -> Tensor:

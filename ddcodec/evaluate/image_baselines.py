@@ -1,13 +1,9 @@
 """Random real images as JPEG, WebP and AVIF: what ordinary image files hold in the same bytes.
 
-The images of a draw lie side by side on sheets, class after class, and each sheet is one image
-file: its header and tables are paid once, which is the cheapest that these formats can do. A label
-takes one byte (two from 257 classes on). Saved with Pillow at its defaults, 4:2:0 colour included.
-
-What is stored follows from bytes alone, never from an accuracy. As many images a class as fit at
-the lowest quality of ``FORMATS``; where not one fits, one image a class at the longest side that
-does. Then the highest quality that still fits is searched for each draw. The files are decoded
-again, and the students learn from what came back, with one-hot labels.
+Images lie side by side on sheets, class after class: header and tables of a file are paid once,
+the cheapest that these formats can do. Pillow's defaults hold, 4:2:0 colour included. As many
+images a class are stored as fit at the lowest quality of ``FORMATS`` (see ``budgets``), then at the
+highest quality that still fits; the students learn from what is decoded again.
 """
 
 from __future__ import annotations
@@ -82,18 +78,10 @@ def image_baseline(
     total: int,
     passes: int = 0,
 ) -> dict[str, Any] | None:
-    """Return the accuracy of students on random images stored in ``total`` bytes.
+    """Return the accuracy of students on random images stored in ``total`` bytes with labels.
 
     The entry is that of ``baselines.baselines``, with ``quality`` [least, most] over the draws.
-    None where not one pixel a class fits.
-
-    Args:
-        trial: the protocol, that of the file.
-        ds: the distilled data set that is compared.
-        by_class: training images of each class, uint8 (n, H, W, C).
-        kind: the format; this Pillow must be able to write it.
-        total: bytes, labels included.
-        passes: as for ``baselines.learn``.
+    None where not one pixel a class fits. ``passes`` is as for ``baselines.learn``.
     """
     draw = random_draw(by_class, trial.seed)
 
@@ -139,16 +127,14 @@ def stored_bytes(images: Bytes, classes: int, kind: ImageFormat, quality: int) -
 def write_sheets(images: Bytes, kind: ImageFormat, quality: int) -> list[bytes]:
     """Return images (N, H, W, C), C 1 or 3, as image files of several images each."""
     files = []
+    _, height, width, channels = images.shape
+    grey = channels == 1
     for start, stop, columns, rows in layout(images.shape):
-        _, height, width, channels = images.shape
-        sheet = np.zeros((rows * columns, height, width, channels), np.uint8)
-        sheet[: stop - start] = images[start:stop]
         # An empty place repeats the last image rather than adding an edge to code.
-        sheet[stop - start :] = images[stop - 1]
+        sheet = images[np.minimum(np.arange(start, start + rows * columns), stop - 1)]
         grid = sheet.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
         picture = grid.reshape(rows * height, columns * width, channels)
         data = io.BytesIO()
-        grey = channels == 1
         settings = dict(kind.settings)
         if grey and kind.name == "AVIF":
             settings["subsampling"] = "4:0:0"

@@ -14,10 +14,8 @@ import numpy as np
 import torch
 import zstandard
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ..codecs.shared.labels import LabelPlan, restore, store
-from ..observers.networks import SEEN_PIXELS
 from .baselines import learn
 from .budgets import ZSTD_LEVEL, enlarge, same_bytes
 from .draws import ClassImages, random_draw
@@ -39,14 +37,8 @@ class Labeller:
 
     def symbols(self, images: Bytes) -> Bytes:
         """Return symbols uint8 (N, 1, classes) of images (N, H, W, C)."""
-        device = next(self._observer.network.parameters()).device
         x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
-        at_once = max(1, SEEN_PIXELS // (x.shape[2] * x.shape[3]))
-        logits: list[Tensor] = []
-        with torch.no_grad():
-            for part in torch.split(x, at_once):
-                logits.append(self._observer.network(self._observer.preprocess(part).to(device)))
-        return store(torch.cat(logits)[:, None], self._plan)["labels"]
+        return store(self._observer.logits(x)[:, None], self._plan)["labels"]
 
     def soft(self, images: Bytes) -> NDArray[np.float32]:
         """Return soft labels float32 (N, classes) of images (N, H, W, C)."""
@@ -58,16 +50,9 @@ def random_images_with_observer(
 ) -> dict[str, Any]:
     """Return the accuracy of students on random images that ``observer`` labels.
 
-    The entry is that of ``baselines.baselines``.
-
-    Args:
-        trial: the protocol, that of the file.
-        ds: the distilled data set that is compared; its temperature is used, or 1.
-        by_class: training images of each class, uint8 (n, H, W, C).
-        observer: made for these classes and images, on the device of the trial.
-        total: bytes, labels included.
-
-    Raises UsageError for an observer of other classes or images.
+    The entry is that of ``baselines.baselines``; ``total`` bytes hold images and labels. The
+    temperature is that of ``ds``, or 1. Raises UsageError for an observer of other classes or
+    images.
     """
     observer.require_fit(ds.classes, ds.image_shape)
     observer.network.to(trial.device)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ..codecs.registry import CODECS
 from ..codecs.shared.grid import cell_edges
@@ -28,12 +28,8 @@ BARS = 3  # classes shown for each of them
 LEGEND_COLUMNS = 5
 LEGEND_CLASSES = 250  # more classes get no legend
 
-Color = tuple[int, int, int]
-PAPER: Color = (255, 255, 255)
-INK: Color = (33, 37, 41)
-FADED: Color = (108, 114, 122)
-TRACK: Color = (233, 236, 239)
-ACCENT: Color = (37, 99, 155)
+PAPER, INK, FADED = (255, 255, 255), (33, 37, 41), (108, 114, 122)
+TRACK, ACCENT = (233, 236, 239), (37, 99, 155)
 
 TITLE, TEXT, SMALL, LEAST = 40, 24, 20, 15  # font sizes, pixels
 
@@ -113,9 +109,7 @@ def enlarge(picture: Image.Image, width: int, height: int) -> Image.Image:
     """Return a picture as large as fits: whole multiples with hard pixels, or reduced."""
     factor = min(width / picture.width, height / picture.height)
     if factor >= 1:
-        return picture.resize(
-            (picture.width * int(factor), picture.height * int(factor)), Image.Resampling.NEAREST
-        )
+        return ImageOps.scale(picture, int(factor), Image.Resampling.NEAREST)
     size = max(1, round(picture.width * factor)), max(1, round(picture.height * factor))
     return picture.resize(size, Image.Resampling.LANCZOS)
 
@@ -193,9 +187,8 @@ def draw_title(ds: DistilledDataset) -> Image.Image:
 
 def draw_heading(text: str) -> Image.Image:
     strip = Image.new("RGB", (INNER, TEXT + 24), PAPER)
-    ImageDraw.Draw(strip).text(
-        (0, strip.height - TEXT / 2 - 4), text, fill=FADED, font=font(TEXT), anchor="lm"
-    )
+    place = (0, strip.height - TEXT / 2 - 4)
+    ImageDraw.Draw(strip).text(place, text, fill=FADED, font=font(TEXT), anchor="lm")
     return strip
 
 
@@ -283,9 +276,8 @@ def printable(name: str, index: int) -> str:
 def shorten(text: str, width: int, size: int) -> str:
     if font(size).getlength(text) <= width:
         return text
-    while text and font(size).getlength(text + "…") > width:
-        text = text[:-1]
-    return text + "…"
+    starts = (text[:length] + "…" for length in range(len(text), 0, -1))
+    return next((start for start in starts if font(size).getlength(start) <= width), "…")
 
 
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -35,20 +35,16 @@ def verify(source: str | os.PathLike[str] | bytes, limits: Limits = Limits()) ->
         if isinstance(source, bytes) or not Path(source).is_file():
             read(source, check=True, limits=limits)
         else:
-            _pass_over(source, limits)
+            with ChunkReader(source, limits=limits) as reader:
+                size = reader.sizes.total
+                if size > limits.file_bytes:
+                    raise LimitExceeded(
+                        f"{reader.path}: {size} bytes, the limit is {limits.file_bytes}", "DDS-E001"
+                    )
+                check_sizes(reader.manifest, limits)
+                reader.check_data()
+                reader.check_content()
     except InvalidFile as error:
         where = "" if isinstance(source, bytes) else os.fspath(source)
         return [Finding(error.code, str(error), where)]
     return []
-
-
-def _pass_over(path: str | os.PathLike[str], limits: Limits) -> None:
-    with ChunkReader(path, limits=limits) as reader:
-        size = reader.sizes.total
-        if size > limits.file_bytes:
-            raise LimitExceeded(
-                f"{reader.path}: {size} bytes, the limit is {limits.file_bytes}", "DDS-E001"
-            )
-        check_sizes(reader.manifest, limits)
-        reader.check_data()
-        reader.check_content()

@@ -8,6 +8,7 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,12 +26,7 @@ AUTO = "auto"  # as encode chooses
 
 
 class Place(NamedTuple):
-    """A place of the grid: what is varied, apart from the seed.
-
-    Attributes:
-        ipc: budget in images per class.
-        quality, preprocessing: as for ``encode``; ``auto`` leaves them to it.
-    """
+    """A place of the grid: arguments of ``encode``, ``auto`` where they are left to it."""
 
     ipc: float
     quality: str = AUTO
@@ -70,14 +66,9 @@ class Grid:
     preprocessing: tuple[str, ...] = (AUTO,)
 
     def __post_init__(self) -> None:
-        for name, values in (
-            ("ipc", self.ipc),
-            ("quality", self.quality),
-            ("seed", self.seeds),
-            ("preprocessing", self.preprocessing),
-        ):
+        for name, values in vars(self).items():
             if not values:
-                raise UsageError(f"a sweep needs at least one `{name}`")
+                raise UsageError(f"a sweep needs at least one `{name.removesuffix('s')}`")
         for ipc in self.ipc:
             if not 0 < ipc < math.inf:
                 raise UsageError(f"`ipc` must be more than 0, got {ipc:g}")
@@ -102,23 +93,15 @@ class Grid:
 
 @dataclass(frozen=True)
 class Settings:
-    """What all points have in common.
+    """What all points have in common: further arguments of ``encode``, and how files are measured.
 
-    Attributes:
-        encode: further arguments of ``encode`` that differ from their defaults, by name:
-            ``codec``, ``profile``, ``steps``, ``time``, ``order``, ``labels`` and so on.
-        nets: networks that learn from each file and baseline.
-        train_steps: their steps, instead of the recipe's.
-        test: what to test on, by default the test split of the source.
-        baselines: measure them too.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        size, download: as for ``sources.load``.
+    ``device`` is that of both; ``size`` and ``download`` are as for ``sources.load``.
     """
 
-    encode: Mapping[str, Any] = field(default_factory=dict)
-    nets: int = 8
-    train_steps: int | None = None
-    test: str | None = None
+    encode: Mapping[str, Any] = field(default_factory=dict)  # that differ from their defaults
+    nets: int = 8  # that learn from each file and baseline
+    train_steps: int | None = None  # instead of the recipe's
+    test: str | None = None  # by default the test split of the source
     baselines: bool = True
     device: str = "auto"
     size: int | None = None
@@ -143,13 +126,14 @@ def commands(spec: str, name: str, recorded: str, settings: Settings) -> list[st
         if path is not None and option in words:
             words[words.index(option) + 1] = os.fspath(path)
     device = [] if settings.device == "auto" else ["--device", settings.device]
-    train = ["ddcodec", "train", name, "--nets", str(settings.nets)]
-    if settings.test is not None or spec not in sources.names():
-        train += ["--test", settings.test or spec]
-    if settings.train_steps is not None:
-        train += ["--steps", str(settings.train_steps)]
-    if settings.size is not None:
-        train += ["--size", str(settings.size)]
+    flags = {
+        "--nets": settings.nets,
+        "--test": settings.test or (None if spec in sources.names() else spec),
+        "--steps": settings.train_steps,
+        "--size": settings.size,
+    }
+    given = [(flag, str(value)) for flag, value in flags.items() if value is not None]
+    train = ["ddcodec", "train", name, *chain.from_iterable(given)]
     return [shlex.join([*words, *device, "-o", name]), shlex.join([*train, *device])]
 
 

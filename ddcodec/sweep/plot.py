@@ -75,13 +75,15 @@ def _render(record: SweepRecord, found: list[Curve]) -> bytes:
     for index, curve in enumerate(curve for curve in found if curve.baseline):
         color, mark, dashes = PLAIN[index % len(PLAIN)]
         draw_curve(axes, curve, color, mark, dashes, strong=False)
-    draw_full_data(axes, record)
+    if record.full_data:
+        mean = 100 * record.full_data["accuracy_mean"]
+        axes.axhline(mean, color=INK, linewidth=1, label=f"{FULL} ({mean:.1f} %)", zorder=1)
     draw_frame(axes, record)
-    handles, labels = axes.get_legend_handles_labels()
-    order = sorted(range(len(labels)), key=lambda index: labels[index].startswith(FULL))
+    named = zip(*axes.get_legend_handles_labels(), strict=True)
+    handles, labels = zip(*sorted(named, key=lambda each: each[1].startswith(FULL)), strict=True)
     figure.legend(
-        [handles[index] for index in order],
-        [labels[index] for index in order],
+        handles,
+        labels,
         loc="outside lower center",
         ncols=3,
         frameon=False,
@@ -111,15 +113,6 @@ def draw_curve(
         capsize=3,
         zorder=3 if strong else 2,
     )
-
-
-def draw_full_data(axes: Axes, record: SweepRecord) -> None:
-    """Draw what the same networks reach on all training images, as a line across."""
-    full = record.full_data
-    if full is None:
-        return
-    mean = 100 * full["accuracy_mean"]
-    axes.axhline(mean, color=INK, linewidth=1, label=f"{FULL} ({mean:.1f} %)", zorder=1)
 
 
 def draw_frame(axes: Axes, record: SweepRecord) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,30 +42,19 @@ BASELINE_TITLES = {
 }
 
 
+@dataclass
 class SweepRecord:
-    """The results of a sweep in its folder.
+    """The results of a sweep in its folder; nothing is written before ``save``."""
 
-    Attributes:
-        folder: where they lie.
-        identity: what all points have in common, plain JSON.
-        points: an entry for each file; ``per_net`` holds the accuracy of each network.
-        baselines: an entry for each baseline at each size; ``accuracy_mean`` is None where not
-            one pixel a class fits.
-        full_data: the entry of all training images, or None.
-        notes: what was left out, and why, one line each.
-    """
-
-    def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
-        """Begin a record; nothing is written before ``save``."""
-        self.folder = folder
-        self.identity = dict(identity)
-        self.points: list[Entry] = []
-        self.baselines: list[Entry] = []
-        self.full_data: Entry | None = None
-        self.notes: list[str] = []
+    folder: Path
+    identity: Entry  # what all points have in common, plain JSON
+    points: list[Entry] = field(default_factory=list)  # ``per_net``: accuracy of each network
+    baselines: list[Entry] = field(default_factory=list)  # accuracies None where nothing fits
+    full_data: Entry | None = None
+    notes: list[str] = field(default_factory=list)  # what was left out, and why, one line each
 
     @classmethod
-    def open(cls, folder: Path, identity: Mapping[str, Any]) -> SweepRecord:
+    def open(cls, folder: Path, identity: Entry) -> SweepRecord:
         """Return the record in ``folder``, or a new one where there is none.
 
         Raises CheckpointMismatch where it is that of another sweep, UsageError where it is none.
@@ -151,17 +140,13 @@ def curves(record: SweepRecord) -> list[Curve]:
         }
         name = ", ".join(["distilled", *(text for text, said in details.items() if said)])
         series.setdefault(name, {}).setdefault(place, []).append(entry)
-    out = [
-        Curve(name, tuple(sorted(map(_spot, groups.values()), key=_size)), False)
-        for name, groups in series.items()
-    ]
+    out = [_curve(name, groups.values(), False) for name, groups in series.items()]
     for name in dict.fromkeys([*BASELINE_TITLES, *(e["name"] for e in record.baselines)]):
         entries = [e for e in record.baselines if e["name"] == name and e["per_net"]]
         if entries:
             # Sizes that hold the same images are one spot.
-            spots = {e["bytes"]: _spot([e]) for e in entries}
-            title = BASELINE_TITLES.get(name, name)
-            out.append(Curve(title, tuple(sorted(spots.values(), key=_size)), True))
+            spots = {e["bytes"]: [e] for e in entries}
+            out.append(_curve(BASELINE_TITLES.get(name, name), spots.values(), True))
     return out
 
 
@@ -195,9 +180,8 @@ def to_markdown(record: SweepRecord) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for kind, entry in _entries(record):
-        if entry["accuracy_mean"] is None:
-            found = "does not fit"
-        else:
+        found = "does not fit"
+        if entry["accuracy_mean"] is not None:
             found = f"{100 * entry['accuracy_mean']:.1f} ± {100 * entry['accuracy_std']:.1f}"
         cells = [
             _cell(_title(kind, entry)),
@@ -234,14 +218,13 @@ def _title(kind: str, entry: Entry) -> str:
     return BASELINE_TITLES.get(name, name)
 
 
-def _spot(entries: list[Entry]) -> Spot:
-    scores = [score for entry in entries for score in entry["per_net"]]
-    size = float(np.mean([entry["bits_per_class"] for entry in entries]))
-    return Spot(size, float(np.mean(scores)), float(np.std(scores)))
-
-
-def _size(spot: Spot) -> float:
-    return spot.bits_per_class
+def _curve(name: str, groups: Iterable[list[Entry]], baseline: bool) -> Curve:
+    spots = []
+    for entries in groups:
+        scores = [score for entry in entries for score in entry["per_net"]]
+        size = float(np.mean([entry["bits_per_class"] for entry in entries]))
+        spots.append(Spot(size, float(np.mean(scores)), float(np.std(scores))))
+    return Curve(name, tuple(sorted(spots, key=lambda spot: spot.bits_per_class)), baseline)
 
 
 def _rank(entry: Entry) -> tuple[int, str, str, float, int]:

@@ -1,11 +1,9 @@
 """``sweep``: a grid of encodes, each one measured, beside what the same bytes hold otherwise.
 
-Every point of the grid (budget, quality, seed) becomes a file in one folder. Fresh networks learn
-from it alone and are tested on the test split, as ``evaluate`` does; nothing is chosen by the
-result. At the bytes of each budget and quality the baselines are measured with the same networks
-and recipe: random real images as JPEG, WebP and AVIF, and k-means centroids; all training images
-once. Baselines of many images get larger batches, so that each image is seen 20 times. A point
-that is finished is never run again, so a sweep can be interrupted and widened.
+Every point of the grid becomes a file in one folder, measured as ``evaluate`` does; nothing is
+chosen by the result. Baselines take the same bytes, networks and recipe; those of many images get
+larger batches, so that each image is seen 20 times. A point that is finished is never run again, so
+a sweep can be interrupted and widened.
 """
 
 from __future__ import annotations
@@ -14,6 +12,7 @@ import os
 import time as clock
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -44,21 +43,19 @@ K_MEANS = "k_means"
 
 
 class Watcher(Protocol):
-    """Told of every piece of work of a sweep; must not raise."""
+    """Told of every piece of work of a sweep; must not raise. Itself it is silent."""
 
     def begins(self, what: str, number: int, of: int) -> None:
         """Piece ``number`` of ``of`` (from 1) begins; ``what`` says which in a few words."""
+        return
 
     def ends(self, what: str, number: int, of: int, entry: Entry, new: bool) -> None:
         """It is finished, or was before (``new`` is False); ``entry`` is its result."""
+        return
 
 
-class _Unwatched:
-    def begins(self, what: str, number: int, of: int) -> None:
-        pass
-
-    def ends(self, what: str, number: int, of: int, entry: Entry, new: bool) -> None:
-        pass
+class _Unwatched(Watcher):
+    pass
 
 
 def sweep(
@@ -144,41 +141,29 @@ class _Runner:
         seeds = sorted(set(grid.seeds))
         for place in grid.places():
             for seed in seeds:
-                yield self._point_task(place, seed)
+                yield _Task(
+                    f"{place}, seed {seed}",
+                    partial(self._found, place, seed),
+                    partial(self._point, place, seed),
+                )
             # Once for each size; a preprocessing changes a few bytes.
             if place.preprocessing == grid.preprocessing[0]:
                 for name in names:
-                    yield self._baseline_task(name, place, seeds[0])
+                    yield _Task(
+                        f"{name} at the bytes of {place}",
+                        partial(self.record.baseline, name, place),
+                        partial(self._baseline, name, place, seeds[0]),
+                    )
         if self.settings.baselines:
-            first = (next(grid.places()), seeds[0])
-            yield _Task(
-                "all training images",
-                lambda: self.record.full_data,
-                lambda: self._full_data(first),
-            )
+            first = partial(self._full_data, next(grid.places()), seeds[0])
+            yield _Task("all training images", lambda: self.record.full_data, first)
 
     def _baseline_names(self) -> list[str]:
+        names = {kind.name: can_write(kind.name) for kind in FORMATS}
         self.record.notes = [
-            f"{kind.name}, which this Pillow cannot write"
-            for kind in FORMATS
-            if not can_write(kind.name)
+            f"{name}, which this Pillow cannot write" for name, can in names.items() if not can
         ]
-        kinds = [f"random_images_{kind.name.lower()}" for kind in FORMATS if can_write(kind.name)]
-        return [*kinds, K_MEANS]
-
-    def _point_task(self, place: Place, seed: int) -> _Task:
-        return _Task(
-            f"{place}, seed {seed}",
-            lambda: self._found(place, seed),
-            lambda: self._point(place, seed),
-        )
-
-    def _baseline_task(self, name: str, place: Place, seed: int) -> _Task:
-        return _Task(
-            f"{name} at the bytes of {place}",
-            lambda: self.record.baseline(name, place),
-            lambda: self._baseline(name, place, seed),
-        )
+        return [*(f"random_images_{name.lower()}" for name, can in names.items() if can), K_MEANS]
 
     def _path(self, place: Place, seed: int) -> Path:
         return self.record.folder / place.file_name(seed)
@@ -270,8 +255,8 @@ class _Runner:
         self.record.baselines.append(entry)
         return entry
 
-    def _full_data(self, first: tuple[Place, int]) -> Entry:
-        ds = load(self._path(*first))
+    def _full_data(self, place: Place, seed: int) -> Entry:
+        ds = load(self._path(place, seed))
         found = full_data(self._trial(ds), ds, self.source.train)
         self.record.full_data = found | {"bits_per_class": 8 * found["bytes"] / len(ds.classes)}
         return self.record.full_data

@@ -16,7 +16,7 @@ from ddcodec.evaluate.budgets import (
     same_pixels,
     shrink,
 )
-from ddcodec.evaluate.draws import images_by_class, random_images
+from ddcodec.evaluate.draws import images_by_class, random_draw
 from ddcodec.sources import Source
 
 
@@ -65,7 +65,7 @@ def test_same_bytes_are_the_most_that_every_draw_fits(rows_and_columns: Source, 
     by_class = images_by_class(rows_and_columns)
 
     def draw(k: int, student: int) -> np.ndarray:
-        return random_images(by_class, k, (0, student))
+        return random_draw(by_class, 0)(k, student)
 
     def largest(budget: Budget) -> int:
         draws = (shrink(draw(budget.per_class, student), budget.size) for student in range(3))
@@ -81,7 +81,7 @@ def test_same_bytes_are_the_most_that_every_draw_fits(rows_and_columns: Source, 
 
 def test_same_bytes_stop_at_the_smallest_class() -> None:
     by_class = blank(2, 8, 8)
-    budget = same_bytes(10**6, by_class, lambda k, s: random_images(by_class, k, (0, s)), 2)
+    budget = same_bytes(10**6, by_class, random_draw(by_class, 0), 2)
     assert budget == Budget(4, (8, 8))
 
 

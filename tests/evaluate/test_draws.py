@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ddcodec import SourceError
-from ddcodec.evaluate.draws import class_means, images_by_class, k_means, random_images
+from ddcodec.evaluate.draws import images_by_class, k_means, mean_draw, random_draw
 from ddcodec.runtime.rng import generator
 from ddcodec.sources import Source, Split
 
@@ -16,14 +16,14 @@ CPU = torch.device("cpu")
 
 def test_students_draw_images_of_their_own(rows_and_columns: Source) -> None:
     by_class = images_by_class(rows_and_columns)
-    draws = {random_images(by_class, 4, (0, student)).tobytes() for student in range(4)}
+    draws = {random_draw(by_class, 0)(4, student).tobytes() for student in range(4)}
     assert len(draws) == 4
-    assert random_images(by_class, 4, (1, 0)).tobytes() not in draws
+    assert random_draw(by_class, 1)(4, 0).tobytes() not in draws
 
 
 def test_one_mean_a_class_is_its_average(rows_and_columns: Source) -> None:
     by_class = images_by_class(rows_and_columns)
-    means = class_means(by_class, 1, (0, 0), CPU)
+    means = mean_draw(by_class, 0, CPU)(1, 0)
     assert means.shape == (2, 1, 8, 8, 1)
     for mean, group in zip(means, by_class, strict=True):
         assert np.abs(mean[0] - group.mean(0)).max() <= 0.5 + 1e-4
@@ -40,7 +40,7 @@ def test_several_means_find_the_clusters() -> None:
 
 def test_means_begin_anew_for_each_student() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (2, 30, 4, 4, 1), dtype=np.uint8)
-    means = [class_means(list(noise), 5, (0, student), CPU).tobytes() for student in (0, 0, 1)]
+    means = [mean_draw(list(noise), 0, CPU)(5, student).tobytes() for student in (0, 0, 1)]
     assert means[0] == means[1]
     assert means[0] != means[2]
 

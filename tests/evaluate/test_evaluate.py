@@ -19,9 +19,9 @@ from ddcodec import (
 )
 from ddcodec.evaluate.baselines import baselines
 from ddcodec.evaluate.budgets import coded_bytes
-from ddcodec.evaluate.draws import images_by_class, random_images
-from ddcodec.evaluate.measure import test_split as split_for
+from ddcodec.evaluate.draws import images_by_class, random_draw
 from ddcodec.evaluate.measure import protocol, train_students
+from ddcodec.evaluate.measure import test_split as split_for
 from ddcodec.format import restate
 from ddcodec.judge.recipe import Recipe
 from ddcodec.judge.trial import Accuracy
@@ -114,7 +114,7 @@ def test_baselines_keep_to_their_budgets(path: Path) -> None:
 
 def test_a_draw_is_of_its_class_and_its_size_is_counted() -> None:
     by_class = images_by_class(stripes())
-    draw = random_images(by_class, 5, (0, 1))
+    draw = random_draw(by_class, 0)(5, 1)
     assert draw.shape == (2, 5, 8, 8, 1)
     for label, images in enumerate(draw):
         pool = {image.tobytes() for image in by_class[label]}
@@ -122,7 +122,7 @@ def test_a_draw_is_of_its_class_and_its_size_is_counted() -> None:
         assert len({image.tobytes() for image in images}) == 5
     flat = draw.reshape(-1, 8, 8, 1)
     assert coded_bytes(flat, 2) > coded_bytes(flat[:4], 2) > 0
-    assert np.array_equal(draw[:, :3], random_images(by_class, 3, (0, 1)))
+    assert np.array_equal(draw[:, :3], random_draw(by_class, 0)(3, 1))
 
 
 def test_a_recipe_with_decay_and_falling_rate_is_followed(path: Path, tmp_path: Path) -> None:
