@@ -105,7 +105,9 @@ def _report(problem: Exception) -> int:
         error(spelled(str(problem)))
         return problem.exit_code
     if isinstance(problem, typer.TyperException):
-        error(f"{problem.format_message()}{_hint(problem)}")
+        context = getattr(problem, "ctx", None)
+        hint = f" (see {context.command_path} --help)" if context is not None else ""
+        error(f"{problem.format_message()}{hint}")
         return problem.exit_code
     if isinstance(problem, OSError) and problem.strerror:
         where = f"{os.fsdecode(problem.filename)}: " if problem.filename else ""
@@ -115,11 +117,6 @@ def _report(problem: Exception) -> int:
     said = f": {problem}" if str(problem) else ""
     error(f"{type(problem).__name__}{said}{advice}", kind="internal error")
     return EXIT_INTERNAL
-
-
-def _hint(problem: typer.TyperException) -> str:
-    context = getattr(problem, "ctx", None)
-    return f" (see {context.command_path} --help)" if context is not None else ""
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -48,10 +48,8 @@ def describe(one: Difference) -> str:
     """Return a difference in one line."""
     if one.largest is not None:
         return printable(f"{one.where}: {one.b}, by {one.largest:.6g} at most")
-    return printable(f"{one.where}: {short(one.a)} | {short(one.b)}")
-
-
-def short(value: Any) -> str:
-    """Return a value as text that fits a line."""
-    text = str(value)
-    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+    a, b = (
+        text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+        for text in map(str, (one.a, one.b))
+    )
+    return printable(f"{one.where}: {a} | {b}")

@@ -22,14 +22,13 @@ def check_parent(target: Path) -> Path:
     return parent
 
 
-def check_file(target: Path, overwrite: bool) -> Path:
-    """Return the folder of a file about to be written; raises OutputError where it cannot be."""
-    parent = check_parent(target)
+def check_file(target: Path, overwrite: bool) -> None:
+    """Raise OutputError where a file could not be written."""
+    check_parent(target)
     if target.is_dir():
         raise OutputError(f"{target}: is a folder; name a file with -o")
     if target.exists() and not overwrite:
         raise OutputError(f"{target}: exists; choose another name with -o or replace it with -f")
-    return parent
 
 
 def check_folder(target: Path, overwrite: bool) -> Path:
@@ -40,16 +39,6 @@ def check_folder(target: Path, overwrite: bool) -> Path:
     if target.is_dir() and any(target.iterdir()) and not overwrite:
         raise OutputError(f"{target}: is not empty; name another with -o or replace it with -f")
     return parent
-
-
-@contextmanager
-def whole_file(target: Path, overwrite: bool) -> Iterator[Path]:
-    """Give a path to write to; at the end of the block it takes the place of ``target``."""
-    parent = check_file(target, overwrite)
-    with _one_line(target), tempfile.TemporaryDirectory(prefix=".ddcodec-", dir=parent) as folder:
-        draft = Path(folder) / target.name
-        yield draft
-        draft.replace(target)
 
 
 @contextmanager

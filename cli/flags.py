@@ -46,21 +46,19 @@ def with_options(
     for kind in kinds:
         for each in fields(kind):
             if each.name not in found and each.name not in without:
-                found[each.name] = _parameter(kind, each, hidden)
+                what: Any = bool if type_of(kind, each.name)[0] is bool else str
+                info = typer.Option(
+                    *_names(each), metavar=metavar_of(each), help=_help(each), hidden=hidden
+                )
+                found[each.name] = inspect.Parameter(
+                    each.name,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    default=None,
+                    annotation=Annotated[what | None, info],
+                )
     command.__signature__ = signature.replace(parameters=list(found.values()))
     command.__annotations__ = {p.name: p.annotation for p in found.values()} | {"return": None}
     return command
-
-
-def _parameter(kind: type[Options], each: Field[Any], hidden: bool) -> inspect.Parameter:
-    what: Any = bool if type_of(kind, each.name)[0] is bool else str
-    info = typer.Option(*_names(each), metavar=metavar_of(each), help=_help(each), hidden=hidden)
-    return inspect.Parameter(
-        each.name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=None,
-        annotation=Annotated[what | None, info],
-    )
 
 
 def read(given: Mapping[str, Any], kind: type[T]) -> T:

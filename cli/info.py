@@ -47,11 +47,12 @@ def info(
 
 def describe(path: Path, facts: Facts, rows: list[tuple[str, str]]) -> str:
     """Return what is in one file, one property a line."""
-    image, size = facts["image"], facts["bytes"]
+    image, size, source = facts["image"], facts["bytes"], facts["source"]
+    parts = {"header": size["header"], **size["tensors"]}
     rows = [
         ("file", str(path)),
         ("codec", facts["codec"]),
-        ("source", source_text(facts["source"])),
+        ("source", f"{source['name']}, {source['split']} split, {number(source['count'])} images"),
         ("classes", classes_text(facts)),
         ("images", f"{image['height']} x {image['width']} {image['colour']}"),
         ("preprocessing", image["preprocessing"]["kind"]),
@@ -59,7 +60,10 @@ def describe(path: Path, facts: Facts, rows: list[tuple[str, str]]) -> str:
         *rows,
         *label_rows(facts),
         ("bytes", number(size["total"])),
-        *((f"  {name}", share_text(count, size["total"])) for name, count in parts(size)),
+        *(
+            (f"  {name}", f"{number(count)} ({percent(count / size['total'])})")
+            for name, count in parts.items()
+        ),
         ("bits per class", f"{facts['bits_per_class']:,.1f}"),
         *equivalent_rows(facts),
         ("external", external_text(facts["external"])),
@@ -76,7 +80,7 @@ def compare(paths: list[Path], facts: list[Facts]) -> str:
         "classes": lambda fact: number(fact["classes"]),
         "pixels": lambda fact: number(fact["pixels"]),
         "IPC": lambda fact: f"{fact['ipc']:.4g}",
-        "patches": lambda fact: number(patch_count(fact)),
+        "patches": lambda fact: number(fact["patches"]["count"] if fact["patches"] else 0),
         "bytes": lambda fact: number(fact["bytes"]["total"]),
         "bits/class": lambda fact: f"{fact['bits_per_class']:,.1f}",
         "measured": lambda fact: measured_text(fact["measured"], short=True),
@@ -98,21 +102,11 @@ def compare(paths: list[Path], facts: list[Facts]) -> str:
     return table(rows, ["file", *columns], left=2)
 
 
-def source_text(source: Facts) -> str:
-    """Return where the images came from: ``digits, train split, 1,400 images``."""
-    return f"{source['name']}, {source['split']} split, {number(source['count'])} images"
-
-
 def classes_text(facts: Facts) -> str:
     """Return the number of classes and the first names."""
     names = facts["class_names"]
     more = ", ..." if len(names) > CLASSES_SHOWN else ""
     return f"{number(facts['classes'])}: {', '.join(names[:CLASSES_SHOWN])}{more}"
-
-
-def patch_count(facts: Facts) -> int:
-    """Return the number of training images that a poster is cut into; 0 without one."""
-    return int(facts["patches"]["count"]) if facts["patches"] else 0
 
 
 def label_rows(facts: Facts) -> list[tuple[str, str]]:
@@ -143,16 +137,6 @@ def equivalent_rows(facts: Facts) -> list[tuple[str, str]]:
             for key, title in (("png", "PNG"), ("npz", "npz"))
         ),
     ]
-
-
-def parts(size: Facts) -> list[tuple[str, int]]:
-    """Return name and stored bytes of every part; they add up to the whole file."""
-    return [("header", size["header"]), *size["tensors"].items()]
-
-
-def share_text(count: int, total: int) -> str:
-    """Return bytes and their share of the file: ``1,234 (56.7 %)``."""
-    return f"{number(count)} ({percent(count / total)})"
 
 
 def external_text(external: list[Facts]) -> str:

@@ -10,7 +10,7 @@ import typer
 from ddcodec.errors import UsageError
 
 from .arguments import Cache, Prior, default_output
-from .files import check_file, reading, whole_file
+from .files import check_file, reading
 from .output import message
 
 
@@ -29,23 +29,12 @@ def preview(
     if target.suffix.lower() != ".png":
         raise UsageError(f"{target}: the picture is a PNG; give it a name that ends in .png")
     check_file(target, force)
-    width, height = draw(file, target, force, prior, cache)
-    message(f"{target}: {width} x {height} pixels")
 
-
-def draw(
-    file: Path,
-    target: Path,
-    overwrite: bool,
-    prior: str | None = None,
-    cache: Path | None = None,
-) -> tuple[int, int]:
-    """Write the picture of ``file`` to ``target`` and return its (width, height)."""
     from ddcodec.data.dataset import load
     from ddcodec.inspection.preview import render
+    from ddcodec.runtime.atomic import write_atomically
 
     with reading(file):
         picture = render(load(file, prior=prior, cache=cache))
-    with whole_file(target, overwrite) as draft:
-        picture.save(draft, format="PNG")
-    return picture.size
+    write_atomically(target, lambda whole: picture.save(whole, format="PNG"))
+    message(f"{target}: {picture.width} x {picture.height} pixels")

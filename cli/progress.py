@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from ddcodec.runtime.progress import Reporter
+
 from .flags import spelled
 from .output import EXIT_INTERRUPTED, message
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
-
-    from ddcodec.runtime.progress import Reporter
 
 
 def is_first() -> bool:
@@ -50,22 +50,16 @@ def progress() -> Iterator[Reporter]:
     if not (sys.stderr.isatty() and is_first()):
         yield NoteReporter()
         return
+    from rich import progress as parts
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
 
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TextColumn("{task.fields[loss]}"),
-        TimeRemainingColumn(),
+    bar = parts.Progress(
+        parts.TextColumn("{task.description}"),
+        parts.BarColumn(),
+        parts.MofNCompleteColumn(),
+        parts.TextColumn("{task.fields[rate]}"),
+        parts.TextColumn("{task.fields[loss]}"),
+        parts.TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
     )
@@ -73,21 +67,14 @@ def progress() -> Iterator[Reporter]:
         yield BarReporter(bar)
 
 
-class NoteReporter:
+class NoteReporter(Reporter):
     """Writes notes to stderr and nothing else."""
 
-    def stage(self, name: str, steps: int) -> None:
-        """Keep silent."""
-
-    def step(self, done: int, loss: float) -> None:
-        """Keep silent."""
-
     def note(self, text: str) -> None:
-        """Write a line."""
         message(spelled(text))
 
 
-class BarReporter:
+class BarReporter(Reporter):
     """Draws the stage that is under way; a new stage takes the place of the last one."""
 
     def __init__(self, bar: Progress) -> None:
@@ -95,13 +82,11 @@ class BarReporter:
         self._task: TaskID | None = None
 
     def stage(self, name: str, steps: int) -> None:
-        """Begin a stage of ``steps`` steps."""
         if self._task is not None:
             self._bar.remove_task(self._task)
         self._task = self._bar.add_task(name, total=steps, rate="", loss="")
 
     def step(self, done: int, loss: float) -> None:
-        """Show that ``done`` steps of the stage are over and the last one had this loss."""
         if self._task is None:
             return
         self._bar.update(self._task, completed=done)

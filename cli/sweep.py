@@ -187,12 +187,10 @@ class Lines:
         self.done = self.of = 0
 
     def begins(self, what: str, number: int, of: int) -> None:
-        """Say that a piece of work begins."""
         self.of = of
         message(f"[{number}/{of}] {what} ...")
 
     def ends(self, what: str, number: int, of: int, entry: Entry, new: bool) -> None:
-        """Say what came out of it."""
         self.done, self.of = number, of
         message(f"[{number}/{of}] {what}: {found(entry)}{'' if new else ' (was there)'}")
         for command in entry.get("commands", []):
@@ -217,20 +215,15 @@ def describe(record: SweepRecord) -> str:
     """Return all curves as one table: the files, the baselines, all data."""
     from ddcodec.sweep.record import curves
 
-    rows = [
-        [curve.name, f"{spot.bits_per_class:,.0f}", accuracy(spot.mean, spot.std)]
+    found = [
+        (curve.name, spot.bits_per_class, spot.mean, spot.std)
         for curve in curves(record)
         for spot in curve.spots
     ]
-    if record.full_data:
-        full = record.full_data
-        rows.append(
-            [
-                "all training images",
-                f"{full['bits_per_class']:,.0f}",
-                accuracy(full["accuracy_mean"], full["accuracy_std"]),
-            ]
-        )
+    if full := record.full_data:
+        measured = (full[name] for name in ("bits_per_class", "accuracy_mean", "accuracy_std"))
+        found.append(("all training images", *measured))
+    rows = [[name, f"{bits:,.0f}", accuracy(mean, std)] for name, bits, mean, std in found]
     what = record.identity
     head = (
         f"{what['source']}: accuracy on {number(what['test_images'])} test images of "

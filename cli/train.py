@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,23 +59,7 @@ class StudentOptions(Options):
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class TrainReport:
-    """What ``train --json`` prints. Accuracies are shares of 1; std is over networks."""
-
-    file: str
-    test: str
-    test_images: int
-    pixels: int
-    bytes: int
-    external_bytes: int
-    accuracy_mean: float
-    accuracy_std: float
-    nets: int
-    steps: int
-    seconds: float
-    baselines: dict[str, dict[str, Any]] | None
-    network: str
+Report = dict[str, Any]  # what ``train --json`` prints; accuracies are shares of 1
 
 
 def train(
@@ -113,7 +97,7 @@ def train(
     if record:
         write_down(file, report)
     if as_json:
-        write_json(asdict(report))
+        write_json(report)
     else:
         write_line(describe(report))
 
@@ -123,7 +107,7 @@ train = with_options(train, StudentOptions, Common, without=("resume", "overwrit
 
 def measure(
     file: Path, ds: DistilledDataset, test: str | None, chosen: StudentOptions, common: Common
-) -> TrainReport:
+) -> Report:
     """Train on ``ds``, test on ``test`` and return what ``train`` prints."""
     from ddcodec.evaluate.baselines import baselines
     from ddcodec.evaluate.draws import images_by_class
@@ -161,39 +145,31 @@ def measure(
             )
         if chosen.baselines:
             others |= baselines(trial, ds, source)
-    return TrainReport(
-        file=str(file),
-        test=source.name,
-        test_images=len(split.labels),
-        pixels=facts["pixels"],
-        bytes=facts["bytes"]["total"],
-        external_bytes=sum(item["bytes"] for item in facts["external"]),
-        accuracy_mean=result.mean,
-        accuracy_std=result.std,
-        nets=result.nets,
-        steps=result.steps,
-        seconds=result.seconds,
-        baselines=others or None,
-        network=chosen.architecture or "recipe",
-    )
+    return {
+        "file": str(file),
+        "test": source.name,
+        "test_images": len(split.labels),
+        "pixels": facts["pixels"],
+        "bytes": facts["bytes"]["total"],
+        "external_bytes": sum(item["bytes"] for item in facts["external"]),
+        "accuracy_mean": result.mean,
+        "accuracy_std": result.std,
+        "nets": result.nets,
+        "steps": result.steps,
+        "seconds": result.seconds,
+        "baselines": others or None,
+        "network": chosen.architecture or "recipe",
+    }
 
 
-def write_down(file: Path, report: TrainReport) -> None:
+def write_down(file: Path, report: Report) -> None:
     """Put the result into the file's manifest; its content digest changes with it."""
     from ddcodec.format import restate
 
+    measured = {name: report[name] for name in ("nets", "steps", "test")}
+    measured |= {name: round(report[name], 4) for name in ("accuracy_mean", "accuracy_std")}
     with reading(file):
-        restate(
-            file,
-            measured={
-                "accuracy_mean": round(report.accuracy_mean, 4),
-                "accuracy_std": round(report.accuracy_std, 4),
-                "nets": report.nets,
-                "steps": report.steps,
-                "test": report.test,
-                "test_count": report.test_images,
-            },
-        )
+        restate(file, measured=measured | {"test_count": report["test_images"]})
 
 
 def find_source(
@@ -215,41 +191,29 @@ def find_source(
     return sources.load(spec, size=size, download=download)
 
 
-def describe(report: TrainReport) -> str:
+def describe(report: Report) -> str:
     """Return the result in one line, and the baselines, if any, in a table under it."""
+    network = "" if report["network"] == "recipe" else f" ({report['network']})"
     head = (
-        f"{accuracy(report.accuracy_mean, report.accuracy_std)} on {number(report.test_images)} "
-        f"test images of {report.test}: mean ± std of {report.nets} networks"
-        f"{'' if report.network == 'recipe' else f' ({report.network})'}, "
-        f"{number(report.steps)} steps each, {seconds(report.seconds)}"
+        f"{accuracy(report['accuracy_mean'], report['accuracy_std'])} on "
+        f"{number(report['test_images'])} test images of {report['test']}: mean ± std of "
+        f"{report['nets']} networks{network}, {number(report['steps'])} steps each, "
+        f"{seconds(report['seconds'])}"
     )
-    if report.external_bytes:
+    if report["external_bytes"]:
         head += (
-            f"; {number(report.bytes)} bytes, and {number(report.external_bytes)} of the model "
-            "that it needs"
+            f"; {number(report['bytes'])} bytes, and {number(report['external_bytes'])} of the "
+            "model that it needs"
         )
-    if report.baselines is None:
+    if report["baselines"] is None:
         return head
-    return f"{head}\n\n{comparison(report)}"
-
-
-def comparison(report: TrainReport) -> str:
-    """Return a table of the file and its baselines: accuracy, pixels, bytes."""
     rows = [
         [
-            "this file",
-            accuracy(report.accuracy_mean, report.accuracy_std),
-            number(report.pixels),
-            number(report.bytes),
+            BASELINE_TITLES.get(name, name),
+            accuracy(entry["accuracy_mean"], entry.get("accuracy_std")),
+            number(entry["pixels"]),
+            number(entry["bytes"]),
         ]
+        for name, entry in {"this file": report, **report["baselines"]}.items()
     ]
-    for name, other in (report.baselines or {}).items():
-        rows.append(
-            [
-                BASELINE_TITLES.get(name, name),
-                accuracy(other["accuracy_mean"], other.get("accuracy_std")),
-                number(other["pixels"]),
-                number(other["bytes"]),
-            ]
-        )
-    return table(rows, ["trained on", "accuracy", "pixels", "bytes"])
+    return f"{head}\n\n{table(rows, ['trained on', 'accuracy', 'pixels', 'bytes'])}"

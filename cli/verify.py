@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from ddcodec.errors import InvalidFile, SourceError, Unsupported
 
 from .output import EXIT_IO, EXIT_OK, error, number, printable, write_json, write_line
-
-if TYPE_CHECKING:
-    from ddcodec.inspection.verify import Finding
 
 EXIT_INVALID = InvalidFile.exit_code
 EXIT_UNSUPPORTED = Unsupported.exit_code
@@ -48,22 +46,21 @@ def check(path: Path) -> tuple[dict[str, Any] | None, int]:
     """Return a report on one file and its exit code; a file that cannot be read gives None."""
     from ddcodec.inspection.verify import verify as find
 
-    report: dict[str, Any]
+    report: dict[str, Any] = {
+        "file": str(path),
+        "valid": None,
+        "unsupported": None,
+        "findings": [],
+    }
     try:
-        findings = find(path if str(path) != "-" else read_stdin())
+        found = [asdict(one) for one in find(path if str(path) != "-" else read_stdin())]
     except Unsupported as problem:
-        report = {"file": str(path), "valid": None, "unsupported": str(problem), "findings": []}
-        return report, EXIT_UNSUPPORTED
+        return report | {"unsupported": str(problem)}, EXIT_UNSUPPORTED
     except SourceError as problem:
         error(str(problem))
         return None, EXIT_IO
-    report = {
-        "file": str(path),
-        "valid": not findings,
-        "unsupported": None,
-        "findings": [as_dict(finding, str(path)) for finding in findings],
-    }
-    return report, EXIT_INVALID if findings else EXIT_OK
+    found = [one | {"where": one["where"] or str(path)} for one in found]
+    return report | {"valid": not found, "findings": found}, EXIT_INVALID if found else EXIT_OK
 
 
 def read_stdin() -> bytes:
@@ -72,11 +69,6 @@ def read_stdin() -> bytes:
     from ddcodec.limits import Limits
 
     return read_stream(sys.stdin.buffer, Limits())
-
-
-def as_dict(finding: Finding, path: str) -> dict[str, str]:
-    """Return a finding as plain JSON values."""
-    return {"code": finding.code, "message": finding.message, "where": finding.where or path}
 
 
 def describe(report: dict[str, Any]) -> str:

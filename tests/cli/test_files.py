@@ -3,25 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ddcodec_cli.files import whole_file, whole_folder
+from ddcodec_cli.files import whole_folder
 
 from ddcodec.data.export import folder_names
 from ddcodec.errors import OutputError
-
-
-def test_a_file_that_fails_half_way_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
-    target = tmp_path / "x.png"
-    target.write_text("old")
-
-    def fail() -> None:
-        with whole_file(target, overwrite=True) as draft:
-            draft.write_text("half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fail()
-    assert target.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_a_folder_that_fails_half_way_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
@@ -52,10 +37,10 @@ def test_a_forced_folder_holds_the_new_content_alone(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_one_line_that_names_the_output(tmp_path: Path) -> None:
     def fill() -> None:
-        with whole_file(tmp_path / "x.png", overwrite=False):
+        with whole_folder(tmp_path / "x", overwrite=False):
             raise OSError(28, "No space left on device")
 
-    with pytest.raises(OutputError, match=r"x\.png: cannot write: No space left on device"):
+    with pytest.raises(OutputError, match=r"x: cannot write: No space left on device"):
         fill()
     assert list(tmp_path.iterdir()) == []
 
