@@ -42,9 +42,10 @@ def encode(
         codec: the name of a codec, whose options are then further arguments, or the options
             themselves: ``PoDD``, ``PPoDD``, ``LIC`` or ``D3M``.
         reporter: told of stages and steps.
-        options: those of the codec, and of ``codecs.options.Common``: ``seed``, ``device``,
-            ``resume`` (from ``<out>.checkpoint``, if it is there), ``overwrite``, ``size`` (scale
-            images to so many pixels a side) and ``download`` (nothing else uses the network).
+        options: those of the codec, which ``help(ddcodec.PoDD)`` and so on list, and ``seed``,
+            ``device``, ``resume`` (from ``<out>.checkpoint``, if it is there), ``overwrite``,
+            ``size`` (scale images to so many pixels a side) and ``download`` (nothing else uses
+            the network).
             The same source, settings and seed give the same content digest on a machine.
 
     Raises:
@@ -55,11 +56,15 @@ def encode(
     """
     common = Common(**{name: options.pop(name) for name in Common.names() if name in options})
     method, settings = resolve(codec, options)
+    if not isinstance(out, str | os.PathLike):
+        raise UsageError(f"`out` must be a path, got {out!r}")
     target = Path(out)
     # What lies beside a file is a run that wrote the file, or was allowed to.
     unfinished = target.with_name(target.name + ".checkpoint").exists()
     _check_output(target, common.overwrite or (common.resume and unfinished), unfinished)
     device = choose_device(common.device)
+    if not isinstance(source, sources.Source | str | os.PathLike):
+        raise UsageError(f"`source` must be a name, a path or a Source, got {source!r}")
     if not isinstance(source, sources.Source):
         source = sources.load(source, download=common.download, size=common.size)
     elif common.size is not None:
@@ -80,11 +85,13 @@ def encode(
 def resolve(codec: str | Options, given: Mapping[str, Any]) -> tuple[Codec, Options]:
     """Return a codec and its options, from a name and options by name or from options alone."""
     if not isinstance(codec, Options):
+        if not isinstance(codec, str):
+            raise UsageError(f"`codec` must be a name, or options such as PoDD(...), got {codec!r}")
         method = encoder(codec)
         assert method.Options is not None
         return method, chosen(method.Options, given, codec, options_of_all())
     if given:
-        raise UsageError(f"`{next(iter(given))}` belongs into {type(codec).__name__}(...)")
+        raise UsageError(f"`{next(iter(given))}` belongs in {type(codec).__name__}(...)")
     return next(c for c in CODECS.values() if c.Options is type(codec)), codec
 
 

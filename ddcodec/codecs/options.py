@@ -12,12 +12,14 @@ from __future__ import annotations
 import math
 import operator
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
+from difflib import get_close_matches
 from functools import cache
+from inspect import cleandoc
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ..errors import UsageError
 
@@ -67,6 +69,22 @@ class Options:
     """
 
     title: ClassVar[str] = "Options"  # heading of the help
+
+    def __init_subclass__(cls) -> None:
+        """Let ``help`` of the class say what each option is for."""
+        fields_of = [getattr(base, "__dataclass_fields__", {}) for base in cls.__mro__[:0:-1]]
+        known = {name: each for found in (*fields_of, vars(cls)) for name, each in found.items()}
+        rows = [
+            f"    {name}: {each.metadata['about'].help}"
+            for name, each in known.items()
+            if isinstance(each, Field) and "about" in each.metadata
+        ]
+        cls.__doc__ = "\n".join([cleandoc(cls.__doc__ or cls.title), "", "Args:", *rows])
+
+    def __new__(cls, *values: Any, **named: Any) -> Self:
+        """Refuse unknown names as ``chosen`` does, with the nearest right one."""
+        refuse_unknown(cls, named, cls.__name__, {})
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -236,8 +254,14 @@ def chosen(kind: type[T], given: Mapping[str, Any], codec: str, others: Mapping[
 
     Raises UsageError for an option of another codec, or of none, with the nearest right name.
     """
-    from difflib import get_close_matches
+    refuse_unknown(kind, given, codec, others)
+    return kind(**given)
 
+
+def refuse_unknown(
+    kind: type[Options], given: Iterable[str], codec: str, others: Mapping[str, str]
+) -> None:
+    """Raise UsageError for a name in ``given`` that is no option (see ``chosen``)."""
     names = kind.names()
     for name in given:
         if name in names:
@@ -247,7 +271,6 @@ def chosen(kind: type[T], given: Mapping[str, Any], codec: str, others: Mapping[
         near = get_close_matches(name, [*names, *others], 1)
         advice = f"; did you mean `{near[0]}`?" if near else f"; {codec} has: {', '.join(names)}"
         raise UsageError(f"unknown option `{name}`{advice}")
-    return kind(**given)
 
 
 @dataclass(frozen=True)

@@ -208,3 +208,27 @@ def test_a_command_has_the_options_that_differ_from_the_defaults() -> None:
         "--observer",
         "o.safetensors",
     ]
+
+
+def test_help_of_the_options_says_what_each_is_for() -> None:
+    for kind in (PoDD, PPoDD, LIC, D3M):
+        assert kind.__doc__ is not None
+        for each in fields(kind):
+            assert f"    {each.name}: {each.metadata['about'].help}" in kind.__doc__
+
+
+def test_typed_options_refuse_an_unknown_name_as_keywords_do() -> None:
+    with pytest.raises(UsageError, match="did you mean `order`"):
+        PoDD(ordr="clip")  # type: ignore[call-arg]
+    with pytest.raises(UsageError, match="not both"):
+        PoDD(ipc=1, total_bytes=2000)
+
+
+@pytest.mark.parametrize(
+    ("source", "out", "codec", "named"),
+    [(7, "x.ddset", "podd", "source"), ("digits", 3, "podd", "out"), ("digits", "x", 3, "codec")],
+)
+def test_arguments_of_another_kind_are_named(source: Any, out: Any, codec: Any, named: str) -> None:
+    given = {} if codec == 3 else {"ipc": 1}
+    with pytest.raises(UsageError, match=f"`{named}` must be"):
+        encode(source, out, codec, **given)

@@ -122,5 +122,7 @@ class PoDD(PosterOptions):
     def check(self) -> None:
         """Check what holds between options; raises UsageError."""
         super().check()
-        if (self.ipc is None) == (self.total_bytes is None):
+        if self.ipc is not None and self.total_bytes is not None:
+            raise UsageError("give `ipc` or `total_bytes`, not both")
+        if self.ipc is None and self.total_bytes is None:
             raise UsageError("give `ipc`, or `total_bytes` for the size of the whole file")
