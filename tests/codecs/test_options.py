@@ -196,7 +196,7 @@ def test_a_name_like_no_other_gets_the_list_of_all() -> None:
 
 
 def test_options_beside_an_object_of_options_are_refused(digits: Source, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"`steps` belongs into PoDD\(\.\.\.\)"):
+    with pytest.raises(UsageError, match=r"`steps` belongs in PoDD\(\.\.\.\)"):
         encode(digits, tmp_path / "x.ddset", PoDD(ipc=1), steps=3)
 
 
