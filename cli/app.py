@@ -69,7 +69,9 @@ app.command(
 )(sweep.sweep)
 app.command("diff", short_help="Say in what two files differ.")(diff.diff)
 app.add_typer(
-    observer.app, name="observer", short_help="Train the network that lic looks at images with."
+    observer.app,
+    name="observer",
+    short_help="Train the network that lic and d3m label images with.",
 )
 app.add_typer(
     prior.app, name="prior", short_help="Train the diffusion model that d3m makes images with."
@@ -107,7 +109,7 @@ def _report(problem: Exception) -> int:
     if isinstance(problem, typer.TyperException):
         context = getattr(problem, "ctx", None)
         hint = f" (see {context.command_path} --help)" if context is not None else ""
-        error(f"{problem.format_message()}{hint}")
+        error(f"{problem.format_message().replace('Value error, ', '')}{hint}")
         return problem.exit_code
     if isinstance(problem, OSError) and problem.strerror:
         where = f"{os.fsdecode(problem.filename)}: " if problem.filename else ""

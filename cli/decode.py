@@ -23,6 +23,7 @@ def decode(
         Layout,
         typer.Option(
             "--to",
+            metavar="npz|imagefolder|parquet|webdataset",
             help="npz: one file with images and soft labels as float32, exact, and 8-bit images. "
             "The others hold 8-bit PNG. imagefolder: a folder for each class, soft labels in "
             "labels.csv. parquet: the Hugging Face image layout, with a column soft_label. "
@@ -47,5 +48,6 @@ def decode(
     note = "" if decoded.weights is None else "; weights say how often each is to be drawn"
     if decoded.rounded:
         share = percent(decoded.clipped / max(1, decoded.values))
-        note += f"; images are rounded to 8 bits, {share} of the values clipped"
+        note += f"; 8-bit images are rounded, {share} of the values clipped"
+        note += ", those of float32 are exact" if to == "npz" else ""
     message(f"{out}: {number(decoded.count)} images with soft labels{note}")

@@ -22,8 +22,8 @@ def encode(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="A name (digits, cifar10, ...), an .npz file, or a folder: images in one folder a "
-            "class under train/ and test/, or parquet shards.",
+            help="A name (digits, cifar10, ...), an .npz file, or a folder: train/CLASS/* and "
+            "test/CLASS/*, or parquet or WebDataset shards.",
         ),
     ],
     out: Annotated[

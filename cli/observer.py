@@ -17,7 +17,7 @@ from .output import accuracy, number, seconds, write_json, write_line
 from .progress import resumable
 
 app = typer.Typer(
-    no_args_is_help=False, help="Train the network that the codec lic looks at images with."
+    no_args_is_help=False, help="Train a network that labels images for the codecs lic and d3m."
 )
 
 

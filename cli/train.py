@@ -194,11 +194,12 @@ def find_source(
 def describe(report: Report) -> str:
     """Return the result in one line, and the baselines, if any, in a table under it."""
     network = "" if report["network"] == "recipe" else f" ({report['network']})"
+    alone = report["nets"] == 1
+    nets = "one network" if alone else f"mean ± std of {report['nets']} networks"
     head = (
-        f"{accuracy(report['accuracy_mean'], report['accuracy_std'])} on "
-        f"{number(report['test_images'])} test images of {report['test']}: mean ± std of "
-        f"{report['nets']} networks{network}, {number(report['steps'])} steps each, "
-        f"{seconds(report['seconds'])}"
+        f"{accuracy(report['accuracy_mean'], None if alone else report['accuracy_std'])} on "
+        f"{number(report['test_images'])} test images of {report['test']}: {nets}{network}, "
+        f"{number(report['steps'])} steps{'' if alone else ' each'}, {seconds(report['seconds'])}"
     )
     if report["external_bytes"]:
         head += (
@@ -210,7 +211,7 @@ def describe(report: Report) -> str:
     rows = [
         [
             BASELINE_TITLES.get(name, name),
-            accuracy(entry["accuracy_mean"], entry.get("accuracy_std")),
+            accuracy(entry["accuracy_mean"], None if alone else entry.get("accuracy_std")),
             number(entry["pixels"]),
             number(entry["bytes"]),
         ]

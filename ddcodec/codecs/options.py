@@ -279,7 +279,7 @@ class Common(Options):
 
     title: ClassVar[str] = "Options"
 
-    seed: int = option(0, "The same seed gives the same file.", metavar="N", least=0)
+    seed: int = option(0, "Equal seeds give equal results.", metavar="N", least=0)
     device: str = option("auto", "auto, cpu, cuda or cuda:N.", metavar="D")
     resume: bool = option(False, "Go on from the checkpoint F.checkpoint.")
     overwrite: bool = option(False, "Replace F if it exists.", flag="--force", short="-f")

@@ -22,7 +22,8 @@ class Reporter(Protocol):
 
 
 class _Silent(Reporter):
-    pass
+    def __repr__(self) -> str:
+        return "SILENT"
 
 
 SILENT: Reporter = _Silent()

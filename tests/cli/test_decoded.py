@@ -88,7 +88,7 @@ def test_an_image_folder_keeps_pictures_in_class_folders_and_all_soft_labels(
 ) -> None:
     outcome = run("decode", digits_file, "--to", "imagefolder", "-o", "out")
     assert outcome.code == 0
-    assert "rounded to 8 bits" in outcome.error_line
+    assert "8-bit images are rounded" in outcome.error_line
     ds = ddcodec.load(digits_file)
     with (tmp_path / "out" / "labels.csv").open(newline="", encoding="utf-8") as text:
         header, *rows = csv.reader(text)
@@ -171,7 +171,7 @@ def test_train_takes_students_of_another_network(run: Run, digits_file: Path) ->
     words = ("train", digits_file, "--nets", "1", "--steps", "2", "--device", "cpu")
     outcome = run(*words, "--arch", "convnet3")
     assert outcome.code == 0
-    assert "1 networks (convnet3), 2 steps each" in outcome.out
+    assert "one network (convnet3), 2 steps" in outcome.out
     for more, said in (
         (("--arch", "vgg"), "unknown architecture 'vgg'; known: convnet3"),
         (("--arch", "resnet18", "--record"), "leave out --arch"),

@@ -77,7 +77,7 @@ def options_of(name: str) -> type[Options]:
         (("--ipc", "1", "--stepz", "4"), "--steps"),
         (("--ipc", "1", "--squeze", "4"), "--squeeze"),
         ((), "give --ipc, or --bytes"),
-        (("--ipc", "1", "--bytes", "900"), "give --ipc, or --bytes"),
+        (("--ipc", "1", "--bytes", "900"), "give --ipc or --bytes, not both"),
         (("--ipc", "1", "--aware", "2"), "--aware must be from 0 to 1"),
         (("--ipc", "1", "--profile", "slow"), "--profile must be one of auto, quick, paper"),
         (("--ipc", "1", "--seed", "-1"), "--seed must be at least 0"),
