@@ -63,12 +63,8 @@ __all__ = [
 # Loaded on first use, so that ``import ddcodec``, ``info`` and ``verify`` never import torch.
 _LAZY = {
     "ChunkedDataset": "data.chunked",
-    "D3M": "codecs.d3m.options",
     "DistilledDataset": "data.dataset",
-    "LIC": "codecs.lic.options",
     "Limits": "limits",
-    "PPoDD": "codecs.ppodd.options",
-    "PoDD": "codecs.podd.options",
     "encode": "encoder",
     "info": "inspection.info",
     "load": "data.dataset",
@@ -81,6 +77,11 @@ install(CODECS)
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
+        # The options of a codec are here under their own name.
+        kinds = (codec.Options for codec in CODECS.values())
+        for kind in kinds:
+            if kind is not None and kind.__name__ == name:
+                return kind
         raise AttributeError(f"module 'ddcodec' has no attribute '{name}'")
     from importlib import import_module
 

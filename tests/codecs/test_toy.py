@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import ddcodec
 from ddcodec import encode, load
 from ddcodec.codecs import registry
 from ddcodec.sources import Source
@@ -53,8 +54,7 @@ def test_a_registered_codec_is_there_in_python(
     digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(registry.MODULES, "toy", "tests.codecs.toy.codec")
-    from tests.codecs.toy.codec import Toy
-
+    Toy = ddcodec.Toy
     encode(digits, tmp_path / "a.ddset", "toy", ipc=1)
     encode(digits, tmp_path / "b.ddset", Toy(ipc=1))
     assert len(load(tmp_path / "a.ddset")) == len(load(tmp_path / "b.ddset")) == 10
