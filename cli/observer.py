@@ -13,7 +13,7 @@ from ddcodec.errors import UsageError
 
 from .files import check_file
 from .flags import read, with_options
-from .output import accuracy, number, seconds, write_json, write_line
+from .output import accuracy, number, seconds, write_report
 from .progress import resumable
 
 app = typer.Typer(
@@ -89,9 +89,7 @@ def train(
     device = choose_device(chosen.device)
     check_name(architecture)
     data = sources.load(source, download=chosen.download, size=chosen.size)
-    recipe: dict[str, Any] = {
-        name: getattr(chosen, name) for name in ("augment", "smoothing", "precision")
-    }
+    own = {name: getattr(chosen, name) for name in ("augment", "smoothing", "precision")}
     with resumable(target, chosen.resume) as reporter:
         result = run(
             data,
@@ -99,7 +97,7 @@ def train(
             target,
             epochs=chosen.epochs,
             seconds=chosen.time,
-            recipe=Recipe(steps=1, **recipe),
+            recipe=Recipe(steps=1, **own),
             seed=chosen.seed,
             device=device,
             resume=chosen.resume,
@@ -116,10 +114,7 @@ def train(
         "bytes": target.stat().st_size,
         "digest": result.digest,
     }
-    if as_json:
-        write_json(report)
-    else:
-        write_line(describe(report))
+    write_report(report, describe(report), as_json)
 
 
 app.command("train", short_help="Train an observer on real images.")(

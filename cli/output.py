@@ -41,6 +41,14 @@ def write_json(value: Any) -> None:
     write_line(json.dumps(value, indent=2, allow_nan=False))
 
 
+def write_report(report: dict[str, Any], text: str, as_json: bool) -> None:
+    """Write what a command found: as JSON, or as ``text`` for people."""
+    if as_json:
+        write_json(report)
+    else:
+        write_line(text)
+
+
 def drop_stdout() -> None:
     """Point stdout at nothing, so that the interpreter's last flush stays quiet."""
     null = os.open(os.devnull, os.O_WRONLY)

@@ -13,7 +13,7 @@ from ddcodec.codecs.options import Common, option
 from .arguments import default_output
 from .files import check_parent
 from .flags import read, with_options
-from .output import number, seconds, write_json, write_line
+from .output import number, seconds, write_report
 from .progress import resumable
 
 if TYPE_CHECKING:
@@ -97,10 +97,7 @@ def train(
             overwrite=chosen.overwrite,
             reporter=reporter,
         )
-    if as_json:
-        write_json(asdict(result))
-    else:
-        write_line(describe(result))
+    write_report(asdict(result), describe(result), as_json)
 
 
 app.command("train", short_help="Train a small diffusion model on real images.")(

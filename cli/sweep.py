@@ -24,8 +24,7 @@ from .output import (
     number,
     seconds,
     table,
-    write_json,
-    write_line,
+    write_report,
 )
 from .progress import progress
 
@@ -169,10 +168,7 @@ def sweep(
         draw(record, out / "sweep.png")
     for note in record.notes:
         message(f"left out: {note}")
-    if as_json:
-        write_json(record.as_json())
-    else:
-        write_line(describe(record))
+    write_report(record.as_json(), describe(record), as_json)
     message(f"{out}: sweep.json, sweep.csv, sweep.md{', sweep.png' if plot else ''}")
 
 

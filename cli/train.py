@@ -14,7 +14,7 @@ from ddcodec.errors import UsageError
 from .arguments import Cache, Prior
 from .files import reading
 from .flags import read, with_options
-from .output import accuracy, number, seconds, table, write_json, write_line
+from .output import accuracy, number, seconds, table, write_report
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -96,10 +96,7 @@ def train(
     report = measure(file, ds, test, chosen, common)
     if record:
         write_down(file, report)
-    if as_json:
-        write_json(report)
-    else:
-        write_line(describe(report))
+    write_report(report, describe(report), as_json)
 
 
 train = with_options(train, StudentOptions, Common, without=("resume", "overwrite"))

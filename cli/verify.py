@@ -46,12 +46,7 @@ def check(path: Path) -> tuple[dict[str, Any] | None, int]:
     """Return a report on one file and its exit code; a file that cannot be read gives None."""
     from ddcodec.inspection.verify import verify as find
 
-    report: dict[str, Any] = {
-        "file": str(path),
-        "valid": None,
-        "unsupported": None,
-        "findings": [],
-    }
+    report: dict[str, Any] = {"file": str(path), "valid": None, "unsupported": None, "findings": []}
     try:
         found = [asdict(one) for one in find(path if str(path) != "-" else read_stdin())]
     except Unsupported as problem:

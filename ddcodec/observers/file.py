@@ -45,22 +45,16 @@ COUNT = 2**53
 class Description:
     """What is known of an observer.
 
-    Attributes:
-        architecture: a key of ``networks.ARCHITECTURES``, or a model and layer of a library.
-        classes: names in label order.
-        image: ``channels``, ``height``, ``width`` and ``preprocessing``, as in a manifest.
-        source: ``name``, ``count`` and ``digest`` of the training images.
-        training: ``steps``, ``seed`` and ``tool``, and ``weights``, the first 32 digits of the
-            SHA-256 of the checkpoint that it began from, where there was one.
-        accuracy: on the test split of the source, None where it has none.
+    ``training`` has ``steps``, ``seed`` and ``tool``, and where it began from a checkpoint
+    ``weights``, the first 32 digits of its SHA-256.
     """
 
-    architecture: str
-    classes: tuple[str, ...]
-    image: dict[str, Any]
-    source: dict[str, Any]
+    architecture: str  # a key of ``networks.ARCHITECTURES``, or a model and layer of a library
+    classes: tuple[str, ...]  # names in label order
+    image: dict[str, Any]  # ``channels``, ``height``, ``width``, ``preprocessing`` of a manifest
+    source: dict[str, Any]  # ``name``, ``count`` and ``digest`` of the training images
     training: dict[str, Any]
-    accuracy: float | None
+    accuracy: float | None  # on the test split of the source
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -70,19 +64,12 @@ class Description:
 
 @dataclass(frozen=True)
 class Trained:
-    """An observer ready for use.
+    """An observer ready for use."""
 
-    Attributes:
-        network: in evaluation mode, its weights without gradients.
-        description: what is known of it.
-        preprocess: 8-bit images to the network's inputs.
-        digest: SHA-256 of description and weights, 64 hex digits.
-    """
-
-    network: Observer
+    network: Observer  # in evaluation mode, its weights without gradients
     description: Description
-    preprocess: Preprocess
-    digest: str
+    preprocess: Preprocess  # 8-bit images to the network's inputs
+    digest: str  # SHA-256 of description and weights, 64 hex digits
 
     def logits(self, images: Tensor) -> Tensor:
         """Return logits float32 (n, classes) of images uint8 (n, C, H, W), some at a time."""

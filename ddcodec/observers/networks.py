@@ -18,11 +18,7 @@ SEEN_PIXELS = 1 << 20  # of the images that a network sees at once, a bound on m
 class Observer(nn.Module):
     """A classifier whose features can be read in the middle.
 
-    Attributes:
-        architecture: a key of ``ARCHITECTURES``.
-        blocks: applied one after the other; each is one step deeper.
-        head: blocks' output to logits.
-        deep: index of the block whose output is compared (LIC paper, section 2.2 and figure 1d).
+    ``deep`` is the index of the block whose output is compared (LIC paper, section 2.2, figure 1d).
     """
 
     def __init__(

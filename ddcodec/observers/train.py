@@ -41,25 +41,18 @@ Precision = Literal["auto", "float32", "bfloat16"]
 class Recipe:
     """How an observer is trained.
 
-    Attributes:
-        steps: of the optimiser.
-        batch_size: images a step.
-        lr: the peak, reached after a quarter of the steps from zero; then down to zero, linearly.
-        momentum: Nesterov's. weight_decay: of all weights.
-        smoothing: share of each label that is spread evenly over all classes. It makes a worse
-            teacher (Mueller et al., 2019), and gained nothing in short trainings here.
-        augment: ``crop`` moves images by up to an eighth of a side, ``crop_flip`` also mirrors.
-        precision: of the convolutions; weights are float32.
+    Label smoothing makes a worse teacher (Mueller et al., 2019), and gained nothing in short
+    trainings here. ``crop`` moves images by up to an eighth of a side, ``crop_flip`` also mirrors.
     """
 
     steps: int
     batch_size: int = 128
-    lr: float = 0.1
-    momentum: float = 0.9
+    lr: float = 0.1  # reached after a quarter of the steps from zero; then to zero, linearly
+    momentum: float = 0.9  # Nesterov's
     weight_decay: float = 5e-4
-    smoothing: float = 0.0
+    smoothing: float = 0.0  # share of each label that is spread evenly over all classes
     augment: Augment = "crop_flip"
-    precision: Precision = "float32"
+    precision: Precision = "float32"  # of the convolutions; weights are float32
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step (0 for the first)."""

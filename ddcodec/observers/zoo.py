@@ -29,12 +29,7 @@ SEED_RANGE = 1 << 62
 
 
 class LibraryObserver(Observer):
-    """A model of a library.
-
-    Attributes:
-        architecture: library, name and layer, as in ``timm:resnet18@layer4``.
-        layer: the module whose output is compared.
-    """
+    """A model of a library; the output of its module ``layer`` is compared."""
 
     def __init__(
         self, architecture: str, channels: int, height: int, width: int, classes: int

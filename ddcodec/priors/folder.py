@@ -38,21 +38,13 @@ External = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A model at hand.
-
-    Attributes:
-        path: its folder.
-        name: hub id, or the folder's name.
-        revision: commit of the hub, or the head of a digest over all weights.
-        weights: files that are loaded, relative to ``path``, in ascending order.
-        variant: ``fp16`` where only those weights are there, else None.
-    """
+    """A model at hand."""
 
     path: Path
-    name: str
-    revision: str
-    weights: tuple[str, ...]
-    variant: str | None
+    name: str  # hub id, or the folder's name
+    revision: str  # commit of the hub; empty for a folder
+    weights: tuple[str, ...]  # files that are loaded, relative to ``path``, in ascending order
+    variant: str | None  # ``fp16`` where only those weights are there
 
     @cached_property
     def digests(self) -> dict[str, str]:

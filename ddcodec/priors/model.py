@@ -28,34 +28,22 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 
 @dataclass(frozen=True)
 class Prompt:
-    """A tokenised prompt.
+    """A tokenised prompt."""
 
-    Attributes:
-        ids: int64 (L,), padded to the length that the text encoder was trained with.
-        place: position of the learned token, or None.
-    """
-
-    ids: Tensor
-    place: int | None
+    ids: Tensor  # int64 (L,), padded to the length that the text encoder was trained with
+    place: int | None  # position of the learned token
 
 
 @dataclass
 class Prior:
-    """A diffusion model in evaluation mode, without gradients of its weights.
-
-    Attributes:
-        folder: where it came from.
-        unet, text_encoder, tokenizer: its parts; ``vae`` is None where it works on pixels.
-        schedule: the configuration of its own scheduler.
-        device, dtype: where and in what it computes.
-    """
+    """A diffusion model in evaluation mode, without gradients of its weights."""
 
     folder: ModelFolder
     unet: Any
     text_encoder: Any
     tokenizer: Any
-    vae: Any | None
-    schedule: dict[str, Any]
+    vae: Any | None  # None where it works on pixels
+    schedule: dict[str, Any]  # the configuration of its own scheduler
     device: torch.device
     dtype: torch.dtype
 

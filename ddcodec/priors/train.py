@@ -47,25 +47,15 @@ SCHEDULE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class PriorRecipe:
-    """How a prior is trained.
+    """How a prior is trained."""
 
-    Attributes:
-        steps: of the UNet and the text encoder; a VAE takes a quarter of them before.
-        batch: pictures a step.
-        lr: peak of AdamW's rate, which falls as a cosine.
-        resolution: pixels of a side of its pictures; None for that of the images, at least 8.
-        width: channels of the UNet's first level.
-        views: ``plain`` or ``wide`` (see ``captions``).
-        vae: work on latents; None decides by the side.
-    """
-
-    steps: int = 3000
-    batch: int = 32
-    lr: float = 1e-3
-    resolution: int | None = None
-    width: int = 32
-    views: Views = "plain"
-    vae: bool | None = None
+    steps: int = 3000  # of the UNet and the text encoder; a VAE takes a quarter of them before
+    batch: int = 32  # pictures a step
+    lr: float = 1e-3  # peak of AdamW's rate, which falls as a cosine
+    resolution: int | None = None  # pixels of a side; None for that of the images, at least 8
+    width: int = 32  # channels of the UNet's first level
+    views: Views = "plain"  # see ``captions``
+    vae: bool | None = None  # work on latents; None decides by the side
 
     def shape(self, source: Source) -> Shape:
         """Return the sizes for a source; raises UsageError for what cannot work."""

@@ -23,29 +23,20 @@ GROUP = 10  # classes inverted side by side, at most
 
 @dataclass(frozen=True)
 class D3MParams:
-    """The options with every ``auto`` and usual value decided, and what follows from them.
-
-    Attributes:
-        images: training images of a class (IPC), in each variation.
-        collage, take: patches in a row of a collage, and of a training image (n and m).
-        steps: of inversion; ``rate``: of Adam; ``batch``: collages of a class in a step.
-        size: (height, width) of what the model makes.
-        seed: of everything random; also the key of the generated noise.
-        group: classes inverted side by side, a finished unit of work.
-    """
+    """The options with every ``auto`` and usual value decided, and what follows from them."""
 
     options: D3M
     labels: LabelPlan
-    images: int
-    collage: int
-    take: int
+    images: int  # training images of a class (IPC), in each variation
+    collage: int  # patches in a row of a collage (n)
+    take: int  # patches in a row of a training image (m)
     prompt: str
-    steps: int
-    rate: float
-    size: tuple[int, int]
-    seed: int
-    batch: int
-    group: int
+    steps: int  # of inversion
+    rate: float  # of Adam
+    size: tuple[int, int]  # (height, width) of what the model makes
+    seed: int  # of everything random; also the key of the generated noise
+    batch: int  # collages of a class in a step
+    group: int  # classes inverted side by side, a finished unit of work
 
     @property
     def learned(self) -> bool:

@@ -30,24 +30,19 @@ Pooling = Literal["pool2", "max3", "sum"]
 class Unit:
     """A convolution, or with ``kernel`` 0 a linear layer over all that comes in.
 
-    Attributes:
-        filters: outputs, each with a row (a, b) of ``label_affine``.
-        incoming: channels that a filter sees.
-        kernel, stride, groups: odd side, padded by half of it; step; groups of channels.
-        end: sums become integers from 0 to 65535 (``relu``), from -32768 to 32767 (``signed``), or
-            stay as they are (``logits``).
+    Sums become integers from 0 to 65535 (``relu``), from -32768 to 32767 (``signed``), or stay as
+    they are (``logits``).
     """
 
-    filters: int
-    incoming: int
-    kernel: int
+    filters: int  # outputs, each with a row (a, b) of ``label_affine``
+    incoming: int  # channels that a filter sees
+    kernel: int  # odd side, padded by half of it
     stride: int = 1
-    groups: int = 1
+    groups: int = 1  # of channels
     end: End = "relu"
 
     @property
     def weights(self) -> int:
-        """Number of weights."""
         return self.filters * self.incoming * max(1, self.kernel) ** 2
 
 

@@ -19,20 +19,15 @@ BATCH_PIXELS = 1 << 20  # of all expanded images of a batch: a bound on the memo
 
 @dataclass(frozen=True)
 class LICParams:
-    """The options with every ``auto`` and usual value decided, and what follows from them.
-
-    Attributes:
-        images: the coder of mosaics. quality: of a lossy one, 1 to 100; 0 for zstd.
-        batch: mosaics compensated at a time. group: classes made, saved and stored together.
-    """
+    """The options with every ``auto`` and usual value decided, and what follows from them."""
 
     options: LIC
     labels: LabelPlan
-    images: str
-    quality: int
+    images: str  # the coder of mosaics
+    quality: int  # of a lossy one, 1 to 100; 0 for zstd
     seed: int
-    batch: int
-    group: int
+    batch: int  # mosaics compensated at a time
+    group: int  # classes made, saved and stored together
 
     @property
     def ipc(self) -> int:

@@ -44,17 +44,13 @@ Arrays = dict[str, NDArray[Any]]
 class LabelPlan:
     """How the labels of a file are stored.
 
-    Attributes:
-        kind: ``logits`` (a symbol for every class), ``top`` (for the k most probable), ``index``
-            (the class of the images, not a soft label) or ``teacher`` (the observer itself, in
-            integers, which labels the images when they are decoded).
-        top: k; 0 for the other kinds.
-        temperature: the observer's logits are divided by it.
+    ``logits`` is a symbol for every class, ``top`` for the k most probable, ``index`` the class of
+    the images, ``teacher`` the observer itself in integers, which labels decoded images.
     """
 
     kind: Kind
-    top: int = 0
-    temperature: float = 1.0
+    top: int = 0  # k; 0 for the other kinds
+    temperature: float = 1.0  # the observer's logits are divided by it
 
     def as_json(self) -> dict[str, Any]:
         """Return ``labels`` of the manifest, of a teacher the fields that hold for any."""

@@ -21,17 +21,11 @@ INT32_ROOM = 1 << 31
 
 @dataclass(frozen=True)
 class Taps:
-    """One axis of the expansion of one cell: two source pixels and their weights an output pixel.
+    """One axis of the expansion of a cell: two source pixels and their weights an output pixel."""
 
-    Attributes:
-        first, second: int64 (m,), positions within the cell.
-        weights: int64 (m, 2); the two of a pixel add up to ``scale``.
-        scale: the common denominator.
-    """
-
-    first: Tensor
+    first: Tensor  # int64 (m,), positions within the cell
     second: Tensor
-    weights: Tensor
+    weights: Tensor  # int64 (m, 2); the two of a pixel add up to ``scale``
     scale: int
 
     @classmethod
