@@ -22,10 +22,8 @@ from ddcodec.format.defaults import strip
 from ddcodec.inspection.verify import verify
 from ddcodec.limits import Limits
 from tests.helpers import vectors
-from tests.helpers.d3m_files import D3M_CASES
+from tests.helpers.codec_cases import CODEC_CASES
 from tests.helpers.hostile import CASES, CODES, Forgery
-from tests.helpers.lic_files import LIC_CASES
-from tests.helpers.ppodd_files import PPODD_CASES
 from tests.helpers.second_reader import SECOND
 from tests.helpers.vectors import FIRST, FOLDER, expected, refusal
 
@@ -60,7 +58,7 @@ def test_there_is_a_vector_for_every_code() -> None:
     # What a file of a few kilobytes cannot show is tested in process.
     assert CODES - found == set()
     assert len(INVALID) >= 60
-    assert set(INVALID) <= set(CASES) | {name for name, _, _ in LIC_CASES + PPODD_CASES + D3M_CASES}
+    assert set(INVALID) <= set(CASES) | {name for name, _, _ in CODEC_CASES}
 
 
 @pytest.mark.parametrize("name", VALID)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ddcodec.format import Manifest, Storage, to_bytes
-from tests.helpers.hostile import Change, Forgery, set_path
+from tests.helpers.hostile import Change, Forgery, drop, set_path
 from tests.helpers.small_files import manifest
 
 CLASSES = ("ant", "bee", "cat")
@@ -138,13 +138,6 @@ def with_values(name: str, value: int, dtype: type = np.uint8) -> Callable[[byte
         return to_bytes(found, arrays, raw(arrays))[0]
 
     return make
-
-
-def drop(name: str) -> Change:
-    def change(f: Forgery) -> None:
-        del f.manifest["tensors"][name]
-
-    return change
 
 
 def with_files(files: dict[str, str]) -> Change:

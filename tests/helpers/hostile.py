@@ -66,6 +66,13 @@ def set_path(path: str, value: Any) -> Change:
     return change
 
 
+def drop(name: str) -> Change:
+    def change(f: Forgery) -> None:
+        del f.manifest["tensors"][name]
+
+    return change
+
+
 def set_header(name: str, **fields: Any) -> Change:
     return lambda f: f.header[name].update(fields)
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from ddcodec.codecs.lic.integer_network import network, stored_sizes, units
 from ddcodec.format import Manifest, Storage, to_bytes
-from tests.helpers.hostile import Change, Forgery, both, set_path
+from tests.helpers.hostile import Change, Forgery, both, drop, set_path
 from tests.helpers.small_files import manifest
 
 CLASSES = ("ant", "bee", "cat")
@@ -235,13 +235,6 @@ def with_values(name: str, value: int, kind: str = "top") -> Callable[[bytes], b
         return to_bytes(found, arrays, {n: Storage(coder="raw") for n in arrays})[0]
 
     return make
-
-
-def drop(name: str) -> Change:
-    def change(f: Forgery) -> None:
-        del f.manifest["tensors"][name]
-
-    return change
 
 
 def called_zstd(f: Forgery) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ddcodec.format import Manifest, Storage, to_bytes
-from tests.helpers.hostile import Change, Forgery, both, set_path
+from tests.helpers.hostile import Change, Forgery, both, drop, set_path
 from tests.helpers.small_files import manifest
 
 FIXED = {"kind": "fixed", "pooling": "majority"}
@@ -88,13 +88,6 @@ def with_values(name: str, value: float) -> Callable[[bytes], bytes]:
         return to_bytes(found, arrays, {n: Storage(coder="raw") for n in arrays})[0]
 
     return make
-
-
-def drop(name: str) -> Change:
-    def change(f: Forgery) -> None:
-        del f.manifest["tensors"][name]
-
-    return change
 
 
 WEIGHTS, DIFFERENCES = "codec/params/weights", "codec/params/differences"

@@ -17,10 +17,11 @@ import numpy as np
 from ddcodec.codecs.d3m.decode import patch_labels
 from ddcodec.errors import InvalidFile, Unsupported
 from ddcodec.format import DDSetFile, Manifest, Storage, read, to_bytes
-from tests.helpers.d3m_files import D3M_CASES, d3m_valid
+from tests.helpers.codec_cases import CODEC_CASES
+from tests.helpers.d3m_files import d3m_valid
 from tests.helpers.hostile import CASES, Forgery
-from tests.helpers.lic_files import LIC_CASES, lic_valid
-from tests.helpers.ppodd_files import PPODD_CASES, ppodd_valid
+from tests.helpers.lic_files import lic_valid
+from tests.helpers.ppodd_files import ppodd_valid
 from tests.helpers.second_reader import decoded
 from tests.helpers.small_files import STORAGE, arrays, images_arrays, images_manifest, manifest
 
@@ -284,7 +285,7 @@ def refusal(data: bytes) -> dict[str, Any]:
 def main() -> None:
     small = to_bytes(manifest(), arrays(), STORAGE)[0]
     invalid = {name: make(small) for name, (_, make) in CASES.items()}
-    invalid |= {name: make(small) for name, make, _ in LIC_CASES + PPODD_CASES + D3M_CASES}
+    invalid |= {name: make(small) for name, make, _ in CODEC_CASES}
     invalid = {name: data for name, data in invalid.items() if len(data) <= LARGEST}
     for kind, files in (("valid", valid()), ("invalid", invalid)):
         folder = FOLDER / kind

@@ -52,9 +52,8 @@ def everything(pool: ByClass) -> list[np.ndarray]:
     return [pool.images(label, np.arange(pool.count(label))) for label in range(3)]
 
 
-def test_small_folders_are_held_and_large_ones_read_the_same(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def held_and_streamed(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[InMemory, ReadByClass]:
+    """Return a small data set by class, and the same where it is too large to be held."""
     held = sources.load(root).by_class()
     assert isinstance(held, InMemory)
     monkeypatch.setattr(base, "HELD_BYTES", 0)
@@ -62,6 +61,13 @@ def test_small_folders_are_held_and_large_ones_read_the_same(
     streamed = source.by_class()
     assert isinstance(streamed, ReadByClass)
     assert "train" not in source.__dict__  # nothing was read as a whole
+    return held, streamed
+
+
+def test_small_folders_are_held_and_large_ones_read_the_same(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, streamed = held_and_streamed(root, monkeypatch)
     assert (streamed.shape, streamed.total) == (held.shape, held.total) == ((3, 16, 16), 24)
     for a, b in zip(everything(held), everything(streamed), strict=True):
         assert np.array_equal(a, b)
@@ -184,13 +190,7 @@ def shards(write_shard: Write) -> Path:
 def test_classes_of_shards_are_the_same_as_in_memory(
     shards: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = sources.load(shards).by_class()
-    assert isinstance(held, InMemory)
-    monkeypatch.setattr(base, "HELD_BYTES", 0)
-    source = sources.load(shards)
-    streamed = source.by_class()
-    assert isinstance(streamed, ReadByClass)
-    assert "train" not in source.__dict__  # nothing was read as a whole
+    held, streamed = held_and_streamed(shards, monkeypatch)
     assert (streamed.shape, streamed.total) == (held.shape, held.total) == ((3, 5, 6), 8)
     for label in range(3):
         count = held.count(label)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +12,11 @@ from ddcodec.codecs.d3m.decode import patch_labels
 from ddcodec.errors import InvalidFile, LimitExceeded
 from ddcodec.format import read, to_bytes
 from ddcodec.limits import Limits
-from tests.helpers.d3m_files import D3M_CASES, MODEL, d3m_arrays, d3m_manifest, d3m_valid
+from tests.helpers.d3m_files import MODEL, d3m_arrays, d3m_manifest, d3m_valid
 from tests.helpers.second_reader import SECOND
 from tests.helpers.small_files import images_arrays, images_manifest
 
 VALID = d3m_valid()
-
-
-@pytest.mark.parametrize(("name", "make", "code"), D3M_CASES, ids=[case[0] for case in D3M_CASES])
-def test_a_hostile_file_is_refused_with_its_code(
-    name: str, make: Callable[[bytes], bytes], code: str
-) -> None:
-    with pytest.raises(InvalidFile) as caught:
-        read(make(b""))
-    assert caught.value.code == code, caught.value
 
 
 @pytest.mark.parametrize("name", VALID)

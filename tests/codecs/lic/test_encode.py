@@ -24,6 +24,7 @@ from ddcodec.observers.file import Trained, load
 from ddcodec.runtime.rng import generator
 from ddcodec.sources import Source
 from ddcodec.sources.base import InMemory, Split
+from tests.helpers.lic_runs import groups_made
 from tests.helpers.reporters import StopAfter
 
 CPU = torch.device("cpu")
@@ -213,14 +214,7 @@ def test_finished_classes_are_kept_over_an_interruption(
     assert len(list(folder.iterdir())) == 3
     with pytest.raises(CheckpointMismatch):
         run(digits, observer_file, out, resume=True, seed=1)
-    made: list[range] = []
-    make = module.make_group
-
-    def counted(source: Source, group: range, *rest: Any) -> Any:
-        made.append(group)
-        return make(source, group, *rest)
-
-    monkeypatch.setattr(module, "make_group", counted)
+    made = groups_made(monkeypatch)
     resumed = run(digits, observer_file, out, resume=True)
     assert made == [range(6, 8), range(8, 10)]
     assert resumed.content_digest == whole.content_digest

@@ -9,7 +9,6 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -19,6 +18,7 @@ from ddcodec.codecs.lic import encode as module
 from ddcodec.codecs.shared.groups import Parts
 from ddcodec.runtime.ranks import Ranks, joined, world_size
 from ddcodec.sources import Source
+from tests.helpers.lic_runs import groups_made
 from tests.helpers.torchrun import ENVIRONMENT, command, run
 
 CPU = torch.device("cpu")
@@ -50,14 +50,7 @@ def test_what_lost_processes_finished_is_not_made_again(
                 encode(digits, out, "lic", resume=True, **settings)
     done = sorted(path.stem for path in Parts(out, "").folder.iterdir())
     assert done == ["000000", "000001", "000003", "000004"]
-    made: list[range] = []
-    original = module.make_group
-
-    def counted(source: Source, group: range, *rest: Any) -> Any:
-        made.append(group)
-        return original(source, group, *rest)
-
-    monkeypatch.setattr(module, "make_group", counted)
+    made = groups_made(monkeypatch)
     assert encode(digits, out, "lic", resume=True, **settings).content_digest == (
         whole.content_digest
     )
@@ -137,14 +130,7 @@ def test_a_killed_process_costs_its_unfinished_class_and_no_more(
     mine = [number for number in range(10) if number % 2]
     assert [number for number in mine if number in kept] == mine[: len(kept & set(mine))]
 
-    made: list[range] = []
-    original = module.make_group
-
-    def counted(source: Source, group: range, *rest: Any) -> Any:
-        made.append(group)
-        return original(source, group, *rest)
-
-    monkeypatch.setattr(module, "make_group", counted)
+    made = groups_made(monkeypatch)
     encode(digits, out, "lic", resume=True, **settings)
     assert [group.start for group in made] == sorted(set(range(10)) - kept)
     assert out.read_bytes() == (tmp_path / "one.ddset").read_bytes()

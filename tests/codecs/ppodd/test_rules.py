@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ddcodec.codecs.ppodd.stages import added, stage_arrays, stage_shares
-from ddcodec.errors import InvalidFile, LimitExceeded
+from ddcodec.errors import LimitExceeded
 from ddcodec.format import Storage, read, to_bytes
 from ddcodec.limits import Limits
-from tests.helpers.ppodd_files import FIXED, PPODD_CASES, ppodd_arrays, ppodd_manifest, ppodd_valid
+from tests.helpers.ppodd_files import FIXED, ppodd_arrays, ppodd_manifest, ppodd_valid
 from tests.helpers.second_reader import both_readers_agree, decoded
 
 VALID = ppodd_valid()
-NAMES = [case[0] for case in PPODD_CASES]
-
-
-@pytest.mark.parametrize(("name", "make", "code"), PPODD_CASES, ids=NAMES)
-def test_a_hostile_file_is_refused_with_its_code(
-    name: str, make: Callable[[bytes], bytes], code: str
-) -> None:
-    with pytest.raises(InvalidFile) as caught:
-        read(make(b""))
-    assert caught.value.code == code, caught.value
 
 
 @pytest.mark.parametrize("name", VALID)
