@@ -53,4 +53,4 @@ fuzz: install ## Feed mutated files to the reader for SECONDS=60
 	$(BIN)/python tests/fuzz/fuzz.py --seconds $(SECONDS)
 
 clean: ## Remove .venv and everything that was built
-	rm -rf $(VENV) build site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -114,7 +114,7 @@ def train(
         "bytes": target.stat().st_size,
         "digest": result.digest,
     }
-    write_report(report, describe(report), as_json)
+    write_report(report, describe, as_json)
 
 
 app.command("train", short_help="Train an observer on real images.")(

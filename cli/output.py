@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import typer
 
 EXIT_OK = 0
 EXIT_IO = 5
 EXIT_INTERRUPTED = 130
+T = TypeVar("T")
 WIDE = 10_000  # columns; no table is cut to fit
 
 
@@ -41,12 +42,12 @@ def write_json(value: Any) -> None:
     write_line(json.dumps(value, indent=2, allow_nan=False))
 
 
-def write_report(report: dict[str, Any], text: str, as_json: bool) -> None:
-    """Write what a command found: as JSON, or as ``text`` for people."""
+def write_report(report: T, describe: Callable[[T], str], as_json: bool) -> None:
+    """Write what a command found: as JSON, or as ``describe`` says it to people."""
     if as_json:
         write_json(report)
     else:
-        write_line(text)
+        write_line(describe(report))
 
 
 def drop_stdout() -> None:

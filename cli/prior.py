@@ -97,7 +97,7 @@ def train(
             overwrite=chosen.overwrite,
             reporter=reporter,
         )
-    write_report(asdict(result), describe(result), as_json)
+    write_report(asdict(result), lambda _: describe(result), as_json)
 
 
 app.command("train", short_help="Train a small diffusion model on real images.")(

@@ -168,7 +168,7 @@ def sweep(
         draw(record, out / "sweep.png")
     for note in record.notes:
         message(f"left out: {note}")
-    write_report(record.as_json(), describe(record), as_json)
+    write_report(record.as_json(), lambda _: describe(record), as_json)
     message(f"{out}: sweep.json, sweep.csv, sweep.md{', sweep.png' if plot else ''}")
 
 

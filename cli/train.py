@@ -96,7 +96,7 @@ def train(
     report = measure(file, ds, test, chosen, common)
     if record:
         write_down(file, report)
-    write_report(report, describe(report), as_json)
+    write_report(report, describe, as_json)
 
 
 train = with_options(train, StudentOptions, Common, without=("resume", "overwrite"))

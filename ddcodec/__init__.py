@@ -77,11 +77,11 @@ install(CODECS)
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
-        # The options of a codec are here under their own name.
-        kinds = (codec.Options for codec in CODECS.values())
-        for kind in kinds:
-            if kind is not None and kind.__name__ == name:
-                return kind
+        # The options of a codec are here under the name of their class. Python also asks for
+        # modules and the like, which need not load the codecs.
+        for codec in CODECS.values() if name[:1].isupper() else ():
+            if codec.Options is not None and codec.Options.__name__ == name:
+                return codec.Options
         raise AttributeError(f"module 'ddcodec' has no attribute '{name}'")
     from importlib import import_module
 

@@ -84,15 +84,16 @@ def encode(
 
 def resolve(codec: str | Options, given: Mapping[str, Any]) -> tuple[Codec, Options]:
     """Return a codec and its options, from a name and options by name or from options alone."""
-    if not isinstance(codec, Options):
-        if not isinstance(codec, str):
-            raise UsageError(f"`codec` must be a name, or options such as PoDD(...), got {codec!r}")
+    if isinstance(codec, str):
         method = encoder(codec)
         assert method.Options is not None
         return method, chosen(method.Options, given, codec, options_of_all())
+    found = next((each for each in CODECS.values() if each.Options is type(codec)), None)
+    if found is None:
+        raise UsageError(f"`codec` must be a name, or options such as PoDD(...), got {codec!r}")
     if given:
         raise UsageError(f"`{next(iter(given))}` belongs in {type(codec).__name__}(...)")
-    return next(c for c in CODECS.values() if c.Options is type(codec)), codec
+    return found, codec
 
 
 def options_of_all() -> dict[str, str]:

@@ -101,11 +101,6 @@ class Options:
         """Return the names of all options, in the order in which they are shown."""
         return [each.name for each in fields(cls)]
 
-    @classmethod
-    def default(cls, name: str) -> Any:
-        """Return the default of an option."""
-        return next(each.default for each in fields(cls) if each.name == name)
-
 
 def about(each: Field[Any]) -> About:
     """Return what is known of an option from its field."""
@@ -128,14 +123,9 @@ def type_of(kind: type[Options], name: str) -> tuple[Any, bool]:
     """Return the type of an option, without None, and whether it may be None."""
     whole: Any = kind  # a class can be hashed, whatever mypy thinks of its instances
     hint = _hints(whole)[name]
-    if hint == AnyPath or (get_origin(hint) in (Union, UnionType) and Path in get_args(hint)):
-        return Path, NoneType in get_args(hint)
-    if get_origin(hint) in (Union, UnionType):
-        kinds = [each for each in get_args(hint) if each is not NoneType]
-        if set(kinds) == set(get_args(AnyPath)):
-            return Path, True
-        return kinds[0], NoneType in get_args(hint)
-    return hint, False
+    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    wanted = Path if os.PathLike[str] in kinds else kinds[0]
+    return wanted, NoneType in kinds
 
 
 def checked(name: str, value: Any, kind: tuple[Any, bool], known: About) -> Any:
@@ -180,7 +170,8 @@ def _real(value: Any) -> float:
 
 
 def _truth(value: Any) -> bool:
-    if str(value) not in ("True", "False"):
+    # numpy has a truth of its own; the word "False" would count as true.
+    if isinstance(value, str) or str(value) not in ("True", "False"):
         raise TypeError
     return bool(value)
 

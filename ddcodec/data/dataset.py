@@ -303,19 +303,24 @@ class UnitSamples(Samples):
         self.labels, self.image_shape = samples.labels, samples.image_shape
         self.shares, self.variations = samples.shares, samples.variations
         self._samples, self._spec = samples, spec
+        if not is_whitening(spec):
+            self._scale = [
+                torch.from_numpy(values)[:, None, None]
+                for values in mean_and_std(spec, self.image_shape[0])
+            ]
 
     def gather(self, index: Tensor) -> Tensor:
         x = self._samples.gather(index)
         if is_whitening(self._spec):
             return torch.from_numpy(to_unit_range(x.cpu().numpy(), self._spec)).to(x.device)
-        mean, std = (
-            torch.from_numpy(values).to(x.device)[:, None, None]
-            for values in mean_and_std(self._spec, x.shape[1])
-        )
+        mean, std = self._scale
         return (x.double() * std + mean).float()
 
     def to(self, device: Device) -> UnitSamples:
-        return UnitSamples(self._samples.to(device), self._spec)
+        moved = UnitSamples(self._samples.to(device), self._spec)
+        if not is_whitening(self._spec):
+            moved._scale = [values.to(device) for values in self._scale]
+        return moved
 
 
 def raw_samples(samples: Samples, spec: Mapping[str, Any]) -> Samples:

@@ -20,7 +20,7 @@ TEST_PIXELS = 1 << 19  # at once, a bound on the memory for activations
 
 
 class Images(Protocol):
-    """Training images on one device, preprocessed; see ``codecs.base.Samples``."""
+    """Training images on one device, preprocessed; see ``codecs.samples.Samples``."""
 
     shares: tuple[float, ...] | None
     variations: int

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import UsageError
+from ..errors import require_at_least
 from ..runtime.device import repeatable, threads_for
 from ..runtime.progress import Reporter
 from ..runtime.rng import generator
@@ -61,13 +61,8 @@ class Trial:
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        for name, value, least in (
-            ("nets", self.nets, 1),
-            ("steps", self.recipe.steps, 1),
-            ("seed", self.seed, 0),
-        ):
-            if value < least:
-                raise UsageError(f"`{name}` must be at least {least}, got {value}")
+        require_at_least(1, nets=self.nets, steps=self.recipe.steps)
+        require_at_least(0, seed=self.seed)
 
     @property
     def device(self) -> torch.device:

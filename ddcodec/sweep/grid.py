@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import __version__, sources
 from ..codecs.podd.stored import StoredBits
-from ..errors import SourceError, UsageError
+from ..errors import SourceError, UsageError, require_at_least
 from ..preprocessing.transform import KINDS
 from ..runtime.device import choose_device
 
@@ -108,9 +108,9 @@ class Settings:
     download: bool = False
 
     def __post_init__(self) -> None:
-        for option, value in (("nets", self.nets), ("train_steps", self.train_steps)):
-            if value is not None and value < 1:
-                raise UsageError(f"`{option}` must be at least 1, got {value}")
+        require_at_least(1, nets=self.nets)
+        if self.train_steps is not None:
+            require_at_least(1, train_steps=self.train_steps)
 
 
 def commands(spec: str, name: str, recorded: str, settings: Settings) -> list[str]:

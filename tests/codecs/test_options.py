@@ -232,3 +232,14 @@ def test_arguments_of_another_kind_are_named(source: Any, out: Any, codec: Any, 
     given = {} if codec == 3 else {"ipc": 1}
     with pytest.raises(UsageError, match=f"`{named}` must be"):
         encode(source, out, codec, **given)
+
+
+@pytest.mark.parametrize("text", ["True", "False"])
+def test_a_word_is_no_truth(text: str) -> None:
+    with pytest.raises(UsageError, match="`resume` must be True or False"):
+        Common(resume=text)  # type: ignore[arg-type]
+
+
+def test_options_of_no_codec_are_refused(digits: Source, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="`codec` must be a name, or options such as PoDD"):
+        encode(digits, tmp_path / "x.ddset", Common())

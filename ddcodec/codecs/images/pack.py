@@ -60,7 +60,7 @@ def pack(
         bits: 2 to 8 to quantise float32 images evenly over their range; None keeps their bits.
             Needs ``images`` as an array, which is read twice.
         preprocessing: ``{"kind": "none"}`` (the default), ``{"kind": "standardise", "mean": [..],
-            "std": [..]}`` in units of value / 255, or another (``ddcodec.preprocess.fit``).
+            "std": [..]}`` in units of value / 255, or another (``preprocessing.transform.fit``).
         recipe: fields of the manifest's recipe that differ from ``RECIPE``.
         license: a short text.
         chunk: images a chunk; by default as many as fill 1 MiB.

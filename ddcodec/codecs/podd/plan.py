@@ -69,7 +69,7 @@ class Plan:
     depth: int
     width: int
     stored: StoredBits
-    preprocessing: str  # a kind of ``preprocess.KINDS``
+    preprocessing: str  # a kind of ``preprocessing.transform.KINDS``
     meta_batches: int  # meta-gradients that an outer step averages
     activations: Literal["float32", "bfloat16"]  # their type while distilling
     student_steps: int  # of the recipe
