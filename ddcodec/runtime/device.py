@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 
 from ..errors import UsageError
+from .memory import available_memory, local_processes
 
 MEMORY_SHARE = 4  # of the device's memory, one part for the passes of unrolled steps
-FEW_BYTES = 1 << 29  # where there is little memory, or its size is not known
-CGROUP = Path("/sys/fs/cgroup")
-CONTAINER_LIMITS = (CGROUP / "memory.max", CGROUP / "memory/memory.limit_in_bytes")
+FEW_BYTES = 1 << 29  # of a GPU, at least
+MOST_BYTES = 3 << 29  # of a CPU's, so that an encode stays a good neighbour on any machine
 SMALL_SIDE = 16  # pixels; below, a step is bound by the overhead of its operations
 SMALL_IMAGE = 16 * 16  # pixels; up to it, an operation is shorter than waking a second thread
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc, malloc.h
@@ -90,31 +88,14 @@ def threads_for(height: int, width: int) -> Iterator[None]:
 def kept_bytes(device: torch.device) -> int:
     """Return how much memory the passes of unrolled steps may take in this process, in bytes.
 
-    A quarter of the device's memory, shared by the processes that torchrun started here. More of it
-    saves time and changes no result.
+    A quarter of a GPU's memory, or of what is free, and then ``MOST_BYTES`` at most, shared by the
+    processes that torchrun started here. More of it saves time and changes no result.
     """
-    processes = max(1, _whole_number(os.environ.get("LOCAL_WORLD_SIZE", "1")) or 1)
+    processes = local_processes()
     if device.type == "cuda":
         whole = int(torch.cuda.get_device_properties(device).total_memory)
-        processes = -(-processes // torch.cuda.device_count())
-    else:
-        whole = _memory()
-    return max(FEW_BYTES, whole // MEMORY_SHARE) // processes
-
-
-def _memory() -> int:
-    """Return the bytes of memory that the machine has, or the container that this runs in."""
-    found = []
-    with contextlib.suppress(AttributeError, OSError, ValueError):  # not on every system
-        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    for limit in CONTAINER_LIMITS:
-        with contextlib.suppress(OSError):
-            found.append(_whole_number(limit.read_text(encoding="ascii").strip()))
-    return min((size for size in found if size), default=MEMORY_SHARE * FEW_BYTES)
-
-
-def _whole_number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() else 0  # "max" is no limit
+        return max(FEW_BYTES, whole // MEMORY_SHARE) // -(-processes // torch.cuda.device_count())
+    return min(MOST_BYTES // processes, available_memory() // MEMORY_SHARE)
 
 
 def keep_large_blocks() -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -48,27 +47,14 @@ def test_bfloat16_where_the_processor_has_it_and_images_are_large(
     assert not has_bfloat16(torch.device("meta"))
 
 
-def test_processes_share_a_quarter_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device, "_memory", lambda: 1 << 34)
-    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
-    assert kept_bytes(CPU) == 1 << 32
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
-    assert kept_bytes(CPU) == 1 << 29
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "many")
-    assert kept_bytes(CPU) == 1 << 32
-
-
-def test_a_container_has_what_its_limit_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_windows_take_a_quarter_of_what_is_free_and_never_much(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    limit = tmp_path / "memory.max"
-    monkeypatch.setattr(device, "CONTAINER_LIMITS", (limit, tmp_path / "none"))
-    free = device._memory()
-    assert free > 1 << 28
-    limit.write_text("max\n", encoding="ascii")
-    assert device._memory() == free
-    limit.write_text(f"{1 << 28}\n", encoding="ascii")
-    assert device._memory() == 1 << 28
+    for free, kept in ((4, 1), (0, 0), (100, 1.5)):
+        monkeypatch.setattr(device, "available_memory", lambda free=free: free << 30)
+        assert kept_bytes(CPU) == kept * 2**30
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
+    assert kept_bytes(CPU) == 3 << 26
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
