@@ -16,12 +16,14 @@ from ...format import to_bytes
 from ...preprocessing.transform import fit
 from ...sources.base import Source, Split
 from .initial import initial_variables, real_tensors
+from .layout import smallest_ipc
 from .pack import Arrays, describe, storage_of
 from .plan import Plan
 from .variables import PosterVariables
 
 STEPS = 1_000_000  # of the command in the estimate: at least as many digits as any run has
 MOST_IPC = 64.0
+ROOMIER = 1.1  # how much more is tried where classes have no room
 OF_A_CLASS = 50  # images, at most, that stand for a class in the estimate
 NOISE = 0.25  # share of noise that distillation adds to the poster it starts from, as measured
 LABEL_SPREAD = 0.3  # of a Dirichlet distribution: labels with more small shares than learned ones
@@ -33,7 +35,8 @@ def fit_bytes(source: Source, plan_for: Callable[[float], Plan], total: int) -> 
     ``plan_for`` makes the plan of a number of images per class. Raises UsageError where even the
     smallest poster does not fit.
     """
-    preprocessing = dict(fit(source.train.images, plan_for(1.0).preprocessing))
+    low, least = _smallest(plan_for, len(source.classes))
+    preprocessing = dict(fit(source.train.images, least.preprocessing))
     real = _some(source, preprocessing)
     sizes: dict[tuple[int, int], int] = {}
 
@@ -43,19 +46,36 @@ def fit_bytes(source: Source, plan_for: Callable[[float], Plan], total: int) -> 
             sizes[shape] = expected_bytes(source, plan, preprocessing, real)
         return sizes[shape]
 
-    low = 1 / len(source.classes)  # one patch
-    if (least := size(plan_for(low))) > total:
+    def fits(ipc: float) -> bool:
+        try:
+            return size(plan_for(ipc)) <= total
+        except UsageError:
+            return False  # another class grid, which has no room where smaller and larger ones do
+
+    if (smallest := size(least)) > total:
         raise UsageError(
             f"`total_bytes`={total} is too few: the smallest file of these settings takes about "
-            f"{least}; fewer bits (`quality`=bits=N) take less"
+            f"{smallest}; fewer bits (`quality`=bits=N) take less"
         )
     high = 2 * low
-    while high < MOST_IPC and size(plan_for(high)) <= total:
+    while high < MOST_IPC and fits(high):
         low, high = high, 2 * high
     while high - low > 0.005 * low:
         middle = (low + high) / 2
-        low, high = (middle, high) if size(plan_for(middle)) <= total else (low, middle)
+        low, high = (middle, high) if fits(middle) else (low, middle)
     return replace(plan_for(low), total_bytes=total)
+
+
+def _smallest(plan_for: Callable[[float], Plan], classes: int) -> tuple[float, Plan]:
+    """Return the smallest budget, about, that all classes have room in, and its plan."""
+    ipc = smallest_ipc(classes)
+    while True:
+        try:
+            return ipc, plan_for(ipc)
+        except UsageError:
+            if ipc >= MOST_IPC:
+                raise
+            ipc = min(MOST_IPC, ROOMIER * ipc)
 
 
 def expected_bytes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ddcodec import LimitExceeded, UsageError, encode, info, load
 from ddcodec.codecs.podd import pack
+from ddcodec.codecs.podd.budget import fit_bytes
 from ddcodec.codecs.podd.outer_loop import Distiller
+from ddcodec.codecs.podd.plan import Plan
 from ddcodec.codecs.podd.stored import StoredBits
 from ddcodec.format import Storage, read, to_bytes
 from ddcodec.sources import Source, Split
+from tests.helpers.plans import check_file, noise_source, plan_of
 
 READER = runpy.run_path(str(Path(__file__).parents[3] / "examples" / "read_ddset.py"))
 
@@ -152,3 +158,39 @@ def test_a_precision_or_space_that_is_none_is_refused(digits: Source, tmp_path: 
     ):
         with pytest.raises(UsageError, match=words):
             encode(digits, ipc=0.9, out=tmp_path / "x.ddset", steps=2, **options)
+
+
+def fitted(classes: int, total: int, **choices: Any) -> Plan:
+    source = noise_source(classes, 5, 4)
+    chosen = {"profile": "quick", "order": "given", "quality": "small", "steps": 3, **choices}
+    return fit_bytes(source, lambda ipc: plan_of(source, ipc=ipc, **chosen), total)
+
+
+@settings(max_examples=15)
+@given(
+    st.one_of(st.integers(1, 60), st.integers(1, 1000)),
+    st.integers(8, 12),
+    st.sampled_from(["even", "per-class"]),
+    st.sampled_from(["fixed", "learned"]),
+)
+def test_any_count_of_classes_has_a_least_size_and_fits_into_all_above(
+    classes: int, eighths: int, origins: str, labels: str
+) -> None:
+    choices = {"origins": origins, "labels": labels}
+    with pytest.raises(UsageError, match="`total_bytes`=1 is too few") as refused:
+        fitted(classes, 1, **choices)
+    found = re.search(r"smallest file of these settings takes about (\d+)", str(refused.value))
+    assert found is not None
+    least = int(found[1])
+    made = fitted(classes, least * eighths // 8, **choices)
+    assert made.total_bytes == least * eighths // 8
+    assert set(made.order.cells) == set(range(classes))
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3, 7, 43, 102])
+def test_a_file_of_any_count_of_classes_keeps_to_its_bytes(classes: int, tmp_path: Path) -> None:
+    path = tmp_path / "x.ddset"
+    total = 5000 + 20 * classes
+    encode(noise_source(classes, 8, 8), total_bytes=total, out=path, steps=2, order="given")
+    assert path.stat().st_size <= total
+    check_file(path, classes)
