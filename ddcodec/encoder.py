@@ -14,6 +14,7 @@ from .codecs.registry import CODECS, encoder
 from .errors import OutputError, UsageError
 from .runtime.device import choose_device
 from .runtime.progress import SILENT, Reporter
+from .runtime.world import neutral
 
 if TYPE_CHECKING:
     from .codecs.base import Codec
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .sources.base import Source
 
 
+@neutral()
 def encode(
     source: str | os.PathLike[str] | Source,
     out: str | os.PathLike[str],

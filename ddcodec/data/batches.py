@@ -21,6 +21,7 @@ from ..codecs.samples import Samples
 from ..errors import UsageError, require_at_least
 from ..nn.augment import Augment
 from ..runtime.rng import epoch_order, generator
+from ..runtime.world import neutral_tensors
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,14 +63,17 @@ class Batches:
         if self.infinite and self._used == 0:
             raise UsageError("`drop_last` leaves no batch; take smaller batches")
         for epoch in count_from(self.epoch) if self.infinite else (self.epoch,):
-            order = order_of(self.samples, self.seed if self.shuffle else None, epoch)
-            order = order.to(self.labels.device)
+            with neutral_tensors():
+                order = order_of(self.samples, self.seed if self.shuffle else None, epoch)
+                order = order.to(self.labels.device)
             for start in range(0, self._used, self.batch_size):
-                index = order[start : start + self.batch_size]
-                images = self.samples.gather(index)
+                with neutral_tensors():
+                    index = order[start : start + self.batch_size]
+                    images = self.samples.gather(index)
+                    labels = self.labels.index_select(0, index)
                 if self.augment is not None:
                     images = self.augment(images, generator(self.seed, "augment", epoch, start))
-                yield images, self.labels.index_select(0, index)
+                yield images, labels
 
 
 def order_of(samples: Samples, seed: int | None, epoch: int) -> Tensor:

@@ -30,6 +30,7 @@ from ..errors import Unsupported, require_at_least
 from ..format import ChunkReader, Manifest
 from ..limits import Limits
 from ..runtime.rng import generator
+from ..runtime.world import neutral, neutral_tensors
 from .stream import ShardedStream
 from .windows import Left, Windows, after, left_over
 
@@ -45,6 +46,7 @@ class ChunkedDataset(ShardedStream):
     the last of an epoch is full.
     """
 
+    @neutral()
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -120,14 +122,21 @@ class ChunkedDataset(ShardedStream):
         return sum(end - begin for _, begin, end in windows)
 
     def _units(self, shards: int, shard: int, skip: int) -> Iterator[tuple[Tensor, Tensor]]:
-        mine = after(left_over(self._plan, self._layers)[shard::shards], skip)
+        with neutral_tensors():
+            mine = after(left_over(self._plan, self._layers)[shard::shards], skip)
         size, epoch = self._settings["batch_size"], self.epoch
         for (window, begin, end), (images, labels) in self._loaded(mine, epoch):
             order = self._order_in(window, len(images), epoch)
             for batch in range(begin, end):
                 index = order[batch * size : (batch + 1) * size]
-                yield self._batch(images, labels, index)
+                with neutral_tensors():
+                    found = self._batch(images, labels, index)
+                yield found
             del images, labels  # before the next window is made
+
+    @neutral()
+    def _decoded(self, reader: ChunkReader, chunk: int) -> Pair:
+        return self._decoder.read(reader, chunk)
 
     def _batch(
         self, images: NDArray[Any], labels: NDArray[Any], index: Tensor
@@ -137,6 +146,7 @@ class ChunkedDataset(ShardedStream):
         image = self._reading.raw(picked) if self._raw else self._reading.ready(picked)
         return image, soft.argmax(1) if self._hard else soft
 
+    @neutral()
     def _order_in(self, window: int, count: int, epoch: int) -> Tensor:
         if not self._settings["shuffle"]:
             return torch.arange(count)
@@ -149,12 +159,13 @@ class ChunkedDataset(ShardedStream):
 
         A chunk on the border of two windows is decoded once where both are given here in turn.
         """
-        order = self._plan.chunk_order(self._settings["seed"], epoch, self._settings["shuffle"])
+        with neutral_tensors():
+            order = self._plan.chunk_order(self._settings["seed"], epoch, self._settings["shuffle"])
         parts = [(left, self._plan.parts(left[0], order)) for left in windows]
         jobs = [chunk for chunk, _ in groupby(c for _, pieces in parts for c, _, _ in pieces)]
         with (
             ChunkReader(self._path, check=self._check, limits=STREAMED) as reader,
-            closing(_ahead(partial(self._decoder.read, reader), jobs, self._threads)) as decoded,
+            closing(_ahead(partial(self._decoded, reader), jobs, self._threads)) as decoded,
         ):
             held, pair = -1, (np.empty(0), np.empty(0))
             for left, pieces in parts:

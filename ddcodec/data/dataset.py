@@ -19,6 +19,7 @@ from ..codecs.shared.reading import Reading
 from ..errors import UsageError, require_at_least
 from ..nn.augment import Augment, find_augmentation
 from ..preprocessing.transform import is_whitening, mean_and_std, to_unit_range
+from ..runtime.world import neutral, neutral_tensors
 from .batches import Batches, Block
 from .stream import SampleStream
 
@@ -46,6 +47,7 @@ class DistilledDataset(Dataset[Item]):
         soft_labels: all labels, float32 (N, classes), whatever ``hard_labels`` says; rows sum to 1.
     """
 
+    @neutral()
     def __init__(
         self,
         file: DDSetFile,
@@ -144,8 +146,9 @@ class DistilledDataset(Dataset[Item]):
 
         Without transforms its default collation takes the gathered batch as it is.
         """
-        index = torch.as_tensor(indices, dtype=torch.int64)
-        block = Block(self._samples.gather(index), self._labels[index])
+        with neutral_tensors():  # the transforms see the caller's world
+            index = torch.as_tensor(indices, dtype=torch.int64)
+            block = Block(self._samples.gather(index), self._labels[index])
         if self.transform is None and self.target_transform is None:
             return block
         return [
@@ -224,7 +227,8 @@ class DistilledDataset(Dataset[Item]):
             return self._samples, self._labels
         # Beside the CPU's, so that ds[i] and forked workers stay off the accelerator.
         if self._resident is None or self._resident[0] != where:
-            self._resident = (where, self._samples.to(where), self._labels.to(where))
+            with neutral_tensors():
+                self._resident = (where, self._samples.to(where), self._labels.to(where))
         return self._resident[1:]
 
 

@@ -28,6 +28,7 @@ from PIL import Image
 from ..codecs.registry import CODECS
 from ..errors import MissingExtra
 from ..format import read_manifest
+from ..runtime.world import neutral_tensors
 from .chunked import ChunkedDataset
 from .dataset import DistilledDataset, load, raw_samples
 
@@ -100,8 +101,11 @@ class Decoded:
         samples, labels = self._whole.on("cpu")
         if raw:
             samples = raw_samples(samples, self.manifest.image["preprocessing"])
-        for index in torch.split(torch.arange(self.count), self.batch):
-            yield samples.gather(index).numpy(), labels[index].numpy()
+        for start in range(0, self.count, self.batch):
+            with neutral_tensors():
+                index = torch.arange(start, min(start + self.batch, self.count))
+                found = samples.gather(index).numpy(), labels[index].numpy()
+            yield found
 
     def _chunked(self, raw: bool) -> ChunkedDataset:
         return ChunkedDataset(

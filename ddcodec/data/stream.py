@@ -21,6 +21,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from ..codecs.samples import Samples
 from ..errors import UsageError, require_at_least
 from ..runtime.ranks import rank_and_world
+from ..runtime.world import neutral_tensors
 from .batches import order_of
 
 State = dict[str, Any]
@@ -37,7 +38,7 @@ class ShardedStream(IterableDataset[tuple[Any, Any]]):
         self._settings: State = dict(settings)
         self._rank, self._world = this_rank(rank, world_size)
         # In shared memory, so that set_epoch reaches workers that are already running.
-        self._epoch: Tensor = torch.zeros((), dtype=torch.int64)
+        self._epoch: Tensor = torch.zeros((), dtype=torch.int64, device="cpu")
         self._epoch.share_memory_()  # type: ignore[no-untyped-call]
         self._layers: list[list[int]] = []  # what earlier runs of this epoch have given
         self._start: tuple[int, int, int] | None = None  # shards, shard, units to pass over
@@ -212,17 +213,20 @@ class SampleStream(ShardedStream):
         return len(range(self._rank, used, self._world))
 
     def _units(self, shards: int, shard: int, skip: int) -> Iterator[tuple[Any, Any]]:
-        units = left_over(self._unit_count(), self._layers)
-        if self._settings["even"]:
-            units = units[: len(units) - len(units) % self._world]
         seed, size = self._settings["seed"], self._settings["batch_size"]
-        order = order_of(self._samples, seed if self._settings["shuffle"] else None, self.epoch)
+        with neutral_tensors():
+            units = left_over(self._unit_count(), self._layers)
+            if self._settings["even"]:
+                units = units[: len(units) - len(units) % self._world]
+            order = order_of(self._samples, seed if self._settings["shuffle"] else None, self.epoch)
         for unit in units[shard::shards][skip:].tolist():
             if size is None:
                 yield self._item(int(order[unit]))
-            else:
+                continue
+            with neutral_tensors():
                 index = order[unit * size : (unit + 1) * size]
-                yield self._samples.gather(index), self._labels.index_select(0, index)
+                batch = self._samples.gather(index), self._labels.index_select(0, index)
+            yield batch
 
     def _unit_count(self) -> int:
         count, size = len(self._samples) // self._samples.variations, self._settings["batch_size"]

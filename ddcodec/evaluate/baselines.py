@@ -22,6 +22,7 @@ from ..codecs.samples import Device, Samples
 from ..judge.recipe import Recipe
 from ..judge.trial import Accuracy, Trial
 from ..preprocessing.transform import Preprocess
+from ..runtime.world import neutral
 from .budgets import Budget, coded_bytes, enlarge, label_bytes, same_bytes, same_pixels, shrink
 from .draws import Draw, images_by_class, mean_draw, random_draw
 
@@ -56,6 +57,7 @@ class StoredImages(Samples):
         return StoredImages(self._images.to(device), self.labels, self._preprocess)
 
 
+@neutral()
 def baselines(
     trial: Trial, ds: DistilledDataset, source: Source, full_steps: int | None = None
 ) -> dict[str, dict[str, Any]]:

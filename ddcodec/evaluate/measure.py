@@ -20,12 +20,14 @@ from ..judge.student import Precision
 from ..judge.trial import Accuracy, Trial
 from ..runtime.device import choose_device
 from ..runtime.progress import SILENT, Reporter
+from ..runtime.world import neutral
 
 if TYPE_CHECKING:
     from ..data.dataset import DistilledDataset
     from ..sources.base import Source, Split
 
 
+@neutral()
 def protocol(
     ds: DistilledDataset,
     test: Split,

@@ -16,6 +16,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from ..codecs.shared.labels import LabelPlan, restore, store
+from ..runtime.world import neutral
 from .baselines import learn
 from .budgets import ZSTD_LEVEL, enlarge, same_bytes
 from .draws import ClassImages, random_draw
@@ -45,6 +46,7 @@ class Labeller:
         return restore({"labels": self.symbols(images)}, "logits", self._classes)
 
 
+@neutral()
 def random_images_with_observer(
     trial: Trial, ds: DistilledDataset, by_class: ClassImages, observer: Trained, total: int
 ) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from ..codecs.registry import CODECS
 from ..codecs.shared.grid import cell_edges
 from ..preprocessing.transform import to_unit_range
+from ..runtime.world import neutral
 
 if TYPE_CHECKING:
     from ..data.dataset import DistilledDataset
@@ -34,6 +35,7 @@ TRACK, ACCENT = (233, 236, 239), (37, 99, 155)
 TITLE, TEXT, SMALL, LEAST = 40, 24, 20, 15  # font sizes, pixels
 
 
+@neutral()
 def render(ds: DistilledDataset) -> Image.Image:
     """Return the picture of a file, RGB, 1600 pixels wide.
 

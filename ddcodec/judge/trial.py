@@ -14,6 +14,7 @@ from ..errors import require_at_least
 from ..runtime.device import repeatable, threads_for
 from ..runtime.progress import Reporter
 from ..runtime.rng import generator
+from ..runtime.world import neutral
 from .networks import fresh
 from .recipe import Recipe
 from .student import Images, Precision, accuracy, train
@@ -69,6 +70,7 @@ class Trial:
         """Where the students are trained: the device of the test images."""
         return self.test[0].device
 
+    @neutral()
     def run(self, name: str, training_set: Callable[[int], tuple[Images, Tensor]]) -> Accuracy:
         """Train and test every network; network i learns from ``training_set(i)``.
 

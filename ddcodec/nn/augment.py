@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
+from ..runtime.world import neutral_tensors
 from .warp import Draw, mirrored, offsets, resample, rotations, scalings, small_moves
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
@@ -130,4 +131,12 @@ def find_augmentation(name: str | Augment) -> Augment | None:
     if name not in AUGMENTATIONS:
         known = ", ".join(AUGMENTATIONS)
         raise UsageError(f"augment={name!r} is unknown; use one of {known}, or a function")
-    return None if name == "none" else AUGMENTATIONS[name]
+    if name == "none":
+        return None
+    known_one = AUGMENTATIONS[name]
+
+    def change(x: Tensor, generator: torch.Generator) -> Tensor:
+        with neutral_tensors():
+            return known_one(x, generator)
+
+    return change

@@ -27,6 +27,7 @@ from ..format.values import is_hex, is_number, is_text
 from ..preprocessing.transform import Preprocess
 from ..runtime.atomic import write_atomically
 from ..runtime.rng import generator
+from ..runtime.world import neutral
 from .build import build
 from .networks import ARCHITECTURES, SEEN_PIXELS, Observer
 from .zoo import LibraryObserver, is_library
@@ -71,6 +72,7 @@ class Trained:
     preprocess: Preprocess  # 8-bit images to the network's inputs
     digest: str  # SHA-256 of description and weights, 64 hex digits
 
+    @neutral()
     def logits(self, images: Tensor) -> Tensor:
         """Return logits float32 (n, classes) of images uint8 (n, C, H, W), some at a time."""
         at_once = max(1, SEEN_PIXELS // (images.shape[2] * images.shape[3]))
@@ -109,6 +111,7 @@ def save(path: str | os.PathLike[str], network: Observer, description: Descripti
     return digest
 
 
+@neutral()
 def load(path: str | os.PathLike[str]) -> Trained:
     """Read an observer; nothing in the file is executed, and sizes are checked before memory.
 

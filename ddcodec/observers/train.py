@@ -23,6 +23,7 @@ from ..runtime.device import has_bfloat16, threads_for
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.rng import epoch_order, generator, seeded
 from ..runtime.steps import seconds_per_step, take_steps
+from ..runtime.world import neutral
 from ..sources.base import Source, Split
 from ..version import __version__
 from .build import build, initialise
@@ -72,6 +73,7 @@ class Result:
     seconds: float
 
 
+@neutral()
 def train(
     source: Source,
     architecture: str,

@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import Unsupported, UsageError
+from ..runtime.world import neutral_tensors
 from .whiten import KIND as WHITENING
 from .whiten import fit as fit_whitening
 from .whiten import unwhiten, whiten
@@ -60,6 +61,10 @@ class Preprocess:
         A Pillow image is converted to the file's colour; its size must fit. A tensor is answered
         on its own device. Raises UsageError for another type, size or number of channels.
         """
+        with neutral_tensors():
+            return self._prepared(images)
+
+    def _prepared(self, images: Images) -> Tensor:
         if isinstance(images, Image.Image):
             images = self._from_pillow(images)
         x = self._channel_first(images)

@@ -6,6 +6,7 @@ chooses code, and weights are safetensors only.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import warnings
@@ -18,11 +19,13 @@ import torch
 from torch import Tensor
 
 from ..errors import MissingExtra, Unsupported, one_line
+from ..runtime.world import neutral
 from .folder import ModelFolder, config_of, native_side
 from .settings import PLACE
 
 TRAINED_LENGTH = 77  # of a prompt, where the tokenizer does not say
 MOST_SIDES = 4  # times the side that a model was trained on
+SILENCING = "HF_HUB_DISABLE_TELEMETRY"
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -194,13 +197,19 @@ def require_libraries() -> None:
     for name in ("diffusers", "transformers"):
         if importlib.util.find_spec(name) is None:
             raise MissingExtra(f"{name}, which runs diffusion models,", "d3m")
-    # Importing them must not tell anyone, nor look for updates.
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    # Importing them must not tell anyone, nor look for updates. The variable is read here, once,
+    # and goes again: the caller's other processes are not ours.
+    unset = SILENCING not in os.environ
+    os.environ.setdefault(SILENCING, "1")
+    importlib.import_module("huggingface_hub.constants")
+    if unset:
+        del os.environ[SILENCING]
     from ..nn.workarounds import make_torchvision_importable
 
     make_torchvision_importable()
 
 
+@neutral()
 def load(folder: ModelFolder, device: torch.device | str, dtype: str = "float32") -> Prior:
     """Load a model; raises Unsupported for parts of another kind or that cannot be read."""
     require_libraries()

@@ -21,6 +21,7 @@ from ..errors import OutputError, SourceError, UsageError
 from ..runtime.device import threads_for
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.rng import generator
+from ..runtime.world import neutral
 from ..sources.base import Source
 from ..version import __version__
 from .captions import Views, caption, draw, show
@@ -85,6 +86,7 @@ class TrainedPrior:
     digest: str
 
 
+@neutral()
 def train(
     source: Source,
     out: Path,

@@ -30,6 +30,7 @@ from ..format import read_manifest
 from ..inspection import info as report
 from ..runtime.device import choose_device
 from ..runtime.progress import SILENT, Reporter
+from ..runtime.world import neutral
 from .grid import Grid, Place, Settings, commands, identity
 from .record import Entry, SweepRecord
 
@@ -58,6 +59,7 @@ class _Unwatched(Watcher):
     pass
 
 
+@neutral()
 def sweep(
     source: str,
     out: str | os.PathLike[str],

@@ -16,6 +16,7 @@ from ...errors import Unsupported
 from ...priors.model import Prior, Prompt
 from ...priors.sampling import batch_of, make, sample
 from ...priors.settings import PLACE
+from ...runtime.world import neutral
 from .noise import normal
 from .rules import blocks_of
 
@@ -82,6 +83,7 @@ class Generator:
         shape = (image["channels"], image["height"], image["width"])
         return cls(prior, manifest.codec["params"], manifest.classes, arrays.get("tokens"), shape)
 
+    @neutral()
     def collages(self, wishes: Sequence[Wish]) -> Tensor:
         """Return collages uint8 (n, C, h, w) on the CPU."""
         starts = range(0, len(wishes), self.batch)

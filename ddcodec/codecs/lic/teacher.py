@@ -23,6 +23,7 @@ from ...observers.file import Trained
 from ...observers.networks import SEEN_PIXELS
 from ...observers.networks import Residual as FloatResidual
 from ...preprocessing.transform import Preprocess
+from ...runtime.world import neutral
 from ..shared.labels import OCTAVE
 from ..shared.rules import NOTHING
 from .integer_network import ARCHITECTURES, Network, Unit, costs, network, units
@@ -51,6 +52,7 @@ class Teacher:
         self._units = list(_taken_apart(self._steps, arrays))
         self._at_once = max(1, HELD_BYTES // (8 * costs(self._steps, *shape)[1]))
 
+    @neutral()
     def logits(self, images: Tensor) -> Tensor:
         """Return logits float64 (B, classes), on the CPU, of images uint8 (B, C, H, W); exact."""
         images = images.cpu()
@@ -117,6 +119,7 @@ def require_embeddable(observer: Trained, samples: int) -> None:
         )
 
 
+@neutral()
 def embed(observer: Trained, images: Tensor) -> tuple[dict[str, NDArray[Any]], float]:
     """Return the tensors of an observer in integers, and the scale of what comes in.
 
