@@ -1,7 +1,8 @@
 """The ``ddcodec`` command: its sub-commands, and the one place where errors become exit codes.
 
 Exit codes: 0 ok, 1 internal, 2 usage, 3 invalid file, 4 unsupported or missing extra, 5 input or
-output, 7 different, 130 interrupted. Data goes to stdout, everything else to stderr.
+output, 7 different, 130 interrupted (143 by SIGTERM). Data goes to stdout, everything else to
+stderr.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from ddcodec.errors import DDSetError
 from . import decode, demo, diff, encode, info, observer, preview, prior, sweep, train, verify
 from .flags import spelled
 from .help import CodecCommand
-from .output import EXIT_INTERRUPTED, EXIT_IO, EXIT_OK, drop_stdout, error, write_line
+from .interruption import EXIT_INTERRUPTED, signals_interrupt
+from .output import EXIT_IO, EXIT_OK, drop_stdout, error, write_line
 
 EXIT_INTERNAL = 1
 EXIT_USAGE = 2
@@ -85,13 +87,16 @@ def main(arguments: list[str] | None = None) -> int:
         # A class name that the terminal's encoding lacks must not end in a traceback.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    try:
-        code = app(args=arguments, prog_name="ddcodec", standalone_mode=False)
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
-    except Exception as problem:
-        return _report(problem)
+    with signals_interrupt() as interruption:
+        try:
+            code = app(args=arguments, prog_name="ddcodec", standalone_mode=False)
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            return interruption.code
+        except Exception as problem:
+            return _report(problem)
+    if code == EXIT_INTERRUPTED:  # which typer makes of any KeyboardInterrupt
+        return interruption.code
     return code if isinstance(code, int) else EXIT_OK
 
 

@@ -10,6 +10,7 @@ import typer
 from .arguments import Cache, Prior
 from .files import check_folder, reading, whole_folder
 from .output import message, number, percent
+from .progress import Quiet, progress
 
 Layout = Literal["npz", "imagefolder", "parquet", "webdataset"]
 
@@ -35,14 +36,15 @@ def decode(
     force: Annotated[
         bool, typer.Option("-f", "--force", help="Replace DIR and all that is in it.")
     ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write the decoded images and soft labels of F as files that other tools read."""
     check_folder(out, force)
 
     from ddcodec.data.export import LAYOUTS, Decoded
 
-    with reading(file):
-        decoded = Decoded(file, prior=prior, cache=cache)
+    with reading(file), progress(quiet) as reporter:
+        decoded = Decoded(file, prior=prior, cache=cache, reporter=reporter)
         with whole_folder(out, force) as folder:
             LAYOUTS[to](decoded, folder)
     note = "" if decoded.weights is None else "; weights say how often each is to be drawn"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from . import encode, info, preview, train
 from .output import write_line
+from .progress import Quiet
 
 
 def demo(
@@ -23,6 +24,7 @@ def demo(
     out: Annotated[
         Path, typer.Option("-o", "--out", metavar="F", help="File to write, replaced if there.")
     ] = Path("demo.ddset"),
+    quiet: Quiet = False,
 ) -> None:
     """Distil scikit-learn's digits into one file, look at it, draw it and train on it."""
     picture = out.with_suffix(".png")
@@ -30,8 +32,10 @@ def demo(
 
     budget = ["--ipc", f"{ipc:g}", "--profile", "quick", "--time", time]
     step(["encode", "digits", *budget, *shared, "-o", str(out), "-f"])
-    chosen = {"ipc": f"{ipc:g}", "profile": "quick", "time": time}
-    encode.encode("digits", out, seed=str(seed), device=device, overwrite=True, **chosen)
+    chosen: dict[str, Any] = {"ipc": f"{ipc:g}", "profile": "quick", "time": time}
+    encode.encode(
+        "digits", out, quiet=quiet, seed=str(seed), device=device, overwrite=True, **chosen
+    )
 
     step(["info", str(out)])
     info.info([out])
@@ -40,7 +44,7 @@ def demo(
     preview.preview(out, out=picture, force=True)
 
     step(["train", str(out), "--nets", str(nets), "--baselines", *shared])
-    train.train(out, nets=nets, baselines=True, seed=seed, device=device)
+    train.train(out, nets=nets, baselines=True, quiet=quiet, seed=seed, device=device)
 
 
 def step(words: list[str]) -> None:

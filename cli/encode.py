@@ -14,7 +14,7 @@ from ddcodec.codecs.registry import CODECS, encoder
 from .arguments import default_output
 from .flags import kinds, values, with_options
 from .output import byte_count, message, number, seconds
-from .progress import is_first, resumable
+from .progress import Quiet, is_first, resumable
 
 
 def encode(
@@ -38,6 +38,7 @@ def encode(
             "model.",
         ),
     ] = "podd",
+    quiet: Quiet = False,
     **options: Any,
 ) -> None:
     """Distil the training images of SOURCE into one .ddset file."""
@@ -50,7 +51,7 @@ def encode(
     from ddcodec.inspection.info import info
 
     started = clock.monotonic()
-    with resumable(target, "resume" in given) as reporter:
+    with resumable(target, "resume" in given, "overwrite" in given, quiet) as reporter:
         run(source, target, codec, reporter=reporter, **given)
     if not is_first():
         return

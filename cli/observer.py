@@ -14,7 +14,7 @@ from ddcodec.errors import UsageError
 from .files import check_file
 from .flags import read, with_options
 from .output import accuracy, number, seconds, write_report
-from .progress import resumable
+from .progress import Quiet, resumable
 
 app = typer.Typer(
     no_args_is_help=False, help="Train a network that labels images for the codecs lic and d3m."
@@ -66,6 +66,7 @@ def train(
         Path | None,
         typer.Option("-o", "--out", metavar="F", help="File. [default: ARCH.safetensors here]"),
     ] = None,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     **options: Any,
 ) -> None:
@@ -88,9 +89,11 @@ def train(
 
     device = choose_device(chosen.device)
     check_name(architecture)
-    data = sources.load(source, download=chosen.download, size=chosen.size)
     own = {name: getattr(chosen, name) for name in ("augment", "smoothing", "precision")}
-    with resumable(target, chosen.resume) as reporter:
+    advice = "--epochs or --time make it shorter"
+    with resumable(target, chosen.resume, chosen.overwrite, quiet, advice) as reporter:
+        reporter.stage("reading the images", 0)
+        data = sources.load(source, download=chosen.download, size=chosen.size)
         result = run(
             data,
             architecture,

@@ -15,7 +15,6 @@ import typer
 
 EXIT_OK = 0
 EXIT_IO = 5
-EXIT_INTERRUPTED = 130
 T = TypeVar("T")
 WIDE = 10_000  # columns; no table is cut to fit
 

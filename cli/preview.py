@@ -12,6 +12,7 @@ from ddcodec.errors import UsageError
 from .arguments import Cache, Prior, default_output
 from .files import check_file, reading
 from .output import message
+from .progress import Quiet, progress
 
 
 def preview(
@@ -23,6 +24,7 @@ def preview(
     prior: Prior = None,
     cache: Cache = None,
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace P if it exists.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Draw what a file holds: the poster with its class grid, patches and their labels."""
     target = out if out is not None else default_output(str(file), ".png")
@@ -34,7 +36,8 @@ def preview(
     from ddcodec.inspection.preview import render
     from ddcodec.runtime.atomic import write_atomically
 
-    with reading(file):
+    with reading(file), progress(quiet) as reporter:
+        reporter.stage("drawing", 0)
         picture = render(load(file, prior=prior, cache=cache))
     write_atomically(target, lambda whole: picture.save(whole, format="PNG"))
     message(f"{target}: {picture.width} x {picture.height} pixels")

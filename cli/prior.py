@@ -14,7 +14,7 @@ from .arguments import default_output
 from .files import check_parent
 from .flags import read, with_options
 from .output import number, seconds, write_report
-from .progress import resumable
+from .progress import Quiet, resumable
 
 if TYPE_CHECKING:
     from ddcodec.priors.train import TrainedPrior
@@ -62,6 +62,7 @@ def train(
             "--vae/--no-vae", help="Work on latents. [default: above 64 pixels]", show_default=False
         ),
     ] = None,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     **options: Any,
 ) -> None:
@@ -84,8 +85,10 @@ def train(
         vae=vae,
     )
     device = choose_device(chosen.device)
-    data = sources.load(source, download=chosen.download, size=chosen.size)
-    with resumable(target, chosen.resume) as reporter:
+    advice = "--steps or --time make it shorter"
+    with resumable(target, chosen.resume, chosen.overwrite, quiet, advice) as reporter:
+        reporter.stage("reading the images", 0)
+        data = sources.load(source, download=chosen.download, size=chosen.size)
         result = run(
             data,
             target,

@@ -17,7 +17,6 @@ from ddcodec.errors import UsageError
 from .flags import kinds, read, values, with_options
 from .help import USUAL
 from .output import (
-    EXIT_INTERRUPTED,
     accuracy,
     byte_count,
     message,
@@ -26,7 +25,7 @@ from .output import (
     table,
     write_report,
 )
-from .progress import progress
+from .progress import Quiet, progress
 
 if TYPE_CHECKING:
     from ddcodec.sweep.record import Entry, SweepRecord
@@ -114,6 +113,7 @@ def sweep(
         ),
     ] = True,
     plot: Annotated[bool, typer.Option(help="Draw DIR/sweep.png (extra plot).")] = True,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: all of sweep.json.")] = False,
     **options: Any,
 ) -> None:
@@ -158,12 +158,12 @@ def sweep(
     keep_large_blocks()
     lines = Lines()
     try:
-        with progress() as reporter:
+        with progress(quiet, advice="`nets` and `train_steps` make it shorter") as reporter:
             record = run(source, out, grid, settings, reporter=reporter, watcher=lines)
     except KeyboardInterrupt:
         done = f"after {lines.done} of {lines.of}" if lines.of else "before the first point"
         message(f"interrupted {done}; run the same command to go on")
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+        raise
     if plot:
         draw(record, out / "sweep.png")
     for note in record.notes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,11 +14,13 @@ from ddcodec.errors import UsageError
 from .arguments import Cache, Prior
 from .files import reading
 from .flags import read, with_options
-from .output import accuracy, number, seconds, table, write_report
-from .progress import progress
+from .output import accuracy, message, number, seconds, table, write_report
+from .progress import Quiet, progress
 
 if TYPE_CHECKING:
     from ddcodec.data.dataset import DistilledDataset
+    from ddcodec.judge.trial import Trial
+    from ddcodec.runtime.finished import FinishedFile
     from ddcodec.sources.base import Source
 
 BASELINE_TITLES = {
@@ -75,6 +77,7 @@ def train(
     ] = False,
     prior: Prior = None,
     cache: Cache = None,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     **options: Any,
 ) -> None:
@@ -93,24 +96,34 @@ def train(
         check_name(chosen.architecture)
     with reading(file):
         ds = dataset.load(file, prior=prior, cache=cache, download=common.download)
-    report = measure(file, ds, test, chosen, common)
+    report, finished = measure(file, ds, test, chosen, common, quiet)
     if record:
         write_down(file, report)
     write_report(report, describe, as_json)
+    finished.remove()  # not before: a full disk under stdout costs no network
 
 
 train = with_options(train, StudentOptions, Common, without=("resume", "overwrite"))
 
 
 def measure(
-    file: Path, ds: DistilledDataset, test: str | None, chosen: StudentOptions, common: Common
-) -> Report:
-    """Train on ``ds``, test on ``test`` and return what ``train`` prints."""
+    file: Path,
+    ds: DistilledDataset,
+    test: str | None,
+    chosen: StudentOptions,
+    common: Common,
+    quiet: bool = False,
+) -> tuple[Report, FinishedFile]:
+    """Train on ``ds``, test on ``test``; return what ``train`` prints, and what it kept beside.
+
+    Raises KeyboardInterrupt after saying what is finished and kept.
+    """
     from ddcodec.evaluate.baselines import baselines
     from ddcodec.evaluate.draws import images_by_class
-    from ddcodec.evaluate.measure import on_file, protocol, test_split
+    from ddcodec.evaluate.measure import on_file, protocol, run_of, test_split
     from ddcodec.evaluate.soft_baselines import random_images_with_observer
     from ddcodec.inspection.info import info
+    from ddcodec.runtime.finished import FinishedFile
 
     teacher = None
     if chosen.observer is not None:
@@ -118,10 +131,14 @@ def measure(
 
         teacher = load_observer(chosen.observer)
         teacher.require_fit(ds.classes, ds.image_shape)
-    source = find_source(ds, test, common.size, common.download)
-    split = test_split(ds, source)
-    facts = info(file)
-    with progress() as reporter:
+    advice = f"fewer than {chosen.nets} with --nets or a smaller --steps is shorter"
+    if chosen.baselines:
+        advice += "; five baselines follow"
+    with progress(quiet, advice=advice) as reporter:
+        reporter.stage("reading the test images", 0)
+        source = find_source(ds, test, common.size, common.download)
+        split = test_split(ds, source)
+        facts = info(file)
         trial = protocol(
             ds,
             split,
@@ -133,16 +150,24 @@ def measure(
             precision="bfloat16" if chosen.precision == "bfloat16" else "float32",
             reporter=reporter,
         )
-        result = on_file(ds, trial)
+        real = source if chosen.baselines or teacher is not None else None
+        run = run_of(trial, split, real, None if teacher is None else teacher.digest)
+        finished = FinishedFile(file, run, reporter)
+        trial = replace(trial, finished=finished)
         others = {}
-        if teacher is not None:
-            by_class, total = images_by_class(source), ds.file.sizes.total
-            others["random_images_observer_labels"] = random_images_with_observer(
-                trial, ds, by_class, teacher, total
-            )
-        if chosen.baselines:
-            others |= baselines(trial, ds, source)
-    return {
+        try:
+            result = on_file(ds, trial)
+            if teacher is not None:
+                by_class, total = images_by_class(source), ds.file.sizes.total
+                others["random_images_observer_labels"] = random_images_with_observer(
+                    trial, ds, by_class, teacher, total
+                )
+            if chosen.baselines:
+                others |= baselines(trial, ds, source)
+        except KeyboardInterrupt:
+            tell_interrupted(trial, finished)
+            raise
+    report = {
         "file": str(file),
         "test": source.name,
         "test_images": len(split.labels),
@@ -157,6 +182,21 @@ def measure(
         "baselines": others or None,
         "network": chosen.architecture or "recipe",
     }
+    return report, finished
+
+
+def tell_interrupted(trial: Trial, finished: FinishedFile) -> None:
+    """Say what the networks that are finished have reached, and how to go on."""
+    import numpy as np
+
+    for name, found in trial.scores.items():
+        if found:
+            reached = accuracy(float(np.mean(found)), float(np.std(found)))
+            message(f"{name}: {reached} after {len(found)} of {trial.nets} networks")
+    if finished.kept:
+        message(f"interrupted; the same command goes on from {finished.path}")
+    else:
+        message("interrupted; no network is kept, the same command begins anew")
 
 
 def write_down(file: Path, report: Report) -> None:

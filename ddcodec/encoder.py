@@ -12,6 +12,7 @@ from .codecs.base import Request
 from .codecs.options import Common, Options, chosen
 from .codecs.registry import CODECS, encoder
 from .errors import OutputError, UsageError
+from .runtime import checkpoint
 from .runtime.device import choose_device
 from .runtime.progress import SILENT, Reporter
 from .runtime.world import neutral
@@ -61,13 +62,12 @@ def encode(
     if not isinstance(out, str | os.PathLike):
         raise UsageError(f"`out` must be a path, got {out!r}")
     target = Path(out)
-    # What lies beside a file is a run that wrote the file, or was allowed to.
-    unfinished = target.with_name(target.name + ".checkpoint").exists()
-    _check_output(target, common.overwrite or (common.resume and unfinished), unfinished)
+    _check_output(target, common)
     device = choose_device(common.device)
     if not isinstance(source, sources.Source | str | os.PathLike):
         raise UsageError(f"`source` must be a name, a path or a Source, got {source!r}")
     if not isinstance(source, sources.Source):
+        reporter.stage("reading the images", 0)
         source = sources.load(source, download=common.download, size=common.size)
     elif common.size is not None:
         raise UsageError("`size` belongs to sources.load where the source is loaded already")
@@ -110,7 +110,7 @@ def options_of_all() -> dict[str, str]:
     }
 
 
-def _check_output(target: Path, overwrite: bool, unfinished: bool) -> None:
+def _check_output(target: Path, common: Common) -> None:
     # Found before the work, not after a day of it.
     parent = target.absolute().parent
     if target.is_dir():
@@ -119,13 +119,10 @@ def _check_output(target: Path, overwrite: bool, unfinished: bool) -> None:
         raise OutputError(f"{target}: the folder {parent} does not exist; make it first")
     if not os.access(parent, os.W_OK):
         raise OutputError(f"{target}: the folder {parent} cannot be written to")
-    if overwrite or not target.exists():
-        return
-    if unfinished:
+    unfinished = target.with_name(target.name + ".checkpoint")
+    checkpoint.require_free(unfinished, common.resume, common.overwrite)
+    # What lies beside a file is a run that wrote the file, or was allowed to.
+    if target.exists() and not (common.overwrite or unfinished.exists()):
         raise OutputError(
-            f"{target}: exists, and {target.name}.checkpoint holds its unfinished run; `resume` "
-            "goes on with it, `overwrite` starts again"
+            f"{target}: exists; choose another name for `out`, or replace it with `overwrite`"
         )
-    raise OutputError(
-        f"{target}: exists; choose another name for `out`, or replace it with `overwrite`"
-    )

@@ -277,4 +277,4 @@ class Common(Options):
     size: int | None = option(
         None, "Scale the central square of every image to N x N pixels.", metavar="N", least=1
     )
-    download: bool = option(False, "Fetch a known data set or model that is not here.")
+    download: bool = option(False, "Fetch a known data set or model not here yet.")

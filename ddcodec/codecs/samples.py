@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from ..runtime.progress import Reporter
 
 Device = torch.device | str
 
@@ -46,3 +50,6 @@ class Samples(ABC):
     @abstractmethod
     def to(self, device: Device) -> Samples:
         """Return the same samples with their storage on ``device`` (``gather`` answers there)."""
+
+    def prepare(self, reporter: Reporter) -> None:  # noqa: B027
+        """Make now what would be made when it is asked for, as far as memory goes."""

@@ -28,6 +28,7 @@ from PIL import Image
 from ..codecs.registry import CODECS
 from ..errors import MissingExtra
 from ..format import read_manifest
+from ..runtime.progress import SILENT, Reporter
 from ..runtime.world import neutral_tensors
 from .chunked import ChunkedDataset
 from .dataset import DistilledDataset, load, raw_samples
@@ -56,9 +57,10 @@ class Decoded:
         *,
         prior: str | os.PathLike[str] | None = None,
         cache: str | os.PathLike[str] | None = None,
+        reporter: Reporter = SILENT,
     ) -> None:
         """Read what the file says; ``prior`` and ``cache`` are those of ``load``."""
-        self._path = path
+        self._path, self._reporter = path, reporter
         self.manifest, _ = read_manifest(path)
         image = self.manifest.image
         size = image["channels"] * image["height"] * image["width"] * 4
@@ -94,6 +96,16 @@ class Decoded:
             yield images.transpose(0, 2, 3, 1), labels
 
     def _batches(self, raw: bool) -> Iterator[tuple[NDArray[Any], Floats]]:
+        if self._whole is not None:
+            self._whole.on("cpu")[0].prepare(self._reporter)
+        self._reporter.stage("decoding", self.count)
+        done = 0
+        for images, labels in self._decoded(raw):
+            yield images, labels
+            done += len(labels)
+            self._reporter.step(done)
+
+    def _decoded(self, raw: bool) -> Iterator[tuple[NDArray[Any], Floats]]:
         if self._whole is None:
             for images, soft in self._chunked(raw):
                 yield images.numpy(), soft.numpy()

@@ -8,7 +8,8 @@ the file says and learned by the same students with the same recipe, so only the
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -79,13 +80,22 @@ def baselines(
         "class_means": mean_draw(by_class, trial.seed, trial.device),
     }
     pixels = same_pixels(stored_pixels(ds), by_class)
+
+    def at_same_bytes(title: str, draw: Draw) -> dict[str, Any]:
+        trial.reporter.stage(f"{title}: how many fit", 0)
+        return learn(title, trial, ds, draw, same_bytes(total, by_class, draw, trial.nets))
+
     results = {}
     for name, draw in draws.items():
-        results[f"{name}_same_pixels"] = learn(f"{name}, same pixels", trial, ds, draw, pixels)
+        title = f"{name.replace('_', ' ')}, same pixels"
+        make = partial(learn, title, trial, ds, draw, pixels)
+        results[f"{name}_same_pixels"] = trial.entry(title, make)
     for name, draw in draws.items():
-        budget = same_bytes(total, by_class, draw, trial.nets)
-        results[f"{name}_same_bytes"] = learn(f"{name}, same bytes", trial, ds, draw, budget)
-    results["full_data"] = full_data(trial, ds, source.train, full_steps)
+        title = f"{name.replace('_', ' ')}, same bytes"
+        make = partial(at_same_bytes, title, draw)
+        results[f"{name}_same_bytes"] = trial.entry(title, make)
+    make = partial(full_data, trial, ds, source.train, full_steps)
+    results["full_data"] = trial.entry("all training images", make, full_steps)
     return results
 
 
@@ -129,7 +139,7 @@ def learn(
         one_hot = np.eye(classes, dtype=np.float32).repeat(budget.per_class, 0)
         return _samples(ds, images, label(images) if label else one_hot, trial.device)
 
-    result = trial.run(stage, training_set)
+    result = trial.run(stage, training_set, asdict(budget))
     pixels = classes * budget.per_class * budget.size[0] * budget.size[1]
     return _entry(result, pixels, max(sizes), budget)
 
@@ -151,7 +161,7 @@ def full_data(
     recipe = replace(trial.recipe, steps=steps, batch_size=FULL_BATCH)
     labels = np.eye(len(ds.classes), dtype=np.float32)[train.labels]
     whole = _samples(ds, train.images, labels, trial.device)
-    result = replace(trial, recipe=recipe).run("full data", lambda student: whole)
+    result = replace(trial, recipe=recipe).run("all training images", lambda student: whole)
     count, height, width, channels = train.images.shape
     pixels = count * height * width
     size = pixels * channels + count * label_bytes(len(ds.classes))

@@ -7,6 +7,7 @@ training images, and none of the test images are looked at before the last step.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,11 @@ from ..errors import UsageError
 from ..judge.recipe import Recipe
 from ..judge.student import Precision
 from ..judge.trial import Accuracy, Trial
-from ..runtime.device import choose_device
+from ..runtime.device import choose_device, repeatable
+from ..runtime.finished import NOTHING, Finished
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.world import neutral
+from ..version import __version__
 
 if TYPE_CHECKING:
     from ..data.dataset import DistilledDataset
@@ -39,6 +42,7 @@ def protocol(
     architecture: str | None = None,
     precision: Precision = "float32",
     reporter: Reporter = SILENT,
+    finished: Finished = NOTHING,
 ) -> Trial:
     """Return how a file and its baselines are measured: by the file's recipe, on ``test``.
 
@@ -52,7 +56,9 @@ def protocol(
         architecture: of other students than the recipe's: a name of ``observers.networks``, which
             all have batch norm. Everything else of the recipe stays.
         precision: ``float32``, or ``bfloat16`` for faster convolutions.
-        reporter: told of every few steps.
+        reporter: told of every few steps, and of each network.
+        finished: keeps networks; whoever makes it sees to it that it is one for each data to test
+            on and for each source of real images.
 
     Raises:
         UsageError: an argument is out of range, or the test images are of another kind.
@@ -62,7 +68,8 @@ def protocol(
     if steps is not None:
         recipe = replace(recipe, steps=steps)
     images = test_tensors(ds, test, choose_device(str(device)))
-    return Trial(recipe, images, nets, seed, reporter, architecture, precision)
+    subject = (ds.manifest.content_digest, ds.file.sizes.total)
+    return Trial(recipe, images, nets, seed, reporter, architecture, precision, finished, subject)
 
 
 def train_students(ds: DistilledDataset, test: Split, **settings: Any) -> Accuracy:
@@ -76,8 +83,29 @@ def train_students(ds: DistilledDataset, test: Split, **settings: Any) -> Accura
 def on_file(ds: DistilledDataset, trial: Trial) -> Accuracy:
     """Return the accuracy of the networks of a trial that learn from the file."""
     samples, _ = ds.on(trial.device)
+    if trial.nets * trial.recipe.steps * trial.recipe.batch_size >= len(samples):
+        with repeatable(trial.device):
+            samples.prepare(trial.reporter)  # all of them will be asked for
     labels = ds.soft_labels.to(trial.device)
-    return trial.run("students", lambda net: (samples, labels))
+    return trial.run("this file", lambda net: (samples, labels))
+
+
+def run_of(
+    trial: Trial, test: Split, source: Source | None, observer: str | None
+) -> dict[str, Any]:
+    """Return all that the networks of a run have in common, JSON values (and tuples).
+
+    ``source`` gives real images to learn from, ``observer`` is the digest of who labels them.
+    """
+    tested = hashlib.sha256(np.ascontiguousarray(test.images).data)
+    tested.update(np.asarray(test.labels, "<i8").tobytes())
+    return {
+        "versions": [__version__, torch.__version__],
+        "trial": trial.facts(),
+        "test": tested.hexdigest(),
+        "source": None if source is None else source.digest(),
+        "observer": observer,
+    }
 
 
 def test_split(ds: DistilledDataset, source: Source) -> Split:

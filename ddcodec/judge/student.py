@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..nn.augment import augment
+from ..runtime.progress import Pace
 from ..runtime.rng import epoch_order, generator, key, seeded
 from .recipe import Recipe
 
 Precision = Literal["float32", "bfloat16"]
 
-REPORT_EVERY = 10  # steps; reading a loss makes an accelerator wait
 TEST_PIXELS = 1 << 19  # at once, a bound on the memory for activations
 
 
@@ -49,7 +49,7 @@ def train(
         recipe: steps, batches, optimiser and augmentation.
         seed: (seed, number of the network), the key of all that is drawn.
         precision: of convolutions; weights, norms' statistics and the loss are float32.
-        report: told of every tenth step and the last: its number from 1, its loss (0-d).
+        report: told of steps as ``Pace`` says: the number from 1, the loss (0-d).
     """
     first, index = seed
     kind = labels.device.type
@@ -59,6 +59,7 @@ def train(
     random = generator(first, "student augment", index)
     batches = endless_batches(images, labels, recipe.batch_size, key(first, "student order", index))
     network.train()
+    pace = Pace(recipe.steps)
     with seeded(labels.device, first, "student dropout", index):
         for step in range(1, recipe.steps + 1):
             x, y = next(batches)
@@ -70,7 +71,7 @@ def train(
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-            if report is not None and (step % REPORT_EVERY == 0 or step == recipe.steps):
+            if report is not None and pace.due(step):
                 report(step, loss.detach())
     network.eval()
 

@@ -123,6 +123,7 @@ def train(
     if len(source.train) < 2:
         raise UsageError(f"{source.where}: an observer needs at least two training images")
     where = torch.device(device)
+    reporter.stage("preparing the images", 0)
     recipe = settled(recipe, source, where)
     shape = (source.channels, source.height, source.width)
     network = build(architecture, *shape, len(source.classes))
@@ -153,12 +154,14 @@ def train(
             least = 0 if untouched else 1
             training.plan(max(least, round(epochs * training.steps_per_epoch)))
         else:
+            reporter.stage("timing a few steps", 0)
             cost = seconds_per_step(training)
             left = seconds - (time.monotonic() - start)
             training.plan(max(1, int(left / cost)))
         reporter.stage("observer", training.recipe.steps)
         take_steps(training, training.recipe.steps, saved_at, identity, reporter.step)
         training.network.eval()
+        reporter.stage("testing the observer", 0)
         score = None if source.test is None else training.accuracy(source.test)
     description = Description(
         network.architecture,

@@ -59,6 +59,7 @@ class Fit:
         if self._saved_at.exists():
             self.restore(*checkpoint.load(self._saved_at, self._identity))
         elif seconds is not None:
+            reporter.stage("timing a few steps", 0)
             self.steps = max(1, int(seconds / seconds_per_step(self)))
         self._saved_at.parent.mkdir(exist_ok=True)
         reporter.stage(stage, self.steps)

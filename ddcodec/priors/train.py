@@ -134,6 +134,7 @@ def train(
         raise SourceError(f"class '{name}' has no training image; a prior needs one of each")
     _make_way(saved_at, resume)
     start = time.monotonic()
+    reporter.stage("preparing the images", 0)
     with threads_for(shape.side, shape.side):
         pictures = Pictures(source, recipe, shape, seed, where)
         vae = None
@@ -150,6 +151,7 @@ def train(
             "prior", lambda step: pictures.loss(unet, text, vae, step), recipe.steps, left, reporter
         )
         fit.use_average()
+        reporter.stage("writing", 0)
     description = {
         "tool": f"ddcodec {__version__}",
         "source": {"name": source.name, "digest": source.digest()[:32]},

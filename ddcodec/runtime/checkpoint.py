@@ -14,10 +14,21 @@ from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from ..errors import CheckpointMismatch
+from ..errors import CheckpointMismatch, OutputError
 from .atomic import write_atomically
 
 KEY = "ddcodec"  # the one entry of the safetensors metadata
+
+
+def require_free(path: Path, resume: bool, overwrite: bool) -> None:
+    """Raise OutputError where a run would begin anew over an unfinished one at ``path``.
+
+    Its checkpoint may hold a day's work, and a forgotten ``resume`` must not cost it.
+    """
+    if path.exists() and not (resume or overwrite):
+        raise OutputError(
+            f"{path}: holds an unfinished run; `resume` goes on with it, `overwrite` starts again"
+        )
 
 
 def save(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any], identity: str) -> None:

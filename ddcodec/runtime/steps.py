@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from . import checkpoint
+from .progress import Pace
 
 SNAPSHOT_SECONDS = 5.0  # at most this much work is lost by an interruption
 SAVE_SECONDS = 60.0  # at most this much is lost by a process that is killed
@@ -35,18 +36,17 @@ class Stepwise(Protocol):
 def take_steps(
     training: Stepwise, steps: int, path: Path, identity: str, tell: Callable[[int, float], None]
 ) -> None:
-    """Take the steps that are left of ``steps``; ``tell`` step and loss, every tenth and the last.
+    """Take the steps that are left of ``steps``; ``tell`` step and loss, as ``Pace`` says.
 
     A checkpoint is written to ``path`` from time to time. Raises KeyboardInterrupt after saving it.
     """
-    kept = training.state()
+    kept, pace = training.state(), Pace(steps)
     taken = saved = time.monotonic()
     try:
         while training.step < steps:
             loss = training.take_step()
             training.step += 1
-            # Reading a loss makes an accelerator wait.
-            if training.step % 10 == 0 or training.step == steps:
+            if pace.due(training.step):
                 tell(training.step, float(loss))
             now = time.monotonic()
             if now - taken >= SNAPSHOT_SECONDS:

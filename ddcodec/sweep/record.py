@@ -19,6 +19,7 @@ import numpy as np
 
 from ..errors import CheckpointMismatch, UsageError
 from ..runtime.atomic import write_atomically
+from ..runtime.finished import Finished
 from .grid import Place
 
 VERSION = 1
@@ -43,7 +44,7 @@ BASELINE_TITLES = {
 
 
 @dataclass
-class SweepRecord:
+class SweepRecord(Finished):
     """The results of a sweep in its folder; nothing is written before ``save``."""
 
     folder: Path
@@ -52,6 +53,7 @@ class SweepRecord:
     baselines: list[Entry] = field(default_factory=list)  # accuracies None where nothing fits
     full_data: Entry | None = None
     notes: list[str] = field(default_factory=list)  # what was left out, and why, one line each
+    begun: Entry = field(default_factory=dict)  # networks of the point that is not finished, by key
 
     @classmethod
     def open(cls, folder: Path, identity: Entry) -> SweepRecord:
@@ -72,8 +74,17 @@ class SweepRecord:
                     "choose another `out`"
                 )
         record.points, record.baselines = found["points"], found["baselines"]
-        record.full_data = found["full_data"]
+        record.full_data, record.begun = found["full_data"], found.get("begun", {})
         return record
+
+    def find(self, key: str) -> Any:
+        """Return the result of a network of the point that is under way, or None."""
+        return self.begun.get(key)
+
+    def keep(self, key: str, value: Any) -> None:
+        """Keep the result of a network; raises OutputError."""
+        self.begun[key] = value
+        self.save()
 
     def point(self, place: Place, seed: int) -> Entry | None:
         """Return the entry of a point, or None if it is not measured yet."""
@@ -94,6 +105,7 @@ class SweepRecord:
             "baselines": sorted(self.baselines, key=lambda e: (e["name"], Place.of(e))),
             "full_data": self.full_data,
             "notes": self.notes,
+            **({"begun": self.begun} if self.begun else {}),
         }
 
     def save(self) -> None:
@@ -255,6 +267,7 @@ def _parse(path: Path) -> Entry:
     full = found.get("full_data")
     complete = (
         isinstance(found.get("identity"), dict)
+        and isinstance(found.get("begun", {}), dict)
         and _all_have(found.get("points"), _POINT)
         and _all_have(found.get("baselines"), (*_BASELINE, *_MEASURED))
         and (full is None or _all_have([full], _MEASURED))

@@ -97,6 +97,7 @@ def sweep(
         if entry is None:
             watcher.begins(task.what, number, len(tasks))
             entry = task.run()
+            record.begun = {}
             record.save()
         watcher.ends(task.what, number, len(tasks), entry, new)
     return record
@@ -272,6 +273,7 @@ class _Runner:
             steps=settings.train_steps,
             device=settings.device,
             reporter=self.reporter,
+            finished=self.record,
         )
 
 

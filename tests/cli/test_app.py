@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import subprocess
 import sys
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ddcodec_cli import progress
 
 import ddcodec
 from ddcodec import errors
@@ -186,35 +184,3 @@ def test_the_module_is_the_command(process: Run) -> None:
     assert done.returncode == 5
     assert done.stderr.startswith("error: ")
     assert len(done.stderr.splitlines()) == 1
-
-
-def test_progress_is_silent_where_stderr_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress.progress() as reporter:
-        reporter.stage("kernel", 3)
-        reporter.step(1, 0.5)
-        assert capsys.readouterr() == ("", "")
-        reporter.note("a class has moved")
-    assert capsys.readouterr() == ("", "a class has moved\n")
-
-
-def test_a_terminal_is_shown_stage_loss_and_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    screen = Terminal()
-    monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "100")
-    with progress.progress() as reporter:
-        reporter.stage("kernel warm start", 3)
-        reporter.step(2, 0.5)
-        reporter.note("score [1] before, 2 after")
-        reporter.stage("unrolling", 7)
-        reporter.step(1, 0.25)
-    shown = screen.getvalue()
-    assert "unrolling" in shown
-    assert "1/7" in shown
-    assert "loss 0.2500" in shown
-    assert "score [1] before, 2 after" in shown
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True

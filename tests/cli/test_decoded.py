@@ -23,7 +23,7 @@ SHORT = ("--nets", "2", "--steps", "3", "--device", "cpu")
 def test_train_reports_mean_and_std_on_the_source_named_in_the_file(
     run: Run, digits_file: Path
 ) -> None:
-    outcome = run("train", digits_file, *SHORT)
+    outcome = run("train", digits_file, *SHORT, "--quiet")
     assert (outcome.code, outcome.err) == (0, "")
     assert " test images of digits: mean ± std of 2 networks, 3 steps each" in outcome.out
 

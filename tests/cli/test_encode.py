@@ -1,15 +1,14 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.helpers.interrupted import interrupted
 
 Run = Callable[..., Any]
 QUICK = ("--ipc", "0.9", "--profile", "quick", "--device", "cpu")
@@ -54,35 +53,9 @@ def test_a_time_limit_is_kept(run: Run) -> None:
     assert time.monotonic() - started < 20
 
 
-def test_an_interrupted_encode_says_how_to_go_on_and_ends_with_the_same_content(
-    run: Run, tmp_path: Path
-) -> None:
-    words = ["encode", "digits", *QUICK, "--steps", "16", "-o", "cut.ddset"]
-    child = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPT_AFTER_8_STEPS, *words],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    out, err = child.communicate(timeout=120)
-    assert child.returncode == 130, err
-    assert out == ""
-    assert err == (
-        "interrupted; the checkpoint is cut.ddset.checkpoint; run the same command with --resume\n"
-    )
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.ddset.checkpoint"]
-
-    assert run(*words, "--resume").code == 0
-    assert run(*words[:-1], "whole.ddset").code == 0
-    assert digest(run, "cut.ddset") == digest(run, "whole.ddset")
-    assert not (tmp_path / "cut.ddset.checkpoint").exists()
-
-
 def test_a_checkpoint_of_other_settings_is_refused(run: Run, tmp_path: Path) -> None:
     words = ["encode", "digits", *QUICK, "--steps", "16", "-o", "cut.ddset"]
-    command = [sys.executable, "-c", INTERRUPT_AFTER_8_STEPS, *words]
-    subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    interrupted(tmp_path, *words)
     before = (tmp_path / "cut.ddset.checkpoint").read_bytes()
     outcome = run(*words, "--seed", "9", "--resume")
     assert outcome.code == 2
@@ -94,23 +67,6 @@ def test_resuming_without_a_checkpoint_says_so_and_starts(run: Run) -> None:
     outcome = run("encode", "digits", *QUICK, "--steps", "2", "-o", "x.ddset", "--resume")
     assert outcome.code == 0
     assert outcome.err.startswith("x.ddset.checkpoint: not there")
-
-
-# A real SIGINT to the process itself, at a step that does not depend on the machine's speed.
-INTERRUPT_AFTER_8_STEPS = f"""
-import os, signal, sys
-from ddcodec_cli.progress import NoteReporter
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in background
-count = 0
-def step(self, done, loss):
-    global count
-    count += 1
-    if count == 8:
-        os.kill(os.getpid(), {int(signal.SIGINT)})
-NoteReporter.step = step
-from ddcodec_cli.app import main
-sys.exit(main(sys.argv[1:]))
-"""
 
 
 def test_images_can_be_scaled_and_the_file_says_so(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ddcodec.runtime.progress import Reporter
 
-class Notes:
+
+class Notes(Reporter):
     """A reporter that keeps what is said."""
 
     def __init__(self) -> None:
@@ -12,7 +14,7 @@ class Notes:
     def stage(self, name: str, steps: int) -> None:
         pass
 
-    def step(self, done: int, loss: float) -> None:
+    def step(self, done: int, loss: float | None = None) -> None:
         pass
 
     def note(self, text: str) -> None:
@@ -26,7 +28,7 @@ class StopAfter(Notes):
         super().__init__()
         self.left = steps
 
-    def step(self, done: int, loss: float) -> None:
+    def step(self, done: int, loss: float | None = None) -> None:
         self.left -= 1
         if self.left == 0:
             raise KeyboardInterrupt
@@ -39,6 +41,6 @@ class StopAt(Notes):
         super().__init__()
         self.at = at
 
-    def step(self, done: int, loss: float) -> None:
+    def step(self, done: int, loss: float | None = None) -> None:
         if done >= self.at:
             raise KeyboardInterrupt

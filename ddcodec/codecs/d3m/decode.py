@@ -26,6 +26,7 @@ from .rules import blocks_of
 
 if TYPE_CHECKING:
     from ...format import Manifest
+    from ...runtime.progress import Reporter
 
 MEMORY = 1 << 30  # bytes of images that are held
 UNIT_BYTES = 1 << 18  # of images that are made, and cached, together
@@ -70,9 +71,7 @@ class Images:
         units = group * self._units + place // (self._step * self._blocks)
         wanted = torch.unique(units).tolist()
         for unit, images in self._made([unit for unit in wanted if unit not in self._held]):
-            span = self._images_of(unit)
-            held = self._whole[span.start : span.stop] if self._fits else torch.empty_like(images)
-            self._held[unit] = held.copy_(images).to(self.device)
+            self._hold(unit, images)
         out = torch.empty((len(index), *self.shape), dtype=torch.uint8, device=self.device)
         for unit in wanted:
             places = (units == unit).nonzero()[:, 0]
@@ -82,6 +81,27 @@ class Images:
         while not self._fits and len(self._held) > self._most:
             del self._held[next(iter(self._held))]
         return out
+
+    def make_all(self, reporter: Reporter) -> None:
+        """Make and hold all images, in their order, where they fit into memory.
+
+        Their rounding then depends on no order in which they are asked for.
+        """
+        every = range(self.variations * self._classes * self._units)
+        missing = [unit for unit in every if unit not in self._held]
+        if not (self._fits and missing):
+            return
+        done = sum(len(self._images_of(unit)) for unit in self._held)
+        reporter.stage("making images", self.count)
+        for unit, images in self._made(missing):
+            self._hold(unit, images)
+            done += len(images)
+            reporter.step(done)
+
+    def _hold(self, unit: int, images: Tensor) -> None:
+        span = self._images_of(unit)
+        held = self._whole[span.start : span.stop] if self._fits else torch.empty_like(images)
+        self._held[unit] = held.copy_(images).to(self.device)
 
     def to(self, device: torch.device | str) -> Images:
         """Return the same images, held and made on another device."""
@@ -182,6 +202,9 @@ class GeneratedSamples(StoredSamples):
         super().__init__(images, images.shape, labels, reading)
         self.variations = images.variations
         self._geometry = geometry
+
+    def prepare(self, reporter: Reporter) -> None:
+        self._store.make_all(reporter)
 
     def stored(self, index: Tensor) -> Tensor:
         each = self._geometry.cells

@@ -45,6 +45,7 @@ def encode(request: Request, options: D3M) -> Manifest:
     Raises UsageError, before any work, for what cannot work; KeyboardInterrupt with every finished
     group kept; CheckpointMismatch where the groups to go on from belong to another encode.
     """
+    request.reporter.stage("reading images and models", 0)
     source, pool = request.source, request.source.by_class()
     assert options.observer is not None  # checked with the options
     assert options.prior is not None
@@ -66,6 +67,7 @@ def encode(request: Request, options: D3M) -> Manifest:
                 ranks.wait()
             work.label()
         if ranks.rank == 0:
+            request.reporter.stage("packing", 0)
             arrays = work.arrays()
             with work.parts.finishing():
                 pack(request, arrays, observer, prior, params)
@@ -102,8 +104,7 @@ class Encode:
         def tell(loss: float) -> None:
             nonlocal done
             done += 1
-            if done % 10 == 0:
-                self._reporter.step(done, loss)
+            self._reporter.step(done, loss)
 
         prompt = self._prior.prompt(self._params.prompt)
         for number in missing:

@@ -40,6 +40,7 @@ def encode(request: Request, options: LIC) -> Manifest:
     Raises UsageError, before any work, for what cannot work; KeyboardInterrupt with every finished
     group kept; CheckpointMismatch where the groups to go on from belong to another encode.
     """
+    request.reporter.stage("reading images", 0)
     source, pool = request.source, request.source.by_class()
     assert options.observer is not None  # checked with the options
     observer = load_observer(options.observer)
@@ -62,6 +63,7 @@ def encode(request: Request, options: LIC) -> Manifest:
 
             parts.make("mosaics", mine, make, request.reporter)
         if ranks.rank == 0:
+            request.reporter.stage("packing", 0)
             with parts.finishing():
                 pack(request, parts, len(groups), observer, params)
                 tell_bytes_of_labels(request.reporter, request.out, parts, len(groups), observer)

@@ -41,6 +41,7 @@ def encode(request: Request, options: PoDD) -> Manifest:
     """
     options = settled(options, request.device)
     source = request.source
+    request.reporter.stage("reading images, ordering classes", 0)
     if options.total_bytes is None:
         assert options.ipc is not None  # checked with the options
         plan = make_plan(source, options.ipc, options, request)
@@ -71,12 +72,14 @@ def _distilled(
     lease: float | None = None,
 ) -> Manifest:
     """Distil and write; ``seconds`` fix the number of steps, ``lease`` only bounds this call."""
+    run.reporter.stage("preprocessing", 0)
     preprocessing = dict(fit(source.train.images, plan.preprocessing))
     real = real_tensors(source, preprocessing, run.device)
     variables: PosterVariables = initial_variables(plan, real, run.device)
     run.checkpoint = out.with_name(out.name + ".checkpoint")
     run.identity = identity_of(source, plan.settings(), seconds)
     if seconds is not None:
+        run.reporter.stage("timing a few steps", 0)
         plan = fit_steps(plan, variables, real, run, seconds)
     if lease is not None:
         run.deadline = time.monotonic() + lease
@@ -88,8 +91,12 @@ def _distilled(
     unfinished = steps < plan.steps
     if unfinished:
         distiller.keep()
+    run.reporter.stage("packing", 0)
     try:
         manifest = pack(source, plan, variables, preprocessing, steps, out)
+    except KeyboardInterrupt:
+        distiller.keep()
+        raise
     except OutputError as error:
         with contextlib.suppress(OutputError):
             distiller.keep()

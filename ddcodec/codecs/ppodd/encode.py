@@ -65,9 +65,11 @@ class _Encode:
         assert options.ipc is not None  # checked with the options
         source = request.source
         self.request, self.options, self.note = request, options, request.reporter.note
+        request.reporter.stage("reading images, ordering classes", 0)
         self.plan = make_plan(source, options.ipc, options, request)
         for note in self.plan.notes:
             self.note(note)
+        request.reporter.stage("preprocessing", 0)
         self.preprocessing = dict(fit(source.train.images, self.plan.preprocessing))
         self.real = real_tensors(source, self.preprocessing, request.device)
         self.variables = initial_variables(self.plan, self.real, request.device, StagedVariables)
@@ -88,6 +90,7 @@ class _Encode:
         if self.loop.resume:
             kept = checkpoint.load(self.file, self.loop.identity)
             variables.take(*kept, self.plan.stored)
+        self.request.reporter.stage("timing a few steps", 0)
         self._fit_steps()
         for stage in range(len(variables.frozen), stages):
             here = self._plan_of(stage)
@@ -101,9 +104,11 @@ class _Encode:
                 # What the first stage had time for is for all.
                 self.plan = with_steps(self.plan, done)
             self.loop = replace(self.loop, resume=False, deadline=None, open_end=False)
+            self.request.reporter.stage(f"testing poster {stage + 1} of {stages}", 0)
             score = self._judge()
             variables.freeze(score, self.plan.stored)
             self.note(f"poster {stage + 1} of {stages}: {100 * score:.1f} % of training images")
+        self.request.reporter.stage("packing", 0)
         try:
             manifest = self._write()
         except OutputError as error:

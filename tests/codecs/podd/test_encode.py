@@ -221,7 +221,7 @@ def test_a_forgotten_resume_does_not_cost_the_work(digits: Source, tmp_path: Pat
     run: dict[str, Any] = {"ipc": 0.4, "steps": 3, "time": 1e-6}
     encode(digits, out=out, **run)
     kept = out.with_name("x.ddset.checkpoint").read_bytes()
-    with pytest.raises(OutputError, match="holds its unfinished run; `resume` goes on with it"):
+    with pytest.raises(OutputError, match="holds an unfinished run; `resume` goes on with it"):
         encode(digits, out=out, **run)
     with pytest.raises(CheckpointMismatch):
         encode(digits, out=out, resume=True, **run | {"ipc": 0.9})
