@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ddcodec.runtime.memory import peak_memory
 from ddcodec.runtime.progress import Reporter
 
 from .flags import spelled
@@ -202,13 +203,9 @@ def about(value: float) -> str:
 
 def memory_text() -> str:
     """Return the most memory that this process has held, that of an accelerator apart."""
-    try:
-        import resource
-    except ImportError:  # not on this system
-        return ""
-    unit = 1 if sys.platform == "darwin" else 1024
-    held = f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30:.1f} GiB"
+    held = f"{peak_memory() / 2**30:.1f} GiB" if peak_memory() else ""
     torch = sys.modules.get("torch")
     if torch is None or not (torch.cuda.is_available() and torch.cuda.is_initialized()):
         return held
-    return f"{held}, and {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB on the device,"
+    on_device = f"{torch.cuda.max_memory_allocated() / 2**30:.1f} GiB on the device"
+    return f"{held} and {on_device}" if held else on_device

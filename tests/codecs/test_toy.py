@@ -42,7 +42,7 @@ def test_every_command_knows_a_codec_that_was_registered(tmp_path: Path) -> None
     run("decode", file, "-o", tmp_path / "out", "--to", "npz")
     with np.load(tmp_path / "out" / "data.npz") as data:
         assert data["images"].shape == (20, 1, 8, 8)
-    result = json.loads(run("train", file, "--nets", 2, "--json"))
+    result = json.loads(run("train", file, "--nets", 2, "--json", "--quiet"))
     assert result["accuracy_mean"] > 0.3
     assert "Some images (toy)" in run("encode", "--codec", "toy", "--help")
     assert "--pick belongs to the codec toy" in run(

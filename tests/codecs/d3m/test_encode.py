@@ -203,12 +203,12 @@ def test_finished_groups_are_kept_over_an_interruption(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr("ddcodec.codecs.d3m.params.GROUP", 4)
-    settings = {"steps": 10, "ipc": 1}  # a step is told of every ten
+    settings = {"steps": 10, "ipc": 1}
     whole = run(digits, observer_file, prior_folder, tmp_path / "a.ddset", **settings)
     out, folder = tmp_path / "b.ddset", tmp_path / "b.ddset.checkpoint"
-    for left in (2, 3):  # while the second group learns; while the second group is labelled
+    for left in (15, 21):  # while the second group learns; while the second group is labelled
         with pytest.raises(KeyboardInterrupt):
-            run(digits, observer_file, prior_folder, out, resume=left == 3,
+            run(digits, observer_file, prior_folder, out, resume=left == 21,
                 reporter=StopAfter(left), **settings)  # fmt: skip
         assert folder.is_dir()
         assert not out.exists()

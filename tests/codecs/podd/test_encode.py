@@ -149,7 +149,7 @@ def test_the_old_file_stays_until_the_new_one_is_whole(digits: Source, tmp_path:
     with pytest.raises(KeyboardInterrupt):
         encode(digits, ipc=0.9, out=out, steps=9, overwrite=True, reporter=StopAfter(2))
     assert out.read_bytes() == old
-    with pytest.raises(OutputError, match="exists"):
+    with pytest.raises(OutputError, match="unfinished run"):
         encode(digits, ipc=0.9, out=out, steps=2)
 
 
