@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from ddcodec.runtime.outputs import output_folder
+
 from .arguments import Cache, Prior
 from .files import check_folder, reading, whole_folder
 from .output import message, number, percent
@@ -18,7 +20,14 @@ Layout = Literal["npz", "imagefolder", "parquet", "webdataset"]
 def decode(
     file: Annotated[Path, typer.Argument(metavar="F", help="The .ddset file to decode.")],
     out: Annotated[
-        Path, typer.Option("-o", "--out", metavar="DIR", help="Folder to write; new or empty.")
+        Path,
+        typer.Option(
+            "-o",
+            "--out",
+            parser=output_folder,
+            metavar="DIR",
+            help="Folder to write; new or empty.",
+        ),
     ],
     to: Annotated[
         Layout,

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ddcodec.runtime.outputs import output_path
+
 from . import encode, info, preview, train
 from .output import write_line
 from .progress import Quiet
@@ -22,7 +24,10 @@ def demo(
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of everything.")] = 0,
     device: Annotated[str, typer.Option(metavar="D", help="auto, cpu, cuda or cuda:N.")] = "auto",
     out: Annotated[
-        Path, typer.Option("-o", "--out", metavar="F", help="File to write, replaced if there.")
+        Path,
+        typer.Option(
+            "-o", "--out", parser=output_path, metavar="F", help="File to write, replaced if there."
+        ),
     ] = Path("demo.ddset"),
     quiet: Quiet = False,
 ) -> None:

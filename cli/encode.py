@@ -10,6 +10,7 @@ import typer
 
 from ddcodec.codecs.options import Common
 from ddcodec.codecs.registry import CODECS, encoder
+from ddcodec.runtime.outputs import is_special, output_path
 
 from .arguments import default_output
 from .flags import kinds, values, with_options
@@ -28,7 +29,13 @@ def encode(
     ],
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", metavar="F", help="File. [default: SOURCE.ddset here]"),
+        typer.Option(
+            "-o",
+            "--out",
+            parser=output_path,
+            metavar="F",
+            help="File. [default: SOURCE.ddset here]",
+        ),
     ] = None,
     codec: Annotated[
         str,
@@ -54,6 +61,9 @@ def encode(
     with resumable(target, "resume" in given, "overwrite" in given, quiet) as reporter:
         run(source, target, codec, reporter=reporter, **given)
     if not is_first():
+        return
+    if is_special(target):  # what was written there cannot be read again
+        message(f"{target}: written, in {seconds(clock.monotonic() - started)}")
         return
     facts = info(target)
     beside = "".join(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,25 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ddcodec.errors import DDSetError, OutputError
-
-
-def check_parent(target: Path) -> Path:
-    """Return the folder that ``target`` lies in; raises OutputError if it cannot take a file."""
-    parent = target.absolute().parent
-    if not parent.is_dir():
-        raise OutputError(f"{target}: the folder {parent} does not exist; make it first")
-    if not os.access(parent, os.W_OK):
-        raise OutputError(f"{target}: the folder {parent} cannot be written to")
-    return parent
-
-
-def check_file(target: Path, overwrite: bool) -> None:
-    """Raise OutputError where a file could not be written."""
-    check_parent(target)
-    if target.is_dir():
-        raise OutputError(f"{target}: is a folder; name a file with -o")
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target}: exists; choose another name with -o or replace it with -f")
+from ddcodec.runtime.outputs import DRAFT, check_parent
 
 
 def check_folder(target: Path, overwrite: bool) -> Path:
@@ -48,7 +29,7 @@ def whole_folder(target: Path, overwrite: bool) -> Iterator[Path]:
     What was in ``target`` is removed, but only once the new content is complete.
     """
     parent = check_folder(target, overwrite)
-    with _one_line(target), tempfile.TemporaryDirectory(prefix=".ddcodec-", dir=parent) as folder:
+    with _one_line(target), tempfile.TemporaryDirectory(prefix=DRAFT, dir=parent) as folder:
         draft, old = Path(folder) / "new", Path(folder) / "old"
         draft.mkdir()
         yield draft

@@ -10,8 +10,8 @@ import typer
 
 from ddcodec.codecs.options import Common, option
 from ddcodec.errors import UsageError
+from ddcodec.runtime.outputs import check_output, output_path
 
-from .files import check_file
 from .flags import read, with_options
 from .output import accuracy, number, seconds, write_report
 from .progress import Quiet, resumable
@@ -64,7 +64,13 @@ def train(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="Real data, as encode takes it.")],
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", metavar="F", help="File. [default: ARCH.safetensors here]"),
+        typer.Option(
+            "-o",
+            "--out",
+            parser=output_path,
+            metavar="F",
+            help="File. [default: ARCH.safetensors here]",
+        ),
     ] = None,
     quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -79,7 +85,7 @@ def train(
             raise UsageError("--layer belongs to --arch timm:NAME or torchvision:NAME")
         architecture = f"{architecture}@{chosen.layer}"
     target = out if out is not None else Path(f"{called}.safetensors")
-    check_file(target, chosen.overwrite)
+    check_output(target, chosen.overwrite)
 
     from ddcodec import sources
     from ddcodec.observers.build import check_name

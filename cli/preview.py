@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from ddcodec.errors import UsageError
+from ddcodec.runtime.outputs import check_output, output_path
 
 from .arguments import Cache, Prior, default_output
-from .files import check_file, reading
+from .files import reading
 from .output import message
 from .progress import Quiet, progress
 
@@ -19,7 +20,13 @@ def preview(
     file: Annotated[Path, typer.Argument(metavar="F", help="The .ddset file to draw.")],
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", metavar="P.png", help="Picture. [default: F.png here]"),
+        typer.Option(
+            "-o",
+            "--out",
+            parser=output_path,
+            metavar="P.png",
+            help="Picture. [default: F.png here]",
+        ),
     ] = None,
     prior: Prior = None,
     cache: Cache = None,
@@ -30,7 +37,7 @@ def preview(
     target = out if out is not None else default_output(str(file), ".png")
     if target.suffix.lower() != ".png":
         raise UsageError(f"{target}: the picture is a PNG; give it a name that ends in .png")
-    check_file(target, force)
+    check_output(target, force)
 
     from ddcodec.data.dataset import load
     from ddcodec.inspection.preview import render

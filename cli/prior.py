@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ddcodec.codecs.options import Common, option
+from ddcodec.runtime.outputs import check_parent, output_folder
 
 from .arguments import default_output
-from .files import check_parent
 from .flags import read, with_options
 from .output import number, seconds, write_report
 from .progress import Quiet, resumable
@@ -54,7 +54,13 @@ def train(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="Real data, as encode takes it.")],
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", metavar="DIR", help="Folder. [default: SOURCE-prior here]"),
+        typer.Option(
+            "-o",
+            "--out",
+            parser=output_folder,
+            metavar="DIR",
+            help="Folder. [default: SOURCE-prior here]",
+        ),
     ] = None,
     vae: Annotated[
         bool | None,

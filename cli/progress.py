@@ -38,8 +38,9 @@ def resumable(
     """
     from ddcodec.runtime.checkpoint import require_free
     from ddcodec.runtime.device import keep_large_blocks
+    from ddcodec.runtime.outputs import checkpoint_of
 
-    checkpoint = target.with_name(target.name + ".checkpoint")
+    checkpoint = checkpoint_of(target)
     require_free(checkpoint, resume, overwrite)
     opening = ""
     if resume and checkpoint.exists():

@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 from ddcodec.codecs.options import Common
 from ddcodec.codecs.registry import encoder
 from ddcodec.errors import UsageError
+from ddcodec.runtime.outputs import output_folder
 
 from .flags import kinds, read, values, with_options
 from .help import USUAL
@@ -67,7 +68,10 @@ def sweep(
         str, typer.Argument(metavar="SOURCE", help="A name or a path, as for encode.")
     ],
     out: Annotated[
-        Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for files and results.")
+        Path,
+        typer.Option(
+            "-o", "--out", parser=output_folder, metavar="DIR", help="Folder for files and results."
+        ),
     ],
     ipc: Annotated[
         list[str], typer.Option(metavar="X...", help="Budgets in images per class: 0.3 0.6 0.9.")

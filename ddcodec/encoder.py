@@ -11,10 +11,12 @@ from . import sources
 from .codecs.base import Request
 from .codecs.options import Common, Options, chosen
 from .codecs.registry import CODECS, encoder
-from .errors import OutputError, UsageError
+from .errors import UsageError
 from .runtime import checkpoint
 from .runtime.device import choose_device
+from .runtime.outputs import check_output, check_parent, checkpoint_of, is_special, output_path
 from .runtime.progress import SILENT, Reporter
+from .runtime.ranks import world_size
 from .runtime.world import neutral
 
 if TYPE_CHECKING:
@@ -59,9 +61,7 @@ def encode(
     """
     common = Common(**{name: options.pop(name) for name in Common.names() if name in options})
     method, settings = resolve(codec, options)
-    if not isinstance(out, str | os.PathLike):
-        raise UsageError(f"`out` must be a path, got {out!r}")
-    target = Path(out)
+    target = output_path(out)
     _check_output(target, common)
     device = choose_device(common.device)
     if not isinstance(source, sources.Source | str | os.PathLike):
@@ -111,18 +111,10 @@ def options_of_all() -> dict[str, str]:
 
 
 def _check_output(target: Path, common: Common) -> None:
-    # Found before the work, not after a day of it.
-    parent = target.absolute().parent
-    if target.is_dir():
-        raise OutputError(f"{target}: is a folder; name a file in it")
-    if not parent.is_dir():
-        raise OutputError(f"{target}: the folder {parent} does not exist; make it first")
-    if not os.access(parent, os.W_OK):
-        raise OutputError(f"{target}: the folder {parent} cannot be written to")
-    unfinished = target.with_name(target.name + ".checkpoint")
-    checkpoint.require_free(unfinished, common.resume, common.overwrite)
+    unfinished = checkpoint_of(target)
     # What lies beside a file is a run that wrote the file, or was allowed to.
-    if target.exists() and not (common.overwrite or unfinished.exists()):
-        raise OutputError(
-            f"{target}: exists; choose another name for `out`, or replace it with `overwrite`"
-        )
+    check_output(target, overwrite=common.overwrite or unfinished.exists())
+    check_parent(unfinished)
+    checkpoint.require_free(unfinished, common.resume, common.overwrite)
+    if is_special(target) and world_size() > 1:
+        raise UsageError(f"{target}: is no file, which several processes need; name one as `out`")

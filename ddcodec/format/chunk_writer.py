@@ -17,6 +17,7 @@ import zstandard
 from ..errors import OutputError, UsageError
 from ..limits import Limits
 from ..runtime.atomic import write_atomically
+from ..runtime.outputs import destination, is_special
 from .chunks import ChunkReader
 from .header import Entry, build
 from .manifest import Manifest
@@ -55,7 +56,8 @@ class ChunkWriter:
         self._size = 0
         self._data = hashlib.sha256()
         with self._writing():
-            self._body = tempfile.TemporaryFile(dir=self.path.absolute().parent)  # noqa: SIM115
+            folder = None if is_special(self.path) else destination(self.path).parent
+            self._body = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
 
     def tensor(
         self,

@@ -20,6 +20,7 @@ from ..nn.workarounds import keep_narrow_exact
 from ..preprocessing.transform import Preprocess, fit_standardise
 from ..runtime import checkpoint
 from ..runtime.device import has_bfloat16, threads_for
+from ..runtime.outputs import check_output, checkpoint_of
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.rng import epoch_order, generator, seeded
 from ..runtime.steps import seconds_per_step, take_steps
@@ -122,6 +123,7 @@ def train(
         raise UsageError(f"`smoothing` must lie in 0..1, 1 excluded, got {recipe.smoothing}")
     if len(source.train) < 2:
         raise UsageError(f"{source.where}: an observer needs at least two training images")
+    check_output(out, overwrite=True)  # whether it may be replaced is the caller's to ask
     where = torch.device(device)
     reporter.stage("preparing the images", 0)
     recipe = settled(recipe, source, where)
@@ -145,7 +147,7 @@ def train(
     asked = {"epochs": epochs} if seconds is None else {"seconds": seconds}
     facts = [network.architecture, asdict(recipe), asked, seed, source.digest(), __version__]
     identity = hashlib.sha256(json.dumps([*facts, came_from], sort_keys=True).encode()).hexdigest()
-    saved_at = out.with_name(out.name + ".checkpoint")
+    saved_at = checkpoint_of(out)
     start = time.monotonic()
     with threads_for(source.height, source.width):
         if resume and saved_at.exists():

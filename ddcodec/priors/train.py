@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..errors import OutputError, SourceError, UsageError
 from ..runtime.device import threads_for
+from ..runtime.outputs import DRAFT, check_parent, checkpoint_of
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.rng import generator
 from ..runtime.world import neutral
@@ -125,8 +126,9 @@ def train(
     asked = {"steps": recipe.steps} if seconds is None else {"seconds": seconds}
     facts = [asdict(recipe), asked, seed, source.digest(), __version__]
     identity = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    saved_at = out.with_name(out.name + ".checkpoint")
+    saved_at = checkpoint_of(out)
     # What can go wrong goes wrong before the work of an earlier run is removed.
+    check_parent(out)
     require_libraries()
     counts = np.bincount(source.train.labels, minlength=len(source.classes))
     if not counts.all():
@@ -169,9 +171,9 @@ def train(
 def _make_way(saved_at: Path, resume: bool) -> None:
     """Remove the checkpoint of an earlier run; raises OutputError where it is something else."""
     try:
-        # A process that was killed may have left a temporary file, such as .unet.x2k9.
+        # A process that was killed may have left a temporary file.
         ours = saved_at.is_dir() and all(
-            path.name.lstrip(".").partition(".")[0] in STAGES for path in saved_at.iterdir()
+            path.name in STAGES or path.name.startswith(DRAFT) for path in saved_at.iterdir()
         )
         if saved_at.exists() and not ours:
             raise OutputError(
@@ -271,7 +273,7 @@ def write(out: Path, parts: dict[str, Any], description: dict[str, Any], overwri
     from .sampling import kind_of
 
     try:
-        with tempfile.TemporaryDirectory(prefix=".ddcodec-", dir=out.absolute().parent) as place:
+        with tempfile.TemporaryDirectory(prefix=DRAFT, dir=out.absolute().parent) as place:
             draft = Path(place) / out.name
             for name, module in parts.items():
                 with quiet():

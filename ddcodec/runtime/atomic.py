@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import OutputError
+from .outputs import destination, draft, is_special
 
 
 def write_atomically(
@@ -21,39 +23,39 @@ def write_atomically(
 
     The temporary file is synced and, where ``validate`` is given, read back by it before it takes
     the name. On any failure, a KeyboardInterrupt included, it is removed and an older file at
-    ``path`` stays as it was. Raises OutputError with the system's reason.
+    ``path`` stays as it was. Of a link the target is replaced. A device or pipe is not replaced:
+    it is given the bytes once they are complete. Raises OutputError with the system's reason.
     """
     try:
-        handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise OutputError(f"{path}: cannot write here: {error.strerror}") from None
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
+        special = is_special(path)
+        target = destination(path)
+        folder = Path(tempfile.gettempdir()) if special else target.parent
+        with draft(folder) as (temporary, file):
             if isinstance(data, bytes):
                 file.write(data)
             else:
                 data(file)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        if validate is not None:
-            validate(temporary)
-        temporary.replace(path)
+            file.close()
+            if validate is not None:
+                validate(temporary)
+            if special:
+                _pass_on(temporary, path)
+                return
+            temporary.replace(target)
     except OSError as error:
         raise OutputError(
-            f"{path}: cannot write: {error.strerror}; what was there is unchanged"
+            f"{path}: cannot write: {error.strerror}"
+            + ("" if special else "; what was there is unchanged")
         ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()  # gone already where all went well
-    _sync_folder(path.absolute().parent)
+    _sync_folder(target.parent)
 
 
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
+def _pass_on(temporary: Path, path: Path) -> None:
+    # Without O_CREAT: where it has gone meanwhile, no file takes its place.
+    with os.fdopen(os.open(path, os.O_WRONLY), "wb") as out, temporary.open("rb") as whole:
+        shutil.copyfileobj(whole, out, 1 << 20)
 
 
 def _sync_folder(folder: Path) -> None:

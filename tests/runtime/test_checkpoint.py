@@ -126,5 +126,5 @@ def test_an_interrupted_save_leaves_the_old_checkpoint(
 
 
 def test_a_folder_that_is_gone_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="cannot write here: No such file"):
+    with pytest.raises(OutputError, match="cannot write: No such file"):
         checkpoint.save(tmp_path / "gone" / "run.checkpoint", TENSORS, {}, "key")

@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import OutputError, UsageError
+from ...errors import UsageError
 from ...format import Manifest
 from ...format.chunk_writer import ChunkWriter
 from ...format.quantise import short_offset, symbols_of
+from ...runtime.outputs import check_output, output_path
 from ..shared.statement import image_of, provenance_of, source_of
 
 CHUNK_BYTES = 1 << 20  # of decoded images in a chunk, unless the caller says how many images
@@ -71,9 +71,8 @@ def pack(
         UsageError: shapes, dtypes or settings do not fit. InvalidFile: no file may hold what was
         given (a negative label, a repeated class). OutputError: ``out`` cannot be written.
     """
-    target = Path(out)
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target}: exists; choose another name or pass overwrite=True")
+    target = output_path(out)
+    check_output(target, overwrite)
     if bits is not None and not 2 <= bits <= 8:
         raise UsageError(f"bits must lie in 2..8, got {bits}")
     if chunk is not None and chunk < 1:

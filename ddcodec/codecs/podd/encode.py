@@ -16,6 +16,7 @@ from ...errors import OutputError
 from ...format import Manifest, read_manifest
 from ...preprocessing.transform import fit
 from ...runtime import checkpoint
+from ...runtime.outputs import checkpoint_of
 from ...runtime.ranks import joined
 from ...sources.base import Source
 from ...version import __version__
@@ -76,7 +77,7 @@ def _distilled(
     preprocessing = dict(fit(source.train.images, plan.preprocessing))
     real = real_tensors(source, preprocessing, run.device)
     variables: PosterVariables = initial_variables(plan, real, run.device)
-    run.checkpoint = out.with_name(out.name + ".checkpoint")
+    run.checkpoint = checkpoint_of(out)
     run.identity = identity_of(source, plan.settings(), seconds)
     if seconds is not None:
         run.reporter.stage("timing a few steps", 0)

@@ -20,6 +20,7 @@ from ...judge.recipe import Recipe
 from ...judge.trial import Trial
 from ...preprocessing.transform import fit
 from ...runtime import checkpoint
+from ...runtime.outputs import checkpoint_of
 from ...runtime.progress import SILENT
 from ...runtime.ranks import world_size
 from ...runtime.rng import generator, key
@@ -76,7 +77,7 @@ class _Encode:
         self._check_room()
         self.stage_options = {name: getattr(options, name) for name in STAGE_OPTIONS}
         settings = self.plan.settings() | {"ppodd": self.stage_options}
-        self.file = request.out.with_name(request.out.name + ".checkpoint")
+        self.file = checkpoint_of(request.out)
         self.loop = Run(
             request.device,
             request.reporter,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ...errors import CheckpointMismatch, OutputError
 from ...runtime import checkpoint
+from ...runtime.outputs import checkpoint_of
 from ...runtime.progress import Reporter
 from ...runtime.ranks import Ranks
 from ...version import __version__
@@ -32,7 +33,7 @@ class Parts:
 
     def __init__(self, out: Path, *facts: Any) -> None:
         """Take JSON values that must be equal for groups of two runs to be exchangeable."""
-        self.folder = out.with_name(out.name + ".checkpoint")
+        self.folder = checkpoint_of(out)
         text = json.dumps([*facts, __version__], sort_keys=True)
         self._identity = hashlib.sha256(text.encode()).hexdigest()
 

@@ -139,6 +139,6 @@ def test_an_existing_file_is_kept(tmp_path: Path) -> None:
     path.write_bytes(b"mine")
     with pytest.raises(OutputError, match="exists"):
         pack(pictures(), soft(), CLASSES, path)
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(OutputError, match="none does not exist"):
         pack(pictures(), soft(), CLASSES, tmp_path / "none" / "a.ddset")
     assert path.read_bytes() == b"mine"
