@@ -12,6 +12,7 @@ import typer
 from ddcodec.errors import InvalidFile, SourceError, Unsupported
 
 from .output import EXIT_IO, EXIT_OK, error, number, printable, write_json, write_line
+from .progress import Quiet, progress
 
 EXIT_INVALID = InvalidFile.exit_code
 EXIT_UNSUPPORTED = Unsupported.exit_code
@@ -21,6 +22,7 @@ def verify(
     files: Annotated[
         list[Path], typer.Argument(metavar="F...", help="Files to check; - is stdin.")
     ],
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check files strictly, every digest included, and number what is wrong.
@@ -29,7 +31,9 @@ def verify(
     """
     reports, codes = [], set()
     for path in files:
-        report, code = check(path)
+        with progress(quiet) as reporter:
+            reporter.stage(f"checking {path}", 0)
+            report, code = check(path)
         codes.add(code)
         if report is not None:
             reports.append(report)

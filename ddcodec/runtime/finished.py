@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from ..errors import OutputError
 from .atomic import write_atomically
+from .outputs import beside
 from .progress import Reporter
 
 
@@ -43,7 +44,7 @@ def key_of(*facts: Any) -> str:
 
 
 class FinishedFile(Finished):
-    """Finished parts in a JSON file ``<beside>.unfinished-XXXXXXXX.json``, one for each ``run``.
+    """Finished parts in a JSON file ``<subject>.unfinished-XXXXXXXX.json``, one for each run.
 
     It is written whole after every part. One that is damaged, or of another run, counts for
     nothing.
@@ -52,11 +53,11 @@ class FinishedFile(Finished):
         path: the file; ``kept``: whether it holds anything.
     """
 
-    def __init__(self, beside: Path, run: dict[str, Any], reporter: Reporter) -> None:
-        """Take JSON values that all parts have in common; ``reporter`` is told of trouble."""
+    def __init__(self, subject: Path, run: dict[str, Any], reporter: Reporter) -> None:
+        """Take the file that is looked at, and JSON values that all parts have in common."""
         self._run, self._reporter = json.loads(key_of(run))[0], reporter
         name = hashlib.sha256(key_of(run).encode()).hexdigest()[:8]
-        self.path = beside.with_name(f"{beside.name}.unfinished-{name}.json")
+        self.path = beside(subject, f".unfinished-{name}.json")
         self._parts = self._read()
         self._writable = True
 

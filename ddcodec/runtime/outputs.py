@@ -65,16 +65,21 @@ def is_special(path: Path) -> bool:
 
 
 def checkpoint_of(out: Path) -> Path:
-    """Return where unfinished work on ``out`` is kept: beside it, with the ending ``.checkpoint``.
+    """Return where unfinished work on ``out`` is kept, see ``beside``."""
+    return beside(out, ENDING)
+
+
+def beside(out: Path, ending: str) -> Path:
+    """Return the file beside ``out`` of which the name is that of ``out`` with an ending.
 
     Of a device or pipe it is in the current folder. A name that would be too long is cut.
     """
     place = Path(out.name) if is_special(out) else out
-    name, most = place.name + ENDING, _longest_name(place)
+    name, most = place.name + ending, _longest_name(place)
     if len(os.fsencode(name)) > most:
         mark = hashlib.sha256(os.fsencode(place.name)).hexdigest()[:16]
-        kept = os.fsencode(place.name)[: most - len(mark) - len(ENDING) - 1]
-        name = f"{os.fsdecode(kept).encode(errors='ignore').decode()}-{mark}{ENDING}"
+        kept = os.fsencode(place.name)[: most - len(mark) - len(ending) - 1]
+        name = f"{os.fsdecode(kept).encode(errors='ignore').decode()}-{mark}{ending}"
     return place.with_name(name)
 
 

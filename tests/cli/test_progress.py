@@ -168,7 +168,7 @@ def test_a_terminal_is_shown_stage_loss_and_count(monkeypatch: pytest.MonkeyPatc
 
 
 LONG = [
-    *(("encode",), ("train",), ("decode",), ("sweep",), ("preview",), ("demo",)),
+    *(("encode",), ("train",), ("decode",), ("sweep",), ("preview",), ("demo",), ("verify",)),
     *(("observer", "train"), ("prior", "train")),
 ]
 

@@ -69,6 +69,12 @@ def test_a_folder_that_takes_no_file_is_told_once_and_ends_nothing(tmp_path: Pat
     assert "are not kept" in notes.said[0]
 
 
+def test_a_long_name_keeps_its_parts_too(tmp_path: Path) -> None:
+    subject = tmp_path / ("x" * 240 + ".ddset")
+    FinishedFile(subject, RUN, Notes()).keep("a", 1)
+    assert FinishedFile(subject, RUN, Notes()).find("a") == 1
+
+
 def test_a_key_tells_values_apart_and_takes_tuples_as_lists() -> None:
     assert key_of(1, "1") != key_of("1", 1)
     assert key_of((3, 8, 8), {"b": 1, "a": 2}) == key_of([3, 8, 8], {"a": 2, "b": 1})

@@ -24,6 +24,7 @@ from ddcodec.priors.model import Prior
 from ddcodec.runtime.rng import epoch_order, generator
 from ddcodec.sources import Source
 from tests.helpers.d3m_runs import run
+from tests.helpers.reporters import Notes
 from tests.helpers.small_models import small_prior
 
 
@@ -40,6 +41,33 @@ def file(
 
 def all_of(ds: DistilledDataset) -> torch.Tensor:
     return ds._samples.gather(torch.arange(len(ds)))
+
+
+class Told(Notes):
+    """A reporter that keeps stages and steps."""
+
+    def stage(self, name: str, steps: int) -> None:
+        self.said.append(f"{name} {steps}")
+
+    def step(self, done: int, loss: float | None = None) -> None:
+        self.said.append(str(done))
+
+
+def test_all_images_can_be_made_at_once_and_are_told_of(
+    file: Path, prior_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ds = ddcodec.load(file, prior=prior_folder)
+    told = Told()
+    ds._samples.prepare(told)
+    assert told.said[0] == "making images 60"
+    assert told.said[-1] == "60"
+    made: list[Any] = []
+    monkeypatch.setattr(Generator, "images", lambda *a: made.append(a))
+    all_of(ds)
+    assert made == []
+    again = Told()
+    ds._samples.prepare(again)
+    assert again.said == []
 
 
 def test_without_the_model_the_file_says_what_is_needed(file: Path) -> None:
