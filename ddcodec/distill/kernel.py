@@ -7,6 +7,8 @@ derivatives. The regression is solved in float32 on a P x P matrix.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -35,9 +37,16 @@ def kernel_gradient(
     """
     labels = labels.detach().requires_grad_()
     n = labels.shape[1]
-    real = features(net, flat, real_x, dtype)[0]  # what leads back is let go
+    at_once = net.at_once(flat.device, dtype or flat.dtype)
+    real = _features(net, flat, torch.split(real_x, at_once), dtype)
     target = torch.nn.functional.one_hot(real_y, n).to(real.dtype) - 1.0 / n
-    found, back = features(net, flat, patches.detach(), dtype)
+    parts = torch.split(patches.detach(), at_once)
+    # What leads back is kept of a single part; several make their pass again.
+    found, back = (
+        features(net, flat, parts[0], dtype)
+        if len(parts) == 1
+        else (_features(net, flat, parts, dtype), None)
+    )
     distilled = found.requires_grad_()
     gram = distilled @ distilled.T
     ridge = RIDGE * gram.diagonal().mean()
@@ -46,4 +55,15 @@ def kernel_gradient(
     solution, _ = torch.linalg.solve_ex(gram, labels - 1.0 / n)
     loss = 0.5 * (real @ (distilled.T @ solution) - target).square().sum(1).mean()
     to_features, grad_labels = torch.autograd.grad(loss, (distilled, labels))
-    return loss.detach(), back(to_features), grad_labels
+    if back is not None:
+        return loss.detach(), back(to_features), grad_labels
+    pairs = zip(parts, torch.split(to_features, at_once), strict=True)
+    to_patches = [features(net, flat, part, dtype)[1](to_part) for part, to_part in pairs]
+    return loss.detach(), torch.cat(to_patches), grad_labels
+
+
+def _features(
+    net: ConvNet, flat: Tensor, parts: Sequence[Tensor], dtype: torch.dtype | None
+) -> Tensor:
+    """Return the features of images in parts; what leads back is let go."""
+    return torch.cat([features(net, flat, part, dtype)[0] for part in parts])

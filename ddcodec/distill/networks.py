@@ -9,6 +9,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+CPU_PASS_BYTES, GPU_PASS_BYTES = 1 << 30, 1 << 31  # of numbers that a pass of both ways keeps
+
 
 @dataclass(frozen=True)
 class ConvNet:
@@ -55,6 +57,14 @@ class ConvNet:
             numbers += 5 * images * self.filters * height * width
             height, width = max(1, height // 2), max(1, width // 2)
         return numbers
+
+    def at_once(self, device: torch.device, dtype: torch.dtype) -> int:
+        """Return how many images may pass at once, so that what both passes keep is bounded.
+
+        The bound does not depend on what is free: sums of parts are rounded elsewhere.
+        """
+        most = CPU_PASS_BYTES if device.type == "cpu" else GPU_PASS_BYTES
+        return max(1, most // (self.tape_numbers(1) * dtype.itemsize))
 
     def init(self, generator: torch.Generator, device: torch.device | str = "cpu") -> Tensor:
         """Return fresh parameters, float32 (num_params,).

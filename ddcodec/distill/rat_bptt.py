@@ -48,7 +48,7 @@ class InnerLoop:
         lr: Adam's.
         augment: of distilled and of real images, a name in ``augment.AUGMENTATIONS``.
         seed: keys the augmentations, which are drawn again alike on the way back.
-        real_chunk: real images at once, a bound on memory.
+        real_chunk: real images at once, or fewer where they are large (``ConvNet.at_once``).
         kept_bytes: keep the passes of steps up to this estimate of their size.
         dtype: of convolutions and activations; None is that of the parameters.
         drawn: what ``seed`` and the number of a step would give otherwise. States then count
@@ -274,8 +274,9 @@ def _real_loss(
     hard = (y[:, None] == torch.arange(net.classes, device=y.device)).to(x.dtype)
     total = torch.zeros((), device=x.device, dtype=x.dtype)
     gradient = torch.zeros_like(state.flat)
-    for start in range(0, len(y), inner.real_chunk):
-        part = slice(start, start + inner.real_chunk)
+    chunk = min(inner.real_chunk, net.at_once(x.device, inner.dtype or state.flat.dtype))
+    for start in range(0, len(y), chunk):
+        part = slice(start, start + chunk)
         tape = loss_gradient(net, state.flat, x[part], hard[part], inner.dtype)
         share = len(x[part]) / len(y)
         gradient.add_(tape.gradient, alpha=share)

@@ -55,6 +55,7 @@ class Recipe:
     smoothing: float = 0.0  # share of each label that is spread evenly over all classes
     augment: Augment = "crop_flip"
     precision: Precision = "float32"  # of the convolutions; weights are float32
+    at_once: int | None = None  # images that pass at once; None is as many as memory allows
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step (0 for the first)."""

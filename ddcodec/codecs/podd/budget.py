@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ...errors import UsageError
 from ...format import to_bytes
 from ...preprocessing.transform import fit
 from ...sources.base import Source, Split
-from .initial import initial_variables, real_tensors
+from .initial import Real, initial_variables, real_tensors
 from .layout import smallest_ipc
 from .pack import Arrays, describe, storage_of
 from .plan import Plan
@@ -78,9 +77,7 @@ def _smallest(plan_for: Callable[[float], Plan], classes: int) -> tuple[float, P
             ipc = min(MOST_IPC, ROOMIER * ipc)
 
 
-def expected_bytes(
-    source: Source, plan: Plan, preprocessing: dict[str, Any], real: tuple[Tensor, Tensor]
-) -> int:
+def expected_bytes(source: Source, plan: Plan, preprocessing: dict[str, Any], real: Real) -> int:
     """Return about the size that a file of a plan will have.
 
     That of the poster which the optimisation starts from, with more noise, and of blurred labels.
@@ -98,7 +95,7 @@ def expected_bytes(
     return len(to_bytes(manifest, arrays, storage_of(arrays, plan.stored))[0])
 
 
-def _some(source: Source, preprocessing: dict[str, Any]) -> tuple[Tensor, Tensor]:
+def _some(source: Source, preprocessing: dict[str, Any]) -> Real:
     """Return a few training images of every class as ``real_tensors`` does."""
     train = source.train
     chosen = np.concatenate(

@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from ...errors import OutputError
 from ...format import Manifest, read_manifest
 from ...preprocessing.transform import fit
@@ -22,7 +20,7 @@ from ...sources.base import Source
 from ...version import __version__
 from ..base import Request
 from .budget import fit_bytes
-from .initial import initial_variables, real_tensors
+from .initial import Real, initial_variables, real_tensors
 from .options import PoDD
 from .outer_loop import Distiller, Run
 from .pack import pack
@@ -132,7 +130,7 @@ def identity_of(source: Source, settings: dict[str, Any], seconds: float | None)
 def fit_steps(
     plan: Plan,
     variables: PosterVariables,
-    real: tuple[Tensor, Tensor],
+    real: Real,
     run: Run,
     seconds: float,
 ) -> Plan:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...preprocessing.real import RealImages
 from ...preprocessing.transform import Preprocess
 from ...runtime.rng import generator
 from ...sources.base import Source
@@ -20,19 +22,21 @@ from .variables import PosterVariables
 
 Variables = TypeVar("Variables", bound=PosterVariables)
 NOISE_ON_MEANS = 0.1  # std of the noise added to class means, in units of preprocessed pixels
+MEANS_BYTES = 1 << 27  # of images whose mean is taken at once, in float32
+
+Real = tuple[RealImages, Tensor]  # float32 (N, C, H, W) when indexed, labels int64 (N,)
 
 
-def real_tensors(
-    source: Source, preprocessing: dict[str, Any], device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Return all training images float32 (N, C, H, W), preprocessed, and labels int64 (N,)."""
-    x = Preprocess(preprocessing, source.channels, source.height, source.width)(source.train.images)
-    return x.to(device), torch.from_numpy(source.train.labels).to(device)
+def real_tensors(source: Source, preprocessing: dict[str, Any], device: torch.device) -> Real:
+    """Return all training images, preprocessed, and their labels."""
+    preprocess = Preprocess(preprocessing, source.channels, source.height, source.width)
+    images = RealImages(source.train.images, preprocess, device)
+    return images, torch.from_numpy(source.train.labels).to(device)
 
 
 def initial_variables(
     plan: Plan,
-    real: tuple[Tensor, Tensor],
+    real: Real,
     device: torch.device,
     make: type[Variables] = PosterVariables,  # type: ignore[assignment]
 ) -> Variables:
@@ -59,13 +63,16 @@ def initial_variables(
     )
 
 
-def class_mean_poster(geometry: PosterGeometry, order: ClassOrder, x: Tensor, y: Tensor) -> Tensor:
+def class_mean_poster(
+    geometry: PosterGeometry, order: ClassOrder, x: RealImages, y: Tensor
+) -> Tensor:
     """Return a poster (C, H, W) with each class's mean image resized into the class's cell.
 
     A cell as large as several patches gets as many means, each of its own part of the images.
     """
     grid_x, grid_y = order.grid
     poster = torch.zeros(x.shape[1], geometry.height, geometry.width)
+    of_class = torch.split(y.argsort(stable=True), torch.bincount(y).tolist())
     tops, lefts = cell_edges(geometry.height, grid_y), cell_edges(geometry.width, grid_x)
     sheets: dict[tuple[int, int, int], Tensor] = {}
     for cell, owner in enumerate(order.cells):
@@ -75,7 +82,7 @@ def class_mean_poster(geometry: PosterGeometry, order: ClassOrder, x: Tensor, y:
         down = max(1, round((bottom - top) / geometry.patch_h))
         across = max(1, round((right - left) / geometry.patch_w))
         if (owner, down, across) not in sheets:
-            sheets[owner, down, across] = mean_sheet(x[y == owner], down, across).cpu()
+            sheets[owner, down, across] = mean_sheet(x, of_class[owner], down, across).cpu()
         poster[:, top:bottom, left:right] = F.interpolate(
             sheets[owner, down, across],
             (bottom - top, right - left),
@@ -85,12 +92,21 @@ def class_mean_poster(geometry: PosterGeometry, order: ClassOrder, x: Tensor, y:
     return poster
 
 
-def mean_sheet(x: Tensor, down: int, across: int) -> Tensor:
-    """Return ``down`` x ``across`` means of images (N, C, h, w), side by side: (1, C, H, W).
+def mean_sheet(x: RealImages, index: Tensor, down: int, across: int) -> Tensor:
+    """Return ``down`` x ``across`` means of the images at ``index``, side by side: (1, C, H, W).
 
-    Mean i is that of every k-th image from the i-th, k being the number of means.
+    Mean i is that of every k-th of them from the i-th, k being the number of means.
     """
     count = down * across
-    means = [x[i % len(x) :: count].double().mean(0).float() for i in range(count)]
+    means = [_mean(x, index[i % len(index) :: count]) for i in range(count)]
     rows = [torch.cat(means[i : i + across], 2) for i in range(0, count, across)]
     return torch.cat(rows, 1)[None]
+
+
+def _mean(x: RealImages, index: Tensor) -> Tensor:
+    """Return the mean of the images at ``index``, float32 (C, h, w)."""
+    parts = torch.split(index, max(1, MEANS_BYTES // (4 * math.prod(x.shape[1:]))))
+    if len(parts) == 1:
+        return x[index].double().mean(0).float()
+    total = torch.stack([x[part].double().sum(0) for part in parts]).sum(0)
+    return (total / len(index)).float()

@@ -11,10 +11,11 @@ from ...distill.inner_runs import InnerRuns
 from ...distill.kernel import kernel_gradient
 from ...distill.networks import ConvNet
 from ...distill.pool import NetworkPool
-from ...distill.rat_bptt import AdamState, InnerLoop, Inputs, MetaGradient, Real
+from ...distill.rat_bptt import AdamState, InnerLoop, Inputs, MetaGradient
 from ...distill.truncation import AdaptiveTruncation, sample_truncation
 from ...runtime.device import kept_bytes
 from ...runtime.rng import generator
+from .initial import Real
 from .plan import Plan
 from .variables import PosterVariables
 
@@ -41,7 +42,7 @@ class Work:
 class _Step:
     work: Work
     g: torch.Generator
-    real: Real
+    real: tuple[Tensor, Tensor]
 
 
 @dataclass
@@ -147,10 +148,10 @@ class MetaBatch:
         )
         return Inputs(state, work.patches, work.labels, batches, inner, at.real)
 
-    def _real_batch(self, work: Work, g: torch.Generator) -> Real:
+    def _real_batch(self, work: Work, g: torch.Generator) -> tuple[Tensor, Tensor]:
         (x, y), wanted = work.real, self._stage.real_batch
         if wanted >= len(y):
-            return x, y
+            return x[:], y
         # With replacement: a permutation of a large data set each step would cost more.
         index = torch.randint(len(y), (wanted,), generator=g).to(self.device, non_blocking=True)
         return x[index], y[index]

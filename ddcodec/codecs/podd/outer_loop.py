@@ -13,11 +13,11 @@ from torch import Tensor
 from ...distill.inner_runs import InnerRuns
 from ...distill.networks import ConvNet
 from ...distill.outer import EmaClip, OuterAdam, cosine
-from ...distill.rat_bptt import Real
 from ...runtime import checkpoint
 from ...runtime.device import repeatable, threads_for
 from ...runtime.progress import Reporter
 from ...runtime.ranks import Ranks
+from .initial import Real
 from .meta_batch import MetaBatch, Work
 from .plan import Plan, Stage
 from .variables import PosterVariables
