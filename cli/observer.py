@@ -42,6 +42,9 @@ class ObserverOptions(Common):
     time: float | None = option(
         None, "Or as many steps as fit in 90s, 9m, 1.5h.", metavar="T", least=1e-9, seconds=True
     )
+    batch_size: int = option(
+        128, "Images of a step; parts of it where memory is short.", metavar="N", least=2
+    )
     augment: str = option(
         "auto", "auto: crop, and for colour images also mirror.",
         choices=("auto", "none", "crop", "crop_flip"),
@@ -95,7 +98,8 @@ def train(
 
     device = choose_device(chosen.device)
     check_name(architecture)
-    own = {name: getattr(chosen, name) for name in ("augment", "smoothing", "precision")}
+    names = ("batch_size", "augment", "smoothing", "precision")
+    own = {name: getattr(chosen, name) for name in names}
     advice = "--epochs or --time make it shorter"
     with resumable(target, chosen.resume, chosen.overwrite, quiet, advice) as reporter:
         reporter.stage("reading the images", 0)

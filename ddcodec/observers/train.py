@@ -17,9 +17,11 @@ from torch import Tensor
 from ..errors import UsageError
 from ..nn.augment import flip, shift
 from ..nn.workarounds import keep_narrow_exact
+from ..preprocessing.real import RealImages
 from ..preprocessing.transform import Preprocess, fit_standardise
 from ..runtime import checkpoint
 from ..runtime.device import has_bfloat16, threads_for
+from ..runtime.memory import peak_memory
 from ..runtime.outputs import check_output, checkpoint_of
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.rng import epoch_order, generator, seeded
@@ -29,6 +31,7 @@ from ..sources.base import Source, Split
 from ..version import __version__
 from .build import build, initialise
 from .file import Description, save
+from .memory import bytes_an_image, parts_of, room
 from .networks import Observer
 from .weights import put_weights, read_checkpoint
 from .zoo import LibraryObserver
@@ -55,7 +58,6 @@ class Recipe:
     smoothing: float = 0.0  # share of each label that is spread evenly over all classes
     augment: Augment = "crop_flip"
     precision: Precision = "float32"  # of the convolutions; weights are float32
-    at_once: int | None = None  # images that pass at once; None is as many as memory allows
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step (0 for the first)."""
@@ -95,13 +97,14 @@ def train(
     The test split is looked at once, at the end, for the accuracy that the file states.
 
     Args:
-        source: the real data. Its training split is held in memory.
+        source: the real data.
         architecture: a key of ``networks.ARCHITECTURES``, or a model of a library (``zoo``).
         epochs: passes over the training images, 0 to take ``weights`` as they are; seconds: as
             many as fit, instead.
         recipe: everything else; its ``steps`` are set here. ``augment`` ``auto`` mirrors images
             in colour only (grey ones are often writing), ``precision`` ``auto`` takes bfloat16
-            where the processor has instructions for it.
+            where the processor has instructions for it. A batch that memory does not hold passes
+            in parts whose gradients are added up, and a note says so.
         seed: >= 0; equal arguments give an equal digest on a machine.
         resume: go on from ``<out>.checkpoint`` if it exists.
         weights: a local checkpoint to begin from (``weights.read_checkpoint``). Weights for
@@ -118,6 +121,8 @@ def train(
         raise UsageError(f"`epochs` must be more than 0 (0 only with `weights`), got {epochs}")
     if seconds is not None and not 0 < seconds < math.inf:
         raise UsageError(f"`seconds` must be more than 0, got {seconds}")
+    if recipe.batch_size < 2:
+        raise UsageError(f"`batch_size` must be 2 or more, got {recipe.batch_size}")
     if seed < 0:
         raise UsageError(f"`seed` must be 0 or more, got {seed}")
     if not 0 <= recipe.smoothing < 1:
@@ -161,6 +166,7 @@ def train(
             cost = seconds_per_step(training)
             left = seconds - (time.monotonic() - start)
             training.plan(max(1, int(left / cost)))
+        training.tell_parts(reporter)
         reporter.stage("observer", training.recipe.steps)
         take_steps(training, training.recipe.steps, saved_at, identity, reporter.step)
         training.network.eval()
@@ -208,9 +214,12 @@ class Training:
         # The layout in which convolutions are fastest, on processors and accelerators alike.
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._preprocess = preprocess
-        self._images = torch.from_numpy(split.images).to(device)  # uint8 (N, H, W, C)
+        self._images = RealImages(split.images, preprocess, device)
         self._labels = torch.from_numpy(split.labels).to(device)
         self._batch = min(recipe.batch_size, len(split))
+        half = torch.bfloat16 if recipe.precision == "bfloat16" else None
+        self.image_bytes = bytes_an_image(self.network, self._images[0:1][0], half)
+        self.parts = parts_of(self._batch, self.image_bytes, room(device))
         self._order = (-1, torch.empty(0))
         self.step = 0
         self._optimiser = torch.optim.SGD(
@@ -230,20 +239,28 @@ class Training:
         """Fix the number of steps, which the learning rate follows."""
         self.recipe = replace(self.recipe, steps=steps)
 
+    def tell_parts(self, reporter: Reporter) -> None:
+        """Say where a batch is more than passes at once."""
+        if self.parts > 1:
+            reporter.note(
+                f"observer: a batch of {self._batch} images passes in {self.parts} parts, for "
+                f"memory; batch norm sees {-(-self._batch // self.parts)} at a time"
+            )
+
     def accuracy(self, test: Split) -> float:
         """Return the share of test images whose largest logit is their class."""
         size = max(1, TEST_PIXELS // (test.images.shape[1] * test.images.shape[2]))
-        right = 0
+        right, images = 0, RealImages(test.images, self._preprocess, self.device)
         with torch.no_grad():
             for start in range(0, len(test), size):
-                x = self._preprocess(test.images[start : start + size]).to(self.device)
+                x = images[start : start + size]
                 found = self.network(x.contiguous(memory_format=torch.channels_last)).argmax(1)
                 right += int((found.cpu().numpy() == test.labels[start : start + size]).sum())
         return right / len(test)
 
     def restore(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         self.plan(meta["steps"])
-        self.step = meta["step"]
+        self.step, self.parts = meta["step"], meta["parts"]
         state = {name: value for name, value in tensors.items() if "/" not in name}
         self.network.load_state_dict(state)
         self._optimiser.state.clear()
@@ -261,26 +278,38 @@ class Training:
             if buffer is not None:
                 tensors[f"momentum/{name}"] = buffer
         copies = {name: value.detach().to("cpu", copy=True) for name, value in tensors.items()}
-        return copies, {"step": self.step, "steps": self.recipe.steps}
+        return copies, {"step": self.step, "steps": self.recipe.steps, "parts": self.parts}
 
     def take_step(self) -> Tensor:
         self.network.train()
         for group in self._optimiser.param_groups:
             group["lr"] = self.recipe.rate(self.step)
         index = self._index()
-        x = self._preprocess(self._images[index].permute(0, 3, 1, 2))
-        x = self._augmented(x).contiguous(memory_format=torch.channels_last)
-        bfloat16 = self.recipe.precision == "bfloat16"
-        half = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
-        with half, seeded(self.device, self.seed, "dropout", self.step):
-            logits = self.network(x)
-        loss = F.cross_entropy(
-            logits.float(), self._labels[index], label_smoothing=self.recipe.smoothing
-        )
+        x = self._augmented(self._images[index])
         self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        losses = []
+        with seeded(self.device, self.seed, "dropout", self.step):
+            pairs = zip(*(part.tensor_split(self.parts) for part in (x, index)), strict=True)
+            for images, places in pairs:
+                loss = self._loss(images, self._labels[places]) * (len(places) / len(index))
+                loss.backward()  # type: ignore[no-untyped-call]
+                losses.append(loss.detach())
         self._optimiser.step()
-        return loss.detach()
+        return torch.stack(losses).sum()
+
+    def _loss(self, x: Tensor, labels: Tensor) -> Tensor:
+        bfloat16 = self.recipe.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
+            logits = self.network(x.contiguous(memory_format=torch.channels_last))
+        return F.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.smoothing)
+
+    @property
+    def peak_bytes(self) -> int:
+        """About the most memory that the training takes, in bytes, with what is held already."""
+        weights = 4 * sum(weight.numel() for weight in self.network.parameters())
+        passes = self.image_bytes * -(-self._batch // self.parts)
+        # Gradients, momentum, and copies of weights and momentum for a checkpoint and its bytes.
+        return peak_memory() + self._images.bytes_held + passes + 8 * weights
 
     def _index(self) -> Tensor:
         epoch, place = divmod(self.step, self.steps_per_epoch)
