@@ -22,7 +22,8 @@ from ..codecs.registry import CODECS
 from ..codecs.samples import Device, Samples
 from ..judge.recipe import Recipe
 from ..judge.trial import Accuracy, Trial
-from ..preprocessing.transform import Preprocess
+from ..preprocessing.real import RealImages
+from ..preprocessing.stored import Stored
 from ..runtime.world import neutral
 from .budgets import Budget, coded_bytes, enlarge, label_bytes, same_bytes, same_pixels, shrink
 from .draws import Draw, images_by_class, mean_draw, random_draw
@@ -41,21 +42,21 @@ Store = Callable[[NDArray[np.uint8], int], tuple[NDArray[np.uint8], int]]
 
 
 class StoredImages(Samples):
-    """8-bit images (N, C, H, W) that are preprocessed when they are gathered."""
+    """8-bit images that are preprocessed when they are gathered, or at once where they are few."""
 
-    def __init__(self, images: Tensor, labels: NDArray[np.float32], preprocess: Preprocess) -> None:
+    def __init__(self, images: RealImages, labels: NDArray[np.float32]) -> None:
         self.labels = labels
-        self.image_shape = (int(images.shape[1]), int(images.shape[2]), int(images.shape[3]))
+        _, channels, height, width = images.shape
+        self.image_shape = channels, height, width
         self._images = images
-        self._preprocess = preprocess
 
     def gather(self, index: Tensor) -> Tensor:
         """Return the images at ``index`` (int64 (B,)) as float32 (B, C, H, W)."""
-        return self._preprocess(self._images[index.to(self._images.device)])
+        return self._images[index]
 
     def to(self, device: Device) -> StoredImages:
         """Return the same images on ``device``."""
-        return StoredImages(self._images.to(device), self.labels, self._preprocess)
+        return StoredImages(self._images.on(torch.device(device)), self.labels)
 
 
 @neutral()
@@ -170,12 +171,11 @@ def full_data(
 
 def _samples(
     ds: DistilledDataset,
-    images: NDArray[np.uint8],
+    images: Stored,
     targets: NDArray[np.float32],
     device: torch.device,
 ) -> tuple[Samples, Tensor]:
-    x = torch.tensor(images).permute(0, 3, 1, 2).contiguous()
-    samples = StoredImages(x, targets, ds.preprocess).to(device)
+    samples = StoredImages(RealImages(images, ds.preprocess, device), targets)
     return samples, torch.from_numpy(targets).to(device)
 
 

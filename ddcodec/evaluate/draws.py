@@ -6,9 +6,10 @@ rounded to 8 bits; several of a class are found by k-means, begun anew for each 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from math import prod
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import SourceError
+from ..preprocessing.stored import Stored
 from ..runtime.rng import generator
 
 if TYPE_CHECKING:
@@ -23,15 +25,35 @@ if TYPE_CHECKING:
 
 KMEANS_ROUNDS = 20
 
-ClassImages = list[NDArray[np.uint8]]  # for each class (n, H, W, C)
+POINTS_BYTES = 1 << 28  # of a class, float32, whose means are looked for at once
+
+
+class OfClass:
+    """The images of a class where they lie, uint8 (n, H, W, C) when indexed."""
+
+    def __init__(self, images: Stored, places: NDArray[np.int64]) -> None:
+        self._images, self._places = images, places
+        self.shape = (len(places), *images.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: Any) -> NDArray[np.uint8]:
+        """Return one image, or those at a slice or at int64 (n,)."""
+        found = self._images[np.atleast_1d(self._places[index])]
+        return found.reshape(*np.shape(self._places[index]), *self.shape[1:])
+
+
+ClassImages = Sequence[Stored]  # for each class (n, H, W, C)
 # (k images a class, student) -> (classes, k, H, W, C)
 Draw = Callable[[int, int], NDArray[np.uint8]]
 
 
 def images_by_class(source: Source) -> ClassImages:
-    """Return the training images of each class, uint8 (n, H, W, C)."""
+    """Return the training images of each class, uint8 (n, H, W, C); none of them is copied."""
     images, labels = source.train.images, source.train.labels
-    groups = [images[labels == index] for index in range(len(source.classes))]
+    places = (np.flatnonzero(labels == index) for index in range(len(source.classes)))
+    groups = [OfClass(images, found) for found in places]
     for name, group in zip(source.classes, groups, strict=True):
         if len(group) == 0:
             raise SourceError(f"{source.name}: class '{name}' has no training image")
@@ -61,8 +83,8 @@ def mean_draw(by_class: ClassImages, seed: int, device: torch.device) -> Draw:
     def draw(k: int, student: int) -> NDArray[np.uint8]:
         means = []
         for index, group in enumerate(by_class):
-            x = torch.tensor(group.reshape(len(group), -1)).to(device, torch.float32)
-            centres = k_means(x, k, generator(seed, "k-means", student, index))
+            points = Points(group, device)
+            centres = k_means(points, k, generator(seed, "k-means", student, index))
             means.append(
                 centres.round().to("cpu", torch.uint8).numpy().reshape(k, *group.shape[1:])
             )
@@ -71,23 +93,58 @@ def mean_draw(by_class: ClassImages, seed: int, device: torch.device) -> Draw:
     return draw
 
 
-def k_means(x: Tensor, k: int, random: torch.Generator) -> Tensor:
-    """Return ``k`` centres (k, d) of points float32 (n, d) by Lloyd's algorithm.
+class Points:
+    """Images (n, H, W, C) as points float32 (n, d) on a device, all of them or part by part."""
+
+    def __init__(self, images: Stored, device: torch.device) -> None:
+        self._images, self._device = images, device
+        step = max(1, POINTS_BYTES // (4 * prod(images.shape[1:])))
+        self._places = range(0, len(images), step)
+        self._whole = self._at(slice(None)) if len(self._places) == 1 else None
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self._whole is not None:
+            yield self._whole
+            return
+        for start in self._places:
+            yield self._at(slice(start, start + self._places.step))
+
+    def __getitem__(self, index: Tensor) -> Tensor:
+        """Return the points at int64 (n,)."""
+        if self._whole is not None:
+            return self._whole[index.to(self._device)]
+        return self._at(index.numpy())
+
+    def _at(self, index: Any) -> Tensor:
+        images = self._images[index]
+        flat = torch.from_numpy(images.reshape(len(images), -1))
+        return flat.to(self._device, torch.float32)
+
+
+def k_means(x: Points, k: int, random: torch.Generator) -> Tensor:
+    """Return ``k`` centres (k, d) of points (n, d) by Lloyd's algorithm.
 
     It begins with distinct random points and stops when nothing moves, or after 20 rounds. A
     centre that loses all its points stays where it is.
     """
     if k == 1:
-        return x.mean(0, keepdim=True)
-    centres = x[torch.randperm(len(x), generator=random)[:k].to(x.device)]
+        means = [part.mean(0, keepdim=True) * (len(part) / len(x)) for part in x]
+        return torch.cat(means).sum(0, keepdim=True)
+    centres = x[torch.randperm(len(x), generator=random)[:k]]
     before = None
     for _ in range(KMEANS_ROUNDS):
-        # |x - c|^2 without |x|^2, which is the same for every centre.
-        nearest = ((centres * centres).sum(1) - 2 * x @ centres.T).argmin(1)
+        sums, found = torch.zeros_like(centres), []
+        for part in x:
+            # |x - c|^2 without |x|^2, which is the same for every centre.
+            found.append(((centres * centres).sum(1) - 2 * part @ centres.T).argmin(1))
+            sums.index_add_(0, found[-1], part)
+        nearest = torch.cat(found)
         if before is not None and torch.equal(nearest, before):
             break
         before = nearest
-        sums = torch.zeros_like(centres).index_add_(0, nearest, x)
         counts = torch.bincount(nearest, minlength=k)[:, None]
         centres = torch.where(counts > 0, sums / counts.clamp(min=1), centres)
     return centres

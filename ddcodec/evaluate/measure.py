@@ -19,6 +19,7 @@ from ..errors import UsageError
 from ..judge.recipe import Recipe
 from ..judge.student import Precision
 from ..judge.trial import Accuracy, Trial
+from ..preprocessing.real import RealImages
 from ..runtime.device import choose_device, repeatable
 from ..runtime.finished import NOTHING, Finished
 from ..runtime.progress import SILENT, Reporter
@@ -135,8 +136,10 @@ def test_split(ds: DistilledDataset, source: Source) -> Split:
     return source.require_test()
 
 
-def test_tensors(ds: DistilledDataset, test: Split, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return test images float32 (N, C, H, W), preprocessed, and labels int64 (N,) on ``device``.
+def test_tensors(
+    ds: DistilledDataset, test: Split, device: torch.device
+) -> tuple[RealImages, Tensor]:
+    """Return test images, preprocessed, and labels int64 (N,) on ``device``.
 
     Raises UsageError for images of another size, no images, or labels that are no class.
     """
@@ -151,4 +154,5 @@ def test_tensors(ds: DistilledDataset, test: Split, device: torch.device) -> tup
             f"the test labels run from {labels.min()} to {labels.max()}, the file has "
             f"{len(ds.classes)} classes; test on data of its own kind"
         )
-    return ds.preprocess(test.images).to(device), torch.tensor(labels, device=device)
+    images = RealImages(test.images, ds.preprocess, device)
+    return images, torch.tensor(labels, device=device)

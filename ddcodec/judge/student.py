@@ -10,11 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..nn.augment import augment
+from ..preprocessing.real import RealImages
 from ..runtime.progress import Pace
 from ..runtime.rng import epoch_order, generator, key, seeded
 from .recipe import Recipe
 
 Precision = Literal["float32", "bfloat16"]
+TestImages = Tensor | RealImages
 
 TEST_PIXELS = 1 << 19  # at once, a bound on the memory for activations
 
@@ -76,7 +78,9 @@ def train(
     network.eval()
 
 
-def accuracy(network: nn.Module, x: Tensor, y: Tensor, precision: Precision = "float32") -> float:
+def accuracy(
+    network: nn.Module, x: TestImages, y: Tensor, precision: Precision = "float32"
+) -> float:
     """Return the share of images x (N, C, H, W) whose largest logit is at y, int64 (N,)."""
     chunk = max(1, TEST_PIXELS // (x.shape[2] * x.shape[3]))
     right = torch.zeros((), dtype=torch.int64, device=x.device)

@@ -19,7 +19,7 @@ from ..runtime.rng import generator
 from ..runtime.world import neutral
 from .networks import fresh
 from .recipe import Recipe
-from .student import Images, Precision, accuracy, train
+from .student import Images, Precision, TestImages, accuracy, train
 
 Entry = dict[str, Any]
 
@@ -50,7 +50,7 @@ class Trial:
 
     Attributes:
         recipe: how to train.
-        test: images float32 (N, C, H, W) and labels int64 (N,).
+        test: images float32 (N, C, H, W), or what gives them part by part, and labels int64 (N,).
         nets, seed: how many networks, and the key of what is random in them.
         reporter: told of every few steps, and of each network.
         architecture: of other students than the recipe's, a name of ``observers.networks``.
@@ -61,7 +61,7 @@ class Trial:
     """
 
     recipe: Recipe
-    test: tuple[Tensor, Tensor]
+    test: tuple[TestImages, Tensor]
     nets: int
     seed: int
     reporter: Reporter

@@ -6,32 +6,16 @@ A preprocessing is exact for each image by itself, so both ways give the same bi
 from __future__ import annotations
 
 from math import prod
-from typing import Any, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from .stored import Stored, in_parts
 from .transform import Preprocess
 
 HELD_BYTES = 3 << 28  # of float32 inputs on the CPU; what is larger is made as it is asked for
 GPU_SHARE = 4  # of a GPU's memory, one part for inputs
-AT_ONCE_BYTES = 1 << 26  # of float32 inputs, made at a time while all are
-
-
-class Stored(Protocol):
-    """8-bit images (N, H, W, C): an array, or what is read from where it lies."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(N, H, W, C)."""
-
-    def __len__(self) -> int:
-        """Return N."""
-
-    def __getitem__(self, index: Any) -> NDArray[np.uint8]:
-        """Return the images at a slice or at int64 (n,), uint8 (n, H, W, C)."""
+AT_ONCE = 1 << 24  # values, made at a time while all are
 
 
 class RealImages:
@@ -62,11 +46,13 @@ class RealImages:
         """Return the images at a slice, at int64 (n,) or where bool (N,) is true."""
         if self._inputs is None and self.bytes_held:
             self._inputs = torch.empty(self.shape, device=self.device)
-            step = max(1, AT_ONCE_BYTES // (4 * prod(self.shape[1:])))
-            for start in range(0, len(self), step):
-                part = slice(start, start + step)
+            for part in in_parts(self.shape, AT_ONCE):
                 self._inputs[part] = self._made(part)
         return self._made(index) if self._inputs is None else self._inputs[index]
+
+    def on(self, device: torch.device) -> RealImages:
+        """Return the same images, given on another device."""
+        return RealImages(self._images, self._preprocess, device)
 
     def _made(self, index: Tensor | slice) -> Tensor:
         if isinstance(index, Tensor):

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..errors import Unsupported, UsageError
 from ..runtime.world import neutral_tensors
+from .stored import Stored, in_parts
 from .whiten import KIND as WHITENING
 from .whiten import fit as fit_whitening
 from .whiten import unwhiten, whiten
@@ -27,6 +28,7 @@ Images = NDArray[np.uint8] | Tensor | Image.Image
 Spec = Mapping[str, Any]
 
 AT_ONCE = 1 << 18  # values looked up at a time: their indices stay in the cache
+COUNTED = 1 << 22  # values counted at a time
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
 
 
@@ -120,7 +122,7 @@ class Preprocess:
         )
 
 
-def fit_standardise(images: NDArray[np.uint8]) -> dict[str, Any]:
+def fit_standardise(images: Stored) -> dict[str, Any]:
     """Return the ``standardise`` spec of images uint8 (N, H, W, C): mean and std a channel.
 
     In units of value / 255, rounded to 6 significant digits so that the file stays small. Sums
@@ -129,8 +131,7 @@ def fit_standardise(images: NDArray[np.uint8]) -> dict[str, Any]:
     """
     value = np.arange(256, dtype=np.float64)
     mean, std = [], []
-    for channel in np.moveaxis(images, -1, 0):
-        counts = np.bincount(channel.reshape(-1), minlength=256)
+    for counts in _histograms(images):
         share = counts / counts.sum()
         centre = float(share @ value)
         spread = float(share @ (value - centre) ** 2) ** 0.5
@@ -147,7 +148,7 @@ FITS = {
 KINDS = tuple(FITS)
 
 
-def fit(images: NDArray[np.uint8], kind: str) -> Spec:
+def fit(images: Stored, kind: str) -> Spec:
     """Return a preprocessing of one of ``KINDS`` for training images uint8 (N, H, W, C).
 
     Raises UsageError for images that the kind does not take.
@@ -182,6 +183,16 @@ def mean_and_std(spec: Spec, channels: int) -> tuple[NDArray[np.float64], NDArra
         raise Unsupported(f"preprocessing '{kind}' is not known here; known: none, standardise")
     mean, std = (np.asarray(spec[name], dtype=np.float64) for name in ("mean", "std"))
     return mean, std
+
+
+def _histograms(images: Stored) -> NDArray[np.int64]:
+    """Return how often each value is there in each channel, int64 (C, 256)."""
+    # Some at a time: counting widens every value to eight bytes.
+    total = np.zeros((images.shape[3], 256), np.int64)
+    for part in in_parts(images.shape, COUNTED):
+        for counts, channel in zip(total, np.moveaxis(images[part], -1, 0), strict=True):
+            counts += np.bincount(channel.reshape(-1), minlength=256)
+    return total
 
 
 def _shareable(array: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..format.rules import MOST, MOST_SIDE
+from .stored import Stored, in_parts
 
 KIND = "conv_whiten"
 FINE = 4  # binary places of a centred pixel
@@ -27,6 +28,7 @@ COSINES = 12  # binary places of the transform that a kernel is fitted in
 SIZE = 5  # pixels a side of a kernel that is fitted
 REGULAR = 0.1  # added to eigenvalues, relative to their mean, as in the published recipe
 FITTED = 10_000  # training images that the covariance is taken from
+MEASURED = 1 << 22  # values whitened at a time where only their spread is wanted
 AT_ONCE = 1 << 17  # float64 values at a time: what fits into a cache
 
 Spec = Mapping[str, Any]
@@ -84,7 +86,7 @@ def band_of(height: int, width: int) -> NDArray[np.int64]:
     return bands
 
 
-def fit(images: NDArray[np.uint8]) -> Spec:
+def fit(images: Stored) -> Spec:
     """Return the preprocessing ``conv_whiten`` of images uint8 (N, H, W, C).
 
     Raises UsageError for images that are too large, or have no contrast at all.
@@ -108,7 +110,11 @@ def fit(images: NDArray[np.uint8]) -> Spec:
         values, vectors = np.linalg.eigh(mean)
         whitening[band] = (vectors * values**-0.5) @ vectors.T
     spec = _as_kernel(whitening[bands], SIZE)
-    spread = float(whiten(chosen, spec).double().square().mean()) ** 0.5
+    squares = [
+        float(whiten(chosen[part], spec).double().square().sum())
+        for part in in_parts(chosen.shape, MEASURED)
+    ]
+    spread = (math.fsum(squares) / chosen.numel()) ** 0.5
     return {**spec, "gain": float(f"{1 / spread:.6g}")}
 
 

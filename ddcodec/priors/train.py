@@ -198,7 +198,7 @@ class Pictures:
 
         self._recipe, self._shape, self._seed, self._device = recipe, shape, seed, device
         self._names = source.classes
-        self._images = torch.from_numpy(source.train.images).permute(0, 3, 1, 2)
+        self._images = source.train.images
         labels = torch.from_numpy(source.train.labels)
         self._places = [(labels == c).nonzero()[:, 0] for c in range(len(source.classes))]
         with tempfile.TemporaryDirectory() as folder:
@@ -216,7 +216,8 @@ class Pictures:
             view = draw(self._recipe.views, random, side)
             places = self._places[label]
             picked = torch.randint(len(places), (view.layout**2,), generator=random)
-            images = self._images[places[picked]].float() / 255
+            images = torch.from_numpy(self._images[places[picked].numpy()]).permute(0, 3, 1, 2)
+            images = images.float() / 255
             pictures.append(show(images, view, (side, side)))
             captions.append(caption(self._names[label], view, random))
         return torch.stack(pictures).to(self._device), captions

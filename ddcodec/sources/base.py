@@ -1,5 +1,7 @@
 """A data set as the encoders see it: uint8 images, integer labels, class names, two splits.
 
+Images are in memory, or where they are too many in a file that is read as they are asked for.
+
 ``ByClass`` is its training images one class at a time, for encoders that never need all of them.
 """
 
@@ -21,16 +23,17 @@ from PIL import Image
 
 from ..errors import SourceError, one_line
 from ..format.values import is_text, shown
+from ..preprocessing.stored import in_parts
+from .on_disk import AT_ONCE, HELD_BYTES, Images, remade
 
 TESTS = ("test", "val", "validation", "valid")  # what a test split may be called; first to last
-HELD_BYTES = 1 << 30  # of training images; what is larger is read class by class where it can be
 
 
 @dataclass(frozen=True)
 class Split:
     """Images uint8 (N, H, W, C) with C 1 or 3, and labels int64 (N,)."""
 
-    images: NDArray[np.uint8]
+    images: Images
     labels: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -61,7 +64,7 @@ class Source:
         classes: names in label order, distinct and not empty.
         splits: how to read ``train`` and, where there is one, ``test``.
         where: the path that messages name; by default ``name``.
-        by_class: how to read one class at a time; without it the whole split is held in memory.
+        by_class: how to read one class at a time; without it the whole split is read.
         size: pixels a side to which images are scaled (``resize``); None leaves them as read.
     """
 
@@ -142,7 +145,8 @@ class Source:
         for name in self.classes:
             h.update(name.encode("utf-8") + b"\0")
         h.update(repr(self.train.images.shape).encode())
-        h.update(np.ascontiguousarray(self.train.images).data)
+        for part in in_parts(self.train.images.shape, AT_ONCE):
+            h.update(np.ascontiguousarray(self.train.images[part]).data)
         h.update(self.train.labels.astype("<i8").tobytes())
         return h.hexdigest()
 
@@ -200,14 +204,15 @@ def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return np.asarray(scaled).reshape(size, size, channels)
 
 
-def resize_all(images: NDArray[np.uint8], size: int, where: str) -> NDArray[np.uint8]:
+def resize_all(images: Images, size: int, where: str) -> Images:
     """Return images (N, H, W, C) as (N, size, size, C), each as ``resize`` makes it."""
     shape = len(images), size, size, images.shape[3]
-    require_memory(prod(shape), f"{where}: {shape_text(shape)}")
-    scaled = np.empty(shape, np.uint8)
-    for image, place in zip(images, scaled, strict=True):
-        place[:] = resize(image, size)
-    return scaled
+    return remade(
+        images,
+        shape,
+        lambda part: np.stack([resize(image, size) for image in part]),
+        f"{where}: {shape_text(shape)}",
+    )
 
 
 def places_by_class(labels: NDArray[np.int64], classes: int) -> list[NDArray[np.int64]]:

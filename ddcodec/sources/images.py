@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import SourceError, one_line
-from .base import Split, require_memory, resize
+from .base import Split, resize
+from .on_disk import Images, remade, room_for
 
 DEEP_FORMATS = {"PNG", "PPM"}  # whose mode I, 32 bits for Pillow, holds 16 bits
 DEEP_MODES = {"I", "I;16", "I;16L", "I;16B", "I;16N"}  # Pillow's names for 16-bit grey
@@ -82,15 +83,15 @@ def _formats(file: IO[bytes]) -> tuple[str, ...]:
     return tuple({name for magic, name in FORMATS if start.startswith(magic)})
 
 
-def decode_all(items: Iterable[Item], count: int, size: int | None = None) -> NDArray[np.uint8]:
+def decode_all(items: Iterable[Item], count: int, size: int | None = None) -> Images:
     """Return ``count`` images, given as (name, encoded), as uint8 (N, H, W, C).
 
     C is 1 if every image is grey; else 3, grey images having three equal channels. Raises
     SourceError naming the file that cannot be read, or two files whose sizes differ; ``size``
     makes all of them squares of that many pixels a side.
     """
-    stack = np.empty((0, 0, 0, 1), np.uint8)
-    first, done, rest = "", 0, iter(items)
+    stack: Images = np.empty((0, 0, 0, 1), np.uint8)
+    first, where, done, rest = "", "", 0, iter(items)
     # The filter is set here, once: warnings.catch_warnings must not run in several threads.
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         warnings.simplefilter("ignore")
@@ -103,17 +104,21 @@ def decode_all(items: Iterable[Item], count: int, size: int | None = None) -> ND
                 if done == 0:
                     first = name
                     where = f"{name}: {count:,} images of {_size(image.shape)}"
-                    require_memory(count * image.size, where)
-                    stack = np.empty((count, *image.shape), np.uint8)
+                    stack = room_for((count, *image.shape), where)
                 elif image.shape[:2] != stack.shape[1:3]:
                     raise _another_size(name, image.shape, first, stack.shape[1:])
                 if image.shape[2] > stack.shape[3]:
-                    stack = np.repeat(stack, 3, axis=3)
-                stack[done] = image
+                    stack = remade(stack, (count, *image.shape), in_colour, where)
+                stack[done] = image if image.shape[2] == stack.shape[3] else in_colour(image)
                 done += 1
     if done != count:
         raise SourceError(f"{first or 'the source'}: {done} images from here on, {count} labels")
     return stack
+
+
+def in_colour(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return grey images (..., 1) with three equal channels."""
+    return np.repeat(images, 3, axis=-1)
 
 
 def read_split(files: Sequence[Path], labels: Sequence[int], size: int | None) -> Split:
@@ -159,7 +164,7 @@ class ReadByClass:
         Raises SourceError naming the image that cannot be read or does not fit.
         """
         items = self._items(label, index)
-        found = decode_all(items, len(items), self._size)
+        found = decode_all(items, len(items), self._size)[:]
         channels, height, width = self.shape
         if found.shape[1:3] != (height, width):
             raise _another_size(items[0][0], found.shape[1:], self._first, (height, width))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -13,12 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SourceError, one_line
+from ..preprocessing.stored import in_parts
 from .base import Source, Split, numbered_classes, require_memory, shape_text
+from .on_disk import AT_ONCE, Images, room_for
 
 # Pixels of real images pack a few times; what unpacks so much further is made to fill a memory.
 BOMB_BYTES, BOMB_RATIO = 1 << 28, 300
 
 # All that numpy and zipfile raise for broken, encrypted or oddly packed members.
+Header = tuple[tuple[int, ...], bool, np.dtype[Any]]  # shape, whether by column, type
 UNREADABLE = (
     *(OSError, ValueError, EOFError, KeyError, MemoryError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error),
@@ -61,15 +66,31 @@ def _classes(path: Path, named: bool) -> tuple[str, ...]:
 
 
 def _split(path: Path, name: str) -> Split:
-    images, labels = _array(path, f"{name}_images"), _labels(path, name)
-    if images.dtype != np.uint8 or images.ndim not in (3, 4):
-        raise SourceError(
-            f"{path}: {name}_images are {images.dtype} {shape_text(images.shape)}; "
-            "they must be uint8 (N, H, W) or (N, H, W, C)"
-        )
-    if images.ndim == 3:
-        images = images[..., None]
-    return Split(np.ascontiguousarray(images), labels.astype(np.int64))
+    images, labels = _images(path, f"{name}_images"), _labels(path, name)
+    return Split(images, labels.astype(np.int64))
+
+
+def _images(path: Path, name: str) -> Images:
+    """Return an array of images; one that is too large for memory is copied to a file."""
+    with _member(path, name) as (member, (shape, by_column, dtype)):
+        if dtype != np.uint8 or len(shape) not in (3, 4):
+            raise SourceError(
+                f"{path}: {name} are {dtype} {shape_text(shape)}; "
+                "they must be uint8 (N, H, W) or (N, H, W, C)"
+            )
+        shape = shape if len(shape) == 4 else (*shape, 1)
+        if by_column:
+            require_memory(math.prod(shape), f"{path}: array '{name}'")
+            member.seek(0)
+            whole = np.lib.format.read_array(member, allow_pickle=False)
+            return np.ascontiguousarray(whole.reshape(shape))
+        images = room_for(shape, f"{path}: array '{name}'")
+        for part in in_parts(shape, AT_ONCE):
+            of_part = len(range(*part.indices(shape[0]))), *shape[1:]
+            pixels = member.read(math.prod(of_part))
+            images[part] = np.frombuffer(pixels, np.uint8).reshape(of_part)
+        member.read(1)  # at the end the archive compares its checksum
+        return images
 
 
 def _labels(path: Path, name: str) -> NDArray[Any]:
@@ -93,24 +114,30 @@ def _keys(path: Path) -> set[str]:
 
 
 def _array(path: Path, name: str) -> NDArray[Any]:
-    where = f"{path}: array '{name}'"
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
-            _check_size(archive.getinfo(f"{name}.npy"), member, where)
-            member.seek(0)
-            array: NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
-    except UNREADABLE as error:
-        raise SourceError(f"{where} cannot be read: {one_line(error)}") from None
+    with _member(path, name) as (member, (shape, _, dtype)):
+        require_memory(math.prod(shape) * dtype.itemsize, f"{path}: array '{name}'")
+        member.seek(0)
+        array: NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
     return array
 
 
-def _check_size(packed: zipfile.ZipInfo, member: IO[bytes], where: str) -> None:
-    """Refuse an array before anything of its size is allocated."""
+@contextmanager
+def _member(path: Path, name: str) -> Iterator[tuple[IO[bytes], Header]]:
+    """Open an array of an archive behind its header; raises SourceError where it is broken."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
+            yield member, _header(archive.getinfo(f"{name}.npy"), member)
+    except UNREADABLE as error:
+        raise SourceError(f"{path}: array '{name}' cannot be read: {one_line(error)}") from None
+
+
+def _header(packed: zipfile.ZipInfo, member: IO[bytes]) -> Header:
+    """Return shape, order and type of an array; one that cannot be what it says is a ValueError."""
     form = np.lib.format
     header = form.read_array_header_1_0
     if form.read_magic(member) != (1, 0):
         header = form.read_array_header_2_0
-    shape, _, dtype = header(member)
+    shape, by_column, dtype = header(member)
     if dtype.hasobject:
         raise ValueError("it holds Python objects; save numbers, and strings as numpy.array([...])")
     size = math.prod(shape) * dtype.itemsize
@@ -118,4 +145,4 @@ def _check_size(packed: zipfile.ZipInfo, member: IO[bytes], where: str) -> None:
         raise ValueError(f"{dtype} {shape_text(shape)} is {size} bytes, it holds another number")
     if size > BOMB_BYTES and size > BOMB_RATIO * packed.compress_size:
         raise ValueError(f"{packed.compress_size} bytes unpack to {size}, which no images do")
-    require_memory(size, where)
+    return shape, by_column, dtype

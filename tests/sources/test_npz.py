@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -162,9 +163,12 @@ def test_what_unpacks_without_measure_is_refused(
         _ = sources.load(path).train
 
 
-def test_more_than_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.sysconf", lambda name: 1 if name == "SC_PHYS_PAGES" else 64)
-    with pytest.raises(SourceError, match=r"'train_images': needs 0\.0 GiB of memory, this"):
+def test_more_than_memory_and_disk_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ddcodec.sources.on_disk.available_memory", lambda: 0)
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=0))
+    with pytest.raises(SourceError, match=r"'train_images': needs 0\.0 GiB on disk while"):
         _ = sources.load(save(tmp_path)).train
 
 

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import SourceError
+from ...preprocessing.stored import in_parts
 
 if TYPE_CHECKING:
     from ...sources.base import Source
 
+AT_ONCE = 1 << 26  # values of images that are added up
 RULES = ("clip", "image", "colour")  # values of ``order`` that are distances
 
 
@@ -57,7 +59,11 @@ def _class_means(source: Source) -> NDArray[np.float64]:
     if (counts == 0).any():
         name = source.classes[int(np.argmin(counts))]
         raise SourceError(f"{source.name}: class '{name}' has no training image")
-    return np.stack([images[labels == c].mean(axis=0, dtype=np.float64) for c in range(n)])
+    sums = np.zeros((n, *images.shape[1:]), np.float64)  # of whole numbers: exact in any order
+    for label, index in enumerate(np.flatnonzero(labels == c) for c in range(n)):
+        for part in in_parts((len(index), *images.shape[1:]), AT_ONCE):
+            sums[label] += images[index[part]].sum(axis=0, dtype=np.int64)
+    return sums / counts[:, None, None, None]
 
 
 def _euclidean(flat: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,29 @@
+"""8-bit images where they lie: in memory, or read as they are asked for."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Stored(Protocol):
+    """Images uint8 (N, H, W, C): an array, or what gives copies of some of them."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, H, W, C)."""
+
+    def __len__(self) -> int:
+        """Return N."""
+
+    def __getitem__(self, index: Any, /) -> NDArray[np.uint8]:
+        """Return the images at a slice, at int64 (n,) or where bool (N,) is true."""
+
+
+def in_parts(shape: tuple[int, ...], most: int) -> list[slice]:
+    """Return slices of the first axis of ``shape``, of at most ``most`` values or one image."""
+    step = max(1, most // max(1, prod(shape[1:])))
+    return [slice(start, start + step) for start in range(0, shape[0], step)]
