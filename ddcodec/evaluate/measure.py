@@ -20,6 +20,7 @@ from ..judge.recipe import Recipe
 from ..judge.student import Precision
 from ..judge.trial import Accuracy, Trial
 from ..preprocessing.real import RealImages
+from ..preprocessing.stored import in_bytes
 from ..runtime.device import choose_device, repeatable
 from ..runtime.finished import NOTHING, Finished
 from ..runtime.progress import SILENT, Reporter
@@ -98,7 +99,9 @@ def run_of(
 
     ``source`` gives real images to learn from, ``observer`` is the digest of who labels them.
     """
-    tested = hashlib.sha256(np.ascontiguousarray(test.images).data)
+    tested = hashlib.sha256()
+    for pixels in in_bytes(test.images):
+        tested.update(pixels)
     tested.update(np.asarray(test.labels, "<i8").tobytes())
     return {
         "versions": [__version__, torch.__version__],

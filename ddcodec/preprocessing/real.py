@@ -48,7 +48,9 @@ class RealImages:
             self._inputs = torch.empty(self.shape, device=self.device)
             for part in in_parts(self.shape, AT_ONCE):
                 self._inputs[part] = self._made(part)
-        return self._made(index) if self._inputs is None else self._inputs[index]
+        if self._inputs is None:
+            return self._made(index)
+        return self._inputs[index.to(self.device) if isinstance(index, Tensor) else index]
 
     def on(self, device: torch.device) -> RealImages:
         """Return the same images, given on another device."""

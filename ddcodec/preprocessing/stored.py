@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+AT_ONCE = 1 << 26  # values that are gone through at a time
 
 
 class Stored(Protocol):
@@ -27,3 +30,9 @@ def in_parts(shape: tuple[int, ...], most: int) -> list[slice]:
     """Return slices of the first axis of ``shape``, of at most ``most`` values or one image."""
     step = max(1, most // max(1, prod(shape[1:])))
     return [slice(start, start + step) for start in range(0, shape[0], step)]
+
+
+def in_bytes(images: Stored) -> Iterator[memoryview]:
+    """Yield the bytes of images in their order, part by part."""
+    for part in in_parts(images.shape, AT_ONCE):
+        yield np.ascontiguousarray(images[part]).data

@@ -23,8 +23,8 @@ from PIL import Image
 
 from ..errors import SourceError, one_line
 from ..format.values import is_text, shown
-from ..preprocessing.stored import in_parts
-from .on_disk import AT_ONCE, HELD_BYTES, Images, remade
+from ..preprocessing.stored import in_bytes
+from .on_disk import HELD_BYTES, Images, remade
 
 TESTS = ("test", "val", "validation", "valid")  # what a test split may be called; first to last
 
@@ -145,8 +145,8 @@ class Source:
         for name in self.classes:
             h.update(name.encode("utf-8") + b"\0")
         h.update(repr(self.train.images.shape).encode())
-        for part in in_parts(self.train.images.shape, AT_ONCE):
-            h.update(np.ascontiguousarray(self.train.images[part]).data)
+        for pixels in in_bytes(self.train.images):
+            h.update(pixels)
         h.update(self.train.labels.astype("<i8").tobytes())
         return h.hexdigest()
 

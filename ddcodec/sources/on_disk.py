@@ -17,12 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SourceError
-from ..preprocessing.stored import in_parts
+from ..preprocessing.stored import AT_ONCE, in_parts
 from ..runtime.memory import available_memory
 
 HELD_BYTES = 1 << 30  # of a split's images; more are not held in memory
 SHARE = 4  # or more than one part of what is free
-AT_ONCE = 1 << 26  # values of images that are gone through part by part
 PLACE = threading.Lock()  # in a file, which a read follows
 LARGE_TEMPORARY = Path("/var/tmp")
 

@@ -32,8 +32,8 @@ class Usage(NamedTuple):
 def small_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Let nothing be held in memory, and everything be gone through in several parts."""
     monkeypatch.setattr(on_disk, "HELD_BYTES", 0)
-    for module in ("on_disk", "base", "npz"):
-        monkeypatch.setattr(f"ddcodec.sources.{module}.AT_ONCE", 500)
+    for module in ("sources.on_disk", "sources.npz", "preprocessing.stored"):
+        monkeypatch.setattr(f"ddcodec.{module}.AT_ONCE", 500)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
 

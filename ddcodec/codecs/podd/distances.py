@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import SourceError
-from ...preprocessing.stored import in_parts
+from ...preprocessing.stored import AT_ONCE, in_parts
 
 if TYPE_CHECKING:
     from ...sources.base import Source
 
-AT_ONCE = 1 << 26  # values of images that are added up
 RULES = ("clip", "image", "colour")  # values of ``order`` that are distances
 
 

@@ -72,7 +72,6 @@ def class_mean_poster(
     """
     grid_x, grid_y = order.grid
     poster = torch.zeros(x.shape[1], geometry.height, geometry.width)
-    of_class = torch.split(y.argsort(stable=True), torch.bincount(y).tolist())
     tops, lefts = cell_edges(geometry.height, grid_y), cell_edges(geometry.width, grid_x)
     sheets: dict[tuple[int, int, int], Tensor] = {}
     for cell, owner in enumerate(order.cells):
@@ -82,7 +81,9 @@ def class_mean_poster(
         down = max(1, round((bottom - top) / geometry.patch_h))
         across = max(1, round((right - left) / geometry.patch_w))
         if (owner, down, across) not in sheets:
-            sheets[owner, down, across] = mean_sheet(x, of_class[owner], down, across).cpu()
+            sheets[owner, down, across] = mean_sheet(
+                x, (y == owner).nonzero()[:, 0], down, across
+            ).cpu()
         poster[:, top:bottom, left:right] = F.interpolate(
             sheets[owner, down, across],
             (bottom - top, right - left),
