@@ -21,7 +21,7 @@ from . import decode, demo, diff, encode, info, observer, preview, prior, sweep,
 from .flags import spelled
 from .help import CodecCommand
 from .interruption import EXIT_INTERRUPTED, signals_interrupt
-from .output import EXIT_IO, EXIT_OK, drop_stdout, error, write_line
+from .output import EXIT_IO, EXIT_OK, drop, error, finish, message, open_streams, write_line
 
 EXIT_INTERNAL = 1
 EXIT_USAGE = 2
@@ -83,16 +83,18 @@ app.command("demo", short_help="All of it on real handwritten digits.")(demo.dem
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line (``sys.argv`` by default) and return the exit code; never raises."""
-    for stream in (sys.stdout, sys.stderr):
-        # A class name that the terminal's encoding lacks must not end in a traceback.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    open_streams()
+    return finish(_run(arguments))
+
+
+def _run(arguments: list[str] | None) -> int:
     with signals_interrupt() as interruption:
         try:
             code = app(args=arguments, prog_name="ddcodec", standalone_mode=False)
-            sys.stdout.flush()
         except KeyboardInterrupt:
             return interruption.code
+        except SystemExit:  # which typer makes of a broken pipe
+            return EXIT_IO
         except Exception as problem:
             return _report(problem)
     if code == EXIT_INTERRUPTED:  # which typer makes of any KeyboardInterrupt
@@ -103,11 +105,12 @@ def main(arguments: list[str] | None = None) -> int:
 def _report(problem: Exception) -> int:
     """Print one line about ``problem`` and return the exit code that belongs to it."""
     if isinstance(problem, BrokenPipeError):
-        drop_stdout()  # whoever read the output has seen enough
+        drop("stdout")  # whoever read the output has seen enough
         return EXIT_IO
     debug = bool(os.environ.get(DEBUG_VARIABLE))
     if debug:
-        traceback.print_exception(problem)
+        for line in "".join(traceback.format_exception(problem)).splitlines():
+            message(line)
     if isinstance(problem, DDSetError):
         error(spelled(str(problem)))
         return problem.exit_code
@@ -117,7 +120,8 @@ def _report(problem: Exception) -> int:
         error(f"{problem.format_message().replace('Value error, ', '')}{hint}")
         return problem.exit_code
     if isinstance(problem, OSError) and problem.strerror:
-        where = f"{os.fsdecode(problem.filename)}: " if problem.filename else ""
+        # Whatever has no name is a stream: of files every room says which.
+        where = f"{os.fsdecode(problem.filename)}: " if problem.filename else "input or output: "
         error(f"{where}{problem.strerror}")
         return EXIT_IO
     advice = "" if debug else f"; set {DEBUG_VARIABLE}=1 for the traceback"

@@ -5,11 +5,12 @@ Text from a file may come from a stranger, so everything that reaches a terminal
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import typer
 
@@ -27,13 +28,27 @@ def printable(text: str) -> str:
 
 
 def write_line(text: str = "") -> None:
-    """Write a line (or several) of data to stdout, at once: messages may come in between."""
+    """Write a line (or several) of data to stdout, at once: messages may come in between.
+
+    Where that is impossible the command ends with 5; a reader who has seen enough gets no message.
+    """
     try:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        drop_stdout()
+        put(sys.stdout, text)
+    except OSError as problem:
+        drop("stdout")
+        if not isinstance(problem, BrokenPipeError):
+            error(f"stdout: cannot be written: {problem.strerror}")
         raise typer.Exit(EXIT_IO) from None
+
+
+def put(stream: TextIO, text: str) -> None:
+    """Write a line to a stream, in plain letters where it has no others; raises OSError."""
+    try:
+        "─±".encode(stream.encoding or "ascii")
+    except UnicodeEncodeError:
+        text = text.replace("─", "-").replace("±", "+-")
+    stream.write(text + "\n")
+    stream.flush()
 
 
 def write_json(value: Any) -> None:
@@ -49,17 +64,52 @@ def write_report(report: T, describe: Callable[[T], str], as_json: bool) -> None
         write_line(describe(report))
 
 
-def drop_stdout() -> None:
-    """Point stdout at nothing, so that the interpreter's last flush stays quiet."""
+def open_streams() -> None:
+    """Give the process the standard streams that it lacks: what goes there is wanted by nobody.
+
+    Else the next file that is opened would take the number of a closed one, and what a library
+    prints would go into it. Class names that a stream's encoding lacks are written as escapes.
+    """
+    while (null := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(null)
+    for name in ("stdin", "stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None or stream.closed:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+        elif name != "stdin" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def drop(name: str) -> None:
+    """Point stdout or stderr at nothing, so that the interpreter's last flush stays quiet."""
+    try:
+        number = getattr(sys, name).fileno()
+    except (OSError, ValueError):  # no file of the system
+        setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+        return
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
+    os.dup2(null, number)
     os.close(null)
 
 
+def finish(code: int) -> int:
+    """Return the exit code once all of stdout is written: 5 for 0 where it cannot be."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        drop("stdout")
+        return code or EXIT_IO
+    return code
+
+
 def message(text: str) -> None:
-    """Write one line for people to stderr."""
-    sys.stderr.write(printable(text) + "\n")
-    sys.stderr.flush()
+    """Write one line for people to stderr; where that is impossible they do without."""
+    try:
+        put(sys.stderr, printable(text))
+    except OSError:
+        drop("stderr")
 
 
 def error(text: str, kind: str = "error") -> None:
@@ -124,7 +174,6 @@ def table(rows: Sequence[Sequence[str]], header: Sequence[str] | None = None, le
         grid.add_row(*(Text(printable(cell)) for cell in row))
     # A comparison keeps its lines whole, numbers above all; a description folds on a terminal.
     width = None if header is None and sys.stdout.isatty() else WIDE
-    console = Console(width=width, highlight=False, file=sys.stdout)
-    with console.capture() as text:
-        console.print(grid)
-    return "\n".join(line.rstrip() for line in text.get().splitlines())
+    text = io.StringIO()
+    Console(width=width, highlight=False, file=text).print(grid)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
