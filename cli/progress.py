@@ -24,7 +24,7 @@ Quiet = Annotated[
 
 def is_first() -> bool:
     """Say whether this process speaks for all that torchrun started; alone it does."""
-    return os.environ.get("RANK", "0") == "0"
+    return (os.environ.get("RANK") or "0") == "0"
 
 
 @contextmanager

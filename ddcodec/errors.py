@@ -15,6 +15,8 @@ A message is one line: what was found, where, and what to do about it.
 
 from __future__ import annotations
 
+import operator
+
 
 class DDSetError(Exception):
     """Root of the tree; ``exit_code`` is the process exit code that belongs to the error."""
@@ -73,8 +75,14 @@ class OutputError(DDSetError):
 
 
 def require_at_least(least: int, **values: int) -> None:
-    """Raise UsageError, naming the argument, for a value below ``least``."""
+    """Raise UsageError, naming the argument, for no whole number or one below ``least``."""
     for name, value in values.items():
+        try:
+            whole = not isinstance(value, bool) and operator.index(value) == value
+        except (TypeError, RuntimeError):  # a tensor of several numbers raises what it likes
+            whole = False
+        if not whole:
+            raise UsageError(f"`{name}` must be a whole number, got {value!r}")
         if value < least:
             raise UsageError(f"`{name}` must be at least {least}, got {value}")
 

@@ -10,6 +10,7 @@ shard alone (by two on a border).
 
 from __future__ import annotations
 
+import operator
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -94,11 +95,11 @@ class ChunkedDataset(ShardedStream):
         self._decoder = decoder
         settings = {
             "digest": self.manifest.content_digest,
-            "seed": seed,
+            "seed": operator.index(seed),
             "shuffle": shuffle,
-            "batch_size": batch_size,
+            "batch_size": operator.index(batch_size),
             "drop_last": drop_last,
-            "buffer": buffer,
+            "buffer": operator.index(buffer),
         }
         super().__init__(settings, rank, world_size)
         self._path, self._check = path, check

@@ -11,6 +11,7 @@ with another number of them: what is left of the epoch is dealt anew.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -197,9 +198,9 @@ class SampleStream(ShardedStream):
         require_at_least(1, batch_size=1 if batch_size is None else batch_size)
         settings = {
             "digest": digest,
-            "seed": seed,
+            "seed": operator.index(seed),
             "shuffle": shuffle,
-            "batch_size": batch_size,
+            "batch_size": None if batch_size is None else operator.index(batch_size),
             "drop_last": drop_last,
             "even": even,
         }

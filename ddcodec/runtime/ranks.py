@@ -65,7 +65,7 @@ class Ranks:
         """Return this process's own GPU where GPUs are meant without a number."""
         if self.world == 1 or str(device) != "cuda":
             return device
-        local = int(os.environ.get("LOCAL_RANK", self.rank))
+        local = _variable("LOCAL_RANK", self.rank)
         return torch.device("cuda", local % torch.cuda.device_count())
 
 
@@ -109,7 +109,7 @@ def rank_and_world() -> tuple[int, int]:
 
 
 def _variable(name: str, without: int) -> int:
-    said = os.environ.get(name, str(without))
+    said = os.environ.get(name) or str(without)  # empty is as if it were not there
     if not (said.isascii() and said.isdigit()):
         raise UsageError(f"the variable {name} is '{said}'; unset it, or use torchrun")
     return int(said)

@@ -6,6 +6,7 @@ No generator state is ever stored.
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -15,7 +16,9 @@ from torch import Tensor
 
 def key(seed: int, *path: int | str) -> int:
     """Return a 63-bit key for ``path`` under ``seed``: the head of a SHA-256."""
-    text = "/".join([str(seed), *map(str, path)])
+    # Of a tensor the number; its own text says more.
+    parts = (part if isinstance(part, (str, int)) else operator.index(part) for part in path)
+    text = "/".join([str(operator.index(seed)), *map(str, parts)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,17 +115,30 @@ def places(name: str) -> list[Path]:
     cache: ``$XDG_CACHE_HOME`` if it is an absolute path, else what the platform has for it.
     """
     given = os.environ.get("DDCODEC_DATA")
-    roots = [Path(given).expanduser()] if given else []
+    roots = [Path(os.path.expanduser(given))] if given else []  # noqa: PTH111 - as below
     told = (Path(os.environ.get(name, "")) for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"))
     cache = next((root for root in told if root.is_absolute()), None)
     if cache is None:
-        cache = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
-    return [root / name for root in [*roots, cache / "ddcodec"]]
+        home = Path(os.path.expanduser("~"))  # noqa: PTH111 - pathlib's raises without a home
+        if home.is_absolute():
+            cache = home / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+    if cache is None and not roots:
+        raise SourceError(
+            f"{name}: there is no home folder to look in; set DDCODEC_DATA to the folder above it"
+        )
+    return [root / name for root in [*roots, *([cache / "ddcodec"] if cache else [])]]
 
 
 def find(name: str) -> Path | None:
-    """Return the folder that holds the data set ``name``, or None; an empty one holds nothing."""
-    return next((p for p in places(name) if p.is_dir() and next(p.iterdir(), None)), None)
+    """Return the folder that holds the data set ``name``, or None; an empty one holds nothing.
+
+    One that may not be looked into is passed over.
+    """
+    for place in places(name):
+        with suppress(OSError):
+            if place.is_dir() and next(place.iterdir(), None):
+                return place
+    return None
 
 
 def missing(name: str) -> SourceError:

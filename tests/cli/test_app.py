@@ -176,7 +176,7 @@ def test_a_full_disk_under_stdout_is_an_output_error(process: Run) -> None:
     with full.open("w") as sink:
         done = process("--version", stdout=sink)
     assert done.returncode == 5
-    assert done.stderr == "error: No space left on device\n"
+    assert done.stderr == "error: stdout: cannot be written: No space left on device\n"
 
 
 def test_the_module_is_the_command(process: Run) -> None:

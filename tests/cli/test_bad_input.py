@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -186,3 +188,50 @@ def test_test_data_of_another_kind_is_refused(
 ) -> None:
     make_source("other.npz", **other)
     refused(run("train", digits_file, "--test", "other.npz", "--nets", "1"), 2, "other.npz")
+
+
+@pytest.mark.parametrize("budget", ["1e9", "nan", "inf", "-1", "0"])
+def test_a_budget_beyond_all_sense_is_one_line(run: Run, tmp_path: Path, budget: str) -> None:
+    outcome = run("encode", "digits", f"--ipc={budget}", *QUICK, "-o", "x.ddset")
+    refused(outcome, 2, "--ipc")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["encode", "preview", "decode", "observer", "prior", "sweep"])
+def test_an_empty_output_is_refused(
+    run: Run, tmp_path: Path, digits_file: Path, command: str
+) -> None:
+    words = {
+        "encode": ("encode", "digits", "--ipc", "1"),
+        "preview": ("preview", digits_file),
+        "decode": ("decode", digits_file, "--to", "npz"),
+        "observer": ("observer", "train", "digits"),
+        "prior": ("prior", "train", "digits"),
+        "sweep": ("sweep", "digits", "--ipc", "1"),
+    }[command]
+    refused(run(*words, "-o", ""), 2, "-o", "empty")
+    if command in ("encode", "preview", "observer"):
+        refused(run(*words, "-o", "x/"), 2, "x/", "name of a folder")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid") or os.geteuid() != 0, reason="only root can")
+def test_nobody_without_a_home_gets_one_line(tmp_path: Path) -> None:
+    environment = {n: v for n, v in os.environ.items() if n not in ("HOME", "XDG_CACHE_HOME")}
+    code = "import os, pwd; from ddcodec import sources; os.setuid(54321); sources.load('cifar10')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("ddcodec.errors.SourceError: cifar10: there is no home folder")
+
+
+def test_an_empty_rank_counts_as_none(
+    run: Run, digits_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
+        monkeypatch.setenv(name, "")
+    outcome = run("encode", "digits", "--ipc", "1", *QUICK, "-o", "x.ddset")
+    assert (outcome.code, "640 pixels" in outcome.err) == (0, True)
+    monkeypatch.setenv("RANK", "one")
+    refused(run("encode", "digits", "--ipc", "1", *QUICK, "-o", "y.ddset"), 2, "RANK", "one")

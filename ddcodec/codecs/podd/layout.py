@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from ...errors import UsageError
+from ...limits import Limits
 from ..options import Pair
 from ..shared.grid import cell_edges
 from .plan import Pooling
 from .poster import PER_CLASS
 from .presets import PoDDPreset
 
+MOST_IMAGES = Limits().patches // 16  # of a poster; it has more patches than images
 CLOSE = 1 / 8  # of a patch: classes whose patches begin nearer to each other look alike
 
 
@@ -132,9 +134,14 @@ def poster_for(
 
     With the rule ``per-class`` every cell of the class ``grid`` (x, y) is a poster of its own, of
     the aspect of a ``patch`` (height, width) and at least as large, and all are of one size.
-    Raises UsageError where the budget is too small.
+    Raises UsageError where the budget is too small, or far above what a reader takes.
     """
     height, width = patch
+    if ipc * classes > MOST_IMAGES:
+        raise UsageError(
+            f"`ipc`={ipc:g}: a poster of {classes} classes has room for {MOST_IMAGES:,} images; "
+            f"the largest budget is `ipc`={MOST_IMAGES / classes:g}"
+        )
     if rule != PER_CLASS:
         poster = poster_size(ipc, classes, height, width, grid, table)
         if grid[0] > poster[1] or grid[1] > poster[0]:
