@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ class Request:
         resume: go on from what an earlier call kept beside ``out``.
         download: fetch what is not here.
         reporter: told of stages and steps.
+        started: ``time.monotonic()`` at the beginning of the call.
     """
 
     source: Source
@@ -51,6 +53,7 @@ class Request:
     resume: bool
     download: bool
     reporter: Reporter
+    started: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,13 @@ class EmaClip:
         return gradient * (2 * self.mean / norm.clamp_min(1e-30)).clamp_max(1.0)
 
 
-def cosine(step: int, total: int) -> float:
-    """Return the annealing factor of ``step`` in 0..total: 1 at first, ``FINAL`` at last."""
-    done = step / max(1, total)
+def falling(step: int, total: int, decay: float) -> float:
+    """Return the factor of ``step`` in 0..total: 1, and over the last ``decay`` down to ``FINAL``.
+
+    It falls as a half cosine. A ``decay`` of 0 keeps the rates, 1 lets them fall from the start.
+    """
+    begin = (1 - decay) * total
+    if decay == 0 or step <= begin:
+        return 1.0
+    done = (step - begin) / (total - begin)
     return FINAL + (1 - FINAL) * 0.5 * (1 + math.cos(math.pi * done))

@@ -26,6 +26,20 @@ class Stored(Protocol):
         """Return the images at a slice, at int64 (n,) or where bool (N,) is true."""
 
 
+class Part:
+    """Some of stored images, in an order of their own, as ``Stored``; ``places`` int64 (n,)."""
+
+    def __init__(self, images: Stored, places: NDArray[np.int64]) -> None:
+        self._images, self._places = images, places
+        self.shape = (len(places), *images.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: Any, /) -> NDArray[np.uint8]:
+        return self._images[self._places[index]]
+
+
 def in_parts(shape: tuple[int, ...], most: int) -> list[slice]:
     """Return slices of the first axis of ``shape``, of at most ``most`` values or one image."""
     step = max(1, most // max(1, prod(shape[1:])))

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from ddcodec.distill.kernel import kernel_gradient
 from ddcodec.distill.networks import ConvNet
-from ddcodec.distill.outer import EmaClip, OuterAdam, cosine
+from ddcodec.distill.outer import FINAL, EmaClip, OuterAdam, falling
 from ddcodec.distill.pool import NetworkPool
 from ddcodec.distill.rat_bptt import AdamState
 from ddcodec.runtime.rng import generator
@@ -66,11 +66,14 @@ def test_clipping_bounds_a_spike_and_leaves_calm_gradients_alone() -> None:
     assert bool(torch.isfinite(clip(torch.zeros(4))).all())
 
 
-def test_cosine_runs_from_one_to_the_final_share() -> None:
-    values = [cosine(i, 100) for i in range(101)]
-    assert values[0] == 1
-    assert values[100] == pytest.approx(0.02)
+@pytest.mark.parametrize("decay", [0.0, 0.4, 1.0])
+def test_rates_fall_over_the_last_part_to_the_final_share(decay: float) -> None:
+    values = [falling(i, 100, decay) for i in range(101)]
+    kept = round((1 - decay) * 100)
+    assert values[: kept + 1] == [1.0] * (kept + 1)
+    assert decay == 0 or values[-1] == pytest.approx(FINAL)
     assert values == sorted(values, reverse=True)
+    assert len(set(values[kept:])) == 101 - kept
 
 
 def test_the_kernel_gradient_lowers_its_own_loss() -> None:

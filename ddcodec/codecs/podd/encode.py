@@ -12,6 +12,7 @@ from typing import Any
 
 from ...errors import OutputError
 from ...format import Manifest, read_manifest
+from ...judge.recipe import Recipe
 from ...preprocessing.transform import fit
 from ...runtime import checkpoint
 from ...runtime.outputs import checkpoint_of
@@ -20,23 +21,29 @@ from ...sources.base import Source
 from ...version import __version__
 from ..base import Request
 from .budget import fit_bytes
-from .initial import Real, initial_variables, real_tensors
+from .initial import Real, initial_variables
+from .judging import Contest, Judge, shared_out
 from .options import PoDD
 from .outer_loop import Distiller, Run
-from .pack import pack
+from .pace import Pace, affordable, cheapest_unrolled
+from .pack import describe, pack
 from .plan import Plan
 from .planning import make_plan, orders, settled
-from .presets import with_steps
 from .variables import PosterVariables
+
+LEAST_SHARE = 0.3  # of ``time``, for the optimisation, however long loading took
 
 
 def encode(request: Request, options: PoDD) -> Manifest:
     """Distil the images of a request into its file; return the manifest.
 
-    ``options.time`` bounds the optimisation. With the profile ``quick`` the number of steps that
-    fits is measured first and then fixed, so that the same file can be made again by it. Else, or
-    where a number of steps is given, it bounds this call: where the run takes longer, the file
-    holds what was reached and the checkpoint stays, to go on from.
+    With the profile ``quick`` ``options.time`` is that of the whole call: the steps that fit are
+    found while they are taken, the file says how many they were, and is made again by these. Where
+    no number of steps is given, the best of what it began with, the kernel stage and the end is
+    kept, by students on images that are held out of the distillation.
+
+    Else, or where a number of steps is given, the time bounds this call: where the run takes
+    longer, the file holds what was reached and the checkpoint stays, to go on from.
     """
     options = settled(options, request.device)
     source = request.source
@@ -56,43 +63,45 @@ def encode(request: Request, options: PoDD) -> Manifest:
     with joined() as ranks:
         run = Run(ranks.device(request.device), request.reporter, resume=request.resume,
                   ranks=ranks)  # fmt: skip
-        if options.profile == "quick" and options.steps is None:
-            return _distilled(source, plan, run, request.out, seconds=options.time)
-        return _distilled(source, plan, run, request.out, lease=options.time)
+        return _distilled(request, options, plan, run)
 
 
-def _distilled(
-    source: Source,
-    plan: Plan,
-    run: Run,
-    out: Path,
-    *,
-    seconds: float | None = None,
-    lease: float | None = None,
-) -> Manifest:
-    """Distil and write; ``seconds`` fix the number of steps, ``lease`` only bounds this call."""
+def _distilled(request: Request, options: PoDD, plan: Plan, run: Run) -> Manifest:
+    """Distil and write; without a number of steps the best of what is reached is kept."""
+    source, quick = request.source, plan.profile == "quick"
     run.reporter.stage("preprocessing", 0)
     preprocessing = dict(fit(source.train.images, plan.preprocessing))
-    real = real_tensors(source, preprocessing, run.device)
+    images = shared_out(source, plan, preprocessing, run.device)
+    real = images.real
     variables: PosterVariables = initial_variables(plan, real, run.device)
-    run.checkpoint = checkpoint_of(out)
-    run.identity = identity_of(source, plan.settings(), seconds)
-    if seconds is not None:
-        run.reporter.stage("timing a few steps", 0)
-        plan = fit_steps(plan, variables, real, run, seconds)
-    if lease is not None:
-        run.deadline = time.monotonic() + lease
+    judged = quick and options.steps is None
+    run.checkpoint = checkpoint_of(request.out)
+    run.identity = identity_of(source, plan.settings(), options.time if judged else None)
+    contest = None
+    if judged:
+        run.reporter.stage("testing what it begins with", 0)
+        recipe = Recipe.of(describe(source, plan, preprocessing, 1))
+        contest = Contest(Judge(plan, recipe, images.test), variables, images)
+    if contest is not None and options.time is not None:
+        end = request.started + options.time - contest.seconds_to_come
+        end = max(end, time.monotonic() + LEAST_SHARE * options.time)
+        plan = take_pace(plan, variables, real, run, end)
+    elif options.time is not None:
+        run.deadline = time.monotonic() + options.time
     distiller = Distiller(plan, variables, real, run)
     steps = distiller.distil()
+    unfinished = run.pace is None and steps < plan.steps
+    if contest is not None:
+        run.reporter.stage("testing what was reached", 0)
+        plan, steps = contest.best(distiller, steps)
     if run.ranks.rank > 0:
         run.ranks.wait()
-        return read_manifest(out)[0]
-    unfinished = steps < plan.steps
+        return read_manifest(request.out)[0]
     if unfinished:
         distiller.keep()
     run.reporter.stage("packing", 0)
     try:
-        manifest = pack(source, plan, variables, preprocessing, steps, out)
+        manifest = pack(source, plan, variables, preprocessing, steps, request.out)
     except KeyboardInterrupt:
         distiller.keep()
         raise
@@ -102,11 +111,14 @@ def _distilled(
         raise kept_work(error, run.checkpoint) from None
     if unfinished:
         run.reporter.note(
-            f"{steps:,} of {plan.steps:,} steps are done and in {out.name}; the same call with "
-            "`resume` goes on"
+            f"{steps:,} of {plan.steps:,} steps are done and in {request.out.name}; the same call "
+            "with `resume` goes on"
         )
     else:
         run.checkpoint.unlink(missing_ok=True)
+    if contest is not None:
+        for line in contest.verdict(plan):
+            run.reporter.note(line)
     run.ranks.wait()
     return manifest
 
@@ -127,36 +139,30 @@ def identity_of(source: Source, settings: dict[str, Any], seconds: float | None)
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
-def fit_steps(
-    plan: Plan,
-    variables: PosterVariables,
-    real: Real,
-    run: Run,
-    seconds: float,
-) -> Plan:
-    """Return ``plan`` with as many steps as fit into ``seconds``."""
+def take_pace(plan: Plan, variables: PosterVariables, real: Real, run: Run, end: float) -> Plan:
+    """Let ``run`` end at ``end``, a ``time.monotonic()``; return ``plan`` with steps for it.
+
+    Or with those of a checkpoint to go on from, which has used some of the time.
+    """
     assert run.checkpoint is not None
-    if run.resume and run.checkpoint.exists():
-        _, meta = checkpoint.load(run.checkpoint, run.identity)
-        return with_steps(plan, sum(meta["steps"]))
-    start = time.monotonic()
+    left = end - time.monotonic()
     if any(stage.method == "rat" for stage in plan.stages):
         # Rates are constant there, so the run may simply stop when the time is over.
-        run.deadline, run.open_end = start + seconds, True
+        run.deadline, run.open_end = end, True
         return plan
-    timing = Distiller(plan, variables, real, replace(run, checkpoint=None))
-    cost = {stage.method: timing.seconds_per_step(stage.method) for stage in plan.stages}
-    left = seconds - (time.monotonic() - start)
-
-    def fits(steps: int) -> bool:
-        stages = with_steps(plan, steps).stages
-        return sum(stage.steps * cost[stage.method] for stage in stages) <= left
-
-    low = len(plan.stages)
-    high = 2 * low
-    while fits(high):
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return with_steps(plan, run.ranks.first(low))
+    if run.resume and run.checkpoint.exists():
+        _, meta = checkpoint.load(run.checkpoint, run.identity)
+        plan = plan.with_kept_stages(meta["stages"])
+        if meta["decided"] < len(plan.stages):
+            run.pace = Pace(end - min(meta["spent"], (1 - LEAST_SHARE) * left), left)
+        return plan
+    run.reporter.stage("timing a few steps", 0)
+    timing = Distiller(cheapest_unrolled(plan), variables, real, replace(run, checkpoint=None))
+    kernel, cheapest = (timing.seconds_per_step(stage.method) for stage in plan.stages)
+    run.pace = Pace(end, left)
+    found = affordable(plan, kernel, cheapest, end - time.monotonic())
+    decided = {
+        method: [run.ranks.first(number) for number in numbers]
+        for method, numbers in found.kept_stages().items()
+    }
+    return plan.with_kept_stages(decided)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
+from ...distill.kernel import kernel_gradient
+from ...distill.networks import ConvNet
 from ...preprocessing.real import RealImages
+from ...preprocessing.stored import Part
 from ...preprocessing.transform import Preprocess
 from ...runtime.rng import generator
 from ...sources.base import Source
@@ -21,17 +26,30 @@ from .poster import PosterGeometry
 from .variables import PosterVariables
 
 Variables = TypeVar("Variables", bound=PosterVariables)
+COMPARED, COMPARED_IMAGES = 4, 256  # networks, and real images, by which two starts are compared
 NOISE_ON_MEANS = 0.1  # std of the noise added to class means, in units of preprocessed pixels
+MEANS_IMAGES = 60_000  # from which all means are taken
+LEAST_OF_A_MEAN = 20  # images, if a class has them
 MEANS_BYTES = 1 << 27  # of images whose mean is taken at once, in float32
 
 Real = tuple[RealImages, Tensor]  # float32 (N, C, H, W) when indexed, labels int64 (N,)
 
 
-def real_tensors(source: Source, preprocessing: dict[str, Any], device: torch.device) -> Real:
-    """Return all training images, preprocessed, and their labels."""
+def real_tensors(
+    source: Source,
+    preprocessing: dict[str, Any],
+    device: torch.device,
+    chosen: NDArray[np.int64] | None = None,
+) -> Real:
+    """Return training images, preprocessed, and their labels.
+
+    ``chosen`` are their places in the training split, in order; None are all.
+    """
+    images, labels = source.train.images, source.train.labels
+    if chosen is not None and len(chosen) < len(labels):
+        images, labels = Part(images, chosen), labels[chosen]
     preprocess = Preprocess(preprocessing, source.channels, source.height, source.width)
-    images = RealImages(source.train.images, preprocess, device)
-    return images, torch.from_numpy(source.train.labels).to(device)
+    return RealImages(images, preprocess, device), torch.from_numpy(labels).to(device)
 
 
 def initial_variables(
@@ -40,27 +58,56 @@ def initial_variables(
     device: torch.device,
     make: type[Variables] = PosterVariables,  # type: ignore[assignment]
 ) -> Variables:
-    """Return the poster and labels that the optimisation starts from, as ``make`` holds them."""
+    """Return the poster and labels that the optimisation starts from, as ``make`` holds them.
+
+    Noise for the profile ``paper``. Else the better of two posters of class means, each in the
+    cell of its class or wherever a patch of the class lies: on which a kernel regression goes
+    less wrong. Cells win from one image a class on, patches below (docs/speed.md).
+    """
     geometry, order, n = plan.geometry, plan.order, len(plan.classes)
     channels, height, width = real[0].shape[1:]
     g = generator(plan.seed, "poster")
     noise = torch.randn((channels, geometry.height, geometry.width), generator=g)
-    if plan.profile == "paper":
-        # The scale of the published code: one image area has unit L2 norm, lr 1e-3 is tuned to it.
-        poster = noise / (channels * height * width) ** 0.5
-    else:
-        poster = class_mean_poster(geometry, order, *real) + NOISE_ON_MEANS * noise
+    # The scale of the published code: one image area has unit L2 norm, lr 1e-3 is tuned to it.
+    poster = noise / (channels * height * width) ** 0.5
     if plan.label_kind == "fixed":
-        return make(geometry, poster.to(device), fixed=fixed_labels(geometry, order, n))
-    owners = cell_owners(order, plan.label_grid)
-    return make(
-        geometry,
-        poster.to(device),
-        label_array=initial_labels(owners, n),
-        weights=pooling_weights(geometry, plan.label_grid, plan.label_pooling),
-        owners=owners,
-        label_floor=label_floor(n),
-    )
+        fixed = fixed_labels(geometry, order, n)
+        variables = make(geometry, poster.to(device), fixed=fixed)
+    else:
+        owners = cell_owners(order, plan.label_grid)
+        variables = make(
+            geometry,
+            poster.to(device),
+            label_array=initial_labels(owners, n),
+            weights=pooling_weights(geometry, plan.label_grid, plan.label_pooling),
+            owners=owners,
+            label_floor=label_floor(n),
+        )
+    if plan.profile == "paper":
+        return variables
+    labels = variables.labels()
+    errors = []
+    posters = class_mean_poster(geometry, order, *real), patch_mean_poster(geometry, labels, *real)
+    for means in posters:
+        variables.poster.copy_(means + NOISE_ON_MEANS * noise)
+        errors.append(kernel_error(plan, variables.patches(), labels, real))
+    if errors[0] <= errors[1]:
+        variables.poster.copy_(posters[0] + NOISE_ON_MEANS * noise)
+    return variables
+
+
+def kernel_error(plan: Plan, patches: Tensor, labels: Tensor, real: Real) -> float:
+    """Return the error of kernel regressions from patches to real images, of a few networks."""
+    x, y = real
+    channels, height, width = x.shape[1:]
+    net = ConvNet(channels, height, width, labels.shape[1], plan.depth, plan.width)
+    total = 0.0
+    for index in range(COMPARED):
+        g = generator(plan.seed, "start", index)
+        chosen = torch.randint(len(y), (COMPARED_IMAGES,), generator=g).to(x.device)
+        flat = net.init(g, x.device)
+        total += float(kernel_gradient(net, flat, patches, labels, x[chosen], y[chosen])[0])
+    return total / COMPARED
 
 
 def class_mean_poster(
@@ -91,6 +138,38 @@ def class_mean_poster(
             antialias=True,
         )[0]
     return poster
+
+
+def patch_mean_poster(geometry: PosterGeometry, labels: Tensor, x: RealImages, y: Tensor) -> Tensor:
+    """Return a poster (C, H, W) with a mean image, at its size, under every patch.
+
+    It is that of the class with the largest share in the patch's label. Where patches overlap
+    their images are averaged, those whose middle is near count most.
+    """
+    g = geometry
+    poster = torch.zeros(x.shape[1], g.height, g.width)
+    total = torch.zeros(g.height, g.width)
+    down, across = (torch.hann_window(n + 2, False)[1:-1] for n in (g.patch_h, g.patch_w))
+    window = down[:, None] * across
+    owners = labels.argmax(1).tolist()
+    of_class = places_of(y)
+    means = {c: _mean(x, of_class[c]).cpu() for c in set(owners)}
+    for patch, owner in enumerate(owners):
+        top, left = g.origins_y[patch % g.patches_y], g.origins_x[patch // g.patches_y]
+        place = slice(top, top + g.patch_h), slice(left, left + g.patch_w)
+        poster[:, *place] += window * means[owner]
+        total[place] += window
+    return poster / total.clamp_min(torch.finfo(torch.float32).tiny)
+
+
+def places_of(y: Tensor) -> list[Tensor]:
+    """Return where images of each class lie for a mean, int64 (n,) each; every class has some.
+
+    They are every k-th of the class where it has many: large images are made as they are read.
+    """
+    found = torch.split(y.argsort(stable=True), torch.bincount(y).tolist())
+    most = max(LEAST_OF_A_MEAN, MEANS_IMAGES // len(found))
+    return [places[:: -(-len(places) // most)] for places in found]
 
 
 def mean_sheet(x: RealImages, index: Tensor, down: int, across: int) -> Tensor:

@@ -27,7 +27,10 @@ class PosterOptions(Options):
         "GPU, quick elsewhere.",
         choices=PROFILES,
     )
-    steps: int | None = option(None, "Outer steps.", metavar="N", least=1, shown="the profile's")
+    steps: int | None = option(
+        None, "Outer steps; 0 keeps what they start from.", metavar="N", least=0,
+        shown="the profile's",
+    )  # fmt: skip
     time: float | None = option(
         None,
         "Or as many steps as fit in 90s, 9m, 1.5h. With `profile` paper, or with `steps` too, "
@@ -84,6 +87,23 @@ class PosterOptions(Options):
         "With `profile` paper, where an inner run is unrolled: at random, or by its gradients.",
         choices=("random", "adaptive"), expert=True,
     )  # fmt: skip
+    kernel_steps: int | None = option(
+        None,
+        "With `profile` quick, how many of `steps` are of the first, kernel stage.",
+        metavar="N", least=0, shown="the profile's", expert=True,
+    )  # fmt: skip
+    window: int | None = option(
+        None,
+        "With `profile` quick, unrolled inner steps.",
+        metavar="N", least=1, most=1000, shown="20; with `time`, fewer where steps are slow",
+        expert=True,
+    )  # fmt: skip
+    width: int | None = option(
+        None,
+        "With `profile` quick, filters of the networks that are unrolled.",
+        metavar="N", least=1, most=1024, shown="64; with `time`, fewer where steps are slow",
+        expert=True,
+    )  # fmt: skip
     meta_batches: int = option(
         1,
         "Meta-gradients of a step that each process averages; under torchrun all processes' "
@@ -99,6 +119,11 @@ class PosterOptions(Options):
 
     def check(self) -> None:
         """Check what holds between options; raises UsageError."""
+        quick = self.kernel_steps, self.window, self.width
+        if self.profile == "paper" and quick != (None, None, None):
+            raise UsageError("`kernel_steps`, `window` and `width` belong to `profile`=quick")
+        if self.kernel_steps is not None and self.steps is None:
+            raise UsageError("`kernel_steps` are some of `steps`; give both")
         if self.truncation != "random" and self.profile == "quick":
             raise UsageError("`truncation` belongs to `profile`=paper; quick has short inner runs")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ from torch import Tensor
 
 from ...distill.inner_runs import InnerRuns
 from ...distill.networks import ConvNet
-from ...distill.outer import EmaClip, OuterAdam, cosine
+from ...distill.outer import EmaClip, OuterAdam, falling
 from ...runtime import checkpoint
 from ...runtime.device import repeatable, threads_for
 from ...runtime.progress import Reporter
 from ...runtime.ranks import Ranks
 from .initial import Real
 from .meta_batch import MetaBatch, Work
+from .pace import KERNEL_TIME, Pace
 from .plan import Plan, Stage
 from .variables import PosterVariables
 
@@ -30,7 +31,7 @@ STAGE_NAMES = {"kernel": "kernel warm start", "pool": "unrolling", "rat": "RaT-B
 
 @dataclass
 class Run:
-    """How to run, as opposed to what to compute: only ``open_end`` changes the result.
+    """How to run, as opposed to what to compute: only ``open_end`` and ``pace`` change the result.
 
     Attributes:
         device: where tensors live.
@@ -40,6 +41,7 @@ class Run:
         deadline: ``time.monotonic()`` after which no further step starts; each call takes one.
         open_end: the deadline is the end of a stage of constant rates, whose last steps are then
             not known before.
+        pace: decides the number of steps of every stage; None leaves those of the plan.
         ranks: the processes that share the meta-batches of a step.
     """
 
@@ -50,6 +52,7 @@ class Run:
     resume: bool = False
     deadline: float | None = None
     open_end: bool = False
+    pace: Pace | None = None
     ranks: Ranks = field(default_factory=Ranks)
 
 
@@ -58,6 +61,10 @@ class Distiller:
 
     Several processes do the same steps to the same variables; each computes its own meta-batches
     and all exchange the gradients. Rank 0 reads the clock and writes checkpoints.
+
+    Attributes:
+        plan: what was asked for; with a pace its stages have the steps that were decided so far.
+        before: what the present stage began with, by the names of ``variables.learned``.
     """
 
     def __init__(
@@ -73,14 +80,11 @@ class Distiller:
         self.run = run
         channels, height, width = (int(s) for s in real[0].shape[1:])
         classes = int(variables.labels().shape[1])
-        self.net = ConvNet(channels, height, width, classes, plan.depth, plan.width)
-        dtype = torch.bfloat16 if plan.activations == "bfloat16" else None
-        runs = InnerRuns.on(run.device, self.net, run.reporter.note)
-        self.meta_batches = [
-            MetaBatch(index, plan, variables, self.net, run.device, dtype, runs)
-            for index in range(plan.meta_batches)
-            if run.ranks.mine(index)
-        ]
+        self.net = ConvNet(channels, height, width, classes, plan.depth)
+        # Stages whose number of steps is known.
+        self.decided = len(plan.stages) if run.pace is None else 0
+        self._started = time.monotonic()
+        self.before: dict[str, Tensor] = {}
         self.stage_index = 0
         self.step = 0  # within the stage
         self._begin_stage()
@@ -102,12 +106,13 @@ class Distiller:
         stop = False
         try:
             while self.stage_index < len(self.plan.stages):
-                stage = self.plan.stages[self.stage_index]
-                self.run.reporter.stage(STAGE_NAMES[stage.method], stage.steps)
-                while self.step < stage.steps and not stop:
+                stage = self._announced()
+                while (self._is_open or self.step < stage.steps) and not stop:
                     loss = self._outer_step(stage)
                     self.step += 1
                     self.run.reporter.step(self.step, loss)
+                    if self._is_open and self._decide():
+                        stage = self._announced()
                     now = time.monotonic()
                     # All processes take a snapshot together, so only with what they save.
                     wait = SNAPSHOT_SECONDS if self.run.ranks.world == 1 else SAVE_SECONDS
@@ -116,7 +121,8 @@ class Distiller:
                     if now - saved >= SAVE_SECONDS:
                         self._save(snapshot)
                         saved = now
-                    deadline = self.run.deadline
+                    pace = self.run.pace
+                    deadline = self.run.deadline if pace is None else pace.deadline
                     stop = self._agreed(deadline is not None and time.monotonic() >= deadline)
                 if self.step < stage.steps:
                     break
@@ -155,6 +161,28 @@ class Distiller:
         self._load(*before)
         return sorted(times[1:])[1]
 
+    def _announced(self) -> Stage:
+        stage = self.plan.stages[self.stage_index]
+        self.run.reporter.stage(STAGE_NAMES[stage.method], stage.steps)
+        return stage
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether it is not known yet how many steps the present stage has."""
+        return self.stage_index >= self.decided
+
+    def _decide(self) -> bool:
+        """Fix the steps of the present stage if it is time to; say whether it was."""
+        assert self.run.pace is not None
+        stages = list(self.plan.stages)
+        stage = stages[self.stage_index]
+        steps = self.run.ranks.first(self.run.pace.length(self.step, stage.decay) or 0)
+        if not steps:
+            return False
+        stages[self.stage_index] = replace(stage, steps=steps)
+        self.plan, self.decided = replace(self.plan, stages=tuple(stages)), self.stage_index + 1
+        return True
+
     def _agreed(self, mine: bool) -> bool:
         """Return rank 0's answer, since clocks differ."""
         return bool(self.run.ranks.first(mine))
@@ -164,23 +192,37 @@ class Distiller:
         if not stage.aware:
             return False
         # Where a stage ends by the clock, all of it is aware.
+        if self._is_open:
+            return False
         open_end = stage.method == "rat" and self.run.open_end
         return open_end or self.step >= round((1 - stage.aware) * stage.steps)
 
     def _begin_stage(self) -> None:
         stage = self.plan.stages[self.stage_index]
         rates = [stage.lr_poster, stage.lr_labels]
+        self.net = replace(self.net, filters=stage.width)
+        dtype = torch.bfloat16 if self.plan.activations == "bfloat16" else None
+        runs = InnerRuns.on(self.run.device, self.net, self.run.reporter.note)
+        self.meta_batches = [
+            MetaBatch(index, self.plan, self.variables, self.net, self.run.device, dtype, runs)
+            for index in range(self.plan.meta_batches)
+            if self.run.ranks.mine(index)
+        ]
         self.adam = OuterAdam(list(self.variables.learned.values()), rates, betas=stage.betas)
         self.clip = EmaClip()
         self.step = 0
+        self.before = {name: x.clone() for name, x in self.variables.learned.items()}
         for meta_batch in self.meta_batches:
             meta_batch.begin(self.stage_index)
+        if self.run.pace is not None:
+            last = self.stage_index == len(self.plan.stages) - 1
+            self.run.pace.begin(1.0 if last else KERNEL_TIME)
 
     def _outer_step(self, stage: Stage) -> float:
         stored = self.plan.stored if self._is_aware(stage) else None
         patches, labels = self.variables.expand(stored)
         loss, poster, *rest = self._mean_gradient(Work(self.step, patches, labels, self.real))
-        scale = cosine(self.step, stage.steps) if stage.cosine else 1.0
+        scale = 1.0 if self._is_open else falling(self.step, stage.steps, stage.decay)
         self.adam.step([self.clip(poster), *rest], scale)  # the paper's code clips the poster only
         self.variables.project()
         return float(loss)
@@ -202,20 +244,25 @@ class Distiller:
     def _snapshot(self) -> Snapshot:
         more, values = self.variables.kept()
         learned = {name: tensor.clone() for name, tensor in self.variables.learned.items()}
-        tensors = {**learned, **more, **self.adam.tensors()}
+        before = {f"before.{name}": tensor for name, tensor in self.before.items()}
+        tensors = {**learned, **before, **more, **self.adam.tensors()}
         if self.clip.mean is not None:
             tensors["clip.mean"] = self.clip.mean.clone()
         for found in self.run.ranks.to_first([batch.tensors() for batch in self.meta_batches]):
             tensors |= found
-        steps = [stage.steps for stage in self.plan.stages]
-        return tensors, {**values, "stage": self.stage_index, "step": self.step, "steps": steps}
+        at: dict[str, Any] = {"stage": self.stage_index, "step": self.step, "decided": self.decided}
+        at["spent"] = time.monotonic() - self._started  # of the time, by this call
+        return tensors, {**values, **at, "stages": self.plan.kept_stages()}
 
     def _load(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        self.plan, self.decided = self.plan.with_kept_stages(meta["stages"]), meta["decided"]
         self.stage_index = meta["stage"]
         if self.stage_index < len(self.plan.stages):
             self._begin_stage()
         self.step = meta["step"]
         self.variables.set(tensors)
+        for name, tensor in self.before.items():
+            tensor.copy_(tensors[f"before.{name}"])
         self.adam.restore(tensors)
         if "clip.mean" in tensors:
             self.clip.mean = tensors["clip.mean"].to(self.run.device)

@@ -87,7 +87,7 @@ def describe(source: Source, plan: Plan, preprocessing: dict[str, Any], steps: i
 def _command(plan: Plan, steps: int) -> str:
     """Return what makes the file again; of a run that was stopped, its beginning."""
     alike = all(
-        not (stage.cosine or stage.aware or stage.truncation == "adaptive") for stage in plan.stages
+        not (stage.decay or stage.aware or stage.truncation == "adaptive") for stage in plan.stages
     )
     if steps >= plan.steps or alike:
         return plan.command(steps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from ...distill.truncation import Truncation
@@ -25,7 +25,8 @@ class Stage:
         method: ``kernel`` (ridge regression on features), ``pool`` (unrolling from the states of
             a pool of networks) or ``rat`` (RaT-BPTT as published: a fresh network and a random
             number of steps before the window, paper section 3).
-        cosine: anneal both of the outer Adam's rates to 2 % over the stage.
+        decay: share of the steps, at the end, over which both of the outer Adam's rates fall to
+            2 %; 0 keeps them.
         window: unrolled inner steps (Delta T); 0 for ``kernel``.
         total_steps: longest inner run (T); for ``pool`` the longest life of a network.
         real_batch, distilled_batch: images a step; 0 distilled means all patches.
@@ -34,13 +35,14 @@ class Stage:
         aware: share of the steps, at the end, that see poster and labels as the file will hold
             them (straight-through rounding).
         truncation: where the window of ``rat`` lies, a name in ``distill.truncation``.
+        width: filters of the inner networks.
     """
 
     method: Literal["kernel", "pool", "rat"]
     steps: int
     lr_poster: float
     lr_labels: float
-    cosine: bool
+    decay: float
     window: int
     total_steps: int
     real_batch: int
@@ -50,6 +52,7 @@ class Stage:
     augment: str
     aware: float = 0.0
     truncation: Truncation = "random"
+    width: int = 128
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Plan:
     label_grid: Pair  # x, y of the learned label array
     stages: tuple[Stage, ...]
     depth: int
-    width: int
+    width: int  # of the recipe's network
     stored: StoredBits
     preprocessing: str  # a kind of ``preprocessing.transform.KINDS``
     meta_batches: int  # meta-gradients that an outer step averages
@@ -88,6 +91,19 @@ class Plan:
         """Return what decides the result as plain JSON values."""
         words = ("source", "recorded", "notes", "total_bytes")
         return {name: value for name, value in asdict(self).items() if name not in words}
+
+    def kept_stages(self) -> dict[str, list[int]]:
+        """Return what a clock may decide of every stage, by method: steps, window, width."""
+        return {stage.method: [stage.steps, stage.window, stage.width] for stage in self.stages}
+
+    def with_kept_stages(self, kept: dict[str, list[int]]) -> Plan:
+        """Return a plan with what ``kept_stages`` returned, without stages it does not name."""
+        stages = []
+        for stage in self.stages:
+            if stage.method in kept:
+                steps, window, width = kept[stage.method]
+                stages.append(replace(stage, steps=steps, window=window, width=width))
+        return replace(self, stages=tuple(stages))
 
     def command(self, steps: int) -> str:
         """Return the command that makes the file again; its words are part of the digest."""

@@ -34,6 +34,7 @@ from .order import class_grid as default_class_grid
 from .plan import LabelKind, Plan, Pooling, Stage
 from .poster import PER_CLASS, PosterGeometry
 from .presets import (
+    QUICK_WIDTH,
     PoDDPreset,
     network_depth,
     paper_stages,
@@ -53,7 +54,7 @@ NATURAL_SIDE = 16  # pixels; smaller images are icons, and have too few frequenc
 RECORDED = (
     "ipc", "total_bytes", "steps", "seed", "profile", "order", "class_grid", "labels",
     "label_pooling", "origins", "augment", "patches", "preprocessing", "quality", "aware",
-    "truncation", "meta_batches", "precision", "size",
+    "truncation", "kernel_steps", "window", "width", "meta_batches", "precision", "size",
 )  # fmt: skip
 
 Settled = TypeVar("Settled", bound=PosterOptions)
@@ -96,7 +97,11 @@ def make_plan(
     geometry = PosterGeometry(*poster, *patch, *patch_grid, rule, grid)
     kind = _label_kind(options, preset, ipc)
     pooling = _pooling(options, kind, grid, patch_grid)
-    stages = quick_stages(ipc, geometry) if quick else paper_stages(preset, geometry.num_patches)
+    stages = (
+        quick_stages(ipc, geometry, options.window, options.width)
+        if quick
+        else paper_stages(preset, geometry.num_patches)
+    )
     # Photographs are as likely mirrored: 3 points on held-out CIFAR-10 (docs/speed.md). The
     # published settings have an augmentation of their own.
     augment = (
@@ -124,7 +129,7 @@ def make_plan(
         label_grid=label_grid_for(pooling, grid, patch_grid, ipc),
         stages=stages,
         depth=network_depth(*patch),
-        width=64 if quick else 128,
+        width=QUICK_WIDTH if quick else 128,
         stored=stored,
         preprocessing=_preprocessing(options.preprocessing, source),
         meta_batches=options.meta_batches,
@@ -135,7 +140,9 @@ def make_plan(
     )
     notes = _label_notes(plan) + ([MIRRORED] if options.augment != augment else [])
     plan = replace(plan, notes=tuple(notes))
-    return plan if options.steps is None else with_steps(plan, options.steps)
+    if options.steps is None:
+        return plan
+    return with_steps(plan, options.steps, options.kernel_steps)
 
 
 def _with(stages: tuple[Stage, ...], **settings: Any) -> tuple[Stage, ...]:

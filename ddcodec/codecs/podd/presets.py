@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
+from ...errors import UsageError
 from .plan import Plan, Stage
 from .poster import PosterGeometry
 
@@ -23,6 +24,8 @@ QUICK_KERNEL_SHARE = 0.3
 QUICK_KERNEL_SHARE_FEW = 0.6
 QUICK_KERNEL_SHARE_LARGE = 0.6
 QUICK_FEW_STEPS = 300
+QUICK_DECAY = 0.4  # of a stage, at its end, in which rates fall
+QUICK_WIDTH = 64
 QUICK_WINDOW = 20  # unrolled steps; 10 give less, 40 no more (docs/speed.md)
 LIFETIME = 49  # inner steps after which a pool network is replaced, at the latest
 LARGE_PIXELS = 16 * 16  # images from here on need longer, slower inner runs
@@ -146,7 +149,7 @@ def paper_stages(preset: PoDDPreset, num_patches: int) -> tuple[Stage, ...]:
             steps=preset.outer_steps,
             lr_poster=preset.lr,
             lr_labels=preset.lr,
-            cosine=False,
+            decay=0.0,
             window=preset.window,
             total_steps=preset.total_steps,
             real_batch=preset.real_batch,
@@ -158,8 +161,13 @@ def paper_stages(preset: PoDDPreset, num_patches: int) -> tuple[Stage, ...]:
     )
 
 
-def quick_stages(ipc: float, geometry: PosterGeometry) -> tuple[Stage, ...]:
-    """Return the two stages of the quick profile at their default length."""
+def quick_stages(
+    ipc: float, geometry: PosterGeometry, window: int | None = None, width: int | None = None
+) -> tuple[Stage, ...]:
+    """Return the two stages of the quick profile at their default length.
+
+    ``window`` and ``width`` are those of unrolled steps where they are not the default.
+    """
     small = ipc < 0.7
     pixels = geometry.patch_h * geometry.patch_w
     batch = min(geometry.num_patches, max(1, QUICK_BATCH_PIXELS // pixels))
@@ -174,7 +182,7 @@ def quick_stages(ipc: float, geometry: PosterGeometry) -> tuple[Stage, ...]:
         steps=round(kernel_share(geometry) * steps),
         lr_poster=0.06,
         lr_labels=lr_labels,
-        cosine=True,
+        decay=QUICK_DECAY,
         window=0,
         total_steps=80 if large else LIFETIME,
         real_batch=256,
@@ -182,13 +190,15 @@ def quick_stages(ipc: float, geometry: PosterGeometry) -> tuple[Stage, ...]:
         inner_lr=2e-3 if large else 5e-3,
         betas=(0.9, 0.99),
         augment="none",
+        width=QUICK_WIDTH,
     )
     unroll = replace(
         kernel,
         method="pool",
         steps=steps - kernel.steps,
         lr_poster=0.05 if small else 0.03,
-        window=QUICK_WINDOW,
+        window=window or QUICK_WINDOW,
+        width=width or QUICK_WIDTH,
     )
     return kernel, unroll
 
@@ -199,20 +209,48 @@ def kernel_share(geometry: PosterGeometry) -> float:
     return QUICK_KERNEL_SHARE_LARGE if large else QUICK_KERNEL_SHARE
 
 
-def with_steps(plan: Plan, steps: int) -> Plan:
-    """Return a plan of ``steps`` outer steps in all, shared out as in the default."""
+def with_steps(plan: Plan, steps: int, kernel_steps: int | None = None) -> Plan:
+    """Return a plan of ``steps`` outer steps in all, shared out as in the default.
+
+    Or the first ``kernel_steps`` of them are of the kernel stage. Raises UsageError for a profile
+    without one.
+    """
     *kernel, last = plan.stages
     first = 0
-    if kernel:
-        share = kernel_share(plan.geometry)
-        if steps < QUICK_FEW_STEPS:
-            share = max(share, QUICK_KERNEL_SHARE_FEW)
-        first = min(round(share * steps), steps - 1)
+    if kernel_steps is not None:
+        if not kernel or kernel_steps > steps:
+            raise UsageError(
+                f"`kernel_steps`={kernel_steps}: only `profile`=quick has them, and at most `steps`"
+            )
+        first = kernel_steps
+    elif kernel:
+        first = usual_kernel_steps(plan.geometry, steps)
     stages = (
         *(replace(stage, steps=first) for stage in kernel),
         replace(last, steps=steps - first),
     )
     return replace(plan, stages=stages)
+
+
+def usual_kernel_steps(geometry: PosterGeometry, steps: int) -> int:
+    """Return how many of ``steps`` are of the kernel stage unless something else is asked for."""
+    share = kernel_share(geometry)
+    if steps < QUICK_FEW_STEPS:
+        share = max(share, QUICK_KERNEL_SHARE_FEW)
+    return max(0, min(round(share * steps), steps - 1))
+
+
+def spelled_out(plan: Plan) -> Plan:
+    """Return a plan of the quick profile whose command names all that a clock decided."""
+    steps = {stage.method: stage.steps for stage in plan.stages}
+    last, kernel = plan.stages[-1], steps.get("kernel", 0)
+    decided: dict[str, int] = {}
+    if kernel != usual_kernel_steps(plan.geometry, plan.steps):
+        decided["kernel_steps"] = kernel
+    if steps.get("pool"):
+        decided |= {} if last.window == QUICK_WINDOW else {"window": last.window}
+        decided |= {} if last.width == QUICK_WIDTH else {"width": last.width}
+    return replace(plan, recorded=plan.recorded | decided)
 
 
 def network_depth(height: int, width: int) -> int:

@@ -12,23 +12,19 @@ import time
 from dataclasses import replace
 from typing import Any
 
-import torch
-
 from ...errors import OutputError, UsageError
 from ...format import Manifest, write
 from ...judge.recipe import Recipe
-from ...judge.trial import Trial
 from ...preprocessing.transform import fit
 from ...runtime import checkpoint
 from ...runtime.outputs import checkpoint_of
-from ...runtime.progress import SILENT
 from ...runtime.ranks import world_size
-from ...runtime.rng import generator, key
+from ...runtime.rng import key
 from ..base import Request
 from ..options import spelled
-from ..podd.decode import PosterSamples
-from ..podd.encode import fit_steps, identity_of, kept_work
-from ..podd.initial import initial_variables, real_tensors
+from ..podd.encode import identity_of, kept_work, take_pace
+from ..podd.initial import initial_variables
+from ..podd.judging import Judge, shared_out
 from ..podd.outer_loop import Distiller, Run
 from ..podd.pack import arrays_of, describe, storage_of
 from ..podd.plan import Plan
@@ -40,8 +36,6 @@ from .pack import Stored, pack_stages, pack_within
 from .stages import stage_weights
 from .variables import StagedVariables
 
-JUDGES = 2  # networks that a finished stage trains
-JUDGED = 2000  # training images, at most, on which they are tested
 SHARE_OF_TIME = 0.9  # of ``time`` for the optimisation; the rest is for judging
 STAGE_OPTIONS = ("stages", "stage_start", "stage_decay", "stage_boost", "stage_floor",
                  "stage_direction", "max_stages_bytes")  # fmt: skip
@@ -72,7 +66,8 @@ class _Encode:
             self.note(note)
         request.reporter.stage("preprocessing", 0)
         self.preprocessing = dict(fit(source.train.images, self.plan.preprocessing))
-        self.real = real_tensors(source, self.preprocessing, request.device)
+        self.images = shared_out(source, self.plan, self.preprocessing, request.device)
+        self.real = self.images.real
         self.variables = initial_variables(self.plan, self.real, request.device, StagedVariables)
         self._check_room()
         self.stage_options = {name: getattr(options, name) for name in STAGE_OPTIONS}
@@ -101,14 +96,14 @@ class _Encode:
             done = distiller.distil()
             with contextlib.suppress(OutputError):
                 distiller.keep()  # judging a stage again is cheap, training it is not
-            if done < self.plan.steps:
+            if stage == 0:
                 # What the first stage had time for is for all.
-                self.plan = with_steps(self.plan, done)
-            self.loop = replace(self.loop, resume=False, deadline=None, open_end=False)
+                self.plan = with_steps(self.plan, done) if self.loop.open_end else distiller.plan
+            self.loop = replace(self.loop, resume=False, deadline=None, open_end=False, pace=None)
             self.request.reporter.stage(f"testing poster {stage + 1} of {stages}", 0)
             score = self._judge()
             variables.freeze(score, self.plan.stored)
-            self.note(f"poster {stage + 1} of {stages}: {100 * score:.1f} % of training images")
+            self.note(f"poster {stage + 1} of {stages}: {100 * score:.1f} % of {self.images.words}")
         self.request.reporter.stage("packing", 0)
         try:
             manifest = self._write()
@@ -122,11 +117,10 @@ class _Encode:
         options, plan, loop = self.options, self.plan, self.loop
         if options.time is not None:
             share = SHARE_OF_TIME * options.time / options.stages
-            started = time.monotonic()
-            self.plan = fit_steps(plan, self.variables, self.real, loop, share)
-            # Constant rates may stop at any step; later stages then take as many as the first.
-            stops = plan.stages[-1].method == "rat" and not self.variables.frozen
-            loop.deadline, loop.open_end = (started + share, True) if stops else (None, False)
+            end = time.monotonic() + share
+            self.plan = take_pace(plan, self.variables, self.real, loop, end)
+            if self.variables.frozen:  # later stages take as many steps as the first
+                loop.deadline, loop.open_end, loop.pace = None, False, None
             return
         if plan.steps < options.stages:
             raise UsageError(
@@ -169,19 +163,10 @@ class _Encode:
     def _judge(self) -> float:
         """Return the accuracy (A_t) of the newest stage, a share of 1.
 
-        Fresh networks are trained by the file's recipe on its patches alone, as the file will hold
-        them, and tested on training images: the test split is never looked at.
+        Of networks that learn from its patches alone, as the file will hold them.
         """
-        plan, variables, device = self.plan, self.variables, self.request.device
-        recipe = Recipe.of(describe(self.request.source, plan, self.preprocessing, 1))
-        poster = plan.stored.rounded(variables.poster).cpu()
-        labels = variables.labels(plan.stored)
-        samples = PosterSamples.from_poster(poster, plan.geometry, labels.cpu().numpy()).to(device)
-        x, y = self.real
-        chosen = torch.randperm(len(y), generator=generator(plan.seed, "judged"))[:JUDGED]
-        chosen = chosen.to(device)
-        trial = Trial(recipe, (x[chosen], y[chosen]), JUDGES, key(plan.seed, "judges"), SILENT)
-        return trial.run("", lambda _: (samples, labels)).mean
+        recipe = Recipe.of(describe(self.request.source, self.plan, self.preprocessing, 1))
+        return Judge(self.plan, recipe, self.images.test).accuracy(self.variables)
 
     def _write(self) -> Manifest:
         """Write the stages that fit."""

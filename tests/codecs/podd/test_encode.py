@@ -176,14 +176,21 @@ def test_quality_sets_the_bits_of_the_poster(
     assert bits == 32 or len(np.unique(poster)) <= 2**bits
 
 
-def test_time_fixes_a_number_of_steps_that_makes_the_same_file_again(
+def numbers_of(command: str) -> dict[str, int]:
+    """Return the options of a file's command whose values a clock decides."""
+    words = command.split()
+    names = ("steps", "kernel-steps", "window", "width")
+    given = {name: words.index(f"--{name}") for name in names if f"--{name}" in words}
+    return {name.replace("-", "_"): int(words[at + 1]) for name, at in given.items()}
+
+
+def test_time_finds_a_number_of_steps_that_makes_the_same_file_again(
     digits: Source, tmp_path: Path
 ) -> None:
-    timed = encode(digits, ipc=0.4, out=tmp_path / "a.ddset", time=2.0)
-    words = timed.provenance["command"].split()
-    steps = int(words[words.index("--steps") + 1])
-    assert steps >= 2
-    again = encode(digits, ipc=0.4, out=tmp_path / "b.ddset", steps=steps)
+    timed = encode(digits, ipc=0.4, out=tmp_path / "a.ddset", time=4.0)
+    numbers = numbers_of(timed.provenance["command"])
+    assert numbers["steps"] >= 1
+    again = encode(digits, ipc=0.4, out=tmp_path / "b.ddset", **numbers)
     assert again.content_digest == timed.content_digest
 
 
@@ -272,7 +279,10 @@ def test_one_class_and_primes_encode(tmp_path: Path, digits: Source) -> None:
         ({"ipc": float("nan")}, UsageError, "`ipc` must be a finite number"),
         ({"ipc": 0.05}, UsageError, r"smallest budget for this data set is `ipc`=0\.1"),
         ({"codec": "zip"}, Unsupported, "unknown codec 'zip'"),
-        ({"steps": 0}, UsageError, "`steps` must be at least 1, got 0"),
+        ({"steps": -1}, UsageError, "`steps` must be at least 0, got -1"),
+        ({"kernel_steps": 1}, UsageError, "give both"),
+        ({"steps": 1, "kernel_steps": 2}, UsageError, "at most `steps`"),
+        ({"steps": 1, "window": 5, "profile": "paper"}, UsageError, "belong to `profile`=quick"),
         ({"time": -1.0}, UsageError, "`time` must be at least"),
         ({"steps": 1, "time": 1.0, "codec": "ppodd"}, UsageError, "podd takes both"),
         ({"quality": "bits=9"}, UsageError, "bits=N"),

@@ -1,0 +1,223 @@
+"""What a poster teaches, measured while it is made: students on images held out of it."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...judge.recipe import Recipe
+from ...judge.trial import Trial
+from ...runtime.progress import SILENT
+from ...runtime.rng import generator, key
+from ...sources.base import Source
+from .decode import PosterSamples
+from .initial import Real, mean_sheet, places_of, real_tensors
+from .outer_loop import Distiller
+from .pace import FEW
+from .plan import Plan
+from .presets import spelled_out, with_steps
+from .variables import PosterVariables
+
+HELD_SHARE = 0.1  # of each class
+MOST_HELD = 1000  # images; enough to tell two points
+LEAST_HELD = 20  # images; where there would be fewer, none is held out
+NETS = 2
+WIDTH = 32  # of their filters; a third of the time of the recipe's, and as good at comparing
+
+Ints = NDArray[np.int64]
+
+
+def held_out(labels: Ints, classes: int, seed: int) -> tuple[Ints, Ints]:
+    """Return the places of training images that are learned from and of those held out.
+
+    A tenth of each class is held out, drawn by ``seed``, ``MOST_HELD`` in all at most; none of a
+    class of fewer than ten images, and none at all where that leaves fewer than ``LEAST_HELD``.
+    """
+    share = min(HELD_SHARE, MOST_HELD / len(labels))
+    order = torch.randperm(len(labels), generator=generator(seed, "held out")).numpy()
+    drawn = labels[order]
+    held = [order[drawn == c][: int(share * np.count_nonzero(drawn == c))] for c in range(classes)]
+    out: Ints = np.sort(np.concatenate(held))
+    if len(out) < LEAST_HELD:
+        out = out[:0]
+    return np.setdiff1d(np.arange(len(labels)), out), out
+
+
+@dataclass(frozen=True)
+class Images:
+    """The training images of a source, as an encode uses them.
+
+    Attributes:
+        real: preprocessed images float32 (N, C, h, w) to learn from, and labels int64 (N,).
+        test: others, to test on; some of the same where none are held out.
+        held: whether they are others.
+    """
+
+    real: Real
+    test: tuple[Tensor, Tensor]
+    held: bool
+
+    @property
+    def words(self) -> str:
+        """What the images of the test are, for people."""
+        kind = "that were held out" if self.held else "that were learned from, too"
+        return f"{len(self.test[1]):,} training images {kind}"
+
+
+def shared_out(
+    source: Source, plan: Plan, preprocessing: dict[str, Any], device: torch.device
+) -> Images:
+    """Return the images to learn from and those to test on, on ``device``.
+
+    The profile ``paper`` learns from all.
+    """
+    labels = source.train.labels
+    kept = held = np.arange(len(labels))
+    if plan.profile == "quick":
+        kept, held = held_out(labels, len(source.classes), plan.seed)
+    real = real_tensors(source, preprocessing, device, kept)
+    if 0 < len(held) < len(labels):
+        x, y = real_tensors(source, preprocessing, device, held)
+        return Images(real, (x[:], y), True)
+    order = torch.randperm(len(labels), generator=generator(plan.seed, "judged"))
+    chosen = order[:MOST_HELD].to(device)
+    return Images(real, (real[0][chosen], real[1][chosen]), False)
+
+
+class Judge:
+    """Networks of the file's recipe, narrower, that learn from a poster and are tested.
+
+    Args:
+        plan: of the encode.
+        recipe: of the file.
+        test: preprocessed images float32 (N, C, h, w) and labels int64 (N,), on a device.
+
+    Attributes:
+        seconds: that the last test took.
+    """
+
+    seconds = 0.0
+
+    def __init__(self, plan: Plan, recipe: Recipe, test: tuple[Tensor, Tensor]) -> None:
+        recipe = replace(recipe, filters=min(WIDTH, recipe.filters))
+        self._plan = plan
+        self._trial = Trial(recipe, test, NETS, key(plan.seed, "judges"), SILENT)
+        self._device = test[0].device
+
+    def accuracy(self, variables: PosterVariables) -> float:
+        """Return the share of test images that networks know after learning from a poster."""
+        stored = self._plan.stored
+        poster = stored.rounded(variables.poster).cpu()
+        labels = variables.labels(stored)
+        samples = PosterSamples.from_poster(poster, self._plan.geometry, labels.cpu().numpy())
+        return self._run(samples, labels)
+
+    def class_means(self, real: Real) -> float:
+        """Return the same for mean images of the classes in as many pixels as the poster's.
+
+        ``real`` are the images learned from (N, C, h, w) and labels (N,). Below one image a class
+        the means are made smaller, and enlarged again.
+        """
+        x, y = real
+        geometry, classes = self._plan.geometry, len(self._plan.classes)
+        size = geometry.patch_h, geometry.patch_w
+        images = geometry.height * geometry.width / (classes * math.prod(size))
+        count = min(max(1, int(images)), len(y) // classes or 1)
+        sheets = [mean_sheet(x, places, count, 1) for places in places_of(y)]
+        means = torch.cat([s.view(s.shape[1], count, *size).transpose(0, 1) for s in sheets])
+        if images < 1:
+            small = tuple(max(1, int(side * math.sqrt(images))) for side in size)
+            means = F.interpolate(means, small, mode="bicubic", antialias=True)
+            means = F.interpolate(means, size, mode="bicubic")
+        labels = torch.eye(classes, device=y.device).repeat_interleave(count, 0)
+        # A set of whole images is a poster of one column whose patches do not overlap.
+        column = replace(
+            geometry, height=len(means) * size[0], width=size[1], patches_x=1,
+            patches_y=len(means), rule="linspace-half-even", cells=(1, 1),
+        )  # fmt: skip
+        poster = means.transpose(0, 1).reshape(means.shape[1], -1, size[1]).cpu()
+        return self._run(PosterSamples.from_poster(poster, column, labels.cpu().numpy()), labels)
+
+    def _run(self, samples: PosterSamples, labels: Tensor) -> float:
+        start = time.monotonic()
+        there, labels = samples.to(self._device), labels.to(self._device)
+        found = self._trial.run("", lambda _: (there, labels)).mean
+        self.seconds = time.monotonic() - start
+        return found
+
+
+class Contest:
+    """What an encode began with, what it reached, and the best of it.
+
+    Args:
+        judge: tells what networks learn from them.
+        variables: poster and labels before the first step; the contest may change them.
+        images: what is learned from and tested on.
+    """
+
+    def __init__(self, judge: Judge, variables: PosterVariables, images: Images) -> None:
+        self._judge, self._variables, self._images = judge, variables, images
+        self._start = {name: x.clone() for name, x in variables.learned.items()}
+        self.began = judge.accuracy(variables)
+        self.means = judge.class_means(images.real)
+        self.reached = self.began
+
+    @property
+    def seconds_to_come(self) -> float:
+        """What is still to be judged takes about so long."""
+        return 2 * self._judge.seconds
+
+    def best(self, distiller: Distiller, done: int) -> tuple[Plan, int]:
+        """Leave the best in the variables; return the plan that makes it, and its steps done.
+
+        That is what ``distiller`` reached after ``done`` steps, what its last stage began with, or
+        what the first did.
+        """
+        plan, last = distiller.plan, len(distiller.plan.stages) - 1
+        plans = [plan, _without_last_stage(plan), with_steps(plan, 0)]
+        states = [{name: x.clone() for name, x in self._variables.learned.items()}]
+        states += [distiller.before, self._start]
+        scores = []
+        for state in states[: 1 + last]:
+            self._variables.set(state)
+            scores.append(self._judge.accuracy(self._variables))
+        if last == 0:
+            plans, states = [plans[0], plans[2]], [states[0], states[2]]
+        scores.append(self.began)
+        # Of equal ones the one with most steps.
+        best = distiller.run.ranks.first(scores.index(max(scores)))
+        self._variables.set(states[best])
+        self.reached = scores[best]
+        return spelled_out(plans[best]), done if best == 0 else plans[best].steps
+
+    def verdict(self, plan: Plan) -> list[str]:
+        """Return what is to be said of the file, as lines for people."""
+        lines = [
+            f"{plan.steps:,} steps: students reach {100 * self.reached:.1f} % of "
+            f"{self._images.words}; before the first step {100 * self.began:.1f}, from class means "
+            f"of as many pixels {100 * self.means:.1f}"
+        ]
+        if self.reached < self.means:
+            lines.append(
+                "the file teaches less than class means would: more `time`, a larger `ipc` or a "
+                "smaller `size` would help"
+            )
+        unrolled = plan.stages[-1].steps if plan.stages[-1].method == "pool" else 0
+        if unrolled < FEW:
+            lines.append(
+                f"few steps: {unrolled} unrolled ones, where some hundreds are usual; more `time` "
+                "would help"
+            )
+        return lines
+
+
+def _without_last_stage(plan: Plan) -> Plan:
+    return replace(plan, stages=(*plan.stages[:-1], replace(plan.stages[-1], steps=0)))
