@@ -240,13 +240,18 @@ def usual_kernel_steps(geometry: PosterGeometry, steps: int) -> int:
     return max(0, min(round(share * steps), steps - 1))
 
 
-def spelled_out(plan: Plan) -> Plan:
-    """Return a plan of the quick profile whose command names all that a clock decided."""
+def spelled_out(plan: Plan, posters: int = 1) -> Plan:
+    """Return a plan whose command names all that a clock decided, for ``posters`` with such steps.
+
+    That is nothing where no clock did, or of another profile than quick.
+    """
+    if plan.profile != "quick":
+        return plan
     steps = {stage.method: stage.steps for stage in plan.stages}
     last, kernel = plan.stages[-1], steps.get("kernel", 0)
     decided: dict[str, int] = {}
     if kernel != usual_kernel_steps(plan.geometry, plan.steps):
-        decided["kernel_steps"] = kernel
+        decided["kernel_steps"] = kernel * posters
     if steps.get("pool"):
         decided |= {} if last.window == QUICK_WINDOW else {"window": last.window}
         decided |= {} if last.width == QUICK_WIDTH else {"width": last.width}

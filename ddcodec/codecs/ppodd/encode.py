@@ -29,7 +29,7 @@ from ..podd.outer_loop import Distiller, Run
 from ..podd.pack import arrays_of, describe, storage_of
 from ..podd.plan import Plan
 from ..podd.planning import make_plan, settled
-from ..podd.presets import with_steps
+from ..podd.presets import spelled_out, with_steps
 from ..podd.variables import PosterVariables
 from .options import PPoDD
 from .pack import Stored, pack_stages, pack_within
@@ -126,7 +126,8 @@ class _Encode:
             raise UsageError(
                 f"`steps`={plan.steps} is less than one for each of {options.stages} stages"
             )
-        self.plan = with_steps(plan, plan.steps // options.stages)
+        kernel = None if options.kernel_steps is None else options.kernel_steps // options.stages
+        self.plan = with_steps(plan, plan.steps // options.stages, kernel)
 
     def _plan_of(self, stage: int) -> Plan:
         plan = self.plan
@@ -182,7 +183,7 @@ class _Encode:
         if packed.differences:
             params["differences"] = packed.differences
         source, steps = self.request.source, self.plan.steps * stages
-        manifest = describe(source, self.plan, self.preprocessing, steps)
+        manifest = describe(source, spelled_out(self.plan, stages), self.preprocessing, steps)
         words = shlex.join(["--codec", "ppodd", *spelled(self.stage_options, PPoDD)])
         command = f"{manifest.provenance['command']} {words}"
         manifest = replace(

@@ -29,7 +29,7 @@ from ddcodec.limits import Limits
 from ddcodec.runtime.progress import SILENT
 from ddcodec.sources import Source, Split
 from ddcodec.sources import load as load_source
-from tests.helpers.plans import cut_out, label_entropy
+from tests.helpers.plans import cut_out, label_entropy, numbers_of
 from tests.helpers.real_data import real_data
 from tests.helpers.reporters import Notes, StopAfter
 
@@ -174,14 +174,6 @@ def test_quality_sets_the_bits_of_the_poster(
     assert info(out)["poster"]["bits"] == bits
     poster = read(out).arrays["poster"]
     assert bits == 32 or len(np.unique(poster)) <= 2**bits
-
-
-def numbers_of(command: str) -> dict[str, int]:
-    """Return the options of a file's command whose values a clock decides."""
-    words = command.split()
-    names = ("steps", "kernel-steps", "window", "width")
-    given = {name: words.index(f"--{name}") for name in names if f"--{name}" in words}
-    return {name.replace("-", "_"): int(words[at + 1]) for name, at in given.items()}
 
 
 def test_time_finds_a_number_of_steps_that_makes_the_same_file_again(

@@ -24,6 +24,7 @@ from ddcodec.format import Storage, read
 from ddcodec.format.payload import encode_tensor
 from ddcodec.runtime.rng import apportion, epoch_order
 from ddcodec.sources import Source
+from tests.helpers.plans import numbers_of
 from tests.helpers.reporters import StopAfter
 
 accuracies = st.lists(st.floats(0, 1), min_size=1, max_size=8)
@@ -282,10 +283,9 @@ def test_the_command_in_the_file_makes_it_again(digits: Source, tmp_path: Path) 
 def test_a_time_limit_is_shared_by_the_stages(digits: Source, tmp_path: Path) -> None:
     path = tmp_path / "x.ddset"
     manifest = encode(digits, **QUICK, time=2, out=path, stages=2)
-    words = manifest.provenance["command"].split()
-    steps = int(words[words.index("--steps") + 1])
-    assert steps % 2 == 0
-    again = encode(digits, **QUICK, steps=steps, out=tmp_path / "y.ddset", stages=2)
+    numbers = numbers_of(manifest.provenance["command"])
+    assert numbers["steps"] % 2 == 0
+    again = encode(digits, **QUICK, **numbers, out=tmp_path / "y.ddset", stages=2)
     assert again.content_digest == manifest.content_digest
 
 
