@@ -86,6 +86,7 @@ def _distilled(request: Request, options: PoDD, plan: Plan, run: Run) -> Manifes
         end = request.started + options.time - contest.seconds_to_come
         end = max(end, time.monotonic() + LEAST_SHARE * options.time)
         plan = take_pace(plan, variables, real, run, end)
+        run.deadline = run.pace.deadline if run.pace else None
     elif options.time is not None:
         run.deadline = time.monotonic() + options.time
     distiller = Distiller(plan, variables, real, run)

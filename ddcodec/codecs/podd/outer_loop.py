@@ -121,8 +121,7 @@ class Distiller:
                     if now - saved >= SAVE_SECONDS:
                         self._save(snapshot)
                         saved = now
-                    pace = self.run.pace
-                    deadline = self.run.deadline if pace is None else pace.deadline
+                    deadline = self.run.deadline
                     stop = self._agreed(deadline is not None and time.monotonic() >= deadline)
                 if self.step < stage.steps:
                     break

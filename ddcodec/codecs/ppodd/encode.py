@@ -137,7 +137,8 @@ class _Encode:
         if self.options.stage_start != "copy":
             return replace(plan, seed=seed)
         # A copy is past the warm start, which would only undo it.
-        return replace(plan, seed=seed, stages=(replace(plan.stages[-1], steps=plan.steps),))
+        last = next(stage for stage in reversed(plan.stages) if stage.steps)
+        return replace(plan, seed=seed, stages=(replace(last, steps=plan.steps),))
 
     def _begin(self, plan: Plan) -> None:
         """Set the newest poster and labels to what a stage starts from, and the shares for it."""
