@@ -14,7 +14,7 @@ from torch import Tensor
 from ...distill.kernel import kernel_gradient
 from ...distill.networks import ConvNet
 from ...preprocessing.real import RealImages
-from ...preprocessing.stored import Part
+from ...preprocessing.stored import Part, Stored
 from ...preprocessing.transform import Preprocess
 from ...runtime.rng import generator
 from ...sources.base import Source
@@ -45,7 +45,8 @@ def real_tensors(
 
     ``chosen`` are their places in the training split, in order; None are all.
     """
-    images, labels = source.train.images, source.train.labels
+    images: Stored = source.train.images
+    labels = source.train.labels
     if chosen is not None and len(chosen) < len(labels):
         images, labels = Part(images, chosen), labels[chosen]
     preprocess = Preprocess(preprocessing, source.channels, source.height, source.width)
