@@ -1,0 +1,150 @@
+"""What is held out of an encode, what it begins with, and what is kept of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ddcodec import encode, load
+from ddcodec.codecs.podd.initial import (
+    initial_variables,
+    patch_mean_poster,
+    places_of,
+    real_tensors,
+)
+from ddcodec.codecs.podd.judging import LEAST_HELD, MOST_HELD, Contest, Judge, held_out, shared_out
+from ddcodec.codecs.podd.pack import describe
+from ddcodec.codecs.podd.variables import PosterVariables
+from ddcodec.format import read
+from ddcodec.judge.recipe import Recipe
+from ddcodec.preprocessing.transform import fit
+from ddcodec.sources import Source
+from tests.helpers.plans import numbers_of, plan_of
+from tests.helpers.reporters import Notes
+
+
+@pytest.mark.parametrize(("images", "classes"), [(20, 2), (199, 7), (1000, 10), (60_000, 10)])
+def test_a_tenth_of_each_class_is_held_out(images: int, classes: int) -> None:
+    labels = np.random.default_rng(0).integers(0, classes, images)
+    kept, held = held_out(labels, classes, 3)
+    assert sorted([*kept, *held]) == list(range(images))
+    assert len(held) <= MOST_HELD
+    assert len(held) == 0 or len(held) >= LEAST_HELD
+    if len(held):
+        share = len(held) / images
+        for label in range(classes):
+            part = np.count_nonzero(labels[held] == label) / np.count_nonzero(labels == label)
+            assert abs(part - share) < 0.05
+    again = held_out(labels, classes, 3)
+    assert np.array_equal(again[1], held)
+    assert len(held) == 0 or not np.array_equal(held_out(labels, classes, 4)[1], held)
+
+
+def test_no_class_loses_all_its_images() -> None:
+    labels = np.repeat(np.arange(50), 1 + np.arange(50) % 3)
+    kept, held = held_out(labels, 50, 0)
+    assert len(held) == 0
+    assert len(kept) == len(labels)
+
+
+def test_sorted_images_are_tested_on_all_classes_where_none_are_held_out(digits: Source) -> None:
+    plan = plan_of(digits, ipc=0.4, profile="paper")
+    images = shared_out(digits, plan, dict(fit(digits.train.images, "none")), torch.device("cpu"))
+    assert not images.held
+    assert set(images.test[1].tolist()) == set(range(10))
+
+
+def contest_of(source: Source, ipc: float) -> Contest:
+    plan = plan_of(source, ipc=ipc, profile="quick", steps=2)
+    preprocessing = dict(fit(source.train.images, plan.preprocessing))
+    images = shared_out(source, plan, preprocessing, torch.device("cpu"))
+    variables = initial_variables(plan, images.real, torch.device("cpu"))
+    judge = Judge(plan, Recipe.of(describe(source, plan, preprocessing, 1)), images.test)
+    return Contest(judge, variables, images)
+
+
+@pytest.mark.parametrize("ipc", [0.4, 1.0, 2.0])
+def test_class_means_and_the_start_teach_digits(ipc: float, digits: Source) -> None:
+    contest = contest_of(digits, ipc)
+    assert contest.means > 0.6  # chance is a tenth
+    assert contest.began > 0.25
+
+
+def test_the_better_start_is_taken(digits: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = plan_of(digits, ipc=0.4, profile="quick", steps=2)
+    real = real_tensors(digits, dict(fit(digits.train.images, "none")), torch.device("cpu"))
+    errors = iter([1.0, 2.0])
+    monkeypatch.setattr("ddcodec.codecs.podd.initial.kernel_error", lambda *_: next(errors))
+    cells = initial_variables(plan, real, torch.device("cpu")).poster
+    errors = iter([2.0, 1.0])
+    patches = initial_variables(plan, real, torch.device("cpu")).poster
+    assert not torch.equal(cells, patches)
+
+
+def test_means_under_patches_that_do_not_overlap_are_the_means(digits: Source) -> None:
+    plan = plan_of(digits, ipc=1.0, profile="quick", steps=2, patches=(5, 2), class_grid=(5, 2))
+    x, y = real_tensors(digits, dict(fit(digits.train.images, "none")), torch.device("cpu"))
+    labels = torch.eye(10)
+    poster = patch_mean_poster(plan.geometry, labels, x, y)
+    g = plan.geometry
+    for patch in range(10):
+        top, left = g.origins_y[patch % g.patches_y], g.origins_x[patch // g.patches_y]
+        found = poster[:, top : top + 8, left : left + 8]
+        assert torch.allclose(found, x[places_of(y)[patch]].mean(0), atol=1e-4)
+
+
+def scored(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> None:
+    """Let the judge say what is given: of the start, the end, and the kernel stage."""
+    said = iter(scores)
+    monkeypatch.setattr(Judge, "accuracy", lambda *_: next(said))
+    monkeypatch.setattr(Judge, "class_means", lambda *_: 0.5)
+
+
+@pytest.mark.parametrize(
+    ("scores", "kernel", "unrolled"),
+    [([0.1, 0.9, 0.2], 3, 2), ([0.1, 0.2, 0.9], 3, 0), ([0.9, 0.2, 0.1], 0, 0)],
+)
+def test_the_best_is_kept_and_made_again_by_its_command(
+    scores: list[float],
+    kernel: int,
+    unrolled: int,
+    digits: Source,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scored(monkeypatch, scores)
+    monkeypatch.setattr("ddcodec.codecs.podd.presets.QUICK_STEPS", 5)
+    monkeypatch.setattr("ddcodec.codecs.podd.presets.QUICK_LEAST_STEPS", 5)
+    monkeypatch.setattr("ddcodec.codecs.podd.presets.QUICK_KERNEL_SHARE", 0.6)
+    notes, best = Notes(), tmp_path / "best.ddset"
+    run: dict[str, Any] = {"ipc": 0.4, "profile": "quick"}
+    manifest = encode(digits, best, reporter=notes, **run)
+    assert f"{kernel + unrolled} steps: students reach 90.0 %" in notes.said[0]
+    numbers = numbers_of(manifest.provenance["command"])
+    assert numbers["steps"] == kernel + unrolled
+    again = encode(digits, tmp_path / "again.ddset", **run, **numbers)
+    assert again.content_digest == manifest.content_digest
+    assert len(load(best)) == len(load(tmp_path / "again.ddset"))
+
+
+def test_a_poor_file_is_said_to_be_poor(
+    digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored(monkeypatch, [0.3, 0.4, 0.2])
+    notes = Notes()
+    encode(digits, tmp_path / "x.ddset", ipc=0.4, profile="quick", time=1e-3, reporter=notes)
+    assert any("teaches less than class means" in said for said in notes.said)
+    assert any("few steps" in said for said in notes.said)
+
+
+def test_no_steps_keep_the_start(digits: Source, tmp_path: Path) -> None:
+    encode(digits, tmp_path / "x.ddset", ipc=1.0, profile="quick", steps=0, quality="lossless")
+    plan = plan_of(digits, ipc=1.0, profile="quick", steps=0)
+    preprocessing = dict(fit(digits.train.images, plan.preprocessing))
+    images = shared_out(digits, plan, preprocessing, torch.device("cpu"))
+    start: PosterVariables = initial_variables(plan, images.real, torch.device("cpu"))
+    assert np.array_equal(read(tmp_path / "x.ddset").arrays["poster"], start.poster.numpy())
