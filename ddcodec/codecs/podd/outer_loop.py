@@ -13,6 +13,7 @@ from torch import Tensor
 from ...distill.inner_runs import InnerRuns
 from ...distill.networks import ConvNet
 from ...distill.outer import EmaClip, OuterAdam, falling
+from ...errors import OutputError
 from ...runtime import checkpoint
 from ...runtime.device import repeatable, threads_for
 from ...runtime.progress import Reporter
@@ -84,6 +85,7 @@ class Distiller:
         # Stages whose number of steps is known.
         self.decided = len(plan.stages) if run.pace is None else 0
         self._started = time.monotonic()
+        self._warned = False  # that there is no checkpoint
         self.before: dict[str, Tensor] = {}
         self.stage_index = 0
         self.step = 0  # within the stage
@@ -119,7 +121,7 @@ class Distiller:
                     if self._agreed(now - taken >= wait):
                         snapshot, taken = self._snapshot(), now
                     if now - saved >= SAVE_SECONDS:
-                        self._save(snapshot)
+                        self._save_if_possible(snapshot)
                         saved = now
                     deadline = self.run.deadline
                     stop = self._agreed(deadline is not None and time.monotonic() >= deadline)
@@ -267,6 +269,15 @@ class Distiller:
             self.clip.mean = tensors["clip.mean"].to(self.run.device)
         for meta_batch in self.meta_batches:
             meta_batch.restore(tensors)
+
+    def _save_if_possible(self, snapshot: Snapshot) -> None:
+        """Save a checkpoint; where the disk is full the run goes on, and a note says so once."""
+        try:
+            self._save(snapshot)
+        except OutputError as error:
+            if not self._warned:
+                self.run.reporter.note(f"{error}; the run goes on without a checkpoint")
+            self._warned = True
 
     def _save(self, snapshot: Snapshot) -> None:
         if self.run.checkpoint is not None and self.run.ranks.rank == 0:

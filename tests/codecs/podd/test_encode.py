@@ -128,6 +128,21 @@ def test_a_killed_encode_resumes_to_the_same_digest(digits: Source, tmp_path: Pa
     assert resumed.content_digest == whole.content_digest
 
 
+def test_an_interrupted_run_of_a_time_goes_on_and_takes_no_more_than_the_time(
+    digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ddcodec.codecs.podd.outer_loop.SNAPSHOT_SECONDS", 0.0)
+    out = tmp_path / "x.ddset"
+    run: dict[str, Any] = {"ipc": 0.4, "time": 6.0}
+    with pytest.raises(KeyboardInterrupt):
+        encode(digits, out=out, reporter=StopAfter(12), **run)
+    manifest = encode(digits, out=out, resume=True, **run)
+    numbers = numbers_of(manifest.provenance["command"])
+    again = encode(digits, out=tmp_path / "y.ddset", ipc=0.4, **numbers)
+    assert again.content_digest == manifest.content_digest
+    assert not out.with_name("x.ddset.checkpoint").exists()
+
+
 def test_the_checkpoint_of_other_settings_or_another_source_is_refused(
     digits: Source, tmp_path: Path
 ) -> None:
@@ -240,6 +255,22 @@ def test_a_checkpoint_that_cannot_be_kept_is_no_file_to_go_on_with(
         encode(digits, ipc=0.4, out=out, steps=3, time=1e-6, reporter=notes)
     assert notes.said == []
     assert not out.exists()
+
+
+def test_a_disk_that_is_full_for_a_while_does_not_end_the_run(
+    digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OutputError("no space left")
+
+    run: dict[str, Any] = {"ipc": 0.4, "steps": 4}
+    whole = encode(digits, out=tmp_path / "a.ddset", **run)
+    monkeypatch.setattr("ddcodec.codecs.podd.outer_loop.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("ddcodec.codecs.podd.outer_loop.checkpoint.save", full)
+    notes = Notes()
+    found = encode(digits, out=tmp_path / "b.ddset", reporter=notes, **run)
+    assert found.content_digest == whole.content_digest
+    assert notes.said == ["no space left; the run goes on without a checkpoint"]
 
 
 def test_the_file_of_a_stopped_run_says_how_it_was_made(digits: Source, tmp_path: Path) -> None:
