@@ -31,7 +31,7 @@ def demo(
     ] = Path("demo.ddset"),
     quiet: Quiet = False,
 ) -> None:
-    """Distil scikit-learn's digits into one file, look at it, draw it and train on it."""
+    """Distil handwritten digits into one file, look at it, draw it and train on it."""
     picture = out.with_suffix(".png")
     shared = ["--seed", str(seed), "--device", device] if seed or device != "auto" else []
 

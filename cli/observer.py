@@ -103,7 +103,13 @@ def train(
     advice = "--epochs or --time make it shorter"
     with resumable(target, chosen.resume, chosen.overwrite, quiet, advice) as reporter:
         reporter.stage("reading the images", 0)
-        data = sources.load(source, download=chosen.download, size=chosen.size)
+        data = sources.load(
+            source,
+            download=chosen.download,
+            size=chosen.size,
+            test_share=chosen.test_share,
+            say=reporter.note,
+        )
         result = run(
             data,
             architecture,

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-OF_ALL_POINTS = ("device", "size", "download")
+OF_ALL_POINTS = ("device", "size", "test_share", "download")
 
 # Options that take several values, and what a value looks like.
 LISTS = {
@@ -157,6 +157,7 @@ def sweep(
         baselines=baselines,
         device=common.device,
         size=common.size,
+        test_share=common.test_share,
         download=common.download,
     )
     keep_large_blocks()

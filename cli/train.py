@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -69,7 +70,7 @@ def train(
     test: Annotated[
         str | None,
         typer.Option(
-            metavar="SOURCE", help="Real data to test on. [default: the source named in the file]"
+            metavar="SOURCE", help="Real data to test on. [default: what the file was made from]"
         ),
     ] = None,
     record: Annotated[
@@ -136,7 +137,7 @@ def measure(
         advice += "; five baselines follow"
     with progress(quiet, advice=advice) as reporter:
         reporter.stage("reading the test images", 0)
-        source = find_source(ds, test, common.size, common.download)
+        source = find_source(ds, test, common, reporter.note)
         split = test_split(ds, source)
         facts = info(file)
         trial = protocol(
@@ -210,22 +211,19 @@ def write_down(file: Path, report: Report) -> None:
 
 
 def find_source(
-    ds: DistilledDataset, spec: str | None, size: int | None = None, download: bool = False
+    ds: DistilledDataset, spec: str | None, common: Common, say: Callable[[str], None]
 ) -> Source:
-    """Return the source called ``spec``, or the one the file was made from if it is known by name.
+    """Return the source called ``spec``, or the one that the file was made from.
 
     Raises UsageError where there is nothing to go by, SourceError where the source is not found.
     """
     from ddcodec import sources
 
+    made = ds.manifest.source
+    how = {name: getattr(common, name) for name in ("size", "test_share", "download")}
     if spec is None:
-        spec = str(ds.manifest.source["name"])
-        if spec not in sources.names():
-            raise UsageError(
-                f"the file was made from '{spec}', which is no name of a data set here; "
-                "say what to test on with --test SOURCE"
-            )
-    return sources.load(spec, size=size, download=download)
+        return sources.find_again(made, ds.classes, say=say, **how)
+    return sources.open_for(spec, made, ds.classes, say=say, **how)
 
 
 def describe(report: Report) -> str:

@@ -49,8 +49,8 @@ def encode(
         reporter: told of stages and steps.
         options: those of the codec, which ``help(ddcodec.PoDD)`` and so on list, and ``seed``,
             ``device``, ``resume`` (from ``<out>.checkpoint``, if it is there), ``overwrite``,
-            ``size`` (scale images to so many pixels a side) and ``download`` (nothing else uses
-            the network).
+            ``size`` (scale images to so many pixels a side), ``test_share`` (hold out this share of
+            them where there is no test split) and ``download`` (nothing else uses the network).
             The same source, settings and seed give the same content digest on a machine.
 
     Raises:
@@ -66,22 +66,32 @@ def encode(
     device = choose_device(common.device)
     if not isinstance(source, sources.Source | str | os.PathLike):
         raise UsageError(f"`source` must be a name, a path or a Source, got {source!r}")
+    path = None if isinstance(source, sources.Source) else source
     if not isinstance(source, sources.Source):
         reporter.stage("reading the images", 0)
-        source = sources.load(source, download=common.download, size=common.size)
-    elif common.size is not None:
-        raise UsageError("`size` belongs to sources.load where the source is loaded already")
+        source = sources.load(
+            source,
+            download=common.download,
+            size=common.size,
+            test_share=common.test_share,
+            say=reporter.note,
+        )
+    for name in ("size", "test_share"):
+        if path is None and getattr(common, name) is not None:
+            raise UsageError(f"`{name}` belongs to sources.load where the source is loaded already")
     request = Request(
         source,
         target,
         device,
         common.seed,
-        common.size,
         common.resume,
         common.download,
         reporter,
     )
-    return method.encode(request, settings)
+    manifest = method.encode(request, settings)
+    if path is not None:
+        sources.remember(manifest.source["digest"], path)
+    return manifest
 
 
 def resolve(codec: str | Options, given: Mapping[str, Any]) -> tuple[Codec, Options]:

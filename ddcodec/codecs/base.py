@@ -38,7 +38,6 @@ class Request:
         out: the file to write.
         device: where to compute.
         seed: >= 0; everything random follows from it.
-        size: side that the source's images were scaled to, or None; for the file's command.
         resume: go on from what an earlier call kept beside ``out``.
         download: fetch what is not here.
         reporter: told of stages and steps.
@@ -49,7 +48,6 @@ class Request:
     out: Path
     device: torch.device
     seed: int
-    size: int | None
     resume: bool
     download: bool
     reporter: Reporter

@@ -275,6 +275,10 @@ class Common(Options):
     resume: bool = option(False, "Go on from the checkpoint F.checkpoint.")
     overwrite: bool = option(False, "Replace F if it exists.", flag="--force", short="-f")
     size: int | None = option(
-        None, "Scale the central square of every image to N x N pixels.", metavar="N", least=1
+        None, "Scale each image's central square to N x N.", metavar="N", least=1
     )
+    test_share: float | None = option(
+        None, "Hold out this share of the images as a test.",
+        metavar="X", least=0.001, most=0.9,
+    )  # fmt: skip
     download: bool = option(False, "Fetch a known data set or model not here yet.")

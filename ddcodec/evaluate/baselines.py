@@ -30,7 +30,8 @@ from .draws import Draw, images_by_class, mean_draw, random_draw
 
 if TYPE_CHECKING:
     from ..data.dataset import DistilledDataset
-    from ..sources.base import Source, Split
+    from ..sources.base import Source
+    from ..sources.split import Split
 
 FULL_EPOCHS = 20
 FULL_STEPS = 1500  # at most; 8 epochs of CIFAR

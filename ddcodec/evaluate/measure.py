@@ -29,7 +29,8 @@ from ..version import __version__
 
 if TYPE_CHECKING:
     from ..data.dataset import DistilledDataset
-    from ..sources.base import Source, Split
+    from ..sources.base import Source
+    from ..sources.split import Split
 
 
 @neutral()

@@ -84,6 +84,7 @@ FIELDS: dict[str, dict[str, Check]] = {
     "external": {"name": is_text, "revision": is_text, "bytes": _count(low=0)},
 }
 OPTIONAL: dict[str, dict[str, Check]] = {
+    "source": {"size": _count(4096), "test_share": _between(0.001, 0.9)},
     "recipe": {"schedule": _word},
     "recipe.optimizer": {"weight_decay": _between(0, 1)},
     "provenance": {"observer": _object},

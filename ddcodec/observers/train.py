@@ -27,7 +27,8 @@ from ..runtime.progress import SILENT, Reporter
 from ..runtime.rng import epoch_order, generator, seeded
 from ..runtime.steps import seconds_per_step, take_steps
 from ..runtime.world import neutral
-from ..sources.base import Source, Split
+from ..sources.base import Source
+from ..sources.split import Split
 from ..version import __version__
 from .build import build, initialise
 from .file import Description, save

@@ -3,8 +3,10 @@
 It may import ``format``, ``errors`` and ``limits``, and loads no torch.
 """
 
-from .base import ByClass, Source, Split
+from .again import find_again, open_for, remember
+from .base import Source
 from .layouts import load
 from .named import names
+from .split import ByClass, Split
 
-__all__ = ["ByClass", "Source", "Split", "load", "names"]
+__all__ = ["ByClass", "Source", "Split", "find_again", "load", "names", "open_for", "remember"]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from ..errors import SourceError, one_line
-from .base import one_line_errors
+from .checks import one_line_errors
 
 BLOCK = 512
 FILE_MAX = 1 << 28  # bytes of one file; the largest of CIFAR has 155 million

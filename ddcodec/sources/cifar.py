@@ -14,7 +14,8 @@ import numpy as np
 from ..errors import SourceError
 from . import pickles
 from .archive import entries, is_archive, read_files
-from .base import Source, Split
+from .base import Source
+from .split import Split
 
 PIXELS = 3 * 32 * 32  # bytes of an image: a red plane, a green one, a blue one
 

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SourceError, one_line
-from .base import Source, Split, numbered_classes, require_memory, shape_text
+from .base import Source
+from .checks import numbered_classes, require_memory, shape_text
 from .named import KNOWN
+from .split import Split
 
 PREFIXES = {"train": "train", "test": "t10k"}
 ENDINGS = {"images": "idx3-ubyte", "labels": "idx1-ubyte"}

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from ..errors import SourceError
 from .archive import is_archive
-from .base import TESTS, ByClass, Source, Split
+from .base import Source
 from .images import Item, ReadByClass, read_split
+from .split import TESTS, ByClass, Split
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
 

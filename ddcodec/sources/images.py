@@ -14,11 +14,13 @@ from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from ..errors import SourceError, one_line
-from .base import Split, resize
+from .metadata import UPRIGHT, without_metadata
 from .on_disk import Images, remade, room_for
+from .scaling import resize
+from .split import Split
 
 DEEP_FORMATS = {"PNG", "PPM"}  # whose mode I, 32 bits for Pillow, holds 16 bits
 DEEP_MODES = {"I", "I;16", "I;16L", "I;16B", "I;16N"}  # Pillow's names for 16-bit grey
@@ -33,10 +35,16 @@ FORMATS = (
     (b"RIFF", "WEBP"),
     (b"GIF8", "GIF"),
     (b"BM", "BMP"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
+    *((start, "TIFF") for start in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
     *((b"P%d" % n, "PPM") for n in range(1, 7)),
 )
+BRANDS = {b"avif": "AVIF", b"avis": "AVIF"}  # of what begins with the box ftyp, as films do
+HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+READ = "PNG, JPEG, WebP, AVIF, GIF, BMP, TIFF or PPM"
+START = 64  # bytes that tell a format
+STRIPPED = {"PNG", "JPEG", "WEBP"}  # of their metadata, before Pillow sees them
+FILE_BYTES = 1 << 30  # of one of these; their pixels have at most a quarter of that
+POINTER = b"version https://git-lfs"
 BATCH = 512  # images decoded at a time, so that a data set is never twice in memory
 
 Encoded = bytes | Path
@@ -52,21 +60,23 @@ def decode(name: str, data: Encoded, size: int | None = None) -> NDArray[np.uint
     where Pillow cannot read all of the image.
     """
     try:
-        file = io.BytesIO(data) if isinstance(data, bytes) else data.open("rb")
-        with file, Image.open(file, formats=_formats(file)) as opened:
-            if opened.width * opened.height > PIXELS_MAX:
-                raise Image.DecompressionBombError
-            if opened.mode == "I" and opened.format not in DEEP_FORMATS:
-                raise ValueError("32-bit pixels have no fixed range")
-            if size is not None:
-                # A JPEG decodes to 1/2, 1/4 or 1/8 for little; twice the size keeps it sharp.
-                opened.draft(None, (2 * size, 2 * size))
-            pixels = _pixels(ImageOps.exif_transpose(opened))
-            return pixels if size is None else resize(pixels, size)
+        with io.BytesIO(data) if isinstance(data, bytes) else data.open("rb") as file:
+            found, upright, orientation = _prepared(name, file)
+            with Image.open(upright, formats=(found,)) as opened:
+                if opened.width * opened.height > PIXELS_MAX:
+                    raise Image.DecompressionBombError
+                if opened.mode == "I" and opened.format not in DEEP_FORMATS:
+                    raise ValueError("32-bit pixels have no fixed range")
+                if size is not None:
+                    # A JPEG decodes to 1/2, 1/4 or 1/8 for little; twice the size keeps it sharp.
+                    opened.draft(None, (2 * size, 2 * size))
+                turned = opened if found in STRIPPED else _turned(opened)
+                pixels = TURNS[orientation](_pixels(turned))
+        return np.ascontiguousarray(pixels if size is None else resize(pixels, size))
+    except SourceError:
+        raise
     except UnidentifiedImageError:
-        raise SourceError(
-            f"{name}: is not an image in PNG, JPEG, WebP, GIF, BMP, TIFF or PPM; replace it"
-        ) from None
+        raise SourceError(f"{name}: is not an image in {READ}; replace it") from None
     except Image.DecompressionBombError:
         raise SourceError(f"{name}: has more than {PIXELS_MAX:,} pixels; make it smaller") from None
     # Broken files make Pillow's decoders raise nearly anything, not only OSError.
@@ -76,11 +86,59 @@ def decode(name: str, data: Encoded, size: int | None = None) -> NDArray[np.uint
         ) from None
 
 
-def _formats(file: IO[bytes]) -> tuple[str, ...]:
-    """Return the format that the first bytes announce, if any, for Pillow to try."""
-    start = file.read(8)
+# How pixels (H, W, C) come upright, by the orientation that EXIF states.
+TURNS: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    1: lambda x: x,
+    2: lambda x: x[:, ::-1],
+    3: lambda x: x[::-1, ::-1],
+    4: lambda x: x[::-1],
+    5: lambda x: x.swapaxes(0, 1),
+    6: lambda x: np.rot90(x, -1),
+    7: lambda x: x[::-1, ::-1].swapaxes(0, 1),
+    8: lambda x: np.rot90(x),
+}
+
+
+def format_of(start: bytes) -> str:
+    """Return Pillow's name of the format that the first bytes announce, "" where it is not read."""
+    if start[4:8] == b"ftyp":
+        brands = [start[8:12], *(start[at : at + 4] for at in range(16, len(start), 4))]
+        return next((BRANDS[brand] for brand in brands if brand in BRANDS), "")
+    return next((name for magic, name in FORMATS if start.startswith(magic)), "")
+
+
+def _prepared(name: str, file: IO[bytes]) -> tuple[str, IO[bytes], int]:
+    """Return the format of an image, a file of it that Pillow can read, and its orientation.
+
+    Raises SourceError for what is not read.
+    """
+    start = file.read(START)
     file.seek(0)
-    return tuple({name for magic, name in FORMATS if start.startswith(magic)})
+    found = format_of(start)
+    if not found:
+        if start.startswith(POINTER):
+            raise SourceError(f"{name}: is a Git LFS pointer, not the file; run `git lfs pull`")
+        if start[4:8] == b"ftyp" and start[8:12] in HEIC:
+            raise SourceError(f"{name}: is HEIC, which is not read; convert it to JPEG or PNG")
+        raise UnidentifiedImageError
+    if found == "AVIF" and not features.check("avif"):
+        raise SourceError(f"{name}: is AVIF, which needs Pillow 11.3 or later; install that")
+    if found not in STRIPPED:
+        return found, file, UPRIGHT
+    data = file.read(FILE_BYTES + 1)
+    if len(data) > FILE_BYTES:
+        raise SourceError(f"{name}: has more than {FILE_BYTES:,} bytes, which no image needs")
+    data, orientation = without_metadata(data)
+    return found, io.BytesIO(data), orientation
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    """Return an image upright; where its metadata is broken, as it is."""
+    image.load()
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # as nearly anything else, see above
+        return image
 
 
 def decode_all(items: Iterable[Item], count: int, size: int | None = None) -> Images:

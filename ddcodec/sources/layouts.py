@@ -8,10 +8,13 @@ from pathlib import Path
 
 from ..errors import SourceError, UsageError
 from . import cifar, digits, hub, idx, imagefolder, npz, parquet, published, webdataset
-from .base import Source, one_line_errors, path_name
+from .base import Source
+from .checks import one_line_errors, path_name
 from .named import BUNDLED, KNOWN, find, missing, names, places
+from .views import hold_out
 
 SIZE_MAX = 4096
+SHARES = (0.001, 0.9)  # of the training images, that may be held out
 
 
 # Each returns the source at or in a path, None where it is not laid out like this. In this order:
@@ -29,7 +32,12 @@ LAYOUTS: tuple[Callable[[Path, str, int | None], Source | None], ...] = (
 
 
 def load(
-    spec: str | os.PathLike[str], *, download: bool = False, size: int | None = None
+    spec: str | os.PathLike[str],
+    *,
+    download: bool = False,
+    size: int | None = None,
+    test_share: float | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Source:
     """Return the data set called ``spec`` or lying there, in any of ``LAYOUTS``.
 
@@ -40,14 +48,28 @@ def load(
         spec: a name of ``names()`` or a path.
         download: fetch a known data set that is not there from the Hugging Face hub.
         size: scale the central square of every image to this many pixels a side, 1..4096.
+        test_share: hold out this share of every class, 0.001..0.9, where there is no test split.
+        say: told in a line, when a split is read, what it holds and what was passed over.
 
     Raises:
-        UsageError: ``size`` is out of range.
+        UsageError: ``size`` or ``test_share`` is out of range, or there is a test split already.
         SourceError: nothing is found, with every place looked in, or what is there is broken.
         MissingExtra: a library that reads it is not installed.
     """
     if size is not None and not 1 <= size <= SIZE_MAX:
         raise UsageError(f"`size` must be from 1 to {SIZE_MAX} pixels, got {size}")
+    if test_share is not None and not SHARES[0] <= test_share <= SHARES[1]:
+        raise UsageError(f"`test_share` must be from 0.001 to 0.9, got {test_share:g}")
+    source = _find(spec, download, size)
+    if test_share is not None:
+        source = hold_out(source, test_share)
+    asked = {"size": size, "test_share": test_share}
+    source.asked = {name: value for name, value in asked.items() if value is not None}
+    source.say = say or source.say
+    return source
+
+
+def _find(spec: str | os.PathLike[str], download: bool, size: int | None) -> Source:
     if spec == BUNDLED:
         return digits.load(size)
     path, name = Path(spec), None

@@ -108,25 +108,35 @@ def names() -> tuple[str, ...]:
     return (BUNDLED, *KNOWN)
 
 
-def places(name: str) -> list[Path]:
-    """Return the folders in which ``name`` is looked for; a download goes to the first.
+def cache_folder() -> Path | None:
+    """Return ``ddcodec`` in the user's cache, or None where there is not even a home.
 
-    They are ``$DDCODEC_DATA/<name>``, where that is set, and ``ddcodec/<name>`` in the user's
-    cache: ``$XDG_CACHE_HOME`` if it is an absolute path, else what the platform has for it.
+    That is ``$XDG_CACHE_HOME`` if it is an absolute path, else what the platform has for it.
     """
-    given = os.environ.get("DDCODEC_DATA")
-    roots = [Path(os.path.expanduser(given))] if given else []  # noqa: PTH111 - as below
     told = (Path(os.environ.get(name, "")) for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"))
     cache = next((root for root in told if root.is_absolute()), None)
     if cache is None:
         home = Path(os.path.expanduser("~"))  # noqa: PTH111 - pathlib's raises without a home
-        if home.is_absolute():
-            cache = home / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+        if not home.is_absolute():
+            return None
+        cache = home / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+    return cache / "ddcodec"
+
+
+def places(name: str) -> list[Path]:
+    """Return the folders in which ``name`` is looked for; a download goes to the first.
+
+    They are ``$DDCODEC_DATA/<name>``, where that is set, and ``<name>`` in ``cache_folder``. Raises
+    SourceError where there is neither.
+    """
+    given = os.environ.get("DDCODEC_DATA")
+    roots = [Path(os.path.expanduser(given))] if given else []  # noqa: PTH111 - as above
+    cache = cache_folder()
     if cache is None and not roots:
         raise SourceError(
             f"{name}: there is no home folder to look in; set DDCODEC_DATA to the folder above it"
         )
-    return [root / name for root in [*roots, *([cache / "ddcodec"] if cache else [])]]
+    return [root / name for root in [*roots, *([cache] if cache else [])]]
 
 
 def find(name: str) -> Path | None:

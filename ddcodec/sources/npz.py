@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from ..errors import SourceError, one_line
 from ..preprocessing.stored import AT_ONCE, in_parts
-from .base import Source, Split, numbered_classes, require_memory, shape_text
+from .base import Source
+from .checks import numbered_classes, require_memory, shape_text
 from .on_disk import Images, room_for
+from .split import Split
 
 # Pixels of real images pack a few times; what unpacks so much further is made to fill a memory.
 BOMB_BYTES, BOMB_RATIO = 1 << 28, 300

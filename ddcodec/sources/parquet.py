@@ -14,17 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MissingExtra, SourceError
-from .base import (
-    TESTS,
-    ByClass,
-    Source,
-    Split,
-    check_complete,
-    check_labels,
-    numbered_classes,
-    places_by_class,
-)
+from .base import Source
+from .checks import check_complete, check_labels, numbered_classes
 from .images import BATCH, Item, ReadByClass, decode_all
+from .split import TESTS, ByClass, Split, places_by_class
 
 IMAGE_COLUMNS = ("img", "image")
 LABEL_COLUMNS = ("label", "fine_label", "labels")

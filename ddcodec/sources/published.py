@@ -10,9 +10,10 @@ from pathlib import Path
 
 from ..errors import SourceError
 from . import imagefolder
-from .base import Source, Split
+from .base import Source
 from .images import read_split
 from .named import KNOWN
+from .split import Split
 
 ANNOTATIONS = Path("val", "val_annotations.txt")
 TABLES = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "classes.txt")

@@ -21,9 +21,11 @@ from numpy.typing import NDArray
 from ..errors import SourceError
 from .archive import SUFFIXES as ARCHIVES
 from .archive import entries, is_archive
-from .base import TESTS, Source, Split, numbered_classes
+from .base import Source
+from .checks import numbered_classes
 from .imagefolder import SUFFIXES as IMAGES
 from .images import decode_all
+from .split import TESTS, Split
 
 NAMES = "classes.txt"
 LABELS = (".cls", ".json")

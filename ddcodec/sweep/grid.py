@@ -95,7 +95,8 @@ class Grid:
 class Settings:
     """What all points have in common: further arguments of ``encode``, and how files are measured.
 
-    ``device`` is that of both; ``size`` and ``download`` are as for ``sources.load``.
+    ``device`` is that of both; ``size``, ``test_share`` and ``download`` are as for
+    ``sources.load``.
     """
 
     encode: Mapping[str, Any] = field(default_factory=dict)  # that differ from their defaults
@@ -105,6 +106,7 @@ class Settings:
     baselines: bool = True
     device: str = "auto"
     size: int | None = None
+    test_share: float | None = None
     download: bool = False
 
     def __post_init__(self) -> None:
@@ -131,6 +133,7 @@ def commands(spec: str, name: str, recorded: str, settings: Settings) -> list[st
         "--test": settings.test or (None if spec in sources.names() else spec),
         "--steps": settings.train_steps,
         "--size": settings.size,
+        "--test-share": settings.test_share,
     }
     given = [(flag, str(value)) for flag, value in flags.items() if value is not None]
     train = ["ddcodec", "train", name, *chain.from_iterable(given)]
@@ -150,6 +153,7 @@ def identity(source: Source, test: Source, settings: Settings) -> dict[str, Any]
         "test": test.name,
         "test_images": len(test.require_test().labels),
         "size": settings.size,
+        "test_share": settings.test_share,
         "profile": profile,
         "encode": {name: _plain(value) for name, value in sorted(options.items())},
         "nets": settings.nets,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import sources
 from ..codecs.podd.options import PoDD
@@ -31,6 +31,7 @@ from ..inspection import info as report
 from ..runtime.device import choose_device
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.world import neutral
+from ..sources.views import in_order
 from .grid import Grid, Place, Settings, commands, identity
 from .record import Entry, SweepRecord
 
@@ -82,10 +83,15 @@ def sweep(
     """
     settings, watcher = settings or Settings(), watcher or _Unwatched()
     _check_options(grid, settings)
-    data = sources.load(source, download=settings.download, size=settings.size)
+    how: dict[str, Any] = {
+        "download": settings.download,
+        "size": settings.size,
+        "say": reporter.note,
+    }
+    data = sources.load(source, test_share=settings.test_share, **how)
     test = data
     if settings.test is not None:
-        test = sources.load(settings.test, download=settings.download, size=settings.size)
+        test = in_order(sources.load(settings.test, **how), data.classes)
     common = identity(data, test, settings)
     record = SweepRecord.open(_folder(Path(out)), common)
     runner = _Runner(source, data, test, settings, record, reporter)
@@ -215,16 +221,13 @@ class _Runner:
         return entry
 
     def _encode(self, place: Place, seed: int, path: Path) -> None:
-        # A source that was scaled is read again, so that its file records the scaling.
-        scaled = self.settings.size is not None
         encode(
-            self.spec if scaled else self.source,
+            self.source,
             path,
             **place.varied,
             seed=seed,
             device=self.settings.device,
             resume=True,
-            size=self.settings.size,
             reporter=self.reporter,
             **self.settings.encode,
         )

@@ -28,7 +28,7 @@ from ddcodec.observers.file import load as load_observer
 from ddcodec.observers.train import Recipe, train
 from ddcodec.runtime.device import has_bfloat16
 from ddcodec.sources import Source
-from ddcodec.sources.base import Split
+from ddcodec.sources.split import Split
 
 # Each stage on top of those before it, as in table 7 of the paper.
 STAGES: dict[str, dict[str, Any]] = {

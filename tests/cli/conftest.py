@@ -24,8 +24,8 @@ class Outcome:
 
     @property
     def error_line(self) -> str:
-        """The one line on stderr; fails where there is none or more."""
-        lines = self.err.splitlines()
+        """The one line on stderr beside what was read; fails where there is none or more."""
+        lines = [line for line in self.err.splitlines() if ": read " not in line]
         assert len(lines) == 1, self.err
         return lines[0]
 

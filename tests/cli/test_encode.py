@@ -100,6 +100,7 @@ def test_posters_in_stages_are_encoded_and_told_about(run: Run) -> None:
     outcome = run("encode", "digits", *QUICK, *words, "-o", "p.ddset")
     assert outcome.code == 0, outcome.err
     assert [line.partition(":")[0] for line in outcome.err.splitlines()] == [
+        "digits",
         "poster 1 of 2",
         "poster 2 of 2",
         "p.ddset",

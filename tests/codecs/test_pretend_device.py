@@ -24,7 +24,8 @@ from ddcodec.judge.recipe import Recipe
 from ddcodec.judge.trial import Trial
 from ddcodec.preprocessing.transform import fit
 from ddcodec.runtime.progress import SILENT
-from ddcodec.sources.base import Source, Split
+from ddcodec.sources.base import Source
+from ddcodec.sources.split import Split
 from tests.helpers import d3m_runs
 from tests.helpers.plans import plan_of
 from tests.helpers.pretend_device import PRETEND, PretendDevice

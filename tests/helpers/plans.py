@@ -29,7 +29,8 @@ def noise_source(classes: int, height: int = 4, width: int = 4, channels: int = 
 
 def request_for(source: Source, seed: int = 0, size: int | None = None) -> Request:
     """Return a request that only a plan is made of; it has no output."""
-    return Request(source, Path("none"), torch.device("cpu"), seed, size, False, False, SILENT)
+    source.asked = {} if size is None else {"size": size}
+    return Request(source, Path("none"), torch.device("cpu"), seed, False, False, SILENT)
 
 
 def plan_of(source: Source, *, ipc: float = 1.0, seed: int = 0, **choices: Any) -> Plan:

@@ -14,7 +14,7 @@ from ddcodec.observers import train as module
 from ddcodec.observers.file import load
 from ddcodec.observers.train import Recipe, train
 from ddcodec.sources import Source
-from ddcodec.sources.base import Split
+from ddcodec.sources.split import Split
 from tests.helpers.reporters import StopAt
 from tests.helpers.small_models import OBSERVER as RECIPE
 

@@ -13,7 +13,7 @@ from ddcodec.priors.folder import ModelFolder, find
 from ddcodec.priors.model import load
 from ddcodec.priors.train import PriorRecipe, train, write
 from ddcodec.sources import Source
-from ddcodec.sources.base import Split
+from ddcodec.sources.split import Split
 from tests.helpers.reporters import StopAfter
 from tests.helpers.small_models import small_prior
 

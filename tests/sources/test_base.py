@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ddcodec.errors import SourceError
 from ddcodec.sources import Source, Split
-from ddcodec.sources.base import numbered_classes
+from ddcodec.sources.checks import numbered_classes
 
 
 def split(labels: list[int], shape: tuple[int, ...] = (4, 5, 1), fill: int = 7) -> Split:
@@ -42,7 +42,9 @@ def test_each_split_is_read_once_and_only_when_asked_for() -> None:
 def test_a_source_without_test_images_says_how_to_add_them() -> None:
     toy = source(split([0, 1]))
     assert toy.test is None
-    with pytest.raises(SourceError, match=r"toy: has no test split; add .*test_images"):
+    with pytest.raises(
+        SourceError, match=r"toy: has no test split; hold .*`test_share`=0\.2.*test_images"
+    ):
         toy.require_test()
 
 
@@ -73,9 +75,9 @@ def test_a_split_that_breaks_its_promise_is_refused(bad: Split, words: str) -> N
 
 @pytest.mark.parametrize("first", ["train", "test"])
 def test_splits_of_different_shapes_are_refused_in_either_order(first: str) -> None:
-    toy = source(split([0, 1]), split([0], (4, 5, 3)))
+    toy = source(split([0, 1]), split([0], (5, 4, 1)))
     getattr(toy, first)
-    with pytest.raises(SourceError, match="test images are 4x5x3, training images 4x5x1"):
+    with pytest.raises(SourceError, match="test images are 5x4x1, training images 4x5x1"):
         getattr(toy, "test" if first == "train" else "train")
 
 
@@ -134,3 +136,41 @@ def test_a_name_that_no_file_could_hold_is_refused_before_the_work(name: str) ->
         Source("zoo", ("a", name), {})
     with pytest.raises(SourceError, match="rename it"):
         Source(name, ("a", "b"), {})
+
+
+@pytest.mark.parametrize("first", ["train", "test"])
+def test_grey_and_colour_are_made_alike_as_the_training_images_are(first: str) -> None:
+    colour = source(split([0, 1], (4, 5, 3), fill=9), split([0]))
+    grey = source(split([0, 1]), split([0], (4, 5, 3), fill=9))
+    for toy in (colour, grey):
+        getattr(toy, first)
+    assert np.array_equal(colour.train.images, np.full((2, 4, 5, 3), 9))
+    assert np.array_equal(colour.require_test().images, np.full((1, 4, 5, 3), 7))
+    assert np.array_equal(grey.train.images, np.full((2, 4, 5, 1), 7))
+    assert np.array_equal(grey.require_test().images, np.full((1, 4, 5, 1), 9))
+
+
+def test_names_are_the_same_in_any_normal_form() -> None:
+    toy = source(split([0, 1]), classes=("\ufeffcaf\u0065\u0301", "bee "))
+    assert toy.classes == ("caf\u00e9", "bee")
+    with pytest.raises(SourceError, match="two classes are named"):
+        source(split([0, 1]), classes=("e\u0301", "\u00e9"))
+
+
+def test_what_is_read_and_what_a_test_split_lacks_is_said_once() -> None:
+    said: list[str] = []
+    toy = source(split([0, 1, 1]), split([1]))
+    toy.say = said.append
+    _ = toy.test, toy.train, toy.by_class(), toy.train
+    assert said == [
+        "toy: test: 1 image; none of 1 of 2 classes (a), so an accuracy is that on the others",
+        "toy: read 3 images of 2 classes (5x4, grey)",
+    ]
+
+
+def test_other_images_beside_train_and_test_are_kept_apart() -> None:
+    splits = {name: lambda n=n: split([0] * n) for n, name in ((1, "train"), (2, "validation"))}
+    toy = Source("toy", ("a",), splits)
+    assert toy.test is None
+    assert toy.validation is not None
+    assert (len(toy.train), len(toy.validation)) == (1, 2)

@@ -15,8 +15,9 @@ from ddcodec import LIC, encode, info, sources
 from ddcodec.errors import SourceError
 from ddcodec.observers.train import Recipe, train
 from ddcodec.sources import base, parquet
-from ddcodec.sources.base import ByClass, InMemory
+from ddcodec.sources.base import InMemory
 from ddcodec.sources.images import ReadByClass
+from ddcodec.sources.split import ByClass
 
 pq = pytest.importorskip("pyarrow.parquet")
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from ddcodec.errors import SourceError
 from ddcodec.sources import images
-from ddcodec.sources.base import resize, resize_all
 from ddcodec.sources.images import decode, decode_all
+from ddcodec.sources.scaling import resize, resize_all
 
 RANDOM = np.random.default_rng(3)
 GREY = RANDOM.integers(0, 256, (6, 4), np.uint8)

@@ -21,7 +21,7 @@ from ...priors.captions import collage
 from ...priors.model import Prior, Prompt
 from ...priors.sampling import noise_scheduler, target
 from ...runtime.rng import generator
-from ...sources.base import ByClass
+from ...sources.split import ByClass
 from ..shared.selection import candidates, ranked
 from .params import D3MParams
 

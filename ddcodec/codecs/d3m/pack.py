@@ -23,7 +23,8 @@ from .params import D3MParams
 # What the recorded command says, in this order.
 RECORDED = (
     "ipc observer prior collage take tokens token_bits prompt variations select candidates steps "
-    "rate resolution scheduler sampling_steps guidance dtype labels temperature seed size"
+    "rate resolution scheduler sampling_steps guidance dtype labels temperature seed size "
+    "test_share"
 )
 
 
@@ -38,7 +39,7 @@ def pack(
         # Stored soft labels belong to images as they are; with one-hot labels images are changed
         # (paper, section 4.2).
         recipe["augment"] = "none"
-    common = {"seed": params.seed, "size": request.size}
+    common = {"seed": params.seed, **source.asked}
     command = command_of(source.name, "d3m", RECORDED, params.options, **common)
     manifest = Manifest(
         codec={"name": "d3m", "version": 1, "params": codec_params(params, prior)},
@@ -47,7 +48,7 @@ def pack(
         tensors={},
         labels={"kind": "class"} if params.one_hot else params.labels.as_json(),
         recipe=recipe,
-        source=source_of(source.name, pool.total, pool.digest()),
+        source=source_of(source.name, pool.total, pool.digest(), **source.asked),
         provenance=provenance_of(command, params.seed, observer),
         external=(prior.folder.as_external(),),
     )

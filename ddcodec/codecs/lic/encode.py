@@ -19,7 +19,8 @@ from ...observers.file import Trained
 from ...observers.file import load as load_observer
 from ...runtime.device import has_bfloat16
 from ...runtime.ranks import joined
-from ...sources.base import ByClass, Source
+from ...sources.base import Source
+from ...sources.split import ByClass
 from ..base import Request
 from ..shared.groups import Group, Parts, in_groups
 from ..shared.labels import plan_labels, store

@@ -32,7 +32,7 @@ LABELS = ("labels", "label_classes")
 # What the recorded command says, in this order.
 RECORDED = (
     "ipc observer select squeeze candidates steps labels temperature precision images seed size "
-    "compensate"
+    "test_share compensate"
 )
 
 
@@ -51,7 +51,7 @@ def pack(
     """Write the file from finished groups, a chunk each, and return its manifest."""
     source = request.source
     pool, classes = source.by_class(), len(source.classes)
-    common = {"seed": params.seed, "size": request.size}
+    common = {"seed": params.seed, **source.asked}
     command = command_of(source.name, "lic", RECORDED, params.options, **common)
     rows = params.ipc * min(params.group, classes)  # a group is a chunk
     kind, labels = params.labels.kind, params.labels.as_json()
@@ -80,7 +80,7 @@ def pack(
             tensors={},
             labels=labels,
             recipe=student_recipe(pool.shape, params.ipc * classes, geometry.regions, classes),
-            source=source_of(source.name, pool.total, pool.digest()),
+            source=source_of(source.name, pool.total, pool.digest(), **source.asked),
             provenance=provenance_of(command, params.seed, observer),
         )
         return writer.finish(manifest)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ...errors import UsageError
 from ...format import to_bytes
 from ...preprocessing.transform import fit
-from ...sources.base import Source, Split
+from ...sources.base import Source
+from ...sources.split import Split
 from .initial import Real, initial_variables, real_tensors
 from .layout import smallest_ipc
 from .pack import Arrays, describe, storage_of

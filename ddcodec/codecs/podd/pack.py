@@ -79,7 +79,7 @@ def describe(source: Source, plan: Plan, preprocessing: dict[str, Any], steps: i
             "origins": geometry.rule,
         },
         recipe=plan.recipe(),
-        source=source_of(source.name, len(source.train.labels), source.digest()),
+        source=source_of(source.name, len(source.train.labels), source.digest(), **source.asked),
         provenance=provenance_of(_command(plan, steps), plan.seed),
     )
 

@@ -55,6 +55,7 @@ RECORDED = (
     "ipc", "total_bytes", "steps", "seed", "profile", "order", "class_grid", "labels",
     "label_pooling", "origins", "augment", "patches", "preprocessing", "quality", "aware",
     "truncation", "kernel_steps", "window", "width", "meta_batches", "precision", "size",
+    "test_share",
 )  # fmt: skip
 
 Settled = TypeVar("Settled", bound=PosterOptions)
@@ -157,7 +158,7 @@ def recorded(ipc: float, options: PosterOptions, request: Request) -> dict[str, 
         "seed": request.seed,
         "order": Path(options.order).name,
         "quality": None if options.quality == "high" else options.quality,
-        "size": request.size,
+        **request.source.asked,
     }
 
 

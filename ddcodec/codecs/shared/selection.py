@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...observers.file import Trained
 from ...runtime.rng import generator
-from ...sources.base import ByClass
+from ...sources.split import ByClass
 
 CROPS = 5  # of each candidate, where crops are selected
 CROP_AREA = (0.08, 1.0)  # share of the image, as in Szegedy et al. (2015)

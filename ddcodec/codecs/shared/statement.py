@@ -29,9 +29,12 @@ def image_of(shape: tuple[int, int, int], preprocessing: Mapping[str, Any]) -> d
     }
 
 
-def source_of(name: str, count: int, digest: str) -> dict[str, Any]:
-    """Return ``source`` for ``count`` training images and their SHA-256 in hex."""
-    return {"name": name, "split": "train", "count": count, "digest": digest[:32]}
+def source_of(name: str, count: int, digest: str, **asked: Any) -> dict[str, Any]:
+    """Return ``source`` for ``count`` training images and their SHA-256 in hex.
+
+    ``asked`` is how they were made of what was read: ``size`` and ``test_share`` (``Source``).
+    """
+    return {"name": name, "split": "train", "count": count, "digest": digest[:32], **asked}
 
 
 def provenance_of(command: str, seed: int, observer: Trained | None = None) -> dict[str, Any]:
@@ -49,7 +52,7 @@ def command_of(source: str, codec: str, order: str, options: Options, **common: 
     ``order`` has the names of the options to record; what equals its default is left out.
     """
     given = vars(options) | common
-    values = {name: given[name] for name in order.split()}
+    values = {name: given.get(name) for name in order.split()}
     words = spelled(values, type(options), Common)
     return shlex.join(["ddcodec", "encode", source, "--codec", codec, *words])
 

@@ -29,7 +29,8 @@ from ddcodec.runtime.progress import SILENT
 from ddcodec.runtime.ranks import Ranks
 from ddcodec.runtime.rng import generator
 from ddcodec.sources import Source
-from ddcodec.sources.base import InMemory, Split
+from ddcodec.sources.base import InMemory
+from ddcodec.sources.split import Split
 from tests.helpers.d3m_runs import run
 from tests.helpers.reporters import StopAfter
 from tests.helpers.small_models import stable_diffusion
@@ -233,7 +234,7 @@ def test_processes_share_the_groups_out(
     run(digits, observer_file, prior_folder, tmp_path / "a.ddset", **exact)
     out, params = tmp_path / "b.ddset", settings(sampling_steps=2, steps=2, **exact)
     assert len(in_groups(10, params.group)) == 4
-    request = Request(digits, out, CPU, 0, None, False, False, SILENT)
+    request = Request(digits, out, CPU, 0, False, False, SILENT)
     observer = load_observer(observer_file)
     work = [module.Encode(request, observer, prior, params, Ranks(r, 2)) for r in (0, 1)]
     work[0].parts.prepare(False)

@@ -23,7 +23,8 @@ from ddcodec.format import read
 from ddcodec.observers.file import Trained, load
 from ddcodec.runtime.rng import generator
 from ddcodec.sources import Source
-from ddcodec.sources.base import InMemory, Split
+from ddcodec.sources.base import InMemory
+from ddcodec.sources.split import Split
 from tests.helpers.lic_runs import groups_made
 from tests.helpers.reporters import StopAfter
 
