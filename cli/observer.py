@@ -108,7 +108,7 @@ def train(
             download=chosen.download,
             size=chosen.size,
             test_share=chosen.test_share,
-            say=reporter.note,
+            say=reporter.result,
         )
         result = run(
             data,

@@ -137,7 +137,7 @@ def measure(
         advice += "; five baselines follow"
     with progress(quiet, advice=advice) as reporter:
         reporter.stage("reading the test images", 0)
-        source = find_source(ds, test, common, reporter.note)
+        source = find_source(ds, test, common, reporter.result)
         split = test_split(ds, source)
         facts = info(file)
         trial = protocol(

@@ -74,7 +74,7 @@ def encode(
             download=common.download,
             size=common.size,
             test_share=common.test_share,
-            say=reporter.note,
+            say=reporter.result,
         )
     for name in ("size", "test_share"):
         if path is None and getattr(common, name) is not None:

@@ -28,6 +28,12 @@ torch.set_num_threads(1)
 pytest_plugins = ["tests.helpers.fixtures"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What encodes remember goes to a folder of the tests, in what they start too."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def digits() -> Source:
     return sources.load("digits")

@@ -87,12 +87,13 @@ class Source:
         if split is not None:
             there = set(split.labels.tolist())
             lacking = [name for i, name in enumerate(self.classes) if i not in there]
-            less = (
-                f"; none of {len(lacking)} of {len(self.classes)} classes ({_listed(lacking)}), so "
-                "an accuracy is that on the others"
-            )
-            on = f" ({self.tested_on})" if self.tested_on else ""
-            self._say(f"test{on}: {_images(len(split))}{less if lacking else ''}")
+            if lacking or (self.passed and self.passed.total()):
+                on = f" ({self.tested_on})" if self.tested_on else ""
+                less = (
+                    f"; none of {len(lacking)} of {len(self.classes)} classes "
+                    f"({_listed(lacking)}), so an accuracy is that on the others"
+                )
+                self._say(f"test{on}: {_images(len(split))}{less if lacking else ''}")
         return split
 
     @cached_property
@@ -174,7 +175,9 @@ class Source:
             return
         passed = self.passed
         if passed is not None:
-            counts = ", ".join(f"{count:,} {reason}" for reason, count in passed.most_common())
+            counts = ", ".join(
+                f"{count:,} {reason}" for reason, count in passed.most_common() if count
+            )
             total = passed.total()
             files = "file" if total == 1 else "files"
             line += f"; passed over {total:,} {files}: {counts}" if total else ""
@@ -194,7 +197,7 @@ class Source:
             line += "; no test split"
         elif self.tested_on:
             line += f"; test: {self.tested_on}"
-        if self.passed is not None and not self.passed:
+        if self.passed is not None and not self.passed.total():
             line += "; passed over nothing"
         self._say(line)
 

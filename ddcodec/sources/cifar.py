@@ -15,6 +15,7 @@ from ..errors import SourceError
 from . import pickles
 from .archive import entries, is_archive, read_files
 from .base import Source
+from .complete import require_content, require_finished
 from .split import Split
 
 PIXELS = 3 * 32 * 32  # bytes of an image: a red plane, a green one, a blue one
@@ -90,6 +91,7 @@ def load(path: Path, name: str, size: int | None = None) -> Source | None:
     for place in (path, *(path / name for e in EDITIONS for name in (e.folder, e.archive))):
         edition = _edition(place)
         if edition is not None:
+            _require_whole(edition, place)
             classes = _classes(edition, place)
             splits = {
                 "train": partial(_read, edition, place, edition.train),
@@ -104,15 +106,27 @@ def _edition(place: Path) -> Edition | None:
         for name, _ in entries(place):  # the first file tells
             folder = name.removeprefix("./").partition("/")[0]
             return next((e for e in EDITIONS if e.folder == folder), None)
-    here = (e for e in EDITIONS if all((place / n).is_file() for n in (e.train[0], e.meta)))
-    return next(here, None)
+    here = (e for e in EDITIONS if (place / e.meta).is_file())
+    return next((e for e in here if any((place / n).is_file() for n in (*e.train, e.test))), None)
+
+
+def _require_whole(edition: Edition, place: Path) -> None:
+    require_finished(place)
+    if not place.is_dir():
+        require_content([place])
+        return
+    files = [place / name for name in (*edition.train, edition.test, edition.meta)]
+    for path in files:
+        if not path.is_file():
+            raise SourceError(f"{path}: is missing; fetch the data set again")
+    require_content(files)
 
 
 def _classes(edition: Edition, place: Path) -> tuple[str, ...]:
     content = read_files(place, [edition.meta])[edition.meta]
     with _damage_in(f"{place}: {edition.meta}"):
         if edition.binary:
-            names = content.decode("utf-8").split()
+            names = content.decode("utf-8-sig").split()
         else:
             names = [_text(name) for name in _field(pickles.load(content), edition.names)]
         if not names:

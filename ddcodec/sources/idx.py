@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..errors import SourceError, one_line
 from .base import Source
 from .checks import numbered_classes, require_memory, shape_text
+from .complete import require_content, require_finished
 from .named import KNOWN
 from .split import Split
 
@@ -32,9 +33,11 @@ def load(path: Path, name: str, size: int | None = None) -> Source | None:
     folder = next((folder for folder in folders if _file(folder, "train", "images")), None)
     if folder is None:
         return None
+    require_finished(folder)
     splits = {}
     for split in PREFIXES:
         images, labels = (_file(folder, split, what) for what in ENDINGS)
+        require_content(path for path in (images, labels) if path)
         if images and labels:
             splits[split] = partial(_split, images, labels)
         elif images or labels or split == "train":

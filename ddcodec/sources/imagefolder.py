@@ -1,8 +1,12 @@
-"""The ImageFolder layout: root/train/<class>/*.png and root/test/<class>/*.png (or val)."""
+"""The ImageFolder layout: root/train/<class>/*.png and root/test/<class>/*.png (or val).
+
+Or class folders alone, root/<class>/*.png, which are all to train on.
+"""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -13,41 +17,110 @@ from numpy.typing import NDArray
 from ..errors import SourceError
 from .archive import is_archive
 from .base import Source
-from .images import Item, ReadByClass, read_split
+from .complete import is_unfinished, require_finished
+from .images import Item, ReadByClass, is_image, read_split
+from .spelling import plain
 from .split import TESTS, ByClass, Split
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
+SUFFIXES = frozenset((
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".bmp", ".dib", ".gif",
+    ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
+))  # fmt: skip
+# Never images, whatever their first bytes look like; others are looked into.
+TEXTS = frozenset((
+    ".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".html", ".htm",
+    ".ini", ".db", ".log",
+))  # fmt: skip
+CONVERT = {suffix: f"{suffix} (convert them to PNG or JPEG)" for suffix in (".heic", ".heif")}
+# What archivers and systems leave behind.
+LEFT = frozenset({"__macosx", "@eadir", "lost+found", "$recycle.bin", "system volume information"})
+TRAINS = ("train", "training")
+# Folders of data sets for other tasks, which hold images but name no class.
+NO_CLASSES = frozenset({"images", "annotations", "labels", "masks", "img", "imgs"})
+
+Passed = Counter[str]
 
 
 def load(root: Path, name: str, size: int | None = None) -> Source | None:
     """Return the source in ``root``; classes are the folders of train/, in sorted order.
 
-    Images may lie deeper in a class folder; names that begin with a dot are passed over, and links
-    to folders in a class are not followed. All images are grey, or all are made RGB; ``size`` makes
-    them squares. A class may be absent from the test folder, which is test, val, validation or
-    valid, the first that has class folders.
+    Images may lie deeper in a class folder; links to folders in a class are not followed. All
+    images are grey, or all are made RGB; ``size`` makes them squares. A file is an image by its
+    suffix, or by its content where the suffix says nothing; others are passed over. A class may be
+    absent from the test folder, which is test (or testing), val, validation or valid, the first
+    that has class folders; one more of them is kept for validation.
     """
-    train = root / "train"
-    inside = list(train.iterdir()) if train.is_dir() else None
+    passed = Passed()
+    train = _split_folder(root, TRAINS)
+    inside = list(train.iterdir()) if train is not None else None
     # A train folder of archives alone belongs to WebDataset.
     if inside is None or (any(map(is_archive, inside)) and not any(e.is_dir() for e in inside)):
         return None
-    classes = tuple(_class_folders(train))
+    assert train is not None
+    classes = _class_folders(train)
     if not classes:
         raise _no_classes(train, "<class>")
-    splits = {"train": partial(_read, train, classes, size)}
-    tests = [root / name for name in TESTS if (root / name).is_dir()]
-    if tests:
-        # A test folder without classes holds images without labels, as in many competitions.
-        labelled = (folder for folder in tests if set(classes) & set(_class_folders(folder)))
-        splits["test"] = partial(_read, next(labelled, tests[0]), classes, size)
-    return Source(
-        name, classes, splits, where=root, by_class=partial(_by_class, train, classes, size)
-    )
+    splits = {"train": partial(_read, train, classes, size, passed)}
+    found = {name: folder for name in TESTS if (folder := _split_folder(root, _names(name)))}
+    # A test folder without classes holds images without labels, as in many competitions.
+    labelled = [name for name in found if set(classes) & set(_class_folders(found[name]))]
+    tested_on = ""
+    if found:
+        test = next(iter(labelled or found))
+        splits["test"] = partial(_read, found[test], classes, size, passed)
+        tested_on = f"{found[test].name}/"
+        if test != "test":
+            why = "has no class folders" if "test" in found else "is not there"
+            tested_on += f", since test/ {why}"
+        if len(labelled) > 1:
+            splits["validation"] = partial(_read, found[labelled[1]], classes, size, passed)
+    by_class = partial(_by_class, train, classes, size, passed)
+    return Source(name, tuple(classes), splits, root, by_class, None, tested_on, passed)
 
 
-def _by_class(folder: Path, classes: tuple[str, ...], size: int | None) -> ByClass:
-    files = [_images(folder / name) for name in classes]
+def load_unsplit(root: Path, name: str, size: int | None = None) -> Source | None:
+    """Return the source of class folders that lie in ``root`` itself; all images are to train on.
+
+    Raises SourceError for folders that hold images but are no classes.
+    """
+    if not root.is_dir() or _split_folder(root, TRAINS):
+        return None
+    folders = _class_folders(root)
+    holding = [name for name, folder in folders.items() if _holds_images(folder)]
+    if len(holding) < 2:
+        return None
+    odd = [n for n in holding if n.lower() in NO_CLASSES or _is_split(n)]
+    if odd:
+        raise SourceError(
+            f"{root}: '{odd[0]}' is no name of a class, and there is no train folder; put images "
+            f"at {root / '<class>' / '<image>.png'}, or in such folders under train and test"
+        )
+    passed = Passed()
+    read = partial(_read, root, folders, size, passed)
+    by_class = partial(_by_class, root, folders, size, passed)
+    return Source(name, tuple(folders), {"train": read}, root, by_class, None, "", passed)
+
+
+def _names(test: str) -> tuple[str, ...]:
+    return ("test", "testing") if test == "test" else (test,)
+
+
+def _is_split(name: str) -> bool:
+    return name.lower() in (*TESTS, *TRAINS, "testing")
+
+
+def _split_folder(root: Path, names: tuple[str, ...]) -> Path | None:
+    """Return the folder of a split, which may be spelt Train or TEST; a plain name comes first."""
+    if not root.is_dir():
+        return None
+    inside = sorted(entry.name for entry in root.iterdir() if entry.name.lower() in names)
+    inside.sort(key=lambda name: (name not in names, names.index(name.lower())))
+    return next((root / name for name in inside if (root / name).is_dir()), None)
+
+
+def _by_class(folder: Path, classes: dict[str, Path], size: int | None, passed: Passed) -> ByClass:
+    passed.clear()
+    files = [_images(inside, passed) for inside in classes.values()]
 
     def items(label: int, index: NDArray[np.int64]) -> list[Item]:
         return [(str(files[label][i]), files[label][i]) for i in index.tolist()]
@@ -63,19 +136,22 @@ def _by_class(folder: Path, classes: tuple[str, ...], size: int | None) -> ByCla
     return ReadByClass([len(found) for found in files], items, first, size, facts)
 
 
-def _read(folder: Path, classes: tuple[str, ...], size: int | None) -> Split:
+def _read(folder: Path, classes: dict[str, Path], size: int | None, passed: Passed) -> Split:
     files: list[Path] = []
     labels: list[int] = []
-    for name in _class_folders(folder):
-        if name not in classes:
-            raise SourceError(
-                f"{folder / name}: is no class of the train folder; rename or remove it"
-            )
-        found = _images(folder / name)
+    passed.clear()  # of a pool that was looked at before
+    passed["beside the class folders"] = sum(
+        entry.suffix.lower() in SUFFIXES and entry.is_file() for entry in folder.iterdir()
+    )
+    number = {name: label for label, name in enumerate(classes)}
+    for name, inside in _class_folders(folder).items():
+        if name not in number:
+            raise SourceError(f"{inside}: is no class of the train folder; rename or remove it")
+        found = _images(inside, passed)
         files += found
-        labels += [classes.index(name)] * len(found)
+        labels += [number[name]] * len(found)
     if not files:
-        raise _no_classes(folder, classes[0])
+        raise _no_classes(folder, next(iter(classes)))
     return read_split(files, labels, size)
 
 
@@ -85,27 +161,58 @@ def _no_classes(folder: Path, example: str) -> SourceError:
     )
 
 
-def _class_folders(folder: Path) -> list[str]:
-    names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
-    for name in names:
-        if (folder / name).is_symlink() and not (folder / name).exists():
-            raise SourceError(f"{folder / name}: is a link that leads nowhere; repair or remove it")
-    return [name for name in names if (folder / name).is_dir()]
+def _class_folders(folder: Path) -> dict[str, Path]:
+    """Return the folders of classes by their names in normal form, sorted by these."""
+    found: dict[str, Path] = {}
+    entries = [e for e in folder.iterdir() if not e.name.startswith(".")]
+    for entry in sorted(entries, key=lambda entry: (plain(entry.name), entry.name)):
+        if entry.is_symlink() and not entry.exists():
+            raise SourceError(f"{entry}: is a link that leads nowhere; repair or remove it")
+        if is_unfinished(entry):
+            require_finished(entry)
+        if not entry.is_dir() or entry.name.lower() in LEFT:
+            continue
+        name = plain(entry.name)
+        if name in found:
+            raise SourceError(
+                f"{entry}: is called as {found[name].name!r} is, in another Unicode form; put the "
+                "images of both into one folder"
+            )
+        found[name] = entry
+    return found
 
 
-def _images(folder: Path) -> list[Path]:
+def _holds_images(folder: Path) -> bool:
+    return any(
+        Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
+        for _, _, files in os.walk(folder)
+        for name in files
+    )
+
+
+def _images(folder: Path, passed: Passed) -> list[Path]:
+    """Return the images in a class folder, sorted; what is none is counted in ``passed``."""
     found = []
     for where, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        hidden = [name for name in folders if name.startswith(".") or name.lower() in LEFT]
+        folders[:] = [name for name in folders if name not in hidden]
         for name in files:
-            path = Path(where, name)
-            if name.startswith(".") or path.suffix.lower() not in SUFFIXES:
-                continue
-            if not path.is_file():
+            path, suffix = Path(where, name), Path(name).suffix.lower()
+            if name.startswith("."):
+                passed["hidden"] += 1
+            elif suffix in TEXTS:
+                passed[suffix] += 1
+            elif not path.is_file():
                 raise SourceError(f"{path}: is a broken link or no regular file; remove it")
-            found.append(path)
+            elif is_unfinished(path):
+                require_finished(path)
+            elif suffix in SUFFIXES or is_image(path):
+                found.append(path)
+            else:
+                passed[CONVERT.get(suffix, suffix or "without a suffix that are no images")] += 1
     if not found:
+        skipped = f" that can be read, only {', '.join(sorted(passed))}" if passed else ""
         raise SourceError(
-            f"{folder}: class '{folder.name}' has no images; add some, or remove the folder"
+            f"{folder}: class '{folder.name}' has no images{skipped}; add some or remove the folder"
         )
     return sorted(found)

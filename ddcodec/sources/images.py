@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from ..errors import SourceError, one_line
+from .complete import POINTER
 from .metadata import UPRIGHT, without_metadata
 from .on_disk import Images, remade, room_for
 from .scaling import resize
@@ -44,7 +45,6 @@ READ = "PNG, JPEG, WebP, AVIF, GIF, BMP, TIFF or PPM"
 START = 64  # bytes that tell a format
 STRIPPED = {"PNG", "JPEG", "WEBP"}  # of their metadata, before Pillow sees them
 FILE_BYTES = 1 << 30  # of one of these; their pixels have at most a quarter of that
-POINTER = b"version https://git-lfs"
 BATCH = 512  # images decoded at a time, so that a data set is never twice in memory
 
 Encoded = bytes | Path
@@ -107,6 +107,20 @@ def format_of(start: bytes) -> str:
     return next((name for magic, name in FORMATS if start.startswith(magic)), "")
 
 
+def is_image(path: Path) -> bool:
+    """Say whether a file of any name is an image, by its content: Pillow can read its header."""
+    try:
+        with path.open("rb") as file:
+            found = format_of(file.read(START))
+            file.seek(0)
+            if not found:
+                return False
+            with Image.open(file, formats=(found,)):
+                return True
+    except Exception:  # as nearly anything, where the first bytes were a coincidence
+        return False
+
+
 def _prepared(name: str, file: IO[bytes]) -> tuple[str, IO[bytes], int]:
     """Return the format of an image, a file of it that Pillow can read, and its orientation.
 
@@ -125,10 +139,10 @@ def _prepared(name: str, file: IO[bytes]) -> tuple[str, IO[bytes], int]:
         raise SourceError(f"{name}: is AVIF, which needs Pillow 11.3 or later; install that")
     if found not in STRIPPED:
         return found, file, UPRIGHT
-    data = file.read(FILE_BYTES + 1)
-    if len(data) > FILE_BYTES:
+    if file.seek(0, io.SEEK_END) > FILE_BYTES:
         raise SourceError(f"{name}: has more than {FILE_BYTES:,} bytes, which no image needs")
-    data, orientation = without_metadata(data)
+    file.seek(0)
+    data, orientation = without_metadata(file.read())
     return found, io.BytesIO(data), orientation
 
 

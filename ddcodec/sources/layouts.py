@@ -10,6 +10,7 @@ from ..errors import SourceError, UsageError
 from . import cifar, digits, hub, idx, imagefolder, npz, parquet, published, webdataset
 from .base import Source
 from .checks import one_line_errors, path_name
+from .complete import require_content, require_finished
 from .named import BUNDLED, KNOWN, find, missing, names, places
 from .views import hold_out
 
@@ -28,6 +29,7 @@ LAYOUTS: tuple[Callable[[Path, str, int | None], Source | None], ...] = (
     published.load_cub200,
     imagefolder.load,
     webdataset.load,
+    imagefolder.load_unsplit,
 )
 
 
@@ -85,14 +87,20 @@ def _find(spec: str | os.PathLike[str], download: bool, size: int | None) -> Sou
         hint = f", and none of: {', '.join(names())}" if len(path.parts) == 1 else ""
         raise SourceError(f"{path}: no such file or folder{hint}")
     with one_line_errors(str(path)):
+        if path.is_file():
+            require_finished(path)
+            require_content([path])
         for load_layout in LAYOUTS:
             source = load_layout(path, name or path_name(path), size)
             if source is not None:
                 return source
     if path.is_dir():
+        require_finished(path)
+        inside = [entry for entry in path.iterdir() if entry.is_dir() and entry.name[0] != "."]
+        hint = f"; is it {inside[0]} that you mean?" if len(inside) == 1 else ""
         raise SourceError(
             f"{path}: has neither train-*.parquet files nor a train folder, nor another layout "
-            f"that is known; put images at {path / 'train' / '<class>' / '<image>.png'}"
+            f"that is known; put images at {path / 'train' / '<class>' / '<image>.png'}{hint}"
         )
     hint = "give the folder it lies in" if path.suffix == ".parquet" else "unpack it first"
     raise SourceError(f"{path}: is no data set that can be read; {hint}")

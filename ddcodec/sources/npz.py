@@ -1,4 +1,4 @@
-"""One ``.npz`` file: train_images, train_labels, test_images, test_labels, class_names."""
+"""One ``.npz`` file: train_images, train_labels, likewise test and val, and class_names."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from .checks import numbered_classes, require_memory, shape_text
 from .on_disk import Images, room_for
 from .split import Split
 
+SPLITS = ("train", "test", "val")  # as MedMNIST calls them: val beside test is for validation
+
 # Pixels of real images pack a few times; what unpacks so much further is made to fill a memory.
 BOMB_BYTES, BOMB_RATIO = 1 << 28, 300
 
@@ -35,24 +37,34 @@ UNREADABLE = (
 def load(path: Path, name: str, size: int | None = None) -> Source | None:
     """Return the source in ``path``: images uint8 (N, H, W) or (N, H, W, C), labels integers (N,).
 
-    Without ``class_names``, strings (n,), the classes are called by their numbers. The source is
-    called like the file, without ``.npz``. Pickled arrays are refused.
+    Labels (N, 1) are taken too, as MedMNIST has them. The images of val are for validation where
+    there are those of test, else they are the test split. Without ``class_names``, strings (n,),
+    the classes are called by their numbers. The source is called like the file, without ``.npz``.
+    Pickled arrays are refused.
     """
-    if path.suffix != ".npz" or not path.is_file():
+    if path.suffix.lower() != ".npz" or not path.is_file():
         return None
     keys = _keys(path)
-    for key in ("train_images", "train_labels"):
-        if key not in keys:
+    splits = {}
+    for split in SPLITS:
+        here = [key for key in (f"{split}_images", f"{split}_labels") if key in keys]
+        if len(here) == 2:
+            splits[split] = partial(_split, path, split)
+        elif here and split != "train":
+            raise SourceError(f"{path}: has {here[0]} alone; {split} needs images and labels")
+        elif split == "train":
+            lacking = "train_images" if "train_images" not in here else "train_labels"
             raise SourceError(
-                f"{path}: has no array '{key}'; it holds {', '.join(sorted(keys)) or 'nothing'}"
+                f"{path}: has no array '{lacking}'; it holds {', '.join(sorted(keys)) or 'nothing'}"
             )
-    splits = {"train": partial(_split, path, "train")}
-    if present := keys & {"test_images", "test_labels"}:
-        if len(present) == 1:
-            raise SourceError(f"{path}: has {present.pop()} alone; test needs images and labels")
-        splits["test"] = partial(_split, path, "test")
+    tested_on = "test_images" if "test" in splits else ""
+    if "val" in splits:
+        if not tested_on:
+            tested_on = "val_images, since there are no test_images"
+        splits["validation" if "test" in splits else "test"] = splits.pop("val")
     classes = _classes(path, "class_names" in keys)
-    return Source(name.removesuffix(".npz"), classes, splits, where=path, size=size)
+    name = name[:-4]
+    return Source(name, classes, splits, where=path, size=size, tested_on=tested_on)
 
 
 def _classes(path: Path, named: bool) -> tuple[str, ...]:
@@ -97,6 +109,13 @@ def _images(path: Path, name: str) -> Images:
 
 def _labels(path: Path, name: str) -> NDArray[Any]:
     labels = _array(path, f"{name}_labels")
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    elif labels.ndim == 2:
+        raise SourceError(
+            f"{path}: {name}_labels are {labels.dtype} {shape_text(labels.shape)}, several labels "
+            "an image (multi-label or one-hot); give one class number an image, (N,)"
+        )
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise SourceError(
             f"{path}: {name}_labels are {labels.dtype} {shape_text(labels.shape)}; "
@@ -107,6 +126,10 @@ def _labels(path: Path, name: str) -> NDArray[Any]:
 
 def _keys(path: Path) -> set[str]:
     if not zipfile.is_zipfile(path):
+        with path.open("rb") as file:
+            packed = file.read(4) == b"PK\x03\x04"
+        if packed:
+            raise SourceError(f"{path}: ends too early for an .npz file; fetch or write it again")
         raise SourceError(f"{path}: is not an .npz file; write one with numpy.savez")
     try:
         with zipfile.ZipFile(path) as archive:

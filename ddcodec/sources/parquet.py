@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from ..errors import MissingExtra, SourceError
 from .base import Source
 from .checks import check_complete, check_labels, numbered_classes
+from .complete import require_all, require_finished
 from .images import BATCH, Item, ReadByClass, decode_all
+from .spelling import plain
 from .split import TESTS, ByClass, Split, places_by_class
 
 IMAGE_COLUMNS = ("img", "image")
@@ -24,8 +26,20 @@ LABEL_COLUMNS = ("label", "fine_label", "labels")
 
 
 def shards(folder: Path, split: str) -> list[Path]:
-    """Return the parquet files of a split, in order."""
-    return sorted(folder.glob(f"{split}-*.parquet")) or sorted(folder.glob(f"{split}.parquet"))
+    """Return the parquet files of a split, in order.
+
+    They are called ``<split>-*.parquet`` or ``<split>.parquet``, or lie in a folder ``<split>``, as
+    the hub writes them when it converts a data set. Raises SourceError where that is a beginning
+    only.
+    """
+    inner = sorted((folder / split).glob("*.parquet"))
+    if not inner and (folder / f"partial-{split}").is_dir():
+        raise SourceError(
+            f"{folder / f'partial-{split}'}: is the beginning of the {split} split, all that the "
+            "hub converts of a large one; fetch the original files"
+        )
+    named = sorted(folder.glob(f"{split}-*.parquet")) or sorted(folder.glob(f"{split}.parquet"))
+    return named or inner
 
 
 def load(path: Path, name: str, size: int | None = None) -> Source | None:
@@ -33,27 +47,55 @@ def load(path: Path, name: str, size: int | None = None) -> Source | None:
 
     Class names come from the ClassLabel feature in the schema metadata, else from the numbers.
     The test split is the first of ``TESTS`` that is there and has labels: ImageNet's test labels
-    are all -1. Raises MissingExtra without pyarrow.
+    are all -1. Raises SourceError for several configurations or missing shards, MissingExtra
+    without pyarrow.
     """
-    inner = path.iterdir() if path.is_dir() else ()
-    # On the hub a data set's files lie in data/ or in a folder called like its configuration.
-    others = sorted(entry for entry in inner if entry.is_dir() and entry.name[0] != ".")
-    folders = (path, path / "data", *others)
-    folder = next((folder for folder in folders if shards(folder, "train")), None)
+    folder = _folder(path) if path.is_dir() else None
     if folder is None:
         return None
     if importlib.util.find_spec("pyarrow") is None:
         raise MissingExtra("pyarrow, which reads parquet,", "data")
     train = shards(folder, "train")
-    tests = [files for split in TESTS if (files := shards(folder, split))]
+    tests = {split: files for split in TESTS if (files := shards(folder, split))}
+    for place in {path, folder, *(file.parent for file in train)}:
+        require_finished(place)
+    for files in (train, *tests.values()):
+        require_all(files)
     image, label, classes = _columns(train[0])
-    splits = {"train": partial(_read, [train], image, label, size)}
-    if tests:
-        splits["test"] = partial(_read, tests, image, label, size)
+    splits = {"train": partial(_read, train, image, label, size)}
     if not classes:
         classes = numbered_classes(_labels(train, label), f"{folder}: column '{label}'")
+    # A test split without labels gives way to the next.
+    labelled = [n for n in tests if len(tests) == 1 or (_labels(tests[n], label) != -1).any()]
+    tested_on = ""
+    for role, split in zip(("test", "validation"), labelled or list(tests)[:1], strict=False):
+        splits[role] = partial(_read_other, tests[split], image, label, classes, size)
+        if role == "test":
+            tested_on = f"the split {split}"
+            if split != "test":
+                why = "has no labels" if "test" in tests else "is not there"
+                tested_on += f", since test {why}"
     by_class = partial(_by_class, train, image, label, classes, size)
-    return Source(name, classes, splits, where=folder, by_class=by_class)
+    return Source(name, classes, splits, folder, by_class, None, tested_on)
+
+
+def _folder(path: Path) -> Path | None:
+    """Return the folder with the shards of train: ``path``, data/ in it, or one in it.
+
+    On the hub a data set's files lie in data/ or in a folder called like its configuration.
+    """
+    for folder in (path, path / "data"):
+        if shards(folder, "train"):
+            return folder
+    others = sorted(entry for entry in path.iterdir() if entry.is_dir() and entry.name[0] != ".")
+    found = [folder for folder in others if shards(folder, "train")]
+    if len(found) > 1:
+        listed = ", ".join(folder.name for folder in found[:8]) + (", ..." if found[8:] else "")
+        raise SourceError(
+            f"{path}: holds {len(found)} configurations of a data set ({listed}); say which, as in "
+            f"{found[0]}"
+        )
+    return found[0] if found else None
 
 
 def _by_class(
@@ -143,14 +185,28 @@ def _columns(path: Path) -> tuple[str, str, tuple[str, ...]]:
     return image, label, tuple(map(str, names)) if isinstance(names, list) else ()
 
 
-def _read(choice: list[list[Path]], image: str, label: str, size: int | None) -> Split:
-    """Read the first of several splits whose labels are not all -1, which means not given."""
-    for files in choice:
-        labels = _labels(files, label)
-        if (labels != -1).any():
-            break
+def _read(files: list[Path], image: str, label: str, size: int | None) -> Split:
+    labels = _labels(files, label)
     rows = _Rows(files, image).items(np.arange(len(labels)))
     return Split(decode_all((item for _, item in rows), len(labels), size), labels)
+
+
+def _read_other(
+    files: list[Path], image: str, label: str, classes: tuple[str, ...], size: int | None
+) -> Split:
+    """Read a split beside train; its labels are made those of train where it orders names so."""
+    names = [plain(name) for name in _columns(files[0])[2]]
+    ours = [plain(name) for name in classes]
+    split = _read(files, image, label, size)
+    if not names or names == ours:
+        return split
+    if sorted(names) != sorted(ours):
+        odd = next((name for name in names if name not in ours), None)
+        what = f"has the class '{odd}', which train has not" if odd else "lacks a class of train"
+        raise SourceError(f"{files[0]}: {what}; name the same classes in both")
+    check_labels(split.labels, len(names), str(files[0]))
+    number = np.asarray([ours.index(name) for name in names], np.int64)
+    return Split(split.images, number[split.labels])
 
 
 def _labels(files: list[Path], column: str) -> NDArray[np.int64]:

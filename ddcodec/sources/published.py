@@ -13,6 +13,7 @@ from . import imagefolder
 from .base import Source
 from .images import read_split
 from .named import KNOWN
+from .spelling import text_lines
 from .split import Split
 
 ANNOTATIONS = Path("val", "val_annotations.txt")
@@ -32,8 +33,11 @@ def load_tiny_imagenet(path: Path, name: str, size: int | None = None) -> Source
                 name,
                 train.classes,
                 {"train": lambda: train.train, "test": partial(_val, root, train.classes, size)},
-                where=root,
-                by_class=train.by_class,
+                root,
+                train.streamed,
+                None,
+                "val/ by its annotations",
+                train.passed,
             )
     return None
 
@@ -43,7 +47,7 @@ def _val(root: Path, classes: tuple[str, ...], size: int | None) -> Split:
     there = {path.name: path for path in folder.iterdir()} if folder.is_dir() else {}
     numbers = {name: number for number, name in enumerate(classes)}
     files, labels = [], []
-    for at, line in enumerate(listed.read_text("utf-8", "replace").splitlines(), 1):
+    for at, line in enumerate(text_lines(listed), 1):
         file, label = [*line.split("\t"), "", ""][:2]
         if file not in there:
             raise SourceError(f"{listed} line {at}: {file[:80]!r} does not lie in {folder}")
@@ -98,7 +102,7 @@ def _read(
 def _table(path: Path) -> dict[str, str]:
     """Return the lines "<number> <rest>" of a table, in their order."""
     rows: dict[str, str] = {}
-    for at, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
+    for at, line in enumerate(text_lines(path), 1):
         key, _, rest = line.strip().partition(" ")
         if not rest or key in rows:
             raise SourceError(f"{path} line {at}: is not a number and a word, or is there twice")

@@ -26,10 +26,9 @@ def text_lines(path: Path) -> list[str]:
     Byte order mark, carriage returns, spaces at the ends of lines and empty lines at the end of
     the file are left out. Raises SourceError where it is another encoding or absurdly large.
     """
-    with path.open("rb") as file:
-        data = file.read(TEXT_MAX + 1)
-    if len(data) > TEXT_MAX:
+    if path.stat().st_size > TEXT_MAX:
         raise SourceError(f"{path}: has more than {TEXT_MAX:,} bytes, which no list of names has")
+    data = path.read_bytes()
     try:
         text = data.decode("utf-16" if data.startswith(WIDE) else "utf-8-sig")
     except UnicodeDecodeError:

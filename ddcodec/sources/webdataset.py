@@ -7,9 +7,11 @@ classes.txt beside the shards.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -23,12 +25,15 @@ from .archive import SUFFIXES as ARCHIVES
 from .archive import entries, is_archive
 from .base import Source
 from .checks import numbered_classes
+from .complete import require_all, require_finished
 from .imagefolder import SUFFIXES as IMAGES
 from .images import decode_all
+from .spelling import text_lines
 from .split import TESTS, Split
 
 NAMES = "classes.txt"
 LABELS = (".cls", ".json")
+Member = tuple[re.Match[str], Callable[[], bytes]]  # of an archive: its name, what reads it
 SAMPLE = re.compile(r"((?:.*/)?[^./]+)([.][^/]+)", re.DOTALL)  # key, and kind from the first dot
 
 
@@ -45,25 +50,34 @@ def load(place: Path, name: str, size: int | None = None) -> Source | None:
 
     Samples keep their order. The test split is the first of ``TESTS`` that is there.
     """
-    tests: list[list[Path]] = []
+    tests: dict[str, list[Path]] = {}
     if is_archive(place):
         files, names = [place], place.with_name(NAMES)
         suffix = next(s for s in ARCHIVES if place.name.lower().endswith(s))
         name = name[: -len(suffix)] if name.lower().endswith(suffix) else name
     elif place.is_dir() and (files := shards(place, "train")):
-        tests = [found for split in TESTS if (found := shards(place, split))]
+        tests = {split: found for split in TESTS if (found := shards(place, split))}
         names = place / NAMES
     else:
         return None
-    train = Shards(files, size)
+    for folder in {path.parent for path in files}:
+        require_finished(folder if place.is_dir() else place)
+    passed = Counter[str]()
+    train = Shards(files, size, passed)
     splits = {"train": train.read}
-    if tests:
-        splits["test"] = Shards(tests[0], size).read
+    for name_of, split in zip(("test", "validation"), tests, strict=False):
+        splits[name_of] = Shards(tests[split], size, passed).read
+    for found in (files, *tests.values()) if place.is_dir() else ():
+        require_all(found)
+    first = next(iter(tests), "")
+    tested_on = tests[first][0].name if first else ""
+    if first not in ("", "test"):
+        tested_on += ", since there are no test shards"
     if names.is_file():
-        classes = tuple(names.read_text("utf-8", "replace").splitlines())
+        classes = tuple(text_lines(names))
     else:
         classes = numbered_classes(train.labels, str(place))
-    return Source(name, classes, splits, where=place)
+    return Source(name, classes, splits, place, None, None, tested_on, passed)
 
 
 @dataclass
@@ -72,6 +86,7 @@ class Shards:
 
     files: list[Path]
     size: int | None
+    passed: Counter[str]  # files that are part of no sample
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
@@ -91,8 +106,7 @@ class Shards:
     def _samples(self, wanted: Collection[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
         """Yield (shard and key, content of the files of the wanted kinds) of each sample."""
         for shard in self.files:
-            # Others are hidden files, and what a packer leaves behind.
-            files = ((found, read) for n, read in entries(shard) if (found := SAMPLE.fullmatch(n)))
+            files = self._files(shard, wanted is IMAGES)
             for key, sample in groupby(files, lambda file: file[0][1]):
                 where, parts = f"{shard} sample {key[:80]}", dict[str, bytes]()
                 for found, read in sample:
@@ -103,10 +117,17 @@ class Shards:
                         parts[kind] = read()
                 yield where, parts
 
+    def _files(self, shard: Path, count: bool) -> Iterator[Member]:
+        for name, read in entries(shard):
+            if found := SAMPLE.fullmatch(name):
+                yield found, read
+            elif count:  # hidden files, and what a packer leaves behind
+                self.passed["hidden or without a suffix"] += 1
+
 
 def _label(name: str, parts: dict[str, bytes]) -> int:
     if ".cls" in parts:
-        text = parts[".cls"].strip()
+        text = parts[".cls"].removeprefix(codecs.BOM_UTF8).strip()
         if text.isdigit() and len(text) < 10:
             return int(text)
         raise SourceError(f"{name}: its .cls is no class number but {text[:20]!r}")

@@ -174,11 +174,14 @@ def test_a_source_without_a_test_split_cannot_be_trained_against(
     refused(outcome, 5, "shades.npz", "test")
 
 
-def test_a_file_from_a_folder_needs_to_be_told_what_to_test_on(
+def test_a_file_from_images_that_are_gone_needs_to_be_told_what_to_test_on(
     run: Run, make_source: Callable[..., Path]
 ) -> None:
-    make_source("shades.npz")
+    source = make_source("shades.npz")
     assert run("encode", "shades.npz", "--ipc", "1", *QUICK).code == 0
+    found = run("train", "shades.ddset", "--nets", "1", "--steps", "1")
+    assert (found.code, f"{source}: read 18 images" in found.err) == (0, True)
+    source.unlink()
     refused(run("train", "shades.ddset", "--nets", "1"), 2, "--test")
 
 

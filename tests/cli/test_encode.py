@@ -80,9 +80,28 @@ def test_images_can_be_scaled_and_the_file_says_so(
     assert (facts["image"]["height"], facts["image"]["width"]) == (8, 8)
     assert "--size 8" in facts["provenance"]["command"]
     train = ("train", "shades.ddset", "--test", "shades.npz", "--nets", "1", "--steps", "1")
-    assert run(*train).code == 2
-    assert run(*train, "--size", "8").code == 0
+    assert facts["source"]["size"] == 8
+    assert run(*train).code == 0  # the size of the file
+    assert run(*train, "--size", "9").code == 2
     assert run("encode", "shades.npz", "--ipc", "1", *words[:3], "0", "-f").code == 2
+
+
+def test_a_share_that_is_held_out_is_found_again(
+    run: Run, make_source: Callable[..., Path]
+) -> None:
+    make_source("shades.npz", test=False, per_class=10)
+    words = ("encode", "shades.npz", "--ipc", "1", "--steps", "1", "--profile", "quick")
+    assert run(*words, "-o", "whole.ddset").code == 0
+    train = ("--nets", "1", "--steps", "1")
+    outcome = run("train", "whole.ddset", *train)
+    assert (outcome.code, "hold out a fifth" in outcome.err) == (5, True)
+    assert run(*words, "--test-share", "0.2").code == 0
+    facts = json.loads(run("info", "shades.ddset", "--json").out)
+    assert (facts["source"]["count"], facts["source"]["test_share"]) == (24, 0.2)
+    assert "--test-share 0.2" in facts["provenance"]["command"]
+    assert " on 6 test images of shades" in run("train", "shades.ddset", *train).out
+    outcome = run("train", "whole.ddset", *train, "--test-share", "0.2")
+    assert (outcome.code, "has learned from all of it" in outcome.err) == (2, True)
 
 
 def test_a_known_data_set_that_is_not_here_names_place_and_command(

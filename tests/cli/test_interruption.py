@@ -44,7 +44,7 @@ def test_an_interrupted_encode_says_how_to_go_on_and_ends_with_the_same_content(
 
     resumed = run(*ENCODE, "-o", "cut.ddset", "--resume")
     assert resumed.code == 0
-    assert resumed.err.startswith("cut.ddset.checkpoint: this run goes on from there\n")
+    assert resumed.err.startswith(f"{READ}cut.ddset.checkpoint: this run goes on from there\n")
     assert run(*ENCODE, "-o", "whole.ddset").code == 0
     assert digest(run, "cut.ddset") == digest(run, "whole.ddset")
     assert not (tmp_path / "cut.ddset.checkpoint").exists()
@@ -117,10 +117,10 @@ def test_train_keeps_its_networks_and_ends_with_the_same_figures(
     assert [path.name for path in tmp_path.iterdir()] == ["d.ddset"]
 
     # In the second network of the second baseline; the file and one baseline are complete.
-    done = interrupted(tmp_path, *words, told="result", at=7, signals=(number,))
+    done = interrupted(tmp_path, *words, told="result", at=8, signals=(number,))
     assert (done.returncode, done.stdout) == (128 + number, ""), done.stderr
     (record,) = tmp_path.glob("d.ddset.unfinished-*.json")
-    *networks, this, pixels, means, last = done.stderr.splitlines()
+    *networks, this, pixels, means, last = done.stderr.removeprefix(READ).splitlines()
     assert len(networks) == 7
     assert networks[0].startswith("this file: network 1 of 3: ")
     accuracy = f"{100 * whole['accuracy_mean']:.1f}"
@@ -144,7 +144,7 @@ def test_networks_of_another_run_are_not_taken_for_this_one(
 ) -> None:
     mine = tmp_path / "d.ddset"
     mine.write_bytes(digits_file.read_bytes())
-    done = interrupted(tmp_path, "train", "d.ddset", *TRAIN, told="result", at=2)
+    done = interrupted(tmp_path, "train", "d.ddset", *TRAIN, told="result", at=3)
     assert done.returncode == 143
     for more in (("--seed", "1"), ("--steps", "4"), ("--arch", "convnet3")):
         assert "as kept" not in run("train", "d.ddset", *TRAIN, *more).err
@@ -158,7 +158,7 @@ def test_nothing_is_claimed_before_the_first_network(tmp_path: Path, digits_file
     mine.write_bytes(digits_file.read_bytes())
     done = interrupted(tmp_path, "train", "d.ddset", *TRAIN, at=1)
     assert done.returncode == 143
-    assert done.stderr == "interrupted; no network is kept, the same command begins anew\n"
+    assert done.stderr == READ + "interrupted; no network is kept, the same command begins anew\n"
     assert [path.name for path in tmp_path.iterdir()] == ["d.ddset"]
 
 
@@ -179,7 +179,7 @@ def test_a_sweep_keeps_the_networks_of_the_point_that_is_not_finished(
 ) -> None:
     words = ("sweep", "digits", "--ipc", "0.4", "--profile", "quick", "--steps", "2", "--nets",
              "3", "--train-steps", "3", "--device", "cpu", "--no-plot", "--json")  # fmt: skip
-    done = interrupted(tmp_path, *words, "-o", "out", told="result", at=5)
+    done = interrupted(tmp_path, *words, "-o", "out", told="result", at=6)
     assert (done.returncode, done.stdout) == (143, ""), done.stderr
     last = done.stderr.splitlines()[-1]
     assert last.startswith("interrupted after 1 of ")

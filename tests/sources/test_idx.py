@@ -80,7 +80,7 @@ def test_without_test_files_there_is_no_test_split(tmp_path: Path) -> None:
         ({"t10k_labels": None}, "no t10k-labels-idx1-ubyte.*a split needs both"),
         ({"t10k_images": None}, "no t10k-images-idx3-ubyte.*a split needs both"),
         ({"train_labels": None}, "no train-labels-idx1-ubyte.*a split needs both"),
-        ({"train_images": b""}, f"{TRAIN}: is no idx file of bytes in 3 dimensions"),
+        ({"train_images": b""}, f"{TRAIN}: is empty"),
         ({"train_images": idx(IMAGES[0])}, f"{TRAIN}: is no idx file of bytes in 3"),
         ({"train_images": idx(IMAGES, 13)}, f"{TRAIN}: is no idx file of bytes"),
         ({"train_images": idx(IMAGES)[:-1]}, f"{TRAIN}: should hold 400 bytes.*holds 399"),

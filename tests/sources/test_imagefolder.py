@@ -155,7 +155,7 @@ def no_classes(root: Path) -> None:
 
 
 def no_train(root: Path) -> None:
-    (root / "train").rename(root / "training")
+    (root / "train").rename(root / "other")
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def no_train(root: Path) -> None:
         (flat_test, ["test: has no class folders", "test/ant/<image>.png"]),
         (truncated, ["train/cat/b.png", "cannot be read as an image"]),
         (no_classes, ["train: has no class folders", "train/<class>/<image>.png"]),
-        (no_train, ["neither", "train folder", "train/<class>/<image>.png"]),
+        (no_train, ["no name of a class", "no train folder", "<class>/<image>.png"]),
     ],
 )
 def test_a_spoilt_folder_is_explained_in_one_line(

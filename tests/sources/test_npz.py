@@ -84,7 +84,7 @@ def test_test_arrays_may_be_left_out(tmp_path: Path) -> None:
         ({"train_images": IMAGES[:5]}, "5 images but labels of shape 6"),
         ({"train_images": np.zeros((6, 0, 3), np.uint8)}, "hold no pixel"),
         ({"train_labels": LABELS / 1.0}, "train_labels are float64 6"),
-        ({"train_labels": LABELS[:, None]}, "train_labels are int64 6x1"),
+        ({"train_labels": np.eye(6, dtype=int)}, "train_labels are int64 6x6, several labels"),
         ({"train_labels": LABELS > 0}, "train_labels are bool 6"),
         ({"train_labels": LABELS + 1}, "label 3 of image 2 lies outside 0..2"),
         ({"train_labels": LABELS - 1}, "label -1 of image 0"),
@@ -119,7 +119,7 @@ def test_reading_test_leaves_the_training_images_alone(tmp_path: Path) -> None:
     assert len(source.require_test()) == 2
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", b"\x80\x04N."])
+@pytest.mark.parametrize("content", [b"PK\x03\x04 no archive", b"\x80\x04N."])
 def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "toy.npz"
     path.write_bytes(content)
