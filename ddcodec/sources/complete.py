@@ -68,17 +68,17 @@ def require_all(shards: Sequence[Path]) -> None:
         elif found := NUMBERED.fullmatch(stem):
             groups[found[1], ""][int(found[2])] = path
     for (head, of), there in groups.items():
-        first = next(iter(there.values()))
+        first = min(there.values(), key=lambda path: len(path.name))
         other = next((o for h, o in groups if h == head and o != of), None)
         if other is not None:
-            raise SourceError(
-                f"{first.parent}: {head}... mixes shards of two sets; keep one of them"
-            )
+            raise SourceError(f"{first.parent}: {head}... mixes two sets of shards; keep one")
         if of:
             start = 0 if 0 in there or int(of) not in there else 1
             wanted = range(start, start + int(of))
         elif len(there) > 1:
-            wanted = range(min(1, *there), max(there) + 1)
+            # The hub counts from 0000; others from 0 or from 1.
+            converted = not head and first.suffix == ".parquet"
+            wanted = range(0 if converted else min(1, *there), max(there) + 1)
         else:
             continue
         lacking = [number for number in wanted if number not in there]
