@@ -86,7 +86,7 @@ def sweep(
     how: dict[str, Any] = {
         "download": settings.download,
         "size": settings.size,
-        "say": reporter.note,
+        "say": reporter.result,
     }
     data = sources.load(source, test_share=settings.test_share, **how)
     test = data

@@ -7,6 +7,7 @@ from CLIP text embeddings (the paper), or from mean images or colours, which nee
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,7 +214,7 @@ def _read_text(path: Path) -> str:
             data = file.read(FILE_BYTES + 1)
         if len(data) > FILE_BYTES:
             raise UsageError(f"{path}: too long for a file of class names")
-        return data.decode("utf-8-sig")
+        return unicodedata.normalize("NFC", data.decode("utf-8-sig"))  # as names of classes are
     except FileNotFoundError:
         known = ", ".join(RULES)
         raise UsageError(f"`order`={path}: neither a rule ({known}) nor a file") from None

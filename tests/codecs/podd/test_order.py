@@ -294,6 +294,10 @@ def test_an_order_file_lists_names_or_rows(tmp_path: Path, text: str) -> None:
     assert order.score is not None
 
 
+def test_names_in_an_order_file_are_the_same_in_any_normal_form(tmp_path: Path) -> None:
+    assert read_order(write(tmp_path, "cafe\u0301\nbee"), ["bee", "caf\u00e9"], (2, 1)) == [1, 0]
+
+
 def test_an_order_file_may_fill_the_spare_cells_itself(tmp_path: Path) -> None:
     path = write(tmp_path, "a,a\nb,c\n")
     assert read_order(path, ("a", "b", "c"), (2, 2)) == [0, 0, 1, 2]
