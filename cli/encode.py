@@ -23,8 +23,8 @@ def encode(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="A name (digits, cifar10, ...), an .npz file, or a folder: train/CLASS/* and "
-            "test/CLASS/*, or parquet or WebDataset shards.",
+            help="A name (digits, cifar10, ...), an .npz file, or a folder: train/CLASS/*, "
+            "CLASS/*, parquet or tar shards.",
         ),
     ],
     out: Annotated[
