@@ -184,3 +184,19 @@ def test_the_module_is_the_command(process: Run) -> None:
     assert done.returncode == 5
     assert done.stderr.startswith("error: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("given", "found"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_waiting_threads_sleep_unless_the_user_says_otherwise(
+    given: str | None, found: str
+) -> None:
+    code = (
+        "import os, sys; from ddcodec_cli.app import main; assert 'torch' not in sys.modules;"
+        "main(['--version']); print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    environment |= {} if given is None else {"OMP_WAIT_POLICY": given}
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.split()[-2:] == [found, "False"]
