@@ -84,8 +84,8 @@ app.command("demo", short_help="All of it on real handwritten digits.")(demo.dem
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line (``sys.argv`` by default) and return the exit code; never raises."""
     open_streams()
-    # Read when torch is loaded, which no module does before. Threads that spin while they wait take a
-    # busy machine several times the work; the library leaves the choice to its caller.
+    # Read when torch is loaded, which nothing does before. Threads that spin while they wait take
+    # several times as long on a busy machine; the library leaves the choice to its caller.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return finish(_run(arguments))
 
