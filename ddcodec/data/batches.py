@@ -10,30 +10,33 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count as count_from
-from typing import Any, NamedTuple, overload
+from operator import is_
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import default_collate
 from torch.utils.data._utils.collate import default_collate_fn_map
 
-from ..codecs.samples import Samples
+from ..codecs.samples import Rows, Samples
 from ..errors import UsageError, require_at_least
 from ..nn.augment import Augment
-from ..runtime.rng import epoch_order, generator
+from ..runtime.rng import epoch_index, generator
 from ..runtime.world import neutral_tensors
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Batches:
     """One epoch of (images, labels) batches, or all epochs without end, all on one device.
 
-    Iterating again gives the same batches again; another epoch is another object. The index of
-    the whole epoch is moved to the device once, so no step waits for the host.
+    Iterating again gives the same batches again; another epoch is another object. On an
+    accelerator the index of the whole epoch is moved there once, so no step waits for the host.
     """
 
     samples: Samples
-    labels: Tensor  # (N, ...), on the device of the samples
+    labels: Rows  # (N, ...), on the device of the samples
     batch_size: int
     shuffle: bool
     seed: int
@@ -44,8 +47,9 @@ class Batches:
 
     def __post_init__(self) -> None:
         """Raise UsageError for a batch size under 1, a negative seed or a negative epoch."""
-        require_at_least(1, batch_size=self.batch_size)
-        require_at_least(0, seed=self.seed, epoch=self.epoch)
+        if self.batch_size < 1 or self.seed < 0 or self.epoch < 0:
+            require_at_least(1, batch_size=self.batch_size)
+            require_at_least(0, seed=self.seed, epoch=self.epoch)
 
     @property
     def _used(self) -> int:
@@ -60,29 +64,33 @@ class Batches:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Give images float32 (B, C, H, W) and their labels (B, ...); the last B may be less."""
-        if self.infinite and self._used == 0:
+        used, size, samples, augment = self._used, self.batch_size, self.samples, self.augment
+        seed, labels = self.seed if self.shuffle else None, self.labels
+        rows, labels_at = samples.rows, labels.taker(self.batch_size)
+        images_at = None if rows is None else rows.taker(self.batch_size)
+        if self.infinite and used == 0:
             raise UsageError("`drop_last` leaves no batch; take smaller batches")
         for epoch in count_from(self.epoch) if self.infinite else (self.epoch,):
-            with neutral_tensors():
-                order = order_of(self.samples, self.seed if self.shuffle else None, epoch)
-                order = order.to(self.labels.device)
-            for start in range(0, self._used, self.batch_size):
-                with neutral_tensors():
-                    index = order[start : start + self.batch_size]
-                    images = self.samples.gather(index)
-                    labels = self.labels.index_select(0, index)
-                if self.augment is not None:
-                    images = self.augment(images, generator(self.seed, "augment", epoch, start))
-                yield images, labels
+            order = labels.index(order_of(samples, seed, epoch))
+            for start in range(0, used, size):
+                index = order[start : start + size]
+                if images_at is None or torch.is_inference_mode_enabled():
+                    with neutral_tensors():
+                        x, y = samples.take(index), labels_at(index)
+                else:  # copies by index are the same in any other world
+                    x, y = images_at(index), labels_at(index)
+                if augment is not None:
+                    x = augment(x, generator(self.seed, "augment", epoch, start))
+                yield x, y
 
 
-def order_of(samples: Samples, seed: int | None, epoch: int) -> Tensor:
-    """Return the indices that an epoch shows, int64 on the CPU; without a seed in their order."""
+def order_of(samples: Samples, seed: int | None, epoch: int) -> NDArray[np.int64]:
+    """Return the indices that an epoch shows; without a seed in their order."""
     count, sets = len(samples), samples.variations
     if seed is not None:
-        return epoch_order(count, seed, epoch, samples.shares, sets)
+        return epoch_index(count, seed, epoch, samples.shares, sets)
     each = count // sets
-    return torch.arange(each) + epoch % sets * each
+    return np.arange(each) + epoch % sets * each
 
 
 class Sample(NamedTuple):
@@ -92,33 +100,30 @@ class Sample(NamedTuple):
     label: Tensor
 
 
-class Block(Sequence[Sample]):
-    """The samples of one gather: images (B, C, H, W) and labels (B, ...)."""
+class Block(list[Sample]):
+    """The samples of one gather: a list, as a ``collate_fn`` expects, that knows both tensors.
+
+    Attributes:
+        images, labels: (B, C, H, W) and (B, ...), whose memory the samples share.
+    """
 
     def __init__(self, images: Tensor, labels: Tensor) -> None:
+        super().__init__(map(Sample, images.unbind(), labels.unbind()))
         self.images, self.labels = images, labels
+        self._made = tuple(self)
 
-    def __len__(self) -> int:
-        return len(self.labels)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Block, (self.images, self.labels)) if self.whole() else (list, (list(self),))
 
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> Block: ...
-    def __getitem__(self, index: int | slice) -> Sample | Block:
-        """Return one sample, or a part of the block; both share its memory."""
-        if isinstance(index, slice):
-            return Block(self.images[index], self.labels[index])
-        return Sample(self.images[index], self.labels[index])
-
-    def __iter__(self) -> Iterator[Sample]:
-        return map(Sample, self.images.unbind(), self.labels.unbind())
+    def whole(self) -> bool:
+        """Say whether the list still is what it was made as."""
+        return len(self) == len(self._made) and all(map(is_, self, self._made))
 
 
 def collate(batch: Sequence[Sample], *, collate_fn_map: Any = None) -> list[Any]:
     """Return [images, labels] of a batch; a whole ``Block`` is not copied again."""
     del collate_fn_map
-    if isinstance(batch, Block):
+    if isinstance(batch, Block) and batch.whole():
         return [batch.images, batch.labels]
     return [default_collate(list(part)) for part in zip(*batch, strict=True)]
 

@@ -6,15 +6,17 @@ import copy
 import operator
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, overload
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..codecs.base import CACHE_BYTES, ModelPlace
 from ..codecs.registry import CODECS
-from ..codecs.samples import Device, Samples
+from ..codecs.samples import Device, Rows, Samples
 from ..codecs.shared.reading import Reading
 from ..errors import UsageError, require_at_least
 from ..nn.augment import Augment, find_augmentation
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from ..format import DDSetFile, Manifest
 
 Item = tuple[Any, Any]
+Several = slice | list[int] | list[bool] | NDArray[Any] | Tensor
 
 
 class DistilledDataset(Dataset[Item]):
@@ -69,8 +72,8 @@ class DistilledDataset(Dataset[Item]):
         if raw:
             self._samples = raw_samples(self._samples, file.manifest.image["preprocessing"])
         self.soft_labels = torch.from_numpy(self._samples.labels)
-        self._labels = self.soft_labels.argmax(1) if hard_labels else self.soft_labels
-        self._resident: tuple[torch.device, Samples, Tensor] | None = None
+        self._labels = Rows(self.soft_labels.argmax(1) if hard_labels else self.soft_labels)
+        self._resident: tuple[torch.device, Samples, Rows] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for a spawned worker, without what lives on another device."""
@@ -110,7 +113,7 @@ class DistilledDataset(Dataset[Item]):
         if count == 1:
             return (self,)
         size = len(self) // count
-        return tuple(self._part(range(i * size, (i + 1) * size)) for i in range(count))
+        return tuple(self[i * size : (i + 1) * size] for i in range(count))
 
     @property
     def variations(self) -> int:
@@ -121,36 +124,58 @@ class DistilledDataset(Dataset[Item]):
         """
         return self._samples.variations
 
-    def _part(self, rows: range) -> DistilledDataset:
+    def _part(self, index: NDArray[np.int64]) -> DistilledDataset:
         part = copy.copy(self)
-        part._samples = PartOfSamples(self._samples, rows)
-        part.soft_labels, part._labels = (
-            labels[rows.start : rows.stop] for labels in (self.soft_labels, self._labels)
-        )
+        with neutral_tensors():
+            part._samples = PartOfSamples(self._samples, index)
+            part.soft_labels = torch.from_numpy(part._samples.labels)
+            part._labels = Rows(self._labels.take(index))
         part._resident = None
         return part
+
+    def __repr__(self) -> str:
+        manifest = self.manifest
+        return (
+            f"DistilledDataset({manifest.source['name']!r}, {len(self)} images "
+            f"{'x'.join(map(str, self.image_shape))}, {len(self.classes)} classes, "
+            f"{manifest.codec['name']})"
+        )
 
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self._samples)
 
-    def __getitem__(self, index: int) -> Item:
-        """Return image and label ``index``; negative indices count from the end."""
-        index, count = operator.index(index), len(self)
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: Several) -> DistilledDataset: ...
+    def __getitem__(self, index: int | Several) -> Item | DistilledDataset:
+        """Return image and label ``index``; negative indices count from the end.
+
+        A slice, or a list, an array or a tensor of integers or of one truth value an image, gives
+        the data set of these images, with ``batches`` and all else; it has no stages or variations. Raises IndexError where there is no such image.
+        """
+        count = len(self)
+        if isinstance(index, slice):
+            return self._part(np.arange(count)[index])
+        if isinstance(index, list | np.ndarray | Tensor) and np.ndim(index) != 0:
+            return self._part(_places(index, count))
+        index = operator.index(cast(int, index))
         if not -count <= index < count:
             raise IndexError(f"index {index} is outside of a data set of {count} images")
         return self.__getitems__([index % count])[0]
 
-    def __getitems__(self, indices: Sequence[int]) -> Sequence[Item]:
+    def __getitems__(self, indices: Sequence[int]) -> list[Item]:
         """Return several (image, label) pairs with one gather; a DataLoader calls this.
 
-        Without transforms its default collation takes the gathered batch as it is.
+        Without transforms its default collation takes the gathered batch as it is. Raises
+        IndexError where there is no such image.
         """
         with neutral_tensors():  # the transforms see the caller's world
-            index = torch.as_tensor(indices, dtype=torch.int64)
-            block = Block(self._samples.gather(index), self._labels[index])
+            index = _places(indices, len(self))
+            block = Block(self._samples.take(index), self._labels.take(index))
         if self.transform is None and self.target_transform is None:
-            return block
+            return cast(list[Item], block)
         return [
             (
                 image if self.transform is None else self.transform(image),
@@ -198,7 +223,7 @@ class DistilledDataset(Dataset[Item]):
             augment = str(self.manifest.recipe["augment"])
         change = find_augmentation(augment)
         return Batches(
-            *self.on(device), batch_size, shuffle, seed, epoch, drop_last, change, infinite
+            *self._on(device), batch_size, shuffle, seed, epoch, drop_last, change, infinite
         )
 
     def stream(self, seed: int = 0, **settings: Any) -> SampleStream:
@@ -208,7 +233,7 @@ class DistilledDataset(Dataset[Item]):
         """
         if settings.get("batch_size") is not None and (self.transform or self.target_transform):
             raise UsageError("transforms work on single samples; leave `batch_size` out")
-        samples, labels = self.on("cpu")
+        samples, labels = self._samples, self._labels
         digest = self.manifest.content_digest
         return SampleStream(samples, labels, self.__getitem__, digest, seed=seed, **settings)
 
@@ -217,6 +242,12 @@ class DistilledDataset(Dataset[Item]):
 
         Raises UsageError for a device that is unknown or not there.
         """
+        samples, labels = self._on(device)
+        return samples, labels.tensor
+
+    def _on(self, device: Device) -> tuple[Samples, Rows]:
+        if device == "cpu":
+            return self._samples, self._labels
         try:
             where = torch.empty(0, device=device).device  # "cuda" becomes "cuda:0"
         except (RuntimeError, AssertionError):
@@ -228,7 +259,8 @@ class DistilledDataset(Dataset[Item]):
         # Beside the CPU's, so that ds[i] and forked workers stay off the accelerator.
         if self._resident is None or self._resident[0] != where:
             with neutral_tensors():
-                self._resident = (where, self._samples.to(where), self._labels.to(where))
+                labels = Rows(self._labels.tensor.to(where))
+                self._resident = (where, self._samples.to(where), labels)
         return self._resident[1:]
 
 
@@ -281,19 +313,47 @@ def load(
     )
 
 
-class PartOfSamples(Samples):
-    """The samples of other samples in a range of their indices, with step 1."""
+def _places(index: Any, count: int) -> NDArray[np.int64]:
+    """Return integers below ``count``, or the places of truth values (count,), as int64 (n,).
 
-    def __init__(self, samples: Samples, rows: range) -> None:
-        self.labels = samples.labels[rows.start : rows.stop]
+    Raises TypeError for other things, IndexError where there is no such image.
+    """
+    array = np.asarray(index.cpu() if isinstance(index, Tensor) else index)
+    if array.ndim != 1 or (array.dtype.kind not in "iub" and len(array)):
+        raise TypeError(f"images are chosen by integers (n,), not {array.dtype} {array.shape}")
+    if array.dtype == np.bool_:
+        if len(array) != count:
+            raise IndexError(f"{len(array)} truth values for a data set of {count} images")
+        return np.flatnonzero(array)
+    outside = (array < -count) | (array >= count)
+    if outside.any():
+        wrong = array[outside][0]
+        raise IndexError(f"index {wrong} is outside of a data set of {count} images")
+    places = array.astype(np.int64)
+    return np.where(places < 0, places + count, places)
+
+
+class PartOfSamples(Samples):
+    """Some of other samples, in any order."""
+
+    def __init__(self, samples: Samples, index: NDArray[np.int64]) -> None:
+        self.labels = samples.labels[index]
         self.image_shape = samples.image_shape
-        self._samples, self._rows = samples, rows
+        self._samples, self._index = samples, index
+
+    @property
+    def rows(self) -> Rows | None:
+        whole = self._samples.rows
+        if self._rows is None and whole is not None:
+            with neutral_tensors():
+                self._rows = Rows(whole.take(whole.index(self._index)))
+        return self._rows
 
     def gather(self, index: Tensor) -> Tensor:
-        return self._samples.gather(index + self._rows.start)
+        return self._samples.gather(torch.from_numpy(self._index[index.cpu().numpy()]))
 
     def to(self, device: Device) -> PartOfSamples:
-        return PartOfSamples(self._samples.to(device), self._rows)
+        return PartOfSamples(self._samples.to(device), self._index)
 
 
 class UnitSamples(Samples):

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from ..codecs.samples import Samples
+from ..codecs.samples import Rows, Samples
 from ..errors import UsageError, require_at_least
 from ..runtime.ranks import rank_and_world
 from ..runtime.world import neutral_tensors
@@ -168,7 +168,7 @@ class SampleStream(ShardedStream):
     def __init__(
         self,
         samples: Samples,
-        labels: Tensor,
+        labels: Rows,
         item: Callable[[int], tuple[Any, Any]],
         digest: str,
         *,
@@ -226,7 +226,7 @@ class SampleStream(ShardedStream):
                 continue
             with neutral_tensors():
                 index = order[unit * size : (unit + 1) * size]
-                batch = self._samples.gather(index), self._labels.index_select(0, index)
+                batch = self._samples.take(index), self._labels.take(index)
             yield batch
 
     def _unit_count(self) -> int:

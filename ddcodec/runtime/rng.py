@@ -6,19 +6,25 @@ No generator state is ever stored.
 from __future__ import annotations
 
 import hashlib
-import operator
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from operator import index
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
 def key(seed: int, *path: int | str) -> int:
     """Return a 63-bit key for ``path`` under ``seed``: the head of a SHA-256."""
     # Of a tensor the number; its own text says more.
-    parts = (part if isinstance(part, (str, int)) else operator.index(part) for part in path)
-    text = "/".join([str(operator.index(seed)), *map(str, parts)])
+    parts = (part if isinstance(part, (str, int)) else index(part) for part in path)
+    return _key_of("/".join([str(index(seed)), *map(str, parts)]))
+
+
+def _key_of(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
@@ -53,7 +59,18 @@ def epoch_order(
     shares: Sequence[float] | None = None,
     variations: int = 1,
 ) -> Tensor:
-    """Return the order of an epoch, a permutation of 0..count - 1 as int64 (count,) on the CPU.
+    """Return ``epoch_index`` as a tensor on the CPU."""
+    return torch.from_numpy(epoch_index(count, seed, epoch, shares, variations))
+
+
+def epoch_index(
+    count: int,
+    seed: int,
+    epoch: int,
+    shares: Sequence[float] | None = None,
+    variations: int = 1,
+) -> NDArray[np.int64]:
+    """Return the order of an epoch, a permutation of 0..count - 1 as int64 (count,).
 
     With ``shares`` (see ``Samples``) it has ``count`` samples too, but each stage gives as many as
     its share says: some of them none, some several times. A stage gives all its samples before it
@@ -63,18 +80,42 @@ def epoch_order(
 
     A pure function of its arguments: no earlier epoch needs to have been drawn.
     """
-    random = generator(seed, "order", epoch)
-    if variations > 1:
-        each = count // variations
-        return torch.randperm(each, generator=random) + epoch % variations * each
+    drawn = _drawn
+    drawn.random.manual_seed(_key_of(f"{index(seed)}/order/{index(epoch)}"))
     if shares is None:
-        return torch.randperm(count, generator=random)
+        each = count // variations
+        order = drawn.permutation(each)
+        return order if variations == 1 else order + epoch % variations * each
     size = count // len(shares)
     draws = []
     for stage, given in enumerate(apportion(count, shares)):
-        rounds = [torch.randperm(size, generator=random) for _ in range(-(-given // size))]
-        draws.append(torch.cat([*rounds, torch.empty(0, dtype=torch.int64)])[:given] + stage * size)
-    return torch.cat(draws)[torch.randperm(count, generator=random)]
+        rounds = [drawn.permutation(size) for _ in range(-(-given // size))]
+        draws.append(np.concatenate([*rounds, np.empty(0, np.int64)])[:given] + stage * size)
+    return np.concatenate(draws)[drawn.permutation(count)]
+
+
+class _Drawn(threading.local):
+    """What a thread draws its orders with. A small set has thousands of epochs a second, in which
+    a new generator and a new tensor would take more time than the numbers."""
+
+    def __init__(self) -> None:
+        self.random = torch.Generator("cpu")  # seeded before each use
+        self._make_room(0)
+
+    def permutation(self, count: int) -> NDArray[np.int64]:
+        """Return a permutation of 0..count - 1."""
+        if len(self._array) != count:
+            self._make_room(count)
+        torch.randperm(count, generator=self.random, device="cpu", out=self._tensor)
+        return self._array.copy()
+
+    def _make_room(self, count: int) -> None:
+        with torch.inference_mode(False):
+            self._tensor = torch.empty(count, dtype=torch.int64, device="cpu")
+            self._array = self._tensor.numpy()
+
+
+_drawn = _Drawn()
 
 
 def apportion(count: int, shares: Sequence[float]) -> list[int]:

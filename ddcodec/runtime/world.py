@@ -79,12 +79,12 @@ _NOTHING = nullcontext()
 
 
 def _makes_ordinary_tensors() -> bool:
-    made = torch.empty(0)
     return (
-        made.dtype == torch.float32
-        and made.device.type == "cpu"
-        and not made.is_inference()
-        and not any(map(torch.is_autocast_enabled, AUTOCAST))
+        torch.get_default_dtype() is torch.float32
+        and not torch.is_inference_mode_enabled()
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.is_autocast_enabled("cuda")
+        and torch.empty(0).is_cpu
     )
 
 

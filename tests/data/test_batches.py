@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import ConcatDataset, DataLoader, Subset, default_collate
 
-from ddcodec import DistilledDataset, UsageError, load
+from ddcodec import DistilledDataset, UsageError, load, pack
+from ddcodec.codecs.samples import FEW, Rows
+from ddcodec.codecs.shared.reading import Reading
 from ddcodec.data.batches import Block, Sample
 from ddcodec.runtime.rng import epoch_order
 
@@ -31,6 +36,51 @@ def test_an_order_is_a_permutation_and_the_same_again(count: int, seed: int, epo
     torch.manual_seed(1)
     assert torch.equal(order, epoch_order(count, seed, epoch))
     torch.random.set_rng_state(state)
+
+
+def test_orders_are_for_ever() -> None:
+    assert epoch_order(10, 1, 2).tolist() == [7, 0, 6, 5, 3, 4, 8, 2, 1, 9]
+    assert epoch_order(10, 1, 2, (0.3, 0.7)).tolist() == [3, 8, 5, 2, 9, 6, 9, 5, 7, 4]
+    assert epoch_order(10, 1, 2, variations=2).tolist() == [2, 3, 4, 1, 0]
+
+
+def test_orders_drawn_by_turns_and_in_threads_are_the_same() -> None:
+    wanted = {(n, e): epoch_order(n, 0, e).tolist() for n in (3, 50) for e in range(20)}
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda at: epoch_order(at[0], 0, at[1]).tolist(), wanted)
+        assert dict(zip(wanted, found, strict=True)) == wanted
+    with torch.inference_mode():
+        assert epoch_order(7, 0, 0).tolist() == epoch_order(7, 0, 0).tolist()
+    assert sorted(epoch_order(7, 0, 1).tolist()) == list(range(7))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("values", [1, 64, FEW])
+def test_rows_are_those_at_the_index_however_many(values: int, threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        held = torch.arange(5.0 * values).view(5, values)
+        rows, order = Rows(held), np.array([4, 0, 0, 2])
+        found = rows.take(rows.index(order))
+        assert torch.equal(found, held[torch.from_numpy(order)])
+        found.zero_()
+        assert torch.equal(rows.tensor, torch.arange(5.0 * values).view(5, values))
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_stored_bytes_are_preprocessed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 3, 4, 4), dtype=np.uint8)
+    pack(pixels, np.arange(9) % 2, ("a", "b"), tmp_path / "a.ddset")
+    ds, calls = load(tmp_path / "a.ddset"), []
+    ready = Reading.ready
+    monkeypatch.setattr(Reading, "ready", lambda self, x: calls.append(len(x)) or ready(self, x))
+    batches = list(ds.batches(2, shuffle=False))
+    assert calls == [9]
+    assert torch.equal(torch.cat([x for x, _ in batches]), ds.preprocess(torch.from_numpy(pixels)))
 
 
 def test_epochs_and_seeds_have_orders_of_their_own() -> None:
@@ -155,15 +205,19 @@ def test_a_device_that_is_not_there_is_named(ds: DistilledDataset, device: str) 
         next(iter(ds.batches(4, device=device)))
 
 
-def test_a_block_is_a_sequence_of_pairs() -> None:
+def test_a_block_is_a_list_of_pairs() -> None:
     block = Block(IMAGES, LABELS)
+    assert isinstance(block, list)
+    assert isinstance(block[0], tuple)
     assert len(block) == len(list(block)) == 4
     for i, (image, label) in enumerate(block):
         assert torch.equal(image, IMAGES[i])
         assert torch.equal(label, LABELS[i])
         assert torch.equal(block[i].image, image)
     assert torch.equal(block[-1].label, LABELS[3])
-    assert torch.equal(block[1:3].images, IMAGES[1:3])
+    again = pickle.loads(pickle.dumps(block))  # noqa: S301 (our own bytes)
+    assert torch.equal(again.images, IMAGES)
+    assert torch.equal(again[2].label, LABELS[2])
     with pytest.raises(IndexError):
         block[4]
 
@@ -172,6 +226,25 @@ def test_collation_gives_the_tensors_of_the_block_themselves() -> None:
     images, labels = default_collate(Block(IMAGES, LABELS))
     assert images is IMAGES
     assert labels is LABELS
+
+
+def test_a_block_that_was_changed_is_collated_as_it_is_now() -> None:
+    block = Block(IMAGES, LABELS)
+    block.reverse()
+    block.pop()
+    images, labels = default_collate(block)
+    assert torch.equal(images, IMAGES.flip(0)[:3])
+    assert torch.equal(labels, LABELS.flip(0)[:3])
+    assert len(pickle.loads(pickle.dumps(block))) == 3  # noqa: S301 (our own bytes)
+
+
+def test_a_collate_fn_gets_a_list_of_tuples(ds: DistilledDataset) -> None:
+    seen: list[object] = []
+    for batch in DataLoader(ds, batch_size=5, collate_fn=lambda batch: seen.append(batch) or batch):
+        images, labels = zip(*batch, strict=True)
+        assert all(image.shape == (1, 8, 8) for image in images)
+        assert all(label.shape == (10,) for label in labels)
+    assert [type(x).__mro__[1] for x in seen] == [list] * 4
 
 
 def test_single_samples_are_stacked_as_tuples_are() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import ConcatDataset, DataLoader, Subset, random_split
 
 from ddcodec import DistilledDataset, InvalidFile, UsageError, load, pack
 from ddcodec.format import read
@@ -42,10 +43,75 @@ def test_an_index_out_of_range_is_an_index_error(ds: DistilledDataset, index: in
         ds[index]
 
 
-@pytest.mark.parametrize("index", [1.5, slice(1, 3), "1", None])
+@pytest.mark.parametrize("index", [1.5, "1", None, (1, 2), [1.5], np.zeros((2, 2), int)])
 def test_what_is_no_integer_is_no_index(ds: DistilledDataset, index: object) -> None:
     with pytest.raises(TypeError, match="integer"):
         ds[index]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        *(slice(2, 5), slice(None, None, -1), slice(-3, None), slice(1, 100, 7), slice(5, 5)),
+        *([4, -1, 4], np.array([3, 0]), torch.tensor([17]), np.arange(18) % 5 == 0),
+        *(torch.arange(18) > 15, [True] + 17 * [False], np.zeros(18, bool)),
+    ],
+)
+def test_several_images_are_a_data_set(ds: DistilledDataset, index: Any) -> None:
+    places = np.arange(18)[np.asarray(index) if not isinstance(index, slice) else index].tolist()
+    part = ds[index]
+    assert isinstance(part, DistilledDataset)
+    assert len(part) == len(places)
+    for (image, label), i in zip(part, places, strict=True):
+        assert torch.equal(image, ds[i][0])
+        assert torch.equal(label, ds[i][1])
+    assert torch.equal(part.soft_labels, ds.soft_labels[places])
+    assert part.stages == (part,)
+    seen = [(x, y) for x, y in part.batches(4, shuffle=False)]
+    assert sum(len(x) for x, _ in seen) == len(places)
+    if seen:
+        assert torch.equal(torch.cat([y for _, y in seen]), part.soft_labels)
+    part = part[::-1]
+    assert [x[0].tolist() for x in part] == [ds[i][0].tolist() for i in reversed(places)]
+
+
+@pytest.mark.parametrize("index", [[18], np.array([-19]), [True] * 17, torch.zeros(19) > 0])
+def test_several_images_that_are_not_there_are_an_index_error(
+    ds: DistilledDataset, index: Any
+) -> None:
+    with pytest.raises(IndexError, match="18 images"):
+        ds[index]
+
+
+def test_a_part_keeps_transforms_and_hard_labels(digits_file: Path) -> None:
+    ds = load(digits_file, transform=torch.neg, hard_labels=True)
+    part = ds[3:6]
+    assert torch.equal(part[0][0], ds[3][0])
+    assert part[2][1] == ds[5][1]
+    assert torch.equal(part.stages[0].soft_labels, ds.soft_labels[3:6])
+
+
+def test_a_part_of_byte_images_and_a_part_across_stages(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (5, 3, 4, 4), dtype=np.uint8)
+    pack(x, np.arange(5) % 2, ("a", "b"), tmp_path / "a.ddset")
+    ds = load(tmp_path / "a.ddset")
+    assert torch.equal(ds[[4, 1]][0][0], ds[4][0])
+    raw = load(tmp_path / "a.ddset", raw=True)[1:]
+    assert np.array_equal(np.stack([image for image, _ in raw]), x[1:])
+
+
+def test_torch_s_own_wrappers_take_it(ds: DistilledDataset) -> None:
+    first, second = random_split(ds, [12, 6], torch.Generator().manual_seed(0))
+    both = ConcatDataset([first, Subset(ds[2:], [0, 3])])
+    images = torch.cat([x for x, _ in DataLoader(both, batch_size=5)])
+    places = [*first.indices, 2, 5]
+    assert torch.equal(images, torch.stack([ds[i][0] for i in places]))
+    assert sorted([*first.indices, *second.indices]) == list(range(18))
+
+
+def test_it_says_what_it_is(ds: DistilledDataset) -> None:
+    assert repr(ds) == "DistilledDataset('digits', 18 images 1x8x8, 10 classes, podd)"
+    assert repr(ds[:2]) == "DistilledDataset('digits', 2 images 1x8x8, 10 classes, podd)"
 
 
 @pytest.mark.parametrize("index", [np.int64(2), np.uint8(2), torch.tensor(2)])

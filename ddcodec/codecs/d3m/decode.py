@@ -206,6 +206,10 @@ class GeneratedSamples(StoredSamples):
     def prepare(self, reporter: Reporter) -> None:
         self._store.make_all(reporter)
 
+    @property
+    def rows(self) -> None:
+        """Nothing: images are made when they are asked for, not all at once."""
+
     def stored(self, index: Tensor) -> Tensor:
         each = self._geometry.cells
         found: Tensor = self._store.gather(torch.div(index, each, rounding_mode="floor"))

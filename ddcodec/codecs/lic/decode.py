@@ -64,7 +64,7 @@ class MosaicSamples(StoredSamples):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state of a copy, without regions that it can expand itself."""
-        return {**self.__dict__, "_expanded": None}
+        return {**super().__getstate__(), "_expanded": None}
 
 
 def all_regions(mosaics: Tensor, geometry: Mosaic) -> Tensor:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import prod
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,8 +15,6 @@ from ..samples import Device, Samples
 from .labels import fixed_labels, pool, pooling_weights
 from .order import ClassOrder
 from .poster import PosterGeometry
-
-CUT_BYTES = 64 << 20  # of all patches together; below, they are kept cut
 
 
 def geometry_of(manifest: Manifest) -> PosterGeometry:
@@ -46,8 +42,8 @@ class PosterSamples(Samples):
     """Patches of a poster, cut on demand (paper section 4.1).
 
     A batch is gathered from a view of all windows of the poster, so no patch is stored. Where all
-    patches together are small they are cut once, at the first batch: an index into rows that lie
-    in a piece is several times faster than one into windows.
+    patches together are small they are cut once (``rows``): an index into rows that lie in a
+    piece is several times faster than one into windows.
 
     Attributes:
         poster: float32 (C, H, W).
@@ -62,9 +58,6 @@ class PosterSamples(Samples):
     image_shape: tuple[int, int, int]
     shares: tuple[float, ...] | None = None
 
-    def __post_init__(self) -> None:
-        self._cut: Tensor | None = None
-
     @classmethod
     def from_poster(
         cls, poster: Tensor, geometry: PosterGeometry, labels: NDArray[np.float32]
@@ -78,10 +71,8 @@ class PosterSamples(Samples):
     def gather(self, index: Tensor) -> Tensor:
         """Cut the patches at ``index`` (int64 (B,)) out of the poster: float32 (B, C, h, w)."""
         index = index.to(self.poster.device)
-        if self._cut is None and len(self) * prod(self.image_shape) * 4 <= CUT_BYTES:
-            self._cut = self._windows()[self.top, self.left].contiguous()
-        if self._cut is not None:
-            return self._cut.index_select(0, index)
+        if self._rows is not None:
+            return self._rows.tensor.index_select(0, index)
         return self._windows()[self.top[index], self.left[index]]
 
     def _windows(self) -> Tensor:
@@ -94,10 +85,6 @@ class PosterSamples(Samples):
         """Return the samples with poster and origins on ``device``."""
         poster, top, left = (x.to(device) for x in (self.poster, self.top, self.left))
         return replace(self, poster=poster, top=top, left=left)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the state for another process, without patches that it can cut itself."""
-        return {**self.__dict__, "_cut": None}
 
 
 def decode(manifest: Manifest, arrays: Mapping[str, NDArray[np.generic]]) -> PosterSamples:

@@ -75,6 +75,8 @@ class StoredSamples(Samples):
         return other
 
     def gather(self, index: Tensor) -> Tensor:
+        if self._rows is not None:
+            return self._rows.tensor.index_select(0, index.to(self._rows.tensor.device))
         found = self.stored(index)
         return found if self._raw else self._reading.ready(found)
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddcodec.codecs.podd import decode
+from ddcodec.codecs import samples as base
 from ddcodec.codecs.podd.decode import PosterSamples
 from ddcodec.codecs.podd.poster import PosterGeometry
 from tests.helpers.plans import cut_out
@@ -35,17 +35,17 @@ def test_a_batch_is_the_patches_of_the_poster(
     found, expected = samples(geometry, channels)
     with pytest.MonkeyPatch.context() as patch:
         if views:
-            patch.setattr(decode, "CUT_BYTES", 0)
+            patch.setattr(base, "HELD_BYTES", 0)
         random = torch.Generator().manual_seed(1)
         index = torch.randint(geometry.num_patches, (7,), generator=random)
-        batch = found.gather(index)
-    assert (found._cut is None) is views
+        batch = found.take(index.numpy())
+        assert (found.rows is None) is views
     assert batch.is_contiguous()
     assert np.array_equal(batch.numpy(), expected[index.numpy()])
 
 
 def test_a_batch_is_a_copy_and_the_pickle_is_small() -> None:
     found, expected = samples(PosterGeometry(40, 40, 8, 8, 20, 20), 3)
-    found.gather(torch.arange(400)).fill_(0)
-    assert np.array_equal(found.gather(torch.arange(400)).numpy(), expected)
+    found.take(np.arange(400)).fill_(0)
+    assert np.array_equal(found.take(np.arange(400)).numpy(), expected)
     assert len(pickle.dumps(found)) < 4 * expected.nbytes / 10
