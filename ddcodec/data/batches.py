@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count as count_from
-from operator import is_
+from operator import index, is_
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,9 +47,12 @@ class Batches:
 
     def __post_init__(self) -> None:
         """Raise UsageError for a batch size under 1, a negative seed or a negative epoch."""
-        if self.batch_size < 1 or self.seed < 0 or self.epoch < 0:
-            require_at_least(1, batch_size=self.batch_size)
-            require_at_least(0, seed=self.seed, epoch=self.epoch)
+        size, seed, epoch = self.batch_size, self.seed, self.epoch
+        if type(size) is type(seed) is type(epoch) is int and size > 0 <= seed and epoch >= 0:
+            return  # nearly always; an epoch of few images takes ten microseconds
+        require_at_least(1, batch_size=size)
+        require_at_least(0, seed=seed, epoch=epoch)
+        self.batch_size, self.seed, self.epoch = map(index, (size, seed, epoch))
 
     @property
     def _used(self) -> int:
@@ -73,12 +76,12 @@ class Batches:
         for epoch in count_from(self.epoch) if self.infinite else (self.epoch,):
             order = labels.index(order_of(samples, seed, epoch))
             for start in range(0, used, size):
-                index = order[start : start + size]
+                part = order[start : start + size]
                 if images_at is None or torch.is_inference_mode_enabled():
                     with neutral_tensors():
-                        x, y = samples.take(index), labels_at(index)
+                        x, y = samples.take(part), labels_at(part)
                 else:  # copies by index are the same in any other world
-                    x, y = images_at(index), labels_at(index)
+                    x, y = images_at(part), labels_at(part)
                 if augment is not None:
                     x = augment(x, generator(self.seed, "augment", epoch, start))
                 yield x, y

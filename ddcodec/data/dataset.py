@@ -153,7 +153,9 @@ class DistilledDataset(Dataset[Item]):
         """Return image and label ``index``; negative indices count from the end.
 
         A slice, or a list, an array or a tensor of integers or of one truth value an image, gives
-        the data set of these images, with ``batches`` and all else; it has no stages or variations. Raises IndexError where there is no such image.
+        the data set of these images, with ``batches`` and all else; it has no stages or variations.
+
+        Raises IndexError where there is no such image.
         """
         count = len(self)
         if isinstance(index, slice):
