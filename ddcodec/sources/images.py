@@ -43,7 +43,7 @@ BRANDS = {b"avif": "AVIF", b"avis": "AVIF"}  # of what begins with the box ftyp,
 HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 READ = "PNG, JPEG, WebP, AVIF, GIF, BMP, TIFF or PPM"
 START = 64  # bytes that tell a format
-STRIPPED = {"PNG", "JPEG", "WEBP"}  # of their metadata, before Pillow sees them
+STRIPPED = {"PNG", "JPEG", "WEBP", "TIFF", "AVIF"}  # of their metadata, before Pillow sees them
 FILE_BYTES = 1 << 30  # of one of these; their pixels have at most a quarter of that
 BATCH = 512  # images decoded at a time, so that a data set is never twice in memory
 
@@ -70,7 +70,7 @@ def decode(name: str, data: Encoded, size: int | None = None) -> NDArray[np.uint
                 if size is not None:
                     # A JPEG decodes to 1/2, 1/4 or 1/8 for little; twice the size keeps it sharp.
                     opened.draft(None, (2 * size, 2 * size))
-                turned = opened if found in STRIPPED else _turned(opened)
+                turned = _turned(opened) if found == "AVIF" else opened
                 pixels = TURNS[orientation](_pixels(turned))
         return np.ascontiguousarray(pixels if size is None else resize(pixels, size))
     except SourceError:

@@ -19,6 +19,13 @@ PROFILE_BYTES = 1 << 20  # of an unpacked "raw profile"; EXIF has 64 KiB at most
 PNG_START = b"\x89PNG\r\n\x1a\n"
 PNG_KEPT = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 JPEG_LEFT = (*range(0xE1, 0xEE), 0xEF, 0xFE)  # application blocks and comments
+# Sizes, samples, coding and places of the pixels; all other tags of a TIFF only tell of them.
+TIFF_KEPT = {
+    *range(254, 260), 262, 266, 273, *range(277, 280), 284, 292, 293, 317, 320, *range(322, 326),
+    332, 338, 339, 347, *range(512, 522), *range(529, 533),
+}  # fmt: skip
+# The entry of an item whose kind is EXIF: under another name nobody asks for it.
+AVIF_ITEM = re.compile(rb"(infe[\2\3]\0\0[\0\1].{4}(?:.{2})?)Exif", re.DOTALL)
 WEBP_LEFT = {b"ICCP", b"EXIF", b"XMP "}
 WEBP_FLAGS = 0x20 | 0x08 | 0x04  # that announce these three
 
@@ -26,8 +33,8 @@ WEBP_FLAGS = 0x20 | 0x08 | 0x04  # that announce these three
 def without_metadata(data: bytes) -> tuple[bytes, int]:
     """Return an encoded image as its pixels need it, and the orientation that it stated, 1..8.
 
-    PNG, JPEG and WebP; others come back as they are. Raises ValueError for a wrong checksum of
-    pixels, which Pillow does not look at.
+    PNG, JPEG, WebP, TIFF and AVIF; others come back as they are. Raises ValueError where pixels
+    have a wrong checksum, which Pillow does not look at.
     """
     if data.startswith(PNG_START):
         return _png(data)
@@ -35,6 +42,10 @@ def without_metadata(data: bytes) -> tuple[bytes, int]:
         return _jpeg(data)
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return _webp(data)
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        return _tiff(data)
+    if data[4:8] == b"ftyp":  # which side is up an AVIF says by its own means, not by EXIF
+        return AVIF_ITEM.sub(rb"\1skip", data), UPRIGHT
     return data, UPRIGHT
 
 
@@ -123,6 +134,23 @@ def _jpeg(data: bytes) -> tuple[bytes, int]:
         at = end
     kept.append(data[at:])
     return b"".join(kept), exif if exif != UPRIGHT else other
+
+
+def _tiff(data: bytes) -> tuple[bytes, int]:
+    """Leave out tags of the first image, in place, and all further images."""
+    order = "<" if data[:2] == b"II" else ">"
+    try:
+        (first,) = struct.unpack_from(f"{order}I", data, 4)
+        (count,) = struct.unpack_from(f"{order}H", data, first)
+        places = range(first + 2, first + 2 + 12 * count, 12)
+        tags = [struct.unpack_from(f"{order}H10x", data, at)[0] for at in places]
+    except struct.error:
+        return data, UPRIGHT
+    kept = b"".join(
+        data[at : at + 12] for at, tag in zip(places, tags, strict=True) if tag in TIFF_KEPT
+    )
+    block = struct.pack(f"{order}H", len(kept) // 12) + kept + bytes(4)
+    return data[:first] + block + data[first + len(block) :], exif_orientation(data)
 
 
 def _webp(data: bytes) -> tuple[bytes, int]:

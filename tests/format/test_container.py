@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,19 @@ from ddcodec.inspection.verify import verify
 from ddcodec.limits import Limits
 from tests.helpers.hostile import CASES, CODES, Forgery
 from tests.helpers.small_files import STORAGE, arrays, manifest
+
+
+def test_a_source_may_say_how_it_was_made_of_what_was_read() -> None:
+    lossless = {name: Storage(coder="raw") for name in arrays()}
+    told = {**manifest().source, "size": 32, "test_share": 0.2}
+    data, _ = to_bytes(replace(manifest(), source=told), arrays(), lossless)
+    assert read(data).manifest.source == told
+    odd = ({"size": 0}, {"size": 4097}, {"size": 8.0}, {"test_share": 0}, {"test_share": 1.0})
+    for change in (*odd, {"test_share": "0.2"}, {"path": "/etc/passwd"}):
+        forged = Forgery.of(data)
+        forged.manifest["source"] |= change
+        with pytest.raises(InvalidFile, match="source: "):
+            read(forged.build())
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:

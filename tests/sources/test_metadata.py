@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 from PIL.PngImagePlugin import PngInfo
 
 from ddcodec.errors import SourceError
@@ -113,6 +113,43 @@ def test_no_block_of_a_jpeg_costs_pixels(marker: int, block: bytes) -> None:
 @pytest.mark.parametrize("kind", [b"ICCP", b"XMP ", b"EXIF"])
 def test_no_block_of_a_webp_costs_pixels(kind: bytes) -> None:
     assert np.array_equal(decode("x", in_webp(kind, b"\xff" * 3_000_001)), PIXELS)
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "jpeg"])
+def test_no_tag_of_a_tiff_that_tells_of_the_pixels_costs_them(compression: str) -> None:
+    told = {270: "a text", 274: 6, 305: "b", 306: "c", 700: b"<xmp/>"}
+    more = {"tiffinfo": told, "icc_profile": b"x" * 9, "dpi": (72, 72)}
+    data = stored("TIFF", compression=compression, **more)
+    expected = decode("x", data)
+    assert expected.shape == (6, 8, 3)
+    (first,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, first)
+    for at in range(first + 2, first + 2 + 12 * count, 12):
+        (tag,) = struct.unpack_from("<H", data, at)
+        for place, change in ((8, b"\xff\xff\xff\0"), (2, b"\x63\0"), (4, b"\xff\xff\xff\x7f"),
+                              (4, bytes(4)), (2, b"\2\0"), (2, b"\n\0")):  # fmt: skip
+            broken = bytearray(data)
+            broken[at + place : at + place + len(change)] = change
+            if tag in (270, 282, 283, 296, 305, 306, 700, 34675):
+                assert np.array_equal(decode("x", bytes(broken)), expected), (tag, place)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+def test_broken_exif_of_an_avif_costs_no_pixels() -> None:
+    tags = Image.Exif()
+    tags[270] = "a text"
+    data = stored("AVIF", quality=100, exif=tags, icc_profile=b"x" * 99)
+    at = data.index(b"MM\0*")
+    broken = data[:at] + b"\xff" * 20 + data[at + 20 :]
+    assert np.array_equal(decode("x", broken), decode("x", data))
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+def test_an_avif_is_turned_as_it_says() -> None:
+    tags = Image.Exif()
+    tags[0x112] = 6  # Pillow writes it as a turn of the image
+    plain = decode("x", stored("AVIF", quality=100))
+    assert np.array_equal(decode("x", stored("AVIF", quality=100, exif=tags)), np.rot90(plain, -1))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
