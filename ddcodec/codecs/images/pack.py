@@ -5,33 +5,29 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import prod
+from operator import index
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from ...errors import UsageError
+from ...errors import UsageError, one_line, require_at_least
 from ...format import Manifest
 from ...format.chunk_writer import ChunkWriter
 from ...format.quantise import short_offset, symbols_of
+from ...format.values import MAX_SIDE
+from ...runtime.arrays import array_of, is_array, plain
 from ...runtime.outputs import check_output, output_path
-from ..shared.statement import image_of, provenance_of, source_of
+from ..shared.statement import depth_seen, image_of, provenance_of, source_of
 
 CHUNK_BYTES = 1 << 20  # of decoded images in a chunk, unless the caller says how many images
 Block = tuple[NDArray[Any], NDArray[Any]]
-RECIPE = {
-    "network": {"name": "convnet", "norm": "instance", "depth": 3, "width": 128},
-    "optimizer": {"name": "adam", "lr": 1e-3},
-    "steps": 1000,
-    "batch_size": 256,
-    "augment": "none",
-    "loss": "soft_cross_entropy",
-}
 
 
 def pack(
-    images: NDArray[Any] | Iterable[Block],
-    labels: NDArray[Any] | None,
+    images: ArrayLike | Iterable[tuple[ArrayLike, ArrayLike]],
+    labels: ArrayLike | None,
     classes: Sequence[str],
     out: str | os.PathLike[str],
     *,
@@ -50,10 +46,12 @@ def pack(
     more images than fit.
 
     Args:
-        images: (N, C, H, W) with C 1 or 3: uint8 before preprocessing, or float32 as networks see
-            them. Or an iterable of (images, labels) blocks of any length, with ``labels`` None.
-        labels: soft, float32 (N, classes), no value negative and no row all zero; or class
-            indices, integers (N,).
+        images: (N, C, H, W) with C 1 or 3: integers 0 to 255 before preprocessing, stored as
+            uint8, or floats as networks see them, stored as float32. An array or a tensor, on any
+            device and with or without grad, or a list of images. Or an iterable of (images, labels)
+            blocks of any length, with ``labels`` None.
+        labels: soft, floats (N, classes), no value negative and no row all zero, stored as float32;
+            or class indices, integers (N,). None where there is one image a class, in their order.
         classes: names in label order.
         out: the file. It appears whole or not at all.
         name: of the data set, as shown to people.
@@ -61,7 +59,7 @@ def pack(
             Needs ``images`` as an array, which is read twice.
         preprocessing: ``{"kind": "none"}`` (the default), ``{"kind": "standardise", "mean": [..],
             "std": [..]}`` in units of value / 255, or another (``preprocessing.transform.fit``).
-        recipe: fields of the manifest's recipe that differ from ``RECIPE``.
+        recipe: fields of the manifest's recipe that differ from ``recipe_of``.
         license: a short text.
         chunk: images a chunk; by default as many as fill 1 MiB.
         level: of zstd, 1 to 19.
@@ -73,17 +71,17 @@ def pack(
     """
     target = output_path(out)
     check_output(target, overwrite)
-    if bits is not None and not 2 <= bits <= 8:
-        raise UsageError(f"bits must lie in 2..8, got {bits}")
-    if chunk is not None and chunk < 1:
-        raise UsageError(f"chunk must be at least 1, got {chunk}")
-    if not 1 <= level <= 19:
-        raise UsageError(f"level must lie in 1..19, got {level}")
-    quantiser = None if bits is None else _range_of(images, bits, CHUNK_BYTES)
+    if isinstance(classes, str):
+        raise UsageError(f"`classes` must be the names of all classes, got {classes!r}")
+    names = tuple(str(each) for each in classes)
+    bits = None if bits is None else _whole("bits", bits, 2, 8)
+    chunk = None if chunk is None else _whole("chunk", chunk, 1, MAX_SIDE)
+    level = _whole("level", level, 1, 19)
+    quantiser = None if bits is None else _range_of(images, bits)
     source = hashlib.sha256()
     count, first = 0, None
     with ChunkWriter(target, level) as writer:
-        for picture, label in _chunks(_blocks(images, labels), chunk):
+        for picture, label in _chunks(_blocks(images, labels, len(names)), chunk):
             if first is None:
                 first = (picture[:0], label[:0])
                 rows = chunk or _default_chunk(picture)
@@ -97,13 +95,14 @@ def pack(
             count += len(picture)
         if first is None:
             raise UsageError("no images were given; a file holds at least one")
+        shape = first[0].shape[1:]
         manifest = Manifest(
             codec={"name": "images", "version": 1, "params": {}},
-            classes=tuple(classes),
-            image=image_of(first[0].shape[1:], preprocessing or {"kind": "none"}),
+            classes=names,
+            image=image_of(shape, plain(preprocessing or {"kind": "none"})),
             tensors={},
             labels={"kind": "index" if first[1].ndim == 1 else "soft"},
-            recipe={**RECIPE, **(recipe or {})},
+            recipe={**recipe_of(shape, count), **plain(recipe or {})},
             source=source_of(name, count, source.hexdigest()),
             provenance=provenance_of("pack", 0),
             license=license,
@@ -111,39 +110,126 @@ def pack(
         return writer.finish(manifest)
 
 
-def _blocks(images: NDArray[Any] | Iterable[Block], labels: NDArray[Any] | None) -> Iterator[Block]:
+def recipe_of(shape: tuple[int, ...], count: int) -> dict[str, Any]:
+    """Return how to train on ``count`` images (C, H, W), unless the caller says otherwise.
+
+    Few images are learned in few steps.
+    """
+    return {
+        "network": {
+            "name": "convnet",
+            "norm": "instance",
+            "depth": min(3, depth_seen(*shape[1:])),
+            "width": 128,
+        },
+        "optimizer": {"name": "adam", "lr": 1e-3},
+        "steps": min(1000, max(200, 4 * count)),
+        "batch_size": 256,
+        "augment": "none",
+        "loss": "soft_cross_entropy",
+    }
+
+
+def _blocks(images: Any, labels: Any, classes: int) -> Iterator[Block]:
     """Give (images, labels) blocks, checked and in the dtypes of the file."""
-    if labels is None:
-        if isinstance(images, np.ndarray):
-            raise UsageError("an array of images needs labels; give them as the second argument")
-        blocks: Iterable[Block] = images
-    else:
-        if not isinstance(images, np.ndarray):
-            raise UsageError("blocks bring their own labels; pass None as the second argument")
-        if len(images) != len(labels):
-            raise UsageError(f"{len(images)} images but {len(labels)} labels; give one an image")
-        step = _default_chunk(images)
-        blocks = ((images[i : i + step], labels[i : i + step]) for i in range(0, len(images), step))
-    for picture, label in blocks:
-        picture, label = np.asarray(picture), np.asarray(label)
-        if picture.ndim != 4 or picture.shape[1] not in (1, 3) or 0 in picture.shape[1:]:
+    first = 0
+    if labels is None and is_array(images):
+        if len(images) != classes:
             raise UsageError(
-                f"images have shape {picture.shape}; they must be (N, channels, height, width) "
-                "with 1 or 3 channels"
+                f"{len(images)} images of {classes} classes need labels; give them as the second "
+                "argument (without, image i is of class i)"
             )
-        if picture.dtype not in (np.uint8, np.float32):
-            raise UsageError(f"images are {picture.dtype}; they must be uint8 or float32")
+        labels = np.arange(classes)
+    for picture, label in _given(images, labels):
+        picture, label = _pictures(picture), _labels(label, classes, first)
         if len(picture) != len(label):
             raise UsageError(f"a block of {len(picture)} images has {len(label)} labels")
-        if label.ndim == 1 and label.dtype.kind in "iu":
-            yield picture, label.astype(np.int32)
-        elif label.ndim == 2 and label.dtype.kind == "f":
-            yield picture, label.astype(np.float32)
-        else:
+        first += len(picture)
+        yield picture, label
+
+
+def _given(images: Any, labels: Any) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Give blocks as arrays of any kind, few images at a time of an array or tensor."""
+    if labels is None:
+        for block in images:
+            if not isinstance(block, tuple | list) or len(block) != 2:
+                raise UsageError(
+                    f"`images` gives a {type(block).__name__}, not pairs (images, labels); give "
+                    "labels as the second argument, or blocks that bring their own"
+                )
+            yield _array(block[0], "images"), _array(block[1], "labels")
+        return
+    if not is_array(images):
+        if not isinstance(images, list | tuple):
+            raise UsageError("blocks bring their own labels; pass None as the second argument")
+        images = np.stack([_array(image, "images") for image in images]) if images else np.empty(0)
+    label = _array(labels, "labels")
+    if images.ndim == 0 or label.ndim == 0 or len(images) != len(label):
+        count = label.shape[0] if label.ndim else 1
+        raise UsageError(f"{len(images)} images but {count} labels; give one an image")
+    step = _default_chunk(images)
+    for i in range(0, len(images), step):
+        yield _array(images[i : i + step], "images"), label[i : i + step]
+
+
+def _array(value: Any, what: str) -> NDArray[Any]:
+    try:
+        return array_of(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(f"{what} are no array: {one_line(error)}") from None
+
+
+def _pictures(x: NDArray[Any]) -> NDArray[Any]:
+    """Return images as the file holds them, uint8 or float32; raises UsageError for others."""
+    if x.ndim != 4 or x.shape[1] not in (1, 3) or 0 in x.shape[1:]:
+        last = x.ndim == 4 and x.shape[3] in (1, 3)
+        hint = "; these have their channels last, transpose(0, 3, 1, 2) moves them" if last else ""
+        raise UsageError(
+            f"images have shape {x.shape}; they must be (N, channels, height, width) "
+            f"with 1 or 3 channels{hint}"
+        )
+    if x.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            x = x.astype(np.float32, copy=False)
+        if not np.isfinite(x).all():
+            raise UsageError("images hold values that are not finite in float32")
+        return np.ascontiguousarray(x)
+    if x.dtype.kind not in "iu":
+        raise UsageError(f"images are {x.dtype}; they must be uint8 or float32")
+    if x.size and (x.min() < 0 or x.max() > 255):
+        raise UsageError(
+            f"images are {x.dtype} from {x.min()} to {x.max()}; integers must lie in 0..255, "
+            "values as networks see them are floats"
+        )
+    return np.ascontiguousarray(x, np.uint8)
+
+
+def _labels(x: NDArray[Any], classes: int, first: int) -> NDArray[Any]:
+    """Return labels as the file holds them, int32 (N,) or float32 (N, classes).
+
+    ``first`` is the number of their first image. Raises UsageError for others.
+    """
+    if x.ndim == 2 and x.shape[1] == 1 < classes:
+        x = x[:, 0]
+    if x.ndim == 1 and x.dtype.kind in "iu":
+        outside = np.flatnonzero((x < 0) | (x >= classes))
+        if len(outside):  # before they are narrowed, which would make other labels of them
+            at = outside[0]
             raise UsageError(
-                f"labels are {label.dtype} {label.shape}; they must be soft, float32 "
-                "(N, classes), or class indices, integers (N,)"
+                f"label {x[at]} of image {first + at} is out of range, the classes are "
+                f"0..{classes - 1}"
             )
+        return x.astype(np.int32)
+    if x.ndim == 2 and x.dtype.kind in "fiu":
+        with np.errstate(over="ignore"):
+            soft = x.astype(np.float32)
+        if not np.isfinite(soft).all():
+            raise UsageError("labels hold values that are not finite in float32")
+        return soft
+    raise UsageError(
+        f"labels are {x.dtype} {x.shape}; they must be soft, float32 (N, classes), or class "
+        "indices, integers (N,)"
+    )
 
 
 def _chunks(blocks: Iterator[Block], chunk: int | None) -> Iterator[Block]:
@@ -176,22 +262,29 @@ def _alike(a: NDArray[Any], b: NDArray[Any]) -> bool:
     return a.dtype == b.dtype and a.shape[1:] == b.shape[1:]
 
 
-def _default_chunk(images: NDArray[Any]) -> int:
-    row = int(np.prod(images.shape[1:])) * images.dtype.itemsize
+def _default_chunk(images: Any) -> int:
+    row = prod(images.shape[1:]) * (1 if images.dtype in (np.uint8, "torch.uint8") else 4)
     return max(1, CHUNK_BYTES // max(1, row))
 
 
-def _range_of(images: NDArray[Any] | Iterable[Block], bits: int, at_once: int) -> dict[str, Any]:
+def _whole(name: str, value: Any, least: int, most: int) -> int:
+    require_at_least(least, **{name: value})
+    if value > most:
+        raise UsageError(f"`{name}` must be at most {most}, got {value}")
+    number: int = index(value)
+    return number
+
+
+def _range_of(images: Any, bits: int) -> dict[str, Any]:
     """Return a uniform quantiser over the range of all images, read in slices."""
-    if not isinstance(images, np.ndarray) or images.dtype != np.float32:
-        raise UsageError("bits needs the images as one float32 array; its range is read first")
+    if not is_array(images) or array_of(images[:0]).dtype.kind != "f":
+        raise UsageError("`bits` needs the images as one float32 array; its range is read first")
     if images.ndim != 4 or len(images) == 0:
-        raise UsageError(f"images have shape {images.shape}; they must be (N, C, H, W)")
-    step = max(1, at_once // max(1, images[0].nbytes))
-    parts = [images[i : i + step] for i in range(0, len(images), step)]
-    low, high = min(float(p.min()) for p in parts), max(float(p.max()) for p in parts)
-    if not np.isfinite([low, high]).all():
-        raise UsageError("cannot quantise values that are not finite")
+        raise UsageError(f"images have shape {tuple(images.shape)}; they must be (N, C, H, W)")
+    step = _default_chunk(images)
+    parts = (_pictures(array_of(images[i : i + step])) for i in range(0, len(images), step))
+    ends = [(float(part.min()), float(part.max())) for part in parts]
+    low, high = min(end[0] for end in ends), max(end[1] for end in ends)
     levels = 2**bits - 1
     scale = float(f"{max((high - low) / levels, 1e-12) * 1.00001:.6g}")
     return {"kind": "uniform", "bits": bits, "offset": [short_offset(low, scale)], "scale": [scale]}

@@ -12,6 +12,8 @@ from ..options import Common, Options, spelled
 if TYPE_CHECKING:
     from ...observers.file import Trained
 
+DEPTH_MAX = 64
+SEEN = 4  # pixels that the last block of a network needs
 BATCH = 128
 EPOCHS, EPOCHS_MANY_CLASSES = 1000, 300
 MANY_CLASSES = 1000
@@ -57,6 +59,22 @@ def command_of(source: str, codec: str, order: str, options: Options, **common: 
     return shlex.join(["ddcodec", "encode", source, "--codec", codec, *words])
 
 
+def depth_seen(height: int, width: int) -> int:
+    """Return the blocks of a ConvNet of which the last still sees four pixels; at least 1.
+
+    Its instance norm makes zeros of a single pixel, whatever the image is, and signs of two.
+    Without a side that can be halved there is no last one: 64, as many as a file may ask for.
+    """
+    depth = 1
+    while depth < DEPTH_MAX:
+        if min(height, width) >= 2:
+            height, width = height // 2, width // 2
+        if height * width < SEEN:
+            break
+        depth += 1
+    return depth
+
+
 def student_recipe(
     shape: tuple[int, int, int], images: int, regions: int, classes: int
 ) -> dict[str, Any]:
@@ -71,12 +89,13 @@ def student_recipe(
     side, depth = min(height, width), 0
     while side >> (depth + 1) >= 4:
         depth += 1
+    depth = min(max(2, min(5, depth)), depth_seen(height, width))
     epochs = EPOCHS if classes < MANY_CLASSES else EPOCHS_MANY_CLASSES
     return {
         "network": {
             "name": "convnet",
             "norm": "instance",
-            "depth": max(2, min(5, depth)),
+            "depth": depth,
             "width": 128,
         },
         "optimizer": {"name": "adamw", "lr": 1e-3, "weight_decay": 1e-4},

@@ -101,16 +101,109 @@ def test_every_kind_of_the_vectors_is_a_data_set(kind: str) -> None:
     assert float(label.sum()) == pytest.approx(1)
 
 
+HALF = torch.from_numpy(RANDOM.normal(size=(6, 3, 4, 5))).half()  # exact in every float but one
+SOFT = torch.tensor([[0.5, 0.25, 0.25]] * 6)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        *(HALF, HALF.float(), HALF.double(), HALF.numpy(), HALF.double().numpy(), list(HALF)),
+        *(HALF.float().requires_grad_(), HALF.to(memory_format=torch.channels_last)),
+        *(HALF.flip(0).numpy()[::-1], torch.nn.Parameter(HALF), [x.numpy() for x in HALF]),
+    ],
+)
+def test_floats_of_any_kind_are_packed_the_same(tmp_path: Path, images: object) -> None:
+    pack(images, SOFT, CLASSES, tmp_path / "a.ddset")
+    stored = read(tmp_path / "a.ddset").arrays["images"]
+    assert stored.dtype == np.float32
+    assert np.array_equal(stored, HALF.float().numpy())
+
+
+def test_bfloat16_and_a_conjugate_view_of_one_are_packed(tmp_path: Path) -> None:
+    images = HALF.bfloat16()
+    pack(images, SOFT.bfloat16(), CLASSES, tmp_path / "a.ddset")
+    found = read(tmp_path / "a.ddset").arrays
+    assert np.array_equal(found["images"], images.float().numpy())
+    assert np.array_equal(found["labels"], SOFT.numpy())
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int8", "int16", "uint16", "int32", "int64", "uint64"])
+@pytest.mark.parametrize("make", [np.asarray, torch.from_numpy])
+def test_whole_numbers_of_any_width_are_packed_the_same(
+    tmp_path: Path, kind: str, make: type
+) -> None:
+    x, y = pictures(6) // 2, np.arange(6) % 3
+    pack(make(x.astype(kind)), make(y.astype(kind)), CLASSES, tmp_path / "a.ddset")
+    found = read(tmp_path / "a.ddset").arrays
+    assert found["images"].dtype == np.uint8
+    assert np.array_equal(found["images"], x)
+    assert np.array_equal(found["labels"], y)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        *([0, 1, 2], (0, 1, 2), np.array([[0], [1], [2]]), torch.arange(3)[:, None], None),
+        *(torch.eye(3, requires_grad=True), torch.eye(3, dtype=torch.int64), np.eye(3).tolist()),
+    ],
+)
+def test_labels_of_any_kind_are_packed(tmp_path: Path, labels: object) -> None:
+    pack(torch.zeros(3, 1, 4, 4), labels, CLASSES, tmp_path / "a.ddset")
+    assert torch.equal(load(tmp_path / "a.ddset").soft_labels, torch.eye(3))
+
+
+def test_blocks_of_tensors_are_packed(tmp_path: Path) -> None:
+    x = torch.from_numpy(pictures(6))
+    blocks = zip(x.split(4), torch.arange(6).split(4), strict=True)
+    pack(blocks, None, ["a", "b", "c", "d", "e", "f"], tmp_path / "a.ddset")
+    assert np.array_equal(read(tmp_path / "a.ddset").arrays["images"], x.numpy())
+
+
+def test_numbers_and_settings_of_numpy_and_torch_are_taken(tmp_path: Path) -> None:
+    x = RANDOM.normal(size=(6, 3, 4, 4)).astype(np.float32)
+    pack(
+        x,
+        np.arange(6) % 3,
+        np.array(CLASSES),
+        tmp_path / "a.ddset",
+        bits=np.int64(8),
+        chunk=torch.tensor(4),
+        level=np.uint8(3),
+        preprocessing={"kind": "standardise", "mean": np.full(3, 0.5), "std": torch.ones(3)},
+        recipe={"steps": np.int32(7), "optimizer": {"name": "adam", "lr": np.float64(0.5)}},
+    )
+    manifest = read(tmp_path / "a.ddset").manifest
+    assert manifest.image["preprocessing"]["std"] == [1.0, 1.0, 1.0]
+    assert manifest.recipe["steps"] == 7
+    assert manifest.recipe["optimizer"]["lr"] == 0.5
+    assert manifest.classes == CLASSES
+
+
 WRONG = [
-    ((pictures(), None, CLASSES), {}, UsageError, "needs labels"),
+    ((pictures(), None, CLASSES), {}, UsageError, "11 images of 3 classes need labels"),
     ((pictures()[0], soft(3), CLASSES), {}, UsageError, "they must be"),
-    ((pictures().astype(float), soft(), CLASSES), {}, UsageError, "uint8 or float32"),
+    ((pictures() > 99, soft(), CLASSES), {}, UsageError, "uint8 or float32"),
+    ((pictures().astype(int) + 1, soft(), CLASSES), {}, UsageError, "0..255"),
+    ((pictures() * np.nan, soft(), CLASSES), {}, UsageError, "not finite"),
+    ((pictures() * 1e39, soft(), CLASSES), {}, UsageError, "not finite"),
+    ((torch.full((3, 1, 2, 2), torch.inf), None, CLASSES), {"bits": 4}, UsageError, "not finite"),
+    ((pictures(), soft() * np.inf, CLASSES), {}, UsageError, "not finite"),
+    ((pictures().transpose(0, 2, 3, 1), soft(), CLASSES), {}, UsageError, "channels last"),
+    ((np.zeros((11, 4, 5, 5), np.uint8), soft(), CLASSES), {}, UsageError, "1 or 3 channels"),
+    ((torch.zeros(3, 1, 2, 2), torch.arange(3) + 2**32, CLASSES), {}, UsageError, "out of range"),
+    ((pictures(1), np.array([2**63], np.uint64), CLASSES), {}, UsageError, "out of range"),
+    ((pictures(2), np.array([0, -1]), CLASSES), {}, UsageError, "label -1 of image 1"),
+    ((pictures(), soft(), "abc"), {}, UsageError, "names of all classes"),
+    (([pictures(1)[0], pictures(1)[0]], None, CLASSES), {}, UsageError, "not pairs"),
+    (([], np.zeros(0, int), CLASSES), {}, UsageError, "no images"),
+    ((pictures(), object(), CLASSES), {}, UsageError, "labels"),
     ((pictures(), soft(5), CLASSES), {}, UsageError, "11 images but 5 labels"),
     ((pictures(), np.array(["a"] * 11), CLASSES), {}, UsageError, "labels are"),
     ((pictures(), soft(), CLASSES), {"bits": 4}, UsageError, "float32 array"),
-    ((pictures(), soft(), CLASSES), {"bits": 9}, UsageError, "2..8"),
+    ((pictures(), soft(), CLASSES), {"bits": 9}, UsageError, "`bits` must be at most 8"),
     ((pictures(), soft(), CLASSES), {"chunk": 0}, UsageError, "at least 1"),
-    ((pictures(), soft(), CLASSES), {"level": 20}, UsageError, "1..19"),
+    ((pictures(), soft(), CLASSES), {"level": 20}, UsageError, "`level` must be at most 19"),
     ((iter([(pictures(2), soft(2))]), soft(2), CLASSES), {}, UsageError, "pass None"),
     ((iter([(pictures(2), soft(1))]), None, CLASSES), {}, UsageError, "2 images has 1"),
     (
@@ -120,7 +213,7 @@ WRONG = [
         "alike",
     ),
     ((pictures(), -soft(), CLASSES), {}, InvalidFile, "negative"),
-    ((pictures(), np.full(11, 3), CLASSES), {}, InvalidFile, "out of range"),
+    ((pictures(), np.full(11, 3), CLASSES), {}, UsageError, "out of range"),
     ((pictures(), soft(), ("a", "a", "b")), {}, InvalidFile, "distinct"),
 ]
 
