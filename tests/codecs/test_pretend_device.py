@@ -14,7 +14,7 @@ import torch
 
 import ddcodec.encoder
 from ddcodec import load
-from ddcodec.codecs.podd import encode, meta_batch
+from ddcodec.codecs.podd import initial, meta_batch
 from ddcodec.codecs.podd import outer_loop as distil
 from ddcodec.codecs.podd.outer_loop import Distiller, Run
 from ddcodec.codecs.podd.presets import PRESETS
@@ -23,6 +23,7 @@ from ddcodec.distill.networks import ConvNet
 from ddcodec.judge.recipe import Recipe
 from ddcodec.judge.trial import Trial
 from ddcodec.preprocessing.transform import fit
+from ddcodec.runtime import progress
 from ddcodec.runtime.progress import SILENT
 from ddcodec.sources.base import Source
 from ddcodec.sources.split import Split
@@ -52,8 +53,8 @@ def pretended(
     plan = plan_of(source, ipc=ipc, profile=profile)
     plan = replace(plan, activations="float32")
     preprocessing = dict(fit(source.train.images, plan.preprocessing))
-    some = encode.real_tensors(source, preprocessing, torch.device("cpu"))
-    variables = encode.initial_variables(plan, some, PRETEND)
+    some = initial.real_tensors(source, preprocessing, PRETEND)
+    variables = initial.initial_variables(plan, some, PRETEND)
     real = (
         torch.empty(real_images, *some[0].shape[1:], device=PRETEND),
         torch.empty(real_images, dtype=torch.int64, device=PRETEND),
@@ -179,18 +180,20 @@ def test_prompts_keep_to_the_device(
 @pytest.mark.usefixtures("pretend_gpu")
 @pytest.mark.parametrize("architecture", [None, "resnet18"])
 def test_students_keep_to_the_device_and_seldom_wait(
-    architecture: str | None, digits_file: Path
+    architecture: str | None, digits_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ds = load(digits_file)
     recipe = replace(Recipe.of(ds.manifest), steps=25, augment="dsa")
     test = torch.zeros(50, 1, 8, 8), torch.zeros(50, dtype=torch.int64)
+    monkeypatch.setattr(progress, "SECONDS", 1e9)  # a busy machine may take longer
     with PretendDevice() as device:
         on_device = test[0].to(PRETEND), test[1].to(PRETEND)
         samples, labels = ds.on(PRETEND)
         device.waits.clear()
         Trial(recipe, on_device, 1, 0, SILENT, architecture).run("x", lambda _: (samples, labels))
-    # Every ten steps a loss, and the number of right answers at the end; first, the network.
+    # Losses of three steps and then of every tenth, and at the end the number of right answers;
+    # first, the network.
     waits = [line for line in device.waits if "network.to" not in line]
-    assert len(waits) == 3 + 1, waits
+    assert len(waits) == 3 + 3 + 1, waits
     for x, y in ds.batches(16, device=PRETEND):
         assert x.device == y.device == PRETEND

@@ -31,6 +31,7 @@ from .plan import Plan
 from .planning import make_plan, orders, settled
 from .variables import PosterVariables
 
+TIMING_SHARE = 0.02  # of it, for timing each kind of step
 LEAST_SHARE = 0.3  # of ``time``, for the optimisation, however long loading took
 
 
@@ -159,7 +160,8 @@ def take_pace(plan: Plan, variables: PosterVariables, real: Real, run: Run, end:
         return plan
     run.reporter.stage("timing a few steps", 0)
     timing = Distiller(cheapest_unrolled(plan), variables, real, replace(run, checkpoint=None))
-    kernel, cheapest = (timing.seconds_per_step(stage.method) for stage in plan.stages)
+    most = TIMING_SHARE * left
+    kernel, cheapest = (timing.seconds_per_step(s.method, most) for s in plan.stages)
     run.pace = Pace(end, left)
     found = affordable(plan, kernel, cheapest, end - time.monotonic())
     decided = {

@@ -130,7 +130,7 @@ def class_mean_poster(
         across = max(1, round((right - left) / geometry.patch_w))
         if (owner, down, across) not in sheets:
             sheets[owner, down, across] = mean_sheet(
-                x, (y == owner).nonzero()[:, 0], down, across
+                x, places_of(y, owner, len(set(order.cells))), down, across
             ).cpu()
         poster[:, top:bottom, left:right] = F.interpolate(
             sheets[owner, down, across],
@@ -153,8 +153,7 @@ def patch_mean_poster(geometry: PosterGeometry, labels: Tensor, x: RealImages, y
     down, across = (torch.hann_window(n + 2, False)[1:-1] for n in (g.patch_h, g.patch_w))
     window = down[:, None] * across
     owners = labels.argmax(1).tolist()
-    of_class = places_of(y)
-    means = {c: _mean(x, of_class[c]).cpu() for c in set(owners)}
+    means = {c: _mean(x, places_of(y, c, labels.shape[1])).cpu() for c in set(owners)}
     for patch, owner in enumerate(owners):
         top, left = g.origins_y[patch % g.patches_y], g.origins_x[patch // g.patches_y]
         place = slice(top, top + g.patch_h), slice(left, left + g.patch_w)
@@ -163,14 +162,14 @@ def patch_mean_poster(geometry: PosterGeometry, labels: Tensor, x: RealImages, y
     return poster / total.clamp_min(torch.finfo(torch.float32).tiny)
 
 
-def places_of(y: Tensor) -> list[Tensor]:
-    """Return where images of each class lie for a mean, int64 (n,) each; every class has some.
+def places_of(y: Tensor, label: int, classes: int) -> Tensor:
+    """Return where images of a class lie for a mean, int64 (n,), n > 0.
 
     They are every k-th of the class where it has many: large images are made as they are read.
     """
-    found = torch.split(y.argsort(stable=True), torch.bincount(y).tolist())
-    most = max(LEAST_OF_A_MEAN, MEANS_IMAGES // len(found))
-    return [places[:: -(-len(places) // most)] for places in found]
+    places = (y == label).nonzero()[:, 0]
+    most = max(LEAST_OF_A_MEAN, MEANS_IMAGES // classes)
+    return places[:: -(-len(places) // most)]
 
 
 def mean_sheet(x: RealImages, index: Tensor, down: int, across: int) -> Tensor:

@@ -131,7 +131,8 @@ class Judge:
         size = geometry.patch_h, geometry.patch_w
         images = geometry.height * geometry.width / (classes * math.prod(size))
         count = min(max(1, int(images)), len(y) // classes or 1)
-        sheets = [mean_sheet(x, places, count, 1) for places in places_of(y)]
+        places = (places_of(y, label, classes) for label in range(classes))
+        sheets = [mean_sheet(x, of_class, count, 1) for of_class in places]
         means = torch.cat([s.view(s.shape[1], count, *size).transpose(0, 1) for s in sheets])
         if images < 1:
             small = tuple(max(1, int(side * math.sqrt(images))) for side in size)

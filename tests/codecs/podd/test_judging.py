@@ -94,7 +94,7 @@ def test_means_under_patches_that_do_not_overlap_are_the_means(digits: Source) -
     for patch in range(10):
         top, left = g.origins_y[patch % g.patches_y], g.origins_x[patch // g.patches_y]
         found = poster[:, top : top + 8, left : left + 8]
-        assert torch.allclose(found, x[places_of(y)[patch]].mean(0), atol=1e-4)
+        assert torch.allclose(found, x[places_of(y, patch, 10)].mean(0), atol=1e-4)
 
 
 def scored(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> None:
