@@ -52,7 +52,7 @@ def test_an_unknown_codec(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ("--steps", "0"),
+        ("--steps", "0.5"),
         ("--steps", "-3"),
         ("--steps", "3", "--time", "9s", "--codec", "ppodd"),
         ("--seed", "-1"),

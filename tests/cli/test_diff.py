@@ -76,7 +76,7 @@ def test_verify_reads_a_stream(
     run: Run, digits_file: Path, monkeypatch: pytest.MonkeyPatch, cut: int, code: int
 ) -> None:
     data = digits_file.read_bytes()
-    stream = SimpleNamespace(buffer=io.BytesIO(data[: len(data) - cut]))
+    stream = SimpleNamespace(buffer=io.BytesIO(data[: len(data) - cut]), closed=False)
     monkeypatch.setattr(sys, "stdin", stream)
     outcome = run("verify", "-", "--json")
     assert outcome.code == code

@@ -54,7 +54,9 @@ def pretended(
     plan = replace(plan, activations="float32")
     preprocessing = dict(fit(source.train.images, plan.preprocessing))
     some = initial.real_tensors(source, preprocessing, PRETEND)
-    variables = initial.initial_variables(plan, some, PRETEND)
+    # Class means pick images by a mask, whose count a pretended device does not know.
+    with torch.fx.experimental._config.patch(meta_nonzero_assume_all_nonzero=True):
+        variables = initial.initial_variables(plan, some, PRETEND)
     real = (
         torch.empty(real_images, *some[0].shape[1:], device=PRETEND),
         torch.empty(real_images, dtype=torch.int64, device=PRETEND),

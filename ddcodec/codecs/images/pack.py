@@ -263,7 +263,7 @@ def _alike(a: NDArray[Any], b: NDArray[Any]) -> bool:
 
 
 def _default_chunk(images: Any) -> int:
-    row = prod(images.shape[1:]) * (1 if images.dtype in (np.uint8, "torch.uint8") else 4)
+    row = int(prod(images.shape[1:])) * (1 if images.dtype in (np.uint8, "torch.uint8") else 4)
     return max(1, CHUNK_BYTES // max(1, row))
 
 
