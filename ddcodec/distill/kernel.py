@@ -16,6 +16,7 @@ from .convnet_grad import features
 from .networks import ConvNet
 
 RIDGE = 1e-3  # relative to the mean diagonal of the kernel
+LEAST_RIDGE = 1e-12
 
 
 def kernel_gradient(
@@ -49,7 +50,8 @@ def kernel_gradient(
     )
     distilled = found.requires_grad_()
     gram = distilled @ distilled.T
-    ridge = RIDGE * gram.diagonal().mean()
+    # Where no feature says anything, as of images of one pixel, it is all there is.
+    ridge = (RIDGE * gram.diagonal().mean()).clamp_min(LEAST_RIDGE)
     gram = gram + ridge * torch.eye(len(patches), dtype=gram.dtype, device=gram.device)
     # The ridge keeps it regular; asking whether it was would wait for the device.
     solution, _ = torch.linalg.solve_ex(gram, labels - 1.0 / n)

@@ -118,6 +118,15 @@ def fit(images: Stored) -> Spec:
     return {**spec, "gain": float(f"{1 / spread:.6g}")}
 
 
+def has_contrast(images: Stored) -> bool:
+    """Say whether any image uint8 (N, H, W, C) has two values: else no kernel whitens them."""
+    for part in in_parts(images.shape, MEASURED):
+        values = images[part].reshape(len(images[part]), -1)
+        if (values != values[:, :1]).any():
+            return True
+    return False
+
+
 def unwhiten(images: NDArray[np.float32], spec: Spec) -> NDArray[np.float32]:
     """Return whitened pictures (..., C, H, W) as they might have looked: 0 black, 1 white.
 

@@ -33,8 +33,8 @@ class PosterOptions(Options):
     )  # fmt: skip
     time: float | None = option(
         None,
-        "Or as many steps as fit into a call of 90s, 9m, 1.5h. With `profile` paper, or with `steps` too, "
-        "this call stops there, and `resume` goes on.",
+        "Or as many steps as fit into a call of 90s, 9m, 1.5h. With `profile` paper, or with "
+        "`steps` too, this call stops there, and `resume` goes on.",
         metavar="T", least=1e-9, seconds=True,
     )  # fmt: skip
     order: str = option(

@@ -14,6 +14,7 @@ import torch
 from ...errors import UsageError
 from ...format.rules import MOST_SIDE
 from ...nn.augment import AUGMENTATIONS
+from ...preprocessing.whiten import has_contrast
 from ...runtime.device import activation_type
 from ...runtime.ranks import world_size
 from ...sources.base import Source
@@ -185,7 +186,8 @@ def _preprocessing(kind: str, source: Source) -> str:
         return kind
     # Whitening pays on natural images and costs on digits (docs/coding.md).
     fits = max(source.height, source.width) <= MOST_SIDE
-    return "conv_whiten" if _is_natural(source) and fits else "standardise"
+    whitens = _is_natural(source) and fits and has_contrast(source.train.images)
+    return "conv_whiten" if whitens else "standardise"
 
 
 def _is_natural(source: Source) -> bool:

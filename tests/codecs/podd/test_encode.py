@@ -284,6 +284,23 @@ def test_the_file_of_a_stopped_run_says_how_it_was_made(digits: Source, tmp_path
     assert "--steps 4" in annealed.provenance["command"]
 
 
+@pytest.mark.parametrize("side", [1, 2, 16])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("value", [0, 255])
+def test_images_without_contrast_or_of_one_pixel_encode(
+    side: int, channels: int, value: int, tmp_path: Path
+) -> None:
+    images = np.full((6, side, side, channels), value, np.uint8)
+    if side == 1:
+        images += (40 * np.arange(6, dtype=np.uint8))[:, None, None, None]
+    split = Split(images, np.arange(6) % 2)
+    source = Source("blank", ("a", "b"), {"train": lambda: split})
+    encode(source, tmp_path / "x.ddset", ipc=1.0, steps=4, profile="quick")
+    image, label = load(tmp_path / "x.ddset")[0]
+    assert image.isfinite().all()
+    assert label.isfinite().all()
+
+
 def test_one_class_and_primes_encode(tmp_path: Path, digits: Source) -> None:
     for n in (1, 2, 7):
         keep = digits.train.labels < n
