@@ -28,12 +28,12 @@ class PosterOptions(Options):
         choices=PROFILES,
     )
     steps: int | None = option(
-        None, "Outer steps; 0 keeps what they start from.", metavar="N", least=0,
+        None, "Outer steps.", metavar="N", least=0,
         shown="the profile's",
     )  # fmt: skip
     time: float | None = option(
         None,
-        "Or as many steps as fit into a call of 90s, 9m, 1.5h. With `profile` paper, or with "
+        "Or as many as fit into a call of 90s, 9m, 1.5h. With `profile` paper, or with "
         "`steps` too, this call stops there, and `resume` goes on.",
         metavar="T", least=1e-9, seconds=True,
     )  # fmt: skip
