@@ -30,7 +30,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """101 images that hold their own number, in chunks of 7."""
     images = np.arange(COUNT, dtype=np.uint8).reshape(-1, 1, 1, 1) * np.ones((1, 1, 2, 3), np.uint8)
     out = tmp_path_factory.mktemp("packed") / "numbers.ddset"
-    pack(images, np.arange(COUNT) % 5, "abcde", out, chunk=7, preprocessing=STANDARD)
+    pack(images, np.arange(COUNT) % 5, list("abcde"), out, chunk=7, preprocessing=STANDARD)
     return out
 
 

@@ -85,7 +85,7 @@ def expected_bytes(source: Source, plan: Plan, preprocessing: dict[str, Any], re
     """
     random = np.random.default_rng(0)
     manifest = describe(source, plan, preprocessing, STEPS)
-    begun: PosterVariables = initial_variables(plan, real, torch.device("cpu"))
+    begun: PosterVariables = initial_variables(plan, real, torch.device("cpu"), compared=False)
     poster: NDArray[np.float32] = begun.poster.numpy()
     noise = float(poster.std()) * NOISE * random.standard_normal(poster.shape)
     arrays: Arrays = {"poster": (poster + noise).astype(np.float32)}

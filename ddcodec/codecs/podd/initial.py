@@ -26,7 +26,7 @@ from .poster import PosterGeometry
 from .variables import PosterVariables
 
 Variables = TypeVar("Variables", bound=PosterVariables)
-COMPARED, COMPARED_IMAGES = 4, 256  # networks, and real images, by which two starts are compared
+COMPARED, COMPARED_IMAGES = 2, 256  # networks, and real images, by which two starts are compared
 NOISE_ON_MEANS = 0.1  # std of the noise added to class means, in units of preprocessed pixels
 MEANS_IMAGES = 60_000  # from which all means are taken
 LEAST_OF_A_MEAN = 20  # images, if a class has them
@@ -58,12 +58,15 @@ def initial_variables(
     real: Real,
     device: torch.device,
     make: type[Variables] = PosterVariables,  # type: ignore[assignment]
+    *,
+    compared: bool = True,
 ) -> Variables:
     """Return the poster and labels that the optimisation starts from, as ``make`` holds them.
 
     Noise for the profile ``paper``. Else the better of two posters of class means, each in the
     cell of its class or wherever a patch of the class lies: on which a kernel regression goes
-    less wrong. Cells win from one image a class on, patches below (docs/speed.md).
+    less wrong. Cells mostly win from one image a class on, patches below (docs/speed.md). Where
+    they are not ``compared``, the one of cells.
     """
     geometry, order, n = plan.geometry, plan.order, len(plan.classes)
     channels, height, width = real[0].shape[1:]
@@ -85,6 +88,9 @@ def initial_variables(
             label_floor=label_floor(n),
         )
     if plan.profile == "paper":
+        return variables
+    if not compared:
+        variables.poster.copy_(class_mean_poster(geometry, order, *real) + NOISE_ON_MEANS * noise)
         return variables
     labels = variables.labels()
     errors = []

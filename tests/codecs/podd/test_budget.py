@@ -168,9 +168,9 @@ def fitted(classes: int, total: int, **choices: Any) -> Plan:
     return fit_bytes(source, lambda ipc: plan_of(source, ipc=ipc, **chosen), total)
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(
-    st.one_of(st.integers(1, 60), st.integers(1, 1000)),
+    st.one_of(st.integers(1, 60), st.integers(1, 400)),
     st.integers(8, 12),
     st.sampled_from(["even", "per-class"]),
     st.sampled_from(["fixed", "learned"]),
