@@ -13,7 +13,9 @@ import os, signal, sys
 from ddcodec_cli.reporters import LogReporter
 
 told, at, signals, ignored, *words = sys.argv[1:]
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in background
+# Where tests run in the background or under nohup these are ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if ignored:
     signal.signal(int(ignored), signal.SIG_IGN)
 count = 0
