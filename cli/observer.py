@@ -103,13 +103,7 @@ def train(
     advice = "--epochs or --time make it shorter"
     with resumable(target, chosen.resume, chosen.overwrite, quiet, advice) as reporter:
         reporter.stage("reading the images", 0)
-        data = sources.load(
-            source,
-            download=chosen.download,
-            size=chosen.size,
-            test_share=chosen.test_share,
-            say=reporter.result,
-        )
+        data = sources.load(source, **chosen.of_source, say=reporter.result)
         result = run(
             data,
             architecture,

@@ -220,10 +220,9 @@ def find_source(
     from ddcodec import sources
 
     made = ds.manifest.source
-    how = {name: getattr(common, name) for name in ("size", "test_share", "download")}
     if spec is None:
-        return sources.find_again(made, ds.classes, say=say, **how)
-    return sources.open_for(spec, made, ds.classes, say=say, **how)
+        return sources.find_again(made, ds.classes, say=say, **common.of_source)
+    return sources.open_for(spec, made, ds.classes, say=say, **common.of_source)
 
 
 def describe(report: Report) -> str:

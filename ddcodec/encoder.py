@@ -69,13 +69,7 @@ def encode(
     path = None if isinstance(source, sources.Source) else source
     if not isinstance(source, sources.Source):
         reporter.stage("reading the images", 0)
-        source = sources.load(
-            source,
-            download=common.download,
-            size=common.size,
-            test_share=common.test_share,
-            say=reporter.result,
-        )
+        source = sources.load(source, **common.of_source, say=reporter.result)
     for name in ("size", "test_share"):
         if path is None and getattr(common, name) is not None:
             raise UsageError(f"`{name}` belongs to sources.load where the source is loaded already")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SOURCE_SIDE = 4096  # pixels that the images of a source may be scaled to, at most
+TEST_SHARES = (0.001, 0.9)  # of the training images, that may be held out as a test split
+
 
 @dataclass(frozen=True)
 class Limits:

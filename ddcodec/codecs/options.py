@@ -22,6 +22,7 @@ from types import NoneType, UnionType
 from typing import Any, ClassVar, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ..errors import UsageError
+from ..limits import TEST_SHARES
 
 Pair = tuple[int, int]
 AnyPath = str | os.PathLike[str]
@@ -279,6 +280,11 @@ class Common(Options):
     )
     test_share: float | None = option(
         None, "Hold out this share of the images as a test.",
-        metavar="X", least=0.001, most=0.9,
+        metavar="X", least=TEST_SHARES[0], most=TEST_SHARES[1],
     )  # fmt: skip
     download: bool = option(False, "Fetch a known data set or model not here yet.")
+
+    @property
+    def of_source(self) -> dict[str, Any]:
+        """How images are read, as arguments of ``sources.load``."""
+        return {name: getattr(self, name) for name in ("size", "test_share", "download")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import operator
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
@@ -20,10 +20,10 @@ from ..codecs.samples import Device, Rows, Samples
 from ..codecs.shared.reading import Reading
 from ..errors import UsageError, require_at_least
 from ..nn.augment import Augment, find_augmentation
-from ..preprocessing.transform import is_whitening, mean_and_std, to_unit_range
 from ..runtime.world import neutral, neutral_tensors
 from .batches import Batches, Block
 from .stream import SampleStream
+from .views import PartOfSamples, places_of, raw_samples
 
 if TYPE_CHECKING:
     from ..format import DDSetFile, Manifest
@@ -161,7 +161,7 @@ class DistilledDataset(Dataset[Item]):
         if isinstance(index, slice):
             return self._part(np.arange(count)[index])
         if isinstance(index, list | np.ndarray | Tensor) and np.ndim(index) != 0:
-            return self._part(_places(index, count))
+            return self._part(places_of(index, count))
         index = operator.index(cast(int, index))
         if not -count <= index < count:
             raise IndexError(f"index {index} is outside of a data set of {count} images")
@@ -174,7 +174,7 @@ class DistilledDataset(Dataset[Item]):
         IndexError where there is no such image.
         """
         with neutral_tensors():  # the transforms see the caller's world
-            index = _places(indices, len(self))
+            index = places_of(indices, len(self))
             block = Block(self._samples.take(index), self._labels.take(index))
         if self.transform is None and self.target_transform is None:
             return cast(list[Item], block)
@@ -313,83 +313,3 @@ def load(
         raw=raw,
         model=ModelPlace(prior, cache, cache_bytes or CACHE_BYTES, download),
     )
-
-
-def _places(index: Any, count: int) -> NDArray[np.int64]:
-    """Return integers below ``count``, or the places of truth values (count,), as int64 (n,).
-
-    Raises TypeError for other things, IndexError where there is no such image.
-    """
-    array = np.asarray(index.cpu() if isinstance(index, Tensor) else index)
-    if array.ndim != 1 or (array.dtype.kind not in "iub" and len(array)):
-        raise TypeError(f"images are chosen by integers (n,), not {array.dtype} {array.shape}")
-    if array.dtype == np.bool_:
-        if len(array) != count:
-            raise IndexError(f"{len(array)} truth values for a data set of {count} images")
-        return np.flatnonzero(array)
-    outside = (array < -count) | (array >= count)
-    if outside.any():
-        wrong = array[outside][0]
-        raise IndexError(f"index {wrong} is outside of a data set of {count} images")
-    places = array.astype(np.int64)
-    return np.where(places < 0, places + count, places)
-
-
-class PartOfSamples(Samples):
-    """Some of other samples, in any order."""
-
-    def __init__(self, samples: Samples, index: NDArray[np.int64]) -> None:
-        self.labels = samples.labels[index]
-        self.image_shape = samples.image_shape
-        self._samples, self._index = samples, index
-
-    @property
-    def rows(self) -> Rows | None:
-        whole = self._samples.rows
-        if self._rows is None and whole is not None:
-            with neutral_tensors():
-                self._rows = Rows(whole.take(whole.index(self._index)))
-        return self._rows
-
-    def gather(self, index: Tensor) -> Tensor:
-        return self._samples.gather(torch.from_numpy(self._index[index.cpu().numpy()]))
-
-    def to(self, device: Device) -> PartOfSamples:
-        return PartOfSamples(self._samples.to(device), self._index)
-
-
-class UnitSamples(Samples):
-    """Other samples in units where 0 is black and 1 is white; nothing is clipped.
-
-    Every value is computed in float64 and rounded once to float32. Whitening is undone as near as
-    what it keeps allows.
-    """
-
-    def __init__(self, samples: Samples, spec: Mapping[str, Any]) -> None:
-        self.labels, self.image_shape = samples.labels, samples.image_shape
-        self.shares, self.variations = samples.shares, samples.variations
-        self._samples, self._spec = samples, spec
-        if not is_whitening(spec):
-            self._scale = [
-                torch.from_numpy(values)[:, None, None]
-                for values in mean_and_std(spec, self.image_shape[0])
-            ]
-
-    def gather(self, index: Tensor) -> Tensor:
-        x = self._samples.gather(index)
-        if is_whitening(self._spec):
-            return torch.from_numpy(to_unit_range(x.cpu().numpy(), self._spec)).to(x.device)
-        mean, std = self._scale
-        return (x.double() * std + mean).float()
-
-    def to(self, device: Device) -> UnitSamples:
-        moved = UnitSamples(self._samples.to(device), self._spec)
-        if not is_whitening(self._spec):
-            moved._scale = [values.to(device) for values in self._scale]
-        return moved
-
-
-def raw_samples(samples: Samples, spec: Mapping[str, Any]) -> Samples:
-    """Return samples before preprocessing: stored bytes (uint8) as they are, else 0 to 1."""
-    stored = samples.bytes
-    return UnitSamples(samples, spec) if stored is None else stored

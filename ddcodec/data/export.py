@@ -31,7 +31,8 @@ from ..format import read_manifest
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.world import neutral_tensors
 from .chunked import ChunkedDataset
-from .dataset import DistilledDataset, load, raw_samples
+from .dataset import DistilledDataset, load
+from .views import raw_samples
 
 BATCH_BYTES = 32 << 20  # of float32 images decoded at a time
 SHARD = 5000  # samples of a WebDataset shard

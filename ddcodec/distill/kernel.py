@@ -37,10 +37,8 @@ def kernel_gradient(
         dtype: of the network's activations; None is that of ``flat``. The regression is not.
     """
     labels = labels.detach().requires_grad_()
-    n = labels.shape[1]
     at_once = net.at_once(flat.device, dtype or flat.dtype)
     real = _features(net, flat, torch.split(real_x, at_once), dtype)
-    target = torch.nn.functional.one_hot(real_y, n).to(real.dtype) - 1.0 / n
     parts = torch.split(patches.detach(), at_once)
     # What leads back is kept of a single part; several make their pass again.
     found, back = (
@@ -49,19 +47,39 @@ def kernel_gradient(
         else (_features(net, flat, parts, dtype), None)
     )
     distilled = found.requires_grad_()
-    gram = distilled @ distilled.T
-    # Where no feature says anything, as of images of one pixel, it is all there is.
-    ridge = (RIDGE * gram.diagonal().mean()).clamp_min(LEAST_RIDGE)
-    gram = gram + ridge * torch.eye(len(patches), dtype=gram.dtype, device=gram.device)
-    # The ridge keeps it regular; asking whether it was would wait for the device.
-    solution, _ = torch.linalg.solve_ex(gram, labels - 1.0 / n)
-    loss = 0.5 * (real @ (distilled.T @ solution) - target).square().sum(1).mean()
+    loss = _regression_error(distilled, labels, real, real_y)
     to_features, grad_labels = torch.autograd.grad(loss, (distilled, labels))
     if back is not None:
         return loss.detach(), back(to_features), grad_labels
     pairs = zip(parts, torch.split(to_features, at_once), strict=True)
     to_patches = [features(net, flat, part, dtype)[1](to_part) for part, to_part in pairs]
     return loss.detach(), torch.cat(to_patches), grad_labels
+
+
+def kernel_error(
+    net: ConvNet, flat: Tensor, patches: Tensor, labels: Tensor, real_x: Tensor, real_y: Tensor
+) -> Tensor:
+    """Return the regression error (0-d) alone; arguments are those of ``kernel_gradient``."""
+    at_once = net.at_once(flat.device, flat.dtype)
+    with torch.no_grad():
+        found, real = (
+            _features(net, flat, torch.split(x, at_once), None) for x in (patches, real_x)
+        )
+        return _regression_error(found, labels, real, real_y)
+
+
+def _regression_error(distilled: Tensor, labels: Tensor, real: Tensor, real_y: Tensor) -> Tensor:
+    """Return the error of real labels int64 (B,), of features (B, F), by those of (P, F)."""
+    n = labels.shape[1]
+    target = torch.nn.functional.one_hot(real_y, n).to(real.dtype) - 1.0 / n
+    gram = distilled @ distilled.T
+    # Where no feature says anything, as of images of one pixel, it is all there is.
+    ridge = (RIDGE * gram.diagonal().mean()).clamp_min(LEAST_RIDGE)
+    gram = gram + ridge * torch.eye(len(distilled), dtype=gram.dtype, device=gram.device)
+    # The ridge keeps it regular; asking whether it was would wait for the device.
+    solution, _ = torch.linalg.solve_ex(gram, labels - 1.0 / n)
+    error: Tensor = 0.5 * (real @ (distilled.T @ solution) - target).square().sum(1).mean()
+    return error
 
 
 def _features(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import SourceError
-from ..preprocessing.stored import Stored
+from ..preprocessing.stored import Part, Stored
 from ..runtime.rng import generator
 
 if TYPE_CHECKING:
@@ -26,22 +26,6 @@ if TYPE_CHECKING:
 KMEANS_ROUNDS = 20
 
 POINTS_BYTES = 1 << 28  # of a class, float32, whose means are looked for at once
-
-
-class OfClass:
-    """The images of a class where they lie, uint8 (n, H, W, C) when indexed."""
-
-    def __init__(self, images: Stored, places: NDArray[np.int64]) -> None:
-        self._images, self._places = images, places
-        self.shape = (len(places), *images.shape[1:])
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __getitem__(self, index: Any) -> NDArray[np.uint8]:
-        """Return one image, or those at a slice or at int64 (n,)."""
-        found = self._images[np.atleast_1d(self._places[index])]
-        return found.reshape(*np.shape(self._places[index]), *self.shape[1:])
 
 
 ClassImages = Sequence[Stored]  # for each class (n, H, W, C)
@@ -53,7 +37,7 @@ def images_by_class(source: Source) -> ClassImages:
     """Return the training images of each class, uint8 (n, H, W, C); none of them is copied."""
     images, labels = source.train.images, source.train.labels
     places = (np.flatnonzero(labels == index) for index in range(len(source.classes)))
-    groups = [OfClass(images, found) for found in places]
+    groups = [Part(images, found) for found in places]
     for name, group in zip(source.classes, groups, strict=True):
         if len(group) == 0:
             raise SourceError(f"{source.name}: class '{name}' has no training image")

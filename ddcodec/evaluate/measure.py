@@ -21,7 +21,7 @@ from ..judge.student import Precision
 from ..judge.trial import Accuracy, Trial
 from ..preprocessing.real import RealImages
 from ..preprocessing.stored import in_bytes
-from ..runtime.device import choose_device, repeatable
+from ..runtime.device import choose_device
 from ..runtime.finished import NOTHING, Finished
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.world import neutral
@@ -87,8 +87,7 @@ def on_file(ds: DistilledDataset, trial: Trial) -> Accuracy:
     """Return the accuracy of the networks of a trial that learn from the file."""
     samples, _ = ds.on(trial.device)
     if trial.nets * trial.recipe.steps * trial.recipe.batch_size >= len(samples):
-        with repeatable(trial.device):
-            samples.prepare(trial.reporter)  # all of them will be asked for
+        samples.prepare(trial.reporter)  # all of them will be asked for
     labels = ds.soft_labels.to(trial.device)
     return trial.run("this file", lambda net: (samples, labels))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..limits import Limits
+from ..limits import SOURCE_SIDE, TEST_SHARES, Limits
 from ..methods import known
 from .manifest import Manifest
 from .values import LARGEST, is_count, is_hex, is_number, is_text, is_weights, need, shown
@@ -84,7 +84,7 @@ FIELDS: dict[str, dict[str, Check]] = {
     "external": {"name": is_text, "revision": is_text, "bytes": _count(low=0)},
 }
 OPTIONAL: dict[str, dict[str, Check]] = {
-    "source": {"size": _count(4096), "test_share": _between(0.001, 0.9)},
+    "source": {"size": _count(SOURCE_SIDE), "test_share": _between(*TEST_SHARES)},
     "recipe": {"schedule": _word},
     "recipe.optimizer": {"weight_decay": _between(0, 1)},
     "provenance": {"observer": _object},

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..nn.augment import augment
 from ..preprocessing.real import RealImages
-from ..runtime.progress import Pace
+from ..runtime.progress import Reports
 from ..runtime.rng import epoch_order, generator, key, seeded
 from .recipe import Recipe
 
@@ -51,7 +51,7 @@ def train(
         recipe: steps, batches, optimiser and augmentation.
         seed: (seed, number of the network), the key of all that is drawn.
         precision: of convolutions; weights, norms' statistics and the loss are float32.
-        report: told of steps as ``Pace`` says: the number from 1, the loss (0-d).
+        report: told of steps as ``Reports`` says: the number from 1, the loss (0-d).
     """
     first, index = seed
     kind = labels.device.type
@@ -61,7 +61,7 @@ def train(
     random = generator(first, "student augment", index)
     batches = endless_batches(images, labels, recipe.batch_size, key(first, "student order", index))
     network.train()
-    pace = Pace(recipe.steps)
+    reports = Reports(recipe.steps)
     with seeded(labels.device, first, "student dropout", index):
         for step in range(1, recipe.steps + 1):
             x, y = next(batches)
@@ -73,7 +73,7 @@ def train(
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-            if report is not None and pace.due(step):
+            if report is not None and reports.due(step):
                 report(step, loss.detach())
     network.eval()
 

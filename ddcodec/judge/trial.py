@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import require_at_least
-from ..runtime.device import repeatable, threads_for
+from ..runtime.device import threads_for
 from ..runtime.finished import NOTHING, Finished, key_of
 from ..runtime.progress import Reporter
 from ..runtime.rng import generator
@@ -94,7 +94,7 @@ class Trial:
         scores.clear()
         self.reporter.stage(name, steps * self.nets)
         _, height, width = self.recipe.image
-        with threads_for(height, width), repeatable(self.device):
+        with threads_for(height, width):
             for index in range(self.nets):
                 lesson = training_set(index)
                 key = self._key("network", name, index, *facts)

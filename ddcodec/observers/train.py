@@ -21,7 +21,6 @@ from ..preprocessing.real import RealImages
 from ..preprocessing.transform import Preprocess, fit_standardise
 from ..runtime import checkpoint
 from ..runtime.device import has_bfloat16, threads_for
-from ..runtime.memory import peak_memory
 from ..runtime.outputs import check_output, checkpoint_of
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.rng import epoch_order, generator, seeded
@@ -303,14 +302,6 @@ class Training:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
             logits = self.network(x.contiguous(memory_format=torch.channels_last))
         return F.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.smoothing)
-
-    @property
-    def peak_bytes(self) -> int:
-        """About the most memory that the training takes, in bytes, with what is held already."""
-        weights = 4 * sum(weight.numel() for weight in self.network.parameters())
-        passes = self.image_bytes * -(-self._batch // self.parts)
-        # Gradients, momentum, and copies of weights and momentum for a checkpoint and its bytes.
-        return peak_memory() + self._images.bytes_held + passes + 8 * weights
 
     def _index(self) -> Tensor:
         epoch, place = divmod(self.step, self.steps_per_epoch)

@@ -23,7 +23,7 @@ class Stored(Protocol):
         """Return N."""
 
     def __getitem__(self, index: Any, /) -> NDArray[np.uint8]:
-        """Return the images at a slice, at int64 (n,) or where bool (N,) is true."""
+        """Return the images at a slice, at int64 (n,) or where bool (N,) is true; or one."""
 
 
 class Part:

@@ -53,22 +53,6 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 @contextlib.contextmanager
-def repeatable(device: torch.device) -> Iterator[None]:
-    """Run the body with convolutions that give the same bits every time; settings come back.
-
-    On a GPU cuDNN may choose by a race of kernels, and some of its sums are in no fixed order.
-    """
-    cudnn = torch.backends.cudnn
-    before = cudnn.deterministic, cudnn.benchmark
-    if device.type == "cuda":
-        cudnn.deterministic, cudnn.benchmark = True, False
-    try:
-        yield
-    finally:
-        cudnn.deterministic, cudnn.benchmark = before
-
-
-@contextlib.contextmanager
 def threads_for(height: int, width: int) -> Iterator[None]:
     """Run the body with the threads that suit images of this size; the old number comes back.
 

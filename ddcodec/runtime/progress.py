@@ -38,7 +38,7 @@ class _Silent(Reporter):
 SILENT: Reporter = _Silent()
 
 
-class Pace:
+class Reports:
     """Says after which of ``steps`` steps to report: reading a loss makes an accelerator wait."""
 
     def __init__(self, steps: int) -> None:

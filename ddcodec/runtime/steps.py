@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from . import checkpoint
-from .progress import Pace
+from .progress import Reports
 
 SNAPSHOT_SECONDS = 5.0  # at most this much work is lost by an interruption
 SAVE_SECONDS = 60.0  # at most this much is lost by a process that is killed
@@ -36,17 +36,17 @@ class Stepwise(Protocol):
 def take_steps(
     training: Stepwise, steps: int, path: Path, identity: str, tell: Callable[[int, float], None]
 ) -> None:
-    """Take the steps that are left of ``steps``; ``tell`` step and loss, as ``Pace`` says.
+    """Take the steps that are left of ``steps``; ``tell`` step and loss, as ``Reports`` says.
 
     A checkpoint is written to ``path`` from time to time. Raises KeyboardInterrupt after saving it.
     """
-    kept, pace = training.state(), Pace(steps)
+    kept, reports = training.state(), Reports(steps)
     taken = saved = time.monotonic()
     try:
         while training.step < steps:
             loss = training.take_step()
             training.step += 1
-            if pace.due(training.step):
+            if reports.due(training.step):
                 tell(training.step, float(loss))
             now = time.monotonic()
             if now - taken >= SNAPSHOT_SECONDS:

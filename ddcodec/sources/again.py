@@ -53,30 +53,22 @@ def _note(digest: str) -> Path:
     return cache / "encoded" / digest[:32]
 
 
-def find_again(
-    made: Mapping[str, Any],
-    classes: Sequence[str],
-    *,
-    size: int | None = None,
-    test_share: float | None = None,
-    download: bool = False,
-    say: Callable[[str], None] | None = None,
-) -> Source:
+def find_again(made: Mapping[str, Any], classes: Sequence[str], **how: Any) -> Source:
     """Return the source that a file was made from, its classes in the order of the file.
 
     Args:
         made: ``source`` of the file's manifest.
         classes: of the file.
-        size, test_share: instead of the file's own.
-        download, say: as for ``load``.
+        how: ``size`` and ``test_share`` instead of the file's own; ``download`` and ``say`` as for
+            ``load``.
 
     Raises UsageError where it is not known any more or has changed; SourceError where it is known
     by name but not here.
     """
     name, digest = str(made["name"]), str(made["digest"])
-    opener = _Opener(made, size, test_share, download, say)
+    opener = _Opener(made, **how)
     path = recall(digest)
-    if name == BUNDLED or (name in KNOWN and (download or find(name) is not None)):
+    if name == BUNDLED or (name in KNOWN and (opener.download or find(name) is not None)):
         source = opener.open(name)
         if not source.is_that_of(digest):
             own = f" (it was {path})" if path is not None else ""
@@ -87,7 +79,7 @@ def find_again(
     elif path is not None:
         source = opener.open(path)
         if not source.is_that_of(digest):
-            _refuse_seen(path, source, digest, test_share)
+            _refuse_seen(path, source, digest, opener.share)
             raise UsageError(
                 f"{path}: is not as it was when the file was made from it: the digests differ; "
                 f"{ASK}"
@@ -100,31 +92,24 @@ def find_again(
 
 
 def open_for(
-    spec: str | os.PathLike[str],
-    made: Mapping[str, Any],
-    classes: Sequence[str],
-    *,
-    size: int | None = None,
-    test_share: float | None = None,
-    download: bool = False,
-    say: Callable[[str], None] | None = None,
+    spec: str | os.PathLike[str], made: Mapping[str, Any], classes: Sequence[str], **how: Any
 ) -> Source:
     """Return the source ``spec`` to test a file on, with the file's own ``size``.
 
     It gets the file's own ``test_share`` if the file was made from it. Raises UsageError where a
     held out share would not be unseen; else as ``find_again`` and ``load``.
     """
-    opener = _Opener(made, size, test_share, download, say)
+    opener = _Opener(made, **how)
     source, digest = opener.open(spec), str(made["digest"])
     if "test_share" in source.asked and not source.is_that_of(digest):
-        if test_share is None:
+        if opener.share is None:
             raise UsageError(
                 f"{source.where}: has no test split, and is not what the file was made from; "
                 "test on data with a test split, or hold one out with `test_share`"
             )
-        _refuse_seen(spec, source, digest, test_share)
-        if say is not None:
-            say(
+        _refuse_seen(spec, source, digest, opener.share)
+        if opener.say is not None:
+            opener.say(
                 f"{source.where}: is not what the file was made from; make sure that the file has "
                 "not learned from the share that is held out"
             )
@@ -148,20 +133,20 @@ class _Opener:
     def __init__(
         self,
         made: Mapping[str, Any],
-        size: int | None,
-        test_share: float | None,
-        download: bool,
-        say: Callable[[str], None] | None,
+        size: int | None = None,
+        test_share: float | None = None,
+        download: bool = False,
+        say: Callable[[str], None] | None = None,
     ) -> None:
-        self._share, self._made_share = test_share, made.get("test_share")
-        self._how: dict[str, Any] = {
-            "size": size if size is not None else made.get("size"),
-            "download": download,
-            "say": say,
-        }
+        self.share, self.download, self.say = test_share, download, say
+        self._size = size if size is not None else made.get("size")
+        self._made_share = made.get("test_share")
 
     def open(self, spec: str | os.PathLike[str]) -> Source:
-        source, share = load(spec, test_share=self._share, **self._how), self._made_share
-        if self._share is None and share is not None and "test" not in source.splits:
-            return load(spec, test_share=share, **self._how)
+        source = self._load(spec, self.share)
+        if self.share is None and self._made_share is not None and "test" not in source.splits:
+            return self._load(spec, self._made_share)
         return source
+
+    def _load(self, spec: str | os.PathLike[str], share: float | None) -> Source:
+        return load(spec, size=self._size, test_share=share, download=self.download, say=self.say)

@@ -66,6 +66,7 @@ class Source:
         self._splits = splits
         self._by_class = by_class
         self._size = size
+        self._said_read = False
         check_names(self.where, name, self.classes)
 
     @cached_property
@@ -186,9 +187,9 @@ class Source:
 
     def _say_read(self, count: int, shape: tuple[int, ...]) -> None:
         """Say once what there is to train on, images (C, H, W), and on what to test."""
-        if "read" in self.__dict__:
+        if self._said_read:
             return
-        self.__dict__["read"] = True
+        self._said_read = True
         channels, height, width = shape
         classes = "1 class" if len(self.classes) == 1 else f"{len(self.classes):,} classes"
         colour = "grey" if channels == 1 else "colour"

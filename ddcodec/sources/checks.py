@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import SourceError, one_line
 from ..format.values import is_text, shown
+from ..runtime.memory import machine_memory
 from .split import Split
 
 
@@ -87,9 +88,7 @@ def require_memory(size: int, where: str) -> None:
 
     An operating system may promise such memory and kill the process when it is used.
     """
-    there = 0
-    with suppress(AttributeError, ValueError, OSError):  # not every system tells
-        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    there = machine_memory()
     if size > there > 0:
         raise SourceError(
             f"{where}: needs {size / 2**30:,.1f} GiB of memory, this machine has "

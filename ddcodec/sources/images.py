@@ -19,8 +19,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError, features
 from ..errors import SourceError, one_line
 from .complete import POINTER
 from .metadata import UPRIGHT, without_metadata
-from .on_disk import Images, remade, room_for
-from .scaling import resize
+from .on_disk import Images, room_for
+from .scaling import in_colour, resize, three_channels
 from .split import Split
 
 DEEP_FORMATS = {"PNG", "PPM"}  # whose mode I, 32 bits for Pillow, holds 16 bits
@@ -163,7 +163,7 @@ def decode_all(items: Iterable[Item], count: int, size: int | None = None) -> Im
     makes all of them squares of that many pixels a side.
     """
     stack: Images = np.empty((0, 0, 0, 1), np.uint8)
-    first, where, done, rest = "", "", 0, iter(items)
+    first, done, rest = "", 0, iter(items)
     # The filter is set here, once: warnings.catch_warnings must not run in several threads.
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         warnings.simplefilter("ignore")
@@ -180,17 +180,12 @@ def decode_all(items: Iterable[Item], count: int, size: int | None = None) -> Im
                 elif image.shape[:2] != stack.shape[1:3]:
                     raise _another_size(name, image.shape, first, stack.shape[1:])
                 if image.shape[2] > stack.shape[3]:
-                    stack = remade(stack, (count, *image.shape), in_colour, where)
-                stack[done] = image if image.shape[2] == stack.shape[3] else in_colour(image)
+                    stack = in_colour(stack, first)
+                stack[done] = image if image.shape[2] == stack.shape[3] else three_channels(image)
                 done += 1
     if done != count:
         raise SourceError(f"{first or 'the source'}: {done} images from here on, {count} labels")
     return stack
-
-
-def in_colour(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return grey images (..., 1) with three equal channels."""
-    return np.repeat(images, 3, axis=-1)
 
 
 def read_split(files: Sequence[Path], labels: Sequence[int], size: int | None) -> Split:

@@ -7,16 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import SourceError, UsageError
+from ..limits import SOURCE_SIDE, TEST_SHARES
 from . import cifar, digits, hub, idx, imagefolder, npz, parquet, published, webdataset
 from .base import Source
 from .checks import one_line_errors, path_name
 from .complete import require_content, require_finished
 from .named import BUNDLED, KNOWN, find, missing, names, places
 from .views import hold_out
-
-SIZE_MAX = 4096
-SHARES = (0.001, 0.9)  # of the training images, that may be held out
-
 
 # Each returns the source at or in a path, None where it is not laid out like this. In this order:
 # CIFAR's archives are archives, Tiny-ImageNet has a train folder.
@@ -58,10 +55,11 @@ def load(
         SourceError: nothing is found, with every place looked in, or what is there is broken.
         MissingExtra: a library that reads it is not installed.
     """
-    if size is not None and not 1 <= size <= SIZE_MAX:
-        raise UsageError(f"`size` must be from 1 to {SIZE_MAX} pixels, got {size}")
-    if test_share is not None and not SHARES[0] <= test_share <= SHARES[1]:
-        raise UsageError(f"`test_share` must be from 0.001 to 0.9, got {test_share:g}")
+    if size is not None and not 1 <= size <= SOURCE_SIDE:
+        raise UsageError(f"`size` must be from 1 to {SOURCE_SIDE} pixels, got {size}")
+    least, most = TEST_SHARES
+    if test_share is not None and not least <= test_share <= most:
+        raise UsageError(f"`test_share` must be from {least:g} to {most:g}, got {test_share:g}")
     source = _find(spec, download, size)
     if test_share is not None:
         source = hold_out(source, test_share)

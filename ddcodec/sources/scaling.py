@@ -22,11 +22,14 @@ def to_grey(images: Images, where: str) -> Images:
 
 
 def in_colour(images: Images, where: str) -> Images:
-    """Return images (N, H, W, 1) as (N, H, W, 3), three equal channels."""
+    """Return images (N, H, W, 1) as (N, H, W, 3), each as ``three_channels`` makes it."""
     shape = (*images.shape[:3], 3)
-    return remade(
-        images, shape, lambda part: np.repeat(part, 3, axis=3), f"{where}: {shape_text(shape)}"
-    )
+    return remade(images, shape, three_channels, f"{where}: {shape_text(shape)}")
+
+
+def three_channels(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return grey images (..., 1) with three equal channels."""
+    return np.repeat(images, 3, axis=-1)
 
 
 def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

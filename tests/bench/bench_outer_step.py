@@ -37,8 +37,9 @@ from ddcodec.distill.inner_runs import InnerRuns
 from ddcodec.distill.networks import ConvNet
 from ddcodec.distill.rat_bptt import AdamState, InnerLoop, Inputs
 from ddcodec.judge.networks import ConvNet as Judge
-from ddcodec.runtime.device import keep_large_blocks, kept_bytes, repeatable
+from ddcodec.runtime.device import keep_large_blocks, kept_bytes
 from ddcodec.runtime.rng import generator
+from ddcodec.runtime.world import neutral
 
 CHUNK = 500  # real images at once
 WAYS = {
@@ -186,7 +187,7 @@ def whole(
         state = runs.advance(Inputs(AdamState.fresh(flat), *distilled, [None] * pre, inner))
         return runs.unroll(Inputs(state, *distilled, [None] * preset.window, inner, whole_real))
 
-    with repeatable(flat.device):  # as an encode takes it
+    with neutral():  # as an encode takes it
         return fastest(step, 1, flat.device)
 
 

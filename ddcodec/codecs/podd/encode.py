@@ -31,8 +31,8 @@ from .plan import Plan
 from .planning import make_plan, orders, settled
 from .variables import PosterVariables
 
-TIMING_SHARE = 0.02  # of it, for timing each kind of step
 LEAST_SHARE = 0.3  # of ``time``, for the optimisation, however long loading took
+TIMING_SHARE = 0.02  # of that, for timing each kind of step
 
 
 def encode(request: Request, options: PoDD) -> Manifest:
@@ -74,7 +74,7 @@ def _distilled(request: Request, options: PoDD, plan: Plan, run: Run) -> Manifes
     preprocessing = dict(fit(source.train.images, plan.preprocessing))
     images = shared_out(source, plan, preprocessing, run.device)
     real = images.real
-    variables: PosterVariables = initial_variables(plan, real, run.device)
+    variables: PosterVariables = initial_variables(plan, real, run.device, means=images.means)
     judged = quick and options.steps is None
     run.checkpoint = checkpoint_of(request.out)
     run.identity = identity_of(source, plan.settings(), options.time if judged else None)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...distill.kernel import kernel_gradient
+from ...distill.kernel import kernel_error
 from ...distill.networks import ConvNet
 from ...preprocessing.real import RealImages
 from ...preprocessing.stored import Part, Stored
@@ -53,17 +53,52 @@ def real_tensors(
     return RealImages(images, preprocess, device), torch.from_numpy(labels).to(device)
 
 
+class ClassMeans:
+    """Mean images of classes, each made once: it takes a pass over the images of its class."""
+
+    def __init__(self, real: Real, classes: int) -> None:
+        self._real, self._classes = real, classes
+        self._made: dict[tuple[int, int], Tensor] = {}
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of a mean: (C, h, w)."""
+        _, channels, height, width = self._real[0].shape
+        return channels, height, width
+
+    @property
+    def images(self) -> int:
+        """Images of all classes."""
+        return len(self._real[1])
+
+    def of(self, label: int, count: int) -> Tensor:
+        """Return ``count`` means of a class, float32 (count, C, h, w) on the CPU.
+
+        Mean i is that of every ``count``-th image from the i-th. Where a class has many images it
+        is made of every k-th: large ones are preprocessed as they are read.
+        """
+        if (label, count) not in self._made:
+            x, y = self._real
+            places = (y == label).nonzero()[:, 0]
+            most = max(LEAST_OF_A_MEAN, MEANS_IMAGES // self._classes)
+            places = places[:: -(-len(places) // most)]
+            means = [_mean(x, places[i % len(places) :: count]) for i in range(count)]
+            self._made[label, count] = torch.stack(means).cpu()
+        return self._made[label, count]
+
+
 def initial_variables(
     plan: Plan,
     real: Real,
     device: torch.device,
     make: type[Variables] = PosterVariables,  # type: ignore[assignment]
+    means: ClassMeans | None = None,
     *,
     compared: bool = True,
 ) -> Variables:
     """Return the poster and labels that the optimisation starts from, as ``make`` holds them.
 
-    Noise for the profile ``paper``. Else the better of two posters of class means, each in the
+    Noise for the profile ``paper``. Else the better of two posters of class ``means``, each in the
     cell of its class or wherever a patch of the class lies: on which a kernel regression goes
     less wrong. Cells mostly win from one image a class on, patches below (docs/speed.md). Where
     they are not ``compared``, the one of cells.
@@ -89,23 +124,24 @@ def initial_variables(
         )
     if plan.profile == "paper":
         return variables
-    if not compared:
-        variables.poster.copy_(class_mean_poster(geometry, order, *real) + NOISE_ON_MEANS * noise)
-        return variables
-    labels = variables.labels()
-    errors = []
-    posters = class_mean_poster(geometry, order, *real), patch_mean_poster(geometry, labels, *real)
-    for means in posters:
-        variables.poster.copy_(means + NOISE_ON_MEANS * noise)
-        errors.append(kernel_error(plan, variables.patches(), labels, real))
-    if errors[0] <= errors[1]:
-        variables.poster.copy_(posters[0] + NOISE_ON_MEANS * noise)
+    means = means or ClassMeans(real, n)
+    starts = [class_mean_poster(geometry, order, means)]
+    if compared:
+        starts.append(patch_mean_poster(geometry, variables.labels(), means))
+    starts = [start + NOISE_ON_MEANS * noise for start in starts]
+    variables.poster.copy_(starts[0])
+    if compared:
+        at_cells = start_error(plan, variables, real)
+        variables.poster.copy_(starts[1])
+        if at_cells <= start_error(plan, variables, real):
+            variables.poster.copy_(starts[0])
     return variables
 
 
-def kernel_error(plan: Plan, patches: Tensor, labels: Tensor, real: Real) -> float:
-    """Return the error of kernel regressions from patches to real images, of a few networks."""
+def start_error(plan: Plan, variables: PosterVariables, real: Real) -> float:
+    """Return the error of kernel regressions from a poster to real images, of a few networks."""
     x, y = real
+    patches, labels = variables.patches(), variables.labels()
     channels, height, width = x.shape[1:]
     net = ConvNet(channels, height, width, labels.shape[1], plan.depth, plan.width)
     total = 0.0
@@ -113,80 +149,49 @@ def kernel_error(plan: Plan, patches: Tensor, labels: Tensor, real: Real) -> flo
         g = generator(plan.seed, "start", index)
         chosen = torch.randint(len(y), (COMPARED_IMAGES,), generator=g).to(x.device)
         flat = net.init(g, x.device)
-        total += float(kernel_gradient(net, flat, patches, labels, x[chosen], y[chosen])[0])
+        total += float(kernel_error(net, flat, patches, labels, x[chosen], y[chosen]))
     return total / COMPARED
 
 
-def class_mean_poster(
-    geometry: PosterGeometry, order: ClassOrder, x: RealImages, y: Tensor
-) -> Tensor:
+def class_mean_poster(geometry: PosterGeometry, order: ClassOrder, means: ClassMeans) -> Tensor:
     """Return a poster (C, H, W) with each class's mean image resized into the class's cell.
 
-    A cell as large as several patches gets as many means, each of its own part of the images.
+    A cell as large as several patches gets as many means, side by side.
     """
     grid_x, grid_y = order.grid
-    poster = torch.zeros(x.shape[1], geometry.height, geometry.width)
+    poster = torch.zeros(means.shape[0], geometry.height, geometry.width)
     tops, lefts = cell_edges(geometry.height, grid_y), cell_edges(geometry.width, grid_x)
-    sheets: dict[tuple[int, int, int], Tensor] = {}
     for cell, owner in enumerate(order.cells):
         row, column = divmod(cell, grid_x)
         top, bottom = tops[row], tops[row + 1]
         left, right = lefts[column], lefts[column + 1]
         down = max(1, round((bottom - top) / geometry.patch_h))
         across = max(1, round((right - left) / geometry.patch_w))
-        if (owner, down, across) not in sheets:
-            sheets[owner, down, across] = mean_sheet(
-                x, places_of(y, owner, len(set(order.cells))), down, across
-            ).cpu()
+        rows = torch.split(means.of(owner, down * across), across)
+        sheet = torch.cat([torch.cat(list(row), 2) for row in rows], 1)
         poster[:, top:bottom, left:right] = F.interpolate(
-            sheets[owner, down, across],
-            (bottom - top, right - left),
-            mode="bicubic",
-            antialias=True,
+            sheet[None], (bottom - top, right - left), mode="bicubic", antialias=True
         )[0]
     return poster
 
 
-def patch_mean_poster(geometry: PosterGeometry, labels: Tensor, x: RealImages, y: Tensor) -> Tensor:
+def patch_mean_poster(geometry: PosterGeometry, labels: Tensor, means: ClassMeans) -> Tensor:
     """Return a poster (C, H, W) with a mean image, at its size, under every patch.
 
     It is that of the class with the largest share in the patch's label. Where patches overlap
     their images are averaged, those whose middle is near count most.
     """
     g = geometry
-    poster = torch.zeros(x.shape[1], g.height, g.width)
+    poster = torch.zeros(means.shape[0], g.height, g.width)
     total = torch.zeros(g.height, g.width)
     down, across = (torch.hann_window(n + 2, False)[1:-1] for n in (g.patch_h, g.patch_w))
     window = down[:, None] * across
-    owners = labels.argmax(1).tolist()
-    means = {c: _mean(x, places_of(y, c, labels.shape[1])).cpu() for c in set(owners)}
-    for patch, owner in enumerate(owners):
+    for patch, owner in enumerate(labels.argmax(1).tolist()):
         top, left = g.origins_y[patch % g.patches_y], g.origins_x[patch // g.patches_y]
         place = slice(top, top + g.patch_h), slice(left, left + g.patch_w)
-        poster[:, *place] += window * means[owner]
+        poster[:, *place] += window * means.of(owner, 1)[0]
         total[place] += window
     return poster / total.clamp_min(torch.finfo(torch.float32).tiny)
-
-
-def places_of(y: Tensor, label: int, classes: int) -> Tensor:
-    """Return where images of a class lie for a mean, int64 (n,), n > 0.
-
-    They are every k-th of the class where it has many: large images are made as they are read.
-    """
-    places = (y == label).nonzero()[:, 0]
-    most = max(LEAST_OF_A_MEAN, MEANS_IMAGES // classes)
-    return places[:: -(-len(places) // most)]
-
-
-def mean_sheet(x: RealImages, index: Tensor, down: int, across: int) -> Tensor:
-    """Return ``down`` x ``across`` means of the images at ``index``, side by side: (1, C, H, W).
-
-    Mean i is that of every k-th of them from the i-th, k being the number of means.
-    """
-    count = down * across
-    means = [_mean(x, index[i % len(index) :: count]) for i in range(count)]
-    rows = [torch.cat(means[i : i + across], 2) for i in range(0, count, across)]
-    return torch.cat(rows, 1)[None]
 
 
 def _mean(x: RealImages, index: Tensor) -> Tensor:

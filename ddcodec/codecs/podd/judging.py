@@ -19,10 +19,11 @@ from ...runtime.progress import SILENT
 from ...runtime.rng import generator, key
 from ...sources.base import Source
 from .decode import PosterSamples
-from .initial import Real, mean_sheet, places_of, real_tensors
+from .initial import ClassMeans, Real, real_tensors
 from .outer_loop import Distiller
 from .pace import FEW
 from .plan import Plan
+from .poster import PosterGeometry
 from .presets import spelled_out, with_steps
 from .variables import PosterVariables
 
@@ -30,7 +31,7 @@ HELD_SHARE = 0.1  # of each class
 MOST_HELD = 1000  # images; enough to tell two points
 LEAST_HELD = 20  # images; where there would be fewer, none is held out
 NETS = 2
-WIDTH = 32  # of their filters; a third of the time of the recipe's, and as good at comparing
+WIDTH = 32  # of their filters; half to a third of the time of the recipe's
 
 Ints = NDArray[np.int64]
 
@@ -57,11 +58,13 @@ class Images:
 
     Attributes:
         real: preprocessed images float32 (N, C, h, w) to learn from, and labels int64 (N,).
+        means: of these.
         test: others, to test on; some of the same where none are held out.
         held: whether they are others.
     """
 
     real: Real
+    means: ClassMeans
     test: tuple[Tensor, Tensor]
     held: bool
 
@@ -84,12 +87,13 @@ def shared_out(
     if plan.profile == "quick":
         kept, held = held_out(labels, len(source.classes), plan.seed)
     real = real_tensors(source, preprocessing, device, kept)
+    means = ClassMeans(real, len(source.classes))
     if 0 < len(held) < len(labels):
         x, y = real_tensors(source, preprocessing, device, held)
-        return Images(real, (x[:], y), True)
+        return Images(real, means, (x[:], y), True)
     order = torch.randperm(len(labels), generator=generator(plan.seed, "judged"))
     chosen = order[:MOST_HELD].to(device)
-    return Images(real, (real[0][chosen], real[1][chosen]), False)
+    return Images(real, means, (real[0][chosen], real[1][chosen]), False)
 
 
 class Judge:
@@ -120,32 +124,25 @@ class Judge:
         samples = PosterSamples.from_poster(poster, self._plan.geometry, labels.cpu().numpy())
         return self._run(samples, labels)
 
-    def class_means(self, real: Real) -> float:
+    def class_means(self, means: ClassMeans) -> float:
         """Return the same for mean images of the classes in as many pixels as the poster's.
 
-        ``real`` are the images learned from (N, C, h, w) and labels (N,). Below one image a class
-        the means are made smaller, and enlarged again.
+        Below one image a class they are made smaller, and enlarged again.
         """
-        x, y = real
         geometry, classes = self._plan.geometry, len(self._plan.classes)
         size = geometry.patch_h, geometry.patch_w
         images = geometry.height * geometry.width / (classes * math.prod(size))
-        count = min(max(1, int(images)), len(y) // classes or 1)
-        places = (places_of(y, label, classes) for label in range(classes))
-        sheets = [mean_sheet(x, of_class, count, 1) for of_class in places]
-        means = torch.cat([s.view(s.shape[1], count, *size).transpose(0, 1) for s in sheets])
+        count = min(max(1, int(images)), means.images // classes or 1)
+        x = torch.cat([means.of(label, count) for label in range(classes)])
         if images < 1:
             small = tuple(max(1, int(side * math.sqrt(images))) for side in size)
-            means = F.interpolate(means, small, mode="bicubic", antialias=True)
-            means = F.interpolate(means, size, mode="bicubic")
-        labels = torch.eye(classes, device=y.device).repeat_interleave(count, 0)
+            x = F.interpolate(x, small, mode="bicubic", antialias=True)
+            x = F.interpolate(x, size, mode="bicubic")
+        labels = torch.eye(classes).repeat_interleave(count, 0)
         # A set of whole images is a poster of one column whose patches do not overlap.
-        column = replace(
-            geometry, height=len(means) * size[0], width=size[1], patches_x=1,
-            patches_y=len(means), rule="linspace-half-even", cells=(1, 1),
-        )  # fmt: skip
-        poster = means.transpose(0, 1).reshape(means.shape[1], -1, size[1]).cpu()
-        return self._run(PosterSamples.from_poster(poster, column, labels.cpu().numpy()), labels)
+        column = PosterGeometry(len(x) * size[0], size[1], *size, 1, len(x))
+        poster = x.transpose(0, 1).reshape(x.shape[1], -1, size[1])
+        return self._run(PosterSamples.from_poster(poster, column, labels.numpy()), labels)
 
     def _run(self, samples: PosterSamples, labels: Tensor) -> float:
         start = time.monotonic()
@@ -168,7 +165,7 @@ class Contest:
         self._judge, self._variables, self._images = judge, variables, images
         self._start = {name: x.clone() for name, x in variables.learned.items()}
         self.began = judge.accuracy(variables)
-        self.means = judge.class_means(images.real)
+        self.means = judge.class_means(images.means)
         self.reached = self.began
 
     @property
@@ -182,22 +179,23 @@ class Contest:
         That is what ``distiller`` reached after ``done`` steps, what its last stage began with, or
         what the first did.
         """
-        plan, last = distiller.plan, len(distiller.plan.stages) - 1
-        plans = [plan, _without_last_stage(plan), with_steps(plan, 0)]
-        states = [{name: x.clone() for name, x in self._variables.learned.items()}]
-        states += [distiller.before, self._start]
+        plan = distiller.plan
+        reached = {name: x.clone() for name, x in self._variables.learned.items()}
+        candidates = [(plan, reached)]
+        if len(plan.stages) > 1:
+            kernel = plan.stages[0].steps
+            candidates.append((with_steps(plan, kernel, kernel), distiller.before))
         scores = []
-        for state in states[: 1 + last]:
+        for _, state in candidates:
             self._variables.set(state)
             scores.append(self._judge.accuracy(self._variables))
-        if last == 0:
-            plans, states = [plans[0], plans[2]], [states[0], states[2]]
+        candidates.append((with_steps(plan, 0), self._start))
         scores.append(self.began)
         # Of equal ones the one with most steps.
         best = distiller.run.ranks.first(scores.index(max(scores)))
-        self._variables.set(states[best])
-        self.reached = scores[best]
-        return spelled_out(plans[best]), done if best == 0 else plans[best].steps
+        self.reached, (plan, state) = scores[best], candidates[best]
+        self._variables.set(state)
+        return spelled_out(plan), done if best == 0 else plan.steps
 
     def verdict(self, plan: Plan) -> list[str]:
         """Return what is to be said of the file, as lines for people."""
@@ -218,7 +216,3 @@ class Contest:
                 "would help"
             )
         return lines
-
-
-def _without_last_stage(plan: Plan) -> Plan:
-    return replace(plan, stages=(*plan.stages[:-1], replace(plan.stages[-1], steps=0)))

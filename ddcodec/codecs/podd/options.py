@@ -27,10 +27,7 @@ class PosterOptions(Options):
         "GPU, quick elsewhere.",
         choices=PROFILES,
     )
-    steps: int | None = option(
-        None, "Outer steps.", metavar="N", least=0,
-        shown="the profile's",
-    )  # fmt: skip
+    steps: int | None = option(None, "Outer steps.", metavar="N", least=0, shown="the profile's")
     time: float | None = option(
         None,
         "Or as many as fit into a call of 90s, 9m, 1.5h. With `profile` paper, or with "

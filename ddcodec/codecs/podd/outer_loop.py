@@ -16,7 +16,7 @@ from ...distill.networks import ConvNet
 from ...distill.outer import EmaClip, OuterAdam, falling
 from ...errors import OutputError
 from ...runtime import checkpoint
-from ...runtime.device import repeatable, threads_for
+from ...runtime.device import threads_for
 from ...runtime.progress import Reporter
 from ...runtime.ranks import Ranks
 from .initial import Real
@@ -100,7 +100,7 @@ class Distiller:
         """
         if self.run.resume and self.run.checkpoint and self.run.checkpoint.exists():
             self._load(*checkpoint.load(self.run.checkpoint, self.run.identity))
-        with threads_for(self.net.height, self.net.width), repeatable(self.run.device):
+        with threads_for(self.net.height, self.net.width):
             return self._run_stages()
 
     def _run_stages(self) -> int:
@@ -157,7 +157,7 @@ class Distiller:
         self.stage_index = index
         self._begin_stage()
         times = []
-        with threads_for(self.net.height, self.net.width), repeatable(self.run.device):
+        with threads_for(self.net.height, self.net.width):
             for _ in range(4):  # the first one warms up
                 start = time.perf_counter()
                 self._outer_step(stage)
@@ -198,9 +198,9 @@ class Distiller:
         """Say whether this step sees poster and labels rounded."""
         if not stage.aware:
             return False
-        # Where a stage ends by the clock, all of it is aware.
         if self._is_open:
             return False
+        # Where a stage of constant rates ends by the clock, all of it is aware.
         open_end = stage.method == "rat" and self.run.open_end
         return open_end or self.step >= round((1 - stage.aware) * stage.steps)
 

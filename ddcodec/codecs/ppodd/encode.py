@@ -68,7 +68,9 @@ class _Encode:
         self.preprocessing = dict(fit(source.train.images, self.plan.preprocessing))
         self.images = shared_out(source, self.plan, self.preprocessing, request.device)
         self.real = self.images.real
-        self.variables = initial_variables(self.plan, self.real, request.device, StagedVariables)
+        self.variables = initial_variables(
+            self.plan, self.real, request.device, StagedVariables, self.images.means
+        )
         self._check_room()
         self.stage_options = {name: getattr(options, name) for name in STAGE_OPTIONS}
         settings = self.plan.settings() | {"ppodd": self.stage_options}
@@ -86,7 +88,6 @@ class _Encode:
         if self.loop.resume:
             kept = checkpoint.load(self.file, self.loop.identity)
             variables.take(*kept, self.plan.stored)
-        self.request.reporter.stage("timing a few steps", 0)
         self._fit_steps()
         for stage in range(len(variables.frozen), stages):
             here = self._plan_of(stage)

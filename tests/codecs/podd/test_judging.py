@@ -11,9 +11,9 @@ import torch
 
 from ddcodec import encode, load
 from ddcodec.codecs.podd.initial import (
+    ClassMeans,
     initial_variables,
     patch_mean_poster,
-    places_of,
     real_tensors,
 )
 from ddcodec.codecs.podd.judging import LEAST_HELD, MOST_HELD, Contest, Judge, held_out, shared_out
@@ -78,7 +78,7 @@ def test_the_better_start_is_taken(digits: Source, monkeypatch: pytest.MonkeyPat
     plan = plan_of(digits, ipc=0.4, profile="quick", steps=2)
     real = real_tensors(digits, dict(fit(digits.train.images, "none")), torch.device("cpu"))
     errors = iter([1.0, 2.0])
-    monkeypatch.setattr("ddcodec.codecs.podd.initial.kernel_error", lambda *_: next(errors))
+    monkeypatch.setattr("ddcodec.codecs.podd.initial.start_error", lambda *_: next(errors))
     cells = initial_variables(plan, real, torch.device("cpu")).poster
     errors = iter([2.0, 1.0])
     patches = initial_variables(plan, real, torch.device("cpu")).poster
@@ -89,12 +89,12 @@ def test_means_under_patches_that_do_not_overlap_are_the_means(digits: Source) -
     plan = plan_of(digits, ipc=1.0, profile="quick", steps=2, patches=(5, 2), class_grid=(5, 2))
     x, y = real_tensors(digits, dict(fit(digits.train.images, "none")), torch.device("cpu"))
     labels = torch.eye(10)
-    poster = patch_mean_poster(plan.geometry, labels, x, y)
+    poster = patch_mean_poster(plan.geometry, labels, ClassMeans((x, y), 10))
     g = plan.geometry
     for patch in range(10):
         top, left = g.origins_y[patch % g.patches_y], g.origins_x[patch // g.patches_y]
         found = poster[:, top : top + 8, left : left + 8]
-        assert torch.allclose(found, x[places_of(y, patch, 10)].mean(0), atol=1e-4)
+        assert torch.allclose(found, x[y == patch].mean(0), atol=1e-4)
 
 
 def scored(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> None:
