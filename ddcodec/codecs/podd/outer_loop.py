@@ -183,7 +183,9 @@ class Distiller:
         assert self.run.pace is not None
         stages = list(self.plan.stages)
         stage = stages[self.stage_index]
-        steps = self.run.ranks.first(self.run.pace.length(self.step, stage.decay) or 0)
+        # Rates, and rounding unless all steps see it, follow from how many steps there are.
+        last = max(stage.decay, stage.aware if stage.aware < 1 else 0)
+        steps = self.run.ranks.first(self.run.pace.length(self.step, last) or 0)
         if not steps:
             return False
         stages[self.stage_index] = replace(stage, steps=steps)
@@ -199,7 +201,7 @@ class Distiller:
         if not stage.aware:
             return False
         if self._is_open:
-            return False
+            return stage.aware == 1
         # Where a stage of constant rates ends by the clock, all of it is aware.
         open_end = stage.method == "rat" and self.run.open_end
         return open_end or self.step >= round((1 - stage.aware) * stage.steps)
@@ -258,7 +260,7 @@ class Distiller:
         for found in self.run.ranks.to_first([batch.tensors() for batch in self.meta_batches]):
             tensors |= found
         at: dict[str, Any] = {"stage": self.stage_index, "step": self.step, "decided": self.decided}
-        at["spent"] = time.monotonic() - self._started  # of the time, by this call
+        at["spent"] = time.monotonic() - self._started  # of the time, by all calls
         return tensors, {**values, **at, "stages": self.plan.kept_stages()}
 
     def _load(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
@@ -266,7 +268,7 @@ class Distiller:
         self.stage_index = meta["stage"]
         if self.stage_index < len(self.plan.stages):
             self._begin_stage()
-        self.step = meta["step"]
+        self.step, self._started = meta["step"], time.monotonic() - meta["spent"]
         self.variables.set(tensors)
         for name, tensor in self.before.items():
             tensor.copy_(tensors[f"before.{name}"])

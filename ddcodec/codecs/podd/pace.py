@@ -47,15 +47,15 @@ class Pace:
         self._last = now = time.monotonic()
         self._until, self._cost = now + share * (self.end - now), 0.0
 
-    def length(self, step: int, decay: float) -> int | None:
+    def length(self, step: int, last: float) -> int | None:
         """Return the steps of the stage once the last of them must begin; until then None.
 
-        ``step`` are done by now, one more than at the last call; the last ``decay`` of all fall.
+        ``step`` are done by now, one more than at the last call; ``last`` is a share of all.
         """
         now = time.monotonic()
         took, self._last = now - self._last, now
         self._cost = took if self._cost == 0 else RECENT * self._cost + (1 - RECENT) * took
-        whole = max(step + 1, round(step / (1 - decay))) if decay < 1 else step + 1
+        whole = max(step + 1, round(step / (1 - last))) if last < 1 else step + 1
         return whole if now + self._cost * (whole - step) >= self._until else None
 
 
@@ -63,13 +63,14 @@ def affordable(plan: Plan, kernel: float, cheapest: float, seconds: float) -> Pl
     """Return a plan of the quick profile with the unrolled steps that ``seconds`` allow.
 
     ``kernel`` and ``cheapest`` are the seconds of a kernel step and of the cheapest of
-    ``UNROLLED``. The best kind of which enough fit is taken; where the cheapest does not even fit
-    ``LEAST`` times there are only kernel steps. Numbers of steps are
-    first guesses, for people: ``Pace`` decides them.
+    ``UNROLLED``. The best kind of which enough fit is taken, or the plan's own if it has another;
+    where the cheapest does not even fit ``LEAST`` times there are only kernel steps. Numbers of
+    steps are first guesses, for people: ``Pace`` decides them.
     """
     first, last = plan.stages
+    own = (last.width, last.window, 0)
     left, unit = (1 - KERNEL_TIME) * seconds, UNROLLED[-1][0] * UNROLLED[-1][1]
-    for width, window, enough in UNROLLED:
+    for width, window, enough in UNROLLED if own[:2] == UNROLLED[0][:2] else (own,):
         steps = int(left / (cheapest * width * window / unit))
         if steps >= enough:
             break

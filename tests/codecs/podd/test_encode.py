@@ -26,6 +26,7 @@ from ddcodec.codecs.podd.variables import PosterVariables
 from ddcodec.format import read
 from ddcodec.format.payload import decode_tensor, encode_tensor
 from ddcodec.limits import Limits
+from ddcodec.runtime import checkpoint
 from ddcodec.runtime.progress import SILENT
 from ddcodec.sources import Source, Split
 from ddcodec.sources import load as load_source
@@ -199,6 +200,47 @@ def test_time_finds_a_number_of_steps_that_makes_the_same_file_again(
     assert numbers["steps"] >= 1
     again = encode(digits, ipc=0.4, out=tmp_path / "b.ddset", **numbers)
     assert again.content_digest == timed.content_digest
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"aware": 1.0, "quality": "bits=2"},
+        {"aware": 0.7, "quality": "bits=2"},
+        {"window": 7, "width": 16},
+    ],
+)
+def test_what_a_clock_decided_does_not_change_what_was_asked(
+    more: dict[str, Any], digits: Source, tmp_path: Path
+) -> None:
+    timed = encode(digits, ipc=0.4, out=tmp_path / "a.ddset", time=4.0, **more)
+    numbers = numbers_of(timed.provenance["command"])
+    assert {name: numbers[name] for name in ("window", "width") if name in more} == {
+        name: more[name] for name in ("window", "width") if name in more
+    }
+    again = encode(digits, ipc=0.4, out=tmp_path / "b.ddset", **more | numbers)
+    assert again.content_digest == timed.content_digest
+
+
+def test_a_run_that_is_interrupted_twice_has_its_time_once(
+    digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ddcodec.codecs.podd.outer_loop.SNAPSHOT_SECONDS", 0.0)
+    spent = []
+    original = checkpoint.save
+
+    def spy(path: Path, tensors: Any, meta: dict[str, Any], identity: str) -> None:
+        spent.append(meta["spent"])
+        original(path, tensors, meta, identity)
+
+    monkeypatch.setattr("ddcodec.codecs.podd.outer_loop.checkpoint.save", spy)
+    run: dict[str, Any] = {"ipc": 0.4, "time": 30.0, "out": tmp_path / "x.ddset"}
+    at = []
+    for steps in (12, 1):
+        with pytest.raises(KeyboardInterrupt):
+            encode(digits, reporter=StopAfter(steps), resume=True, **run)
+        at.append(spent[-1])
+    assert at[1] > at[0]  # the second call had a step
 
 
 @pytest.mark.parametrize(

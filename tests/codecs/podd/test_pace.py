@@ -89,3 +89,22 @@ def test_slower_machines_take_cheaper_steps() -> None:
     assert kinds[0] == UNROLLED[0][:2]
     assert kinds[-1] == (0, 0)
     assert UNROLLED[0][2] > FEW
+
+
+def test_what_is_asked_for_is_not_made_cheaper() -> None:
+    asked = plan(4, (8, 8), profile="quick", steps=None, window=30, width=48)
+    last = affordable(asked, 1.0, 1.0, 600.0).stages[-1]
+    assert (last.width, last.window) == (48, 30)
+
+
+def test_steps_that_see_rounding_are_not_left_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage is fixed before the first step that differs by how many there are."""
+    clock = Clock(monkeypatch)
+    for share in (0.25, 0.5, 0.75):
+        pace = Pace(clock.now + 100, 100)
+        pace.begin(1.0)
+        step, length = 0, None
+        while length is None:
+            clock.now, step = clock.now + 1, step + 1
+            length = pace.length(step, share)
+        assert step <= round((1 - share) * length)
