@@ -52,17 +52,21 @@ def has_bfloat16(device: torch.device) -> bool:
     return device.type == "cpu" and any(getattr(torch.cpu, name, bool)() for name in tests)
 
 
-@contextlib.contextmanager
-def threads_for(height: int, width: int) -> Iterator[None]:
-    """Run the body with the threads that suit images of this size; the old number comes back.
+def default_threads(height: int, width: int) -> int:
+    """Return how many threads of the CPU suit images of this size: one, or as torch has them.
 
     Networks on tiny images are bound by the overhead of an operation. A second thread then gains
     nothing on an idle machine and costs several times the work on a busy one, as threads spin
     while they wait. One thread also makes the result independent of the number of cores.
     """
+    return 1 if height * width <= SMALL_IMAGE else torch.get_num_threads()
+
+
+@contextlib.contextmanager
+def threads_for(height: int, width: int, threads: int | None = None) -> Iterator[None]:
+    """Run the body with ``threads``, or those that suit images of a size; then as before."""
     before = torch.get_num_threads()
-    if height * width <= SMALL_IMAGE:
-        torch.set_num_threads(1)
+    torch.set_num_threads(threads or default_threads(height, width))
     try:
         yield
     finally:

@@ -44,6 +44,11 @@ class Ranks:
         dist.broadcast(said, 0, self.group)
         return int(said)
 
+    def agreed(self, mine: int | None) -> int | None:
+        """Return rank 0's natural number or None; every process has to ask."""
+        said = self.first(-1 if mine is None else mine)
+        return None if said < 0 else said
+
     def gathered(self, rows: Tensor) -> Tensor:
         """Return the rows (k, n) of every process as (k * world, n): row i is of rank i % world."""
         if self.world == 1:

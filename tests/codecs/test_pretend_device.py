@@ -89,7 +89,6 @@ def test_an_outer_step_stays_on_the_device_and_waits_for_its_loss_alone(
             run.stage_index = index
             run._begin_stage()
             run._outer_step(stage)  # records, and compares
-            run.step += 1
             device.waits.clear()
             run._outer_step(stage)
             # The loss, and learned labels, which are projected on the processor.

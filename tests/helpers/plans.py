@@ -54,7 +54,7 @@ def cut_out(geometry: PosterGeometry, poster: np.ndarray) -> np.ndarray:
 def numbers_of(command: str) -> dict[str, int]:
     """Return the options of a file's command whose values a clock decides."""
     words = command.split()
-    names = ("steps", "kernel-steps", "window", "width")
+    names = ("steps", "kernel-steps", "window", "width", "threads")
     given = {name: words.index(f"--{name}") for name in names if f"--{name}" in words}
     return {name.replace("-", "_"): int(words[at + 1]) for name, at in given.items()}
 

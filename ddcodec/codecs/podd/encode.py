@@ -15,6 +15,7 @@ from ...format import Manifest, read_manifest
 from ...judge.recipe import Recipe
 from ...preprocessing.transform import fit
 from ...runtime import checkpoint
+from ...runtime.device import default_threads
 from ...runtime.outputs import checkpoint_of
 from ...runtime.ranks import joined
 from ...sources.base import Source
@@ -25,7 +26,7 @@ from .initial import Real, initial_variables
 from .judging import Contest, Judge, shared_out
 from .options import PoDD
 from .outer_loop import Distiller, Run
-from .pace import Pace, affordable, cheapest_unrolled
+from .pace import Pace, affordable, cheapest_unrolled, fastest_threads
 from .pack import describe, pack
 from .plan import Plan
 from .planning import make_plan, orders, settled
@@ -161,11 +162,19 @@ def take_pace(plan: Plan, variables: PosterVariables, real: Real, run: Run, end:
     run.reporter.stage("timing a few steps", 0)
     timing = Distiller(cheapest_unrolled(plan), variables, real, replace(run, checkpoint=None))
     most = TIMING_SHARE * left
-    kernel, cheapest = (timing.seconds_per_step(s.method, most) for s in plan.stages)
+    asked = plan.stages[-1].threads
+
+    def unrolled(threads: int | None) -> float:
+        return timing.seconds_per_step(plan.stages[-1].method, most, threads)
+
+    free = asked is None and run.device.type == "cpu"
+    several = default_threads(*real[0].shape[-2:]) if free else 1
+    threads, cheapest = fastest_threads(unrolled, several, asked)
+    kernel = timing.seconds_per_step(plan.stages[0].method, most, threads)
     run.pace = Pace(end, left)
-    found = affordable(plan, kernel, cheapest, end - time.monotonic())
+    found = affordable(plan, kernel, cheapest, end - time.monotonic()).with_threads(threads)
     decided = {
-        method: [run.ranks.first(number) for number in numbers]
-        for method, numbers in found.kept_stages().items()
+        method: {name: run.ranks.agreed(value) for name, value in values.items()}
+        for method, values in found.kept_stages().items()
     }
     return plan.with_kept_stages(decided)

@@ -101,6 +101,12 @@ class PosterOptions(Options):
         metavar="N", least=1, most=1024, shown="64; with `time`, fewer where steps are slow",
         expert=True,
     )  # fmt: skip
+    threads: int | None = option(
+        None,
+        "CPU threads of the distillation; another number gives other last bits.",
+        metavar="N", least=1, most=1024,
+        shown="torch's own number; with `time` and `profile` quick, the fastest", expert=True,
+    )  # fmt: skip
     meta_batches: int = option(
         1,
         "Meta-gradients of a step that each process averages; under torchrun all processes' "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -100,10 +101,6 @@ class Distiller:
         """
         if self.run.resume and self.run.checkpoint and self.run.checkpoint.exists():
             self._load(*checkpoint.load(self.run.checkpoint, self.run.identity))
-        with threads_for(self.net.height, self.net.width):
-            return self._run_stages()
-
-    def _run_stages(self) -> int:
         snapshot = self._snapshot()
         taken = saved = time.monotonic()
         stop = False
@@ -112,7 +109,6 @@ class Distiller:
                 stage = self._announced()
                 while (self._is_open or self.step < stage.steps) and not stop:
                     loss = self._outer_step(stage)
-                    self.step += 1
                     self.run.reporter.step(self.step, loss)
                     if self._is_open and self._decide():
                         stage = self._announced()
@@ -146,25 +142,24 @@ class Distiller:
         """Save a checkpoint of what ``distil`` reached; raises OutputError where it cannot."""
         self._save(self.latest)
 
-    def seconds_per_step(self, method: str, most: float) -> float:
+    def seconds_per_step(self, method: str, most: float, threads: int | None = None) -> float:
         """Time a step of a method without keeping its effect: the median of three.
 
-        Of fewer, one at least, where they take more than ``most`` seconds.
+        Of fewer, one at least, where they take more than ``most`` seconds. ``threads`` as those of
+        a stage.
         """
-        index = next(i for i, s in enumerate(self.plan.stages) if s.method == method)
-        stage = self.plan.stages[index]
         before = self._snapshot()
-        self.stage_index = index
+        self.plan = self.plan.with_threads(threads)
+        index = next(i for i, s in enumerate(self.plan.stages) if s.method == method)
+        stage, self.stage_index = self.plan.stages[index], index
         self._begin_stage()
         times = []
-        with threads_for(self.net.height, self.net.width):
-            for _ in range(4):  # the first one warms up
-                start = time.perf_counter()
-                self._outer_step(stage)
-                self.step += 1
-                times.append(time.perf_counter() - start)
-                if len(times) > 1 and sum(times) > most:
-                    break
+        for _ in range(4):  # the first one warms up
+            start = time.perf_counter()
+            self._outer_step(stage)
+            times.append(time.perf_counter() - start)
+            if len(times) > 1 and sum(times) > most:
+                break
         self._load(*before)
         return statistics.median(times[1:])
 
@@ -221,13 +216,23 @@ class Distiller:
         self.clip = EmaClip()
         self.step = 0
         self.before = {name: x.clone() for name, x in self.variables.learned.items()}
-        for meta_batch in self.meta_batches:
-            meta_batch.begin(self.stage_index)
+        with self._threads(stage):
+            for meta_batch in self.meta_batches:
+                meta_batch.begin(self.stage_index)
         if self.run.pace is not None:
             last = self.stage_index == len(self.plan.stages) - 1
             self.run.pace.begin(1.0 if last else KERNEL_TIME)
 
+    def _threads(self, stage: Stage) -> AbstractContextManager[None]:
+        return threads_for(self.net.height, self.net.width, stage.threads)
+
     def _outer_step(self, stage: Stage) -> float:
+        with self._threads(stage):
+            loss = self._step(stage)
+        self.step += 1
+        return loss
+
+    def _step(self, stage: Stage) -> float:
         stored = self.plan.stored if self._is_aware(stage) else None
         patches, labels = self.variables.expand(stored)
         loss, poster, *rest = self._mean_gradient(Work(self.step, patches, labels, self.real))

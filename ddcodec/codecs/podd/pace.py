@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from .plan import Plan, Stage
@@ -79,6 +80,25 @@ def affordable(plan: Plan, kernel: float, cheapest: float, seconds: float) -> Pl
     last = replace(last, width=width, window=window)
     stages = _lasting(first, KERNEL_TIME * seconds / kernel), _lasting(last, steps)
     return replace(plan, stages=stages)
+
+
+def fastest_threads(
+    seconds: Callable[[int | None], float], several: int, asked: int | None = None
+) -> tuple[int | None, float]:
+    """Return the CPU threads with which a step is fastest, and its ``seconds`` with them.
+
+    ``asked`` is where the search begins, None for the default, which has ``several``. The number is
+    halved as long as that pays: threads wait for each other, longest where other programs want the
+    cores. Where rounding depends on it the file names it.
+    """
+    best, fastest = asked, seconds(asked)
+    while several > 1:
+        several //= 2
+        found = seconds(several)
+        if found >= fastest:
+            break
+        best, fastest = several, found
+    return best, fastest
 
 
 def cheapest_unrolled(plan: Plan) -> Plan:

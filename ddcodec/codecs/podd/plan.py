@@ -15,6 +15,7 @@ from .stored import StoredBits
 
 LabelKind = Literal["fixed", "learned"]
 Pooling = Literal["majority", "area", "cell"]
+CLOCKED = ("steps", "window", "width", "threads")  # what a clock may decide of a stage
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Stage:
             them (straight-through rounding).
         truncation: where the window of ``rat`` lies, a name in ``distill.truncation``.
         width: filters of the inner networks.
+        threads: of the CPU in every process; None takes torch's own number, or one for tiny images.
     """
 
     method: Literal["kernel", "pool", "rat"]
@@ -53,6 +55,7 @@ class Stage:
     aware: float = 0.0
     truncation: Truncation = "random"
     width: int = 128
+    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -92,17 +95,17 @@ class Plan:
         words = ("source", "recorded", "notes", "total_bytes")
         return {name: value for name, value in asdict(self).items() if name not in words}
 
-    def kept_stages(self) -> dict[str, list[int]]:
-        """Return what a clock may decide of every stage, by method: steps, window, width."""
-        return {stage.method: [stage.steps, stage.window, stage.width] for stage in self.stages}
+    def kept_stages(self) -> dict[str, dict[str, int | None]]:
+        """Return what a clock may decide of every stage, by method."""
+        return {s.method: {name: getattr(s, name) for name in CLOCKED} for s in self.stages}
 
-    def with_kept_stages(self, kept: dict[str, list[int]]) -> Plan:
+    def with_threads(self, threads: int | None) -> Plan:
+        """Return a plan whose stages have so many threads."""
+        return replace(self, stages=tuple(replace(s, threads=threads) for s in self.stages))
+
+    def with_kept_stages(self, kept: dict[str, dict[str, int | None]]) -> Plan:
         """Return a plan with what ``kept_stages`` returned, without stages it does not name."""
-        stages = []
-        for stage in self.stages:
-            if stage.method in kept:
-                steps, window, width = kept[stage.method]
-                stages.append(replace(stage, steps=steps, window=window, width=width))
+        stages = [replace(s, **kept[s.method]) for s in self.stages if s.method in kept]  # type: ignore[arg-type]
         return replace(self, stages=tuple(stages))
 
     def command(self, steps: int) -> str:

@@ -55,7 +55,7 @@ NATURAL_SIDE = 16  # pixels; smaller images are icons, and have too few frequenc
 RECORDED = (
     "ipc", "total_bytes", "steps", "seed", "profile", "order", "class_grid", "labels",
     "label_pooling", "origins", "augment", "patches", "preprocessing", "quality", "aware",
-    "truncation", "kernel_steps", "window", "width", "meta_batches", "precision", "size",
+    "truncation", "kernel_steps", "window", "width", "threads", "meta_batches", "precision", "size",
     "test_share",
 )  # fmt: skip
 
@@ -116,6 +116,8 @@ def make_plan(
         stages = _with(stages, augment=augment)
     if options.truncation != "random":
         stages = _with(stages, truncation=options.truncation)
+    if options.threads is not None:
+        stages = _with(stages, threads=options.threads)
     if stored.is_low or options.aware:
         share = AWARE_SHARE if options.aware is None else options.aware
         stages = (*stages[:-1], replace(stages[-1], aware=share))

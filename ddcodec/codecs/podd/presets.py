@@ -252,6 +252,8 @@ def spelled_out(plan: Plan, posters: int = 1) -> Plan:
     decided: dict[str, int] = {}
     if kernel != usual_kernel_steps(plan.geometry, plan.steps):
         decided["kernel_steps"] = kernel * posters
+    if last.threads is not None:
+        decided["threads"] = last.threads
     if steps.get("pool"):
         decided |= {} if last.window == QUICK_WINDOW else {"window": last.window}
         decided |= {} if last.width == QUICK_WIDTH else {"width": last.width}

@@ -19,6 +19,8 @@ from ddcodec import CheckpointMismatch, OutputError, Unsupported, UsageError, en
 from ddcodec.codecs.podd.decode import geometry_of
 from ddcodec.codecs.podd.labels import classes_without_patch
 from ddcodec.codecs.podd.layout import patch_grid_for
+from ddcodec.codecs.podd.outer_loop import Distiller
+from ddcodec.codecs.podd.plan import Stage
 from ddcodec.codecs.podd.poster import EVEN
 from ddcodec.codecs.podd.presets import PRESETS
 from ddcodec.codecs.podd.stored import StoredBits
@@ -219,6 +221,39 @@ def test_what_a_clock_decided_does_not_change_what_was_asked(
         name: more[name] for name in ("window", "width") if name in more
     }
     again = encode(digits, ipc=0.4, out=tmp_path / "b.ddset", **more | numbers)
+    assert again.content_digest == timed.content_digest
+
+
+def test_threads_that_a_clock_decided_are_in_the_command(
+    digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = digits.train.images[:300].repeat(3, axis=1).repeat(3, axis=2)
+    train = Split(few, digits.train.labels[:300])
+    large = Source("large", digits.classes, {"train": lambda: train})
+    used: list[int] = []
+    original = Distiller._step
+
+    def spy(self: Distiller, stage: Stage) -> float:
+        used.append(torch.get_num_threads())
+        return original(self, stage)
+
+    monkeypatch.setattr(Distiller, "_step", spy)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        # Whatever the clock says of two threads, one is faster here.
+        monkeypatch.setattr(
+            "ddcodec.codecs.podd.encode.fastest_threads", lambda seconds, *_: (1, seconds(1))
+        )
+        timed = encode(large, ipc=0.4, out=tmp_path / "a.ddset", time=2.0, width=4, window=2)
+        assert set(used) == {1}
+        assert torch.get_num_threads() == 2
+        numbers = numbers_of(timed.provenance["command"])
+        assert numbers["threads"] == 1
+        again = encode(large, ipc=0.4, out=tmp_path / "b.ddset", **numbers)
+        assert set(used) == {1}
+    finally:
+        torch.set_num_threads(before)
     assert again.content_digest == timed.content_digest
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ddcodec.codecs.podd import pace as module
-from ddcodec.codecs.podd.pace import FEW, KERNEL_TIME, UNROLLED, Pace, affordable
+from ddcodec.codecs.podd.pace import FEW, KERNEL_TIME, UNROLLED, Pace, affordable, fastest_threads
 from ddcodec.codecs.podd.plan import Plan
 from tests.helpers.plans import plan
 
@@ -108,3 +108,31 @@ def test_steps_that_see_rounding_are_not_left_open(monkeypatch: pytest.MonkeyPat
             clock.now, step = clock.now + 1, step + 1
             length = pace.length(step, share)
         assert step <= round((1 - share) * length)
+
+
+@pytest.mark.parametrize(
+    ("costs", "several", "asked", "found", "tried"),
+    [
+        ({None: 1.0, 4: 2.0}, 8, None, None, [None, 4]),
+        ({None: 4.0, 4: 2.0, 2: 1.0, 1: 1.5}, 8, None, 2, [None, 4, 2, 1]),
+        ({None: 6.0, 1: 2.0}, 2, None, 1, [None, 1]),
+        ({None: 6.0, 1: 2.0}, 3, None, 1, [None, 1]),
+        ({None: 1.0}, 1, None, None, [None]),
+        ({3: 1.0}, 1, 3, 3, [3]),
+    ],
+)
+def test_threads_are_halved_as_long_as_that_pays(
+    costs: dict[int | None, float],
+    several: int,
+    asked: int | None,
+    found: int | None,
+    tried: list[int | None],
+) -> None:
+    seen = []
+
+    def seconds(threads: int | None) -> float:
+        seen.append(threads)
+        return costs[threads]
+
+    assert fastest_threads(seconds, several, asked) == (found, costs[found])
+    assert seen == tried
