@@ -22,12 +22,11 @@ from .runtime.world import neutral
 if TYPE_CHECKING:
     from .codecs.base import Codec
     from .format import Manifest
-    from .sources.base import Source
 
 
 @neutral()
 def encode(
-    source: str | os.PathLike[str] | Source,
+    source: Any,
     out: str | os.PathLike[str],
     codec: str | Options = "podd",
     *,
@@ -42,7 +41,9 @@ def encode(
         encode("digits", "digits.ddset", ddcodec.PoDD(ipc=0.4, order="image"), seed=1)
 
     Args:
-        source: a known name, a path, or a ``Source``.
+        source: a known name, a path, a ``Source``, or a data set: of torch with a length, of
+            Hugging Face ``datasets``, or a mapping of such, ``{"train": ..., "test": ...}``. Its
+            items are (image, class): pixels 0 to 255, floats 0 to 1 or pictures, not normalised.
         out: the file to write. It appears whole or not at all.
         codec: the name of a codec, whose options are then further arguments, or the options
             themselves: ``PoDD``, ``PPoDD``, ``LIC`` or ``D3M``.
@@ -64,14 +65,16 @@ def encode(
     target = output_path(out)
     _check_output(target, common)
     device = choose_device(common.device)
-    if not isinstance(source, sources.Source | str | os.PathLike):
-        raise UsageError(f"`source` must be a name, a path or a Source, got {source!r}")
-    path = None if isinstance(source, sources.Source) else source
-    if not isinstance(source, sources.Source):
+    known = isinstance(source, sources.Source | str | os.PathLike)
+    if not known and not sources.is_object(source):
+        raise UsageError(f"`source` must be a name, a path or a data set, got {source!r}")
+    loaded = isinstance(source, sources.Source)
+    path = source if isinstance(source, str | os.PathLike) else None
+    if not loaded:
         reporter.stage("reading the images", 0)
         source = sources.load(source, **common.of_source, say=reporter.result)
     for name in ("size", "test_share"):
-        if path is None and getattr(common, name) is not None:
+        if loaded and getattr(common, name) is not None:
             raise UsageError(f"`{name}` belongs to sources.load where the source is loaded already")
     request = Request(
         source,

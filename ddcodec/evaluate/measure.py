@@ -25,6 +25,7 @@ from ..runtime.device import choose_device
 from ..runtime.finished import NOTHING, Finished
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.world import neutral
+from ..sources import split_of
 from ..version import __version__
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 @neutral()
 def protocol(
     ds: DistilledDataset,
-    test: Split,
+    test: Any,
     *,
     nets: int = 8,
     steps: int | None = None,
@@ -51,7 +52,8 @@ def protocol(
 
     Args:
         ds: the distilled data set; its recipe decides everything not named here.
-        test: real images uint8 (N, H, W, C) and labels int64 (N,), see ``test_split``.
+        test: real images uint8 (N, H, W, C) and labels int64 (N,), see ``test_split``, or a data
+            set of torch or Hugging Face ``datasets`` that has a length.
         nets: networks, at least 1; network i begins from a generator keyed by (seed, i).
         steps: instead of the recipe's.
         seed: 0 or more.
@@ -70,12 +72,12 @@ def protocol(
     recipe = Recipe.of(ds.manifest)
     if steps is not None:
         recipe = replace(recipe, steps=steps)
-    images = test_tensors(ds, test, choose_device(str(device)))
+    images = test_tensors(ds, split_of(test), choose_device(str(device)))
     subject = (ds.manifest.content_digest, ds.file.sizes.total)
     return Trial(recipe, images, nets, seed, reporter, architecture, precision, finished, subject)
 
 
-def train_students(ds: DistilledDataset, test: Split, **settings: Any) -> Accuracy:
+def train_students(ds: DistilledDataset, test: Any, **settings: Any) -> Accuracy:
     """Train fresh networks on the file alone and return their accuracy on real images.
 
     ``settings`` are the keyword arguments of ``protocol``, which says what is raised too.

@@ -7,6 +7,18 @@ from .again import find_again, open_for, remember
 from .base import Source
 from .layouts import load
 from .named import names
+from .objects import is_object, split_of
 from .split import ByClass, Split
 
-__all__ = ["ByClass", "Source", "Split", "find_again", "load", "names", "open_for", "remember"]
+__all__ = [
+    "ByClass",
+    "Source",
+    "Split",
+    "find_again",
+    "is_object",
+    "load",
+    "names",
+    "open_for",
+    "remember",
+    "split_of",
+]

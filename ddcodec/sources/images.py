@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
 from pathlib import Path
@@ -49,6 +49,7 @@ BATCH = 512  # images decoded at a time, so that a data set is never twice in me
 
 Encoded = bytes | Path
 Item = tuple[str, Encoded]  # what messages call an image, and its encoded form
+Decoded = tuple[str, NDArray[np.uint8]]  # and its pixels (H, W, C)
 
 
 def decode(name: str, data: Encoded, size: int | None = None) -> NDArray[np.uint8]:
@@ -71,7 +72,7 @@ def decode(name: str, data: Encoded, size: int | None = None) -> NDArray[np.uint
                     # A JPEG decodes to 1/2, 1/4 or 1/8 for little; twice the size keeps it sharp.
                     opened.draft(None, (2 * size, 2 * size))
                 turned = _turned(opened) if found == "AVIF" else opened
-                pixels = TURNS[orientation](_pixels(turned))
+                pixels = TURNS[orientation](pixels_of(turned))
         return np.ascontiguousarray(pixels if size is None else resize(pixels, size))
     except SourceError:
         raise
@@ -162,27 +163,38 @@ def decode_all(items: Iterable[Item], count: int, size: int | None = None) -> Im
     SourceError naming the file that cannot be read, or two files whose sizes differ; ``size``
     makes all of them squares of that many pixels a side.
     """
-    stack: Images = np.empty((0, 0, 0, 1), np.uint8)
-    first, done, rest = "", 0, iter(items)
+    return stacked(_decoded(items, size), count)
+
+
+def _decoded(items: Iterable[Item], size: int | None) -> Iterator[Decoded]:
+    rest = iter(items)
     # The filter is set here, once: warnings.catch_warnings must not run in several threads.
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         warnings.simplefilter("ignore")
         while batch := list(islice(rest, BATCH)):
             tasks = [batch[at : at + TASK] for at in range(0, len(batch), TASK)]
             parts = pool.map(lambda task: [decode(name, data, size) for name, data in task], tasks)
-            for (name, _), image in zip(batch, chain.from_iterable(parts), strict=True):
-                if done == count:
-                    raise SourceError(f"{name}: is one image more than there are labels")
-                if done == 0:
-                    first = name
-                    where = f"{name}: {count:,} images of {_size(image.shape)}"
-                    stack = room_for((count, *image.shape), where)
-                elif image.shape[:2] != stack.shape[1:3]:
-                    raise _another_size(name, image.shape, first, stack.shape[1:])
-                if image.shape[2] > stack.shape[3]:
-                    stack = in_colour(stack, first)
-                stack[done] = image if image.shape[2] == stack.shape[3] else three_channels(image)
-                done += 1
+            names = (name for name, _ in batch)
+            yield from zip(names, chain.from_iterable(parts), strict=True)
+
+
+def stacked(images: Iterable[Decoded], count: int) -> Images:
+    """Return ``count`` images (name, uint8 (H, W, C)) as (N, H, W, C), as ``decode_all`` does."""
+    stack: Images = np.empty((0, 0, 0, 1), np.uint8)
+    first, done = "", 0
+    for name, image in images:
+        if done == count:
+            raise SourceError(f"{name}: is one image more than there are labels")
+        if done == 0:
+            first = name
+            where = f"{name}: {count:,} images of {_size(image.shape)}"
+            stack = room_for((count, *image.shape), where)
+        elif image.shape[:2] != stack.shape[1:3]:
+            raise _another_size(name, image.shape, first, stack.shape[1:])
+        if image.shape[2] > stack.shape[3]:
+            stack = in_colour(stack, first)
+        stack[done] = image if image.shape[2] == stack.shape[3] else three_channels(image)
+        done += 1
     if done != count:
         raise SourceError(f"{first or 'the source'}: {done} images from here on, {count} labels")
     return stack
@@ -260,7 +272,8 @@ def _another_size(
     )
 
 
-def _pixels(image: Image.Image) -> NDArray[np.uint8]:
+def pixels_of(image: Image.Image) -> NDArray[np.uint8]:
+    """Return a picture as uint8 (H, W, C), as ``decode`` says; raises ValueError for others."""
     if image.mode in DEEP_MODES:
         deep = np.asarray(image).astype(np.int64)
         if deep.min() < 0 or deep.max() > 0xFFFF:

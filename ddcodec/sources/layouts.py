@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ..errors import SourceError, UsageError
 from ..limits import SOURCE_SIDE, TEST_SHARES
-from . import cifar, digits, hub, idx, imagefolder, npz, parquet, published, webdataset
+from . import cifar, digits, hub, idx, imagefolder, npz, objects, parquet, published, webdataset
 from .base import Source
 from .checks import one_line_errors, path_name
 from .complete import require_content, require_finished
@@ -31,7 +32,7 @@ LAYOUTS: tuple[Callable[[Path, str, int | None], Source | None], ...] = (
 
 
 def load(
-    spec: str | os.PathLike[str],
+    spec: Any,
     *,
     download: bool = False,
     size: int | None = None,
@@ -44,7 +45,7 @@ def load(
     folder. Images are read later, a split at a time.
 
     Args:
-        spec: a name of ``names()`` or a path.
+        spec: a name of ``names()``, a path, or a data set of torch or Hugging Face (``objects``).
         download: fetch a known data set that is not there from the Hugging Face hub.
         size: scale the central square of every image to this many pixels a side, 1..4096.
         test_share: hold out this share of every class, 0.001..0.9, where there is no test split.
@@ -60,7 +61,7 @@ def load(
     least, most = TEST_SHARES
     if test_share is not None and not least <= test_share <= most:
         raise UsageError(f"`test_share` must be from {least:g} to {most:g}, got {test_share:g}")
-    source = _find(spec, download, size)
+    source = objects.load(spec, size) if objects.is_object(spec) else _find(spec, download, size)
     if test_share is not None:
         source = hold_out(source, test_share)
     asked = {"size": size, "test_share": test_share}

@@ -76,7 +76,7 @@ def test_sixteen_bit_grey_is_scaled_not_clipped(kind: str) -> None:
 
 @pytest.mark.parametrize("mode", ["P", "PA", "RGBA", "LA", "CMYK", "YCbCr", "1", "La", "RGBa"])
 def test_every_mode_gives_grey_or_rgb(mode: str) -> None:
-    pixels = images._pixels(Image.new(mode, (4, 6)))
+    pixels = images.pixels_of(Image.new(mode, (4, 6)))
     assert pixels.dtype == np.uint8
     assert pixels.shape == (6, 4, 1 if mode in ("LA", "1", "La") else 3)
 
