@@ -65,9 +65,6 @@ def encode(
     target = output_path(out)
     _check_output(target, common)
     device = choose_device(common.device)
-    known = isinstance(source, sources.Source | str | os.PathLike)
-    if not known and not sources.is_object(source):
-        raise UsageError(f"`source` must be a name, a path or a data set, got {source!r}")
     loaded = isinstance(source, sources.Source)
     path = source if isinstance(source, str | os.PathLike) else None
     if not loaded:

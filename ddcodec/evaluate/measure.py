@@ -72,7 +72,7 @@ def protocol(
     recipe = Recipe.of(ds.manifest)
     if steps is not None:
         recipe = replace(recipe, steps=steps)
-    images = test_tensors(ds, split_of(test), choose_device(str(device)))
+    images = test_tensors(ds, split_of(test, ds.classes), choose_device(str(device)))
     subject = (ds.manifest.content_digest, ds.file.sizes.total)
     return Trial(recipe, images, nets, seed, reporter, architecture, precision, finished, subject)
 

@@ -7,7 +7,7 @@ from .again import find_again, open_for, remember
 from .base import Source
 from .layouts import load
 from .named import names
-from .objects import is_object, split_of
+from .objects import split_of
 from .split import ByClass, Split
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "Source",
     "Split",
     "find_again",
-    "is_object",
     "load",
     "names",
     "open_for",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,8 @@ def load(
         say: told in a line, when a split is read, what it holds and what was passed over.
 
     Raises:
-        UsageError: ``size`` or ``test_share`` is out of range, or there is a test split already.
+        UsageError: ``spec`` is none of these, ``size`` or ``test_share`` is out of range, or there
+            is a test split already.
         SourceError: nothing is found, with every place looked in, or what is there is broken.
         MissingExtra: a library that reads it is not installed.
     """
@@ -61,13 +62,27 @@ def load(
     least, most = TEST_SHARES
     if test_share is not None and not least <= test_share <= most:
         raise UsageError(f"`test_share` must be from {least:g} to {most:g}, got {test_share:g}")
-    source = objects.load(spec, size) if objects.is_object(spec) else _find(spec, download, size)
+    if objects.is_object(spec):
+        source = objects.load(spec, size)
+    elif isinstance(spec, str | os.PathLike):
+        source = _find(spec, download, size)
+    else:
+        raise UsageError(
+            "`source` must be a name, a path, a data set with items by number (image, class), or "
+            f"a mapping of such, got {_kind(spec)}"
+        )
     if test_share is not None:
         source = hold_out(source, test_share)
     asked = {"size": size, "test_share": test_share}
     source.asked = {name: value for name, value in asked.items() if value is not None}
     source.say = say or source.say
     return source
+
+
+def _kind(value: Any) -> str:
+    kind = type(value).__name__
+    inside = {type(each).__name__ for each in value.values()} if isinstance(value, Mapping) else ()
+    return f"{kind} of {', '.join(sorted(inside))}" if inside else kind
 
 
 def _find(spec: str | os.PathLike[str], download: bool, size: int | None) -> Source:

@@ -1,39 +1,42 @@
 """Data sets that a program holds: those of torch with a length, and of Hugging Face ``datasets``.
 
-Neither library is imported: what counts is a length, and items that are (image, class, ...) or
-rows with an image and a class.
+Neither library is imported: what counts is a length, and items by number (``items``).
 """
 
 from __future__ import annotations
 
-import operator
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ..errors import SourceError, UsageError, one_line
-from ..runtime.arrays import array_of
+from ..format.values import is_text
 from .base import Source
 from .checks import numbered_classes
-from .images import pixels_of, stacked
+from .images import stacked
+from .items import IMAGE_KEYS, LABEL_KEYS, label_of, pair, pixels, usual
 from .scaling import resize
 from .split import TESTS, Split
 
-IMAGE_KEYS = ("image", "img", "pixel_values", "x")
-LABEL_KEYS = ("label", "fine_label", "labels", "target", "y")
-PLAIN = (str, bytes, os.PathLike, list, tuple, np.ndarray)
-CLOSE = 1e-6  # above 1, where a float was computed and not divided
+PLAIN = (str, bytes, os.PathLike, list, tuple, np.ndarray, Mapping)
+TWICE = 8  # images read twice, to see whether they stay as they are
+DEPTH = 100  # of data sets within each other; more is a circle
+
+Names = tuple[str, ...]
 
 
 def is_object(value: Any) -> bool:
     """Say whether a value may be a data set, or several by the name of their split."""
     if isinstance(value, Mapping):
-        return bool(value) and all(map(is_object, value.values()))
+        return bool(value) and all(map(_is_single, value.values()))
+    return _is_single(value)
+
+
+def _is_single(value: Any) -> bool:
     methods = hasattr(type(value), "__getitem__") or hasattr(type(value), "__iter__")
     return methods and not isinstance(value, PLAIN) and not hasattr(value, "detach")
 
@@ -42,18 +45,27 @@ def load(value: Any, size: int | None = None) -> Source:
     """Return a data set, or a mapping of splits such as ``{"train": ..., "test": ...}``, as source.
 
     Images are read when a split is first used. Class names are those of the data set
-    (``classes``, or a feature with ``names``), else the numbers; the whole split is then read
-    at once. See ``read`` for what is taken.
+    (``classes``, or a feature with ``names``), else the numbers; the training split is then read
+    at once. Of a mapping ``train`` is learned from; the first of ``TESTS`` that is there is the
+    test, a further one is for validation, others are not looked at. See ``read`` for what is taken.
+
+    Raises SourceError where there is no train, or splits have other classes than it.
     """
-    parts: Mapping[str, Any] = value if isinstance(value, Mapping) else {"train": value}
+    parts: Mapping[Any, Any] = value if isinstance(value, Mapping) else {"train": value}
     if "train" not in parts:
         raise SourceError(
             f"{_title(value)}: has the splits {', '.join(map(str, parts))}; name one of them train"
         )
     train = parts["train"]
-    title, name = _title(train), _name(train)
+    title, given = _title(train), class_names(train)
     others = [part for part in TESTS if part in parts]
-    given = _classes(train)
+    for part in others:
+        theirs = class_names(parts[part])
+        if None not in (given, theirs) and given != theirs:
+            raise SourceError(
+                f"{title}: the split {part} has not the classes of train in their order; give "
+                "both splits the same classes"
+            )
     reading: dict[str, Callable[[], Split]] = {"train": partial(read, train, title, size)}
     if given is None:
         split = reading["train"]()
@@ -62,180 +74,145 @@ def load(value: Any, size: int | None = None) -> Source:
     for role, part in zip(("test", "validation"), others, strict=False):
         reading[role] = partial(read, parts[part], f"{title} ({part})", size)
     tested_on = f"the split {others[0]}" if others else ""
-    return Source(name, given, reading, title, tested_on=tested_on)
+    return Source(_name(train), given, reading, title, tested_on=tested_on)
+
+
+def split_of(value: Any, classes: Names) -> Split:
+    """Return a split as it is, or a data set read as one, its classes in the order of ``classes``.
+
+    A data set with other class names keeps its numbers. Raises UsageError for what is neither a
+    split nor a data set; else as ``read``.
+    """
+    if isinstance(value, Split):
+        return value
+    if not _is_single(value):
+        raise UsageError(f"`test` must be a Split or a data set, got {type(value).__name__}")
+    split, theirs = read(value, _title(value)), class_names(value)
+    if theirs in (None, classes) or sorted(theirs) != sorted(classes):
+        return split
+    if len(split) and split.labels.max() >= len(theirs):
+        raise SourceError(f"{_title(value)}: has the class {split.labels.max()}, which has no name")
+    number = np.array([classes.index(name) for name in theirs], np.int64)
+    return Split(split.images, number[split.labels])
 
 
 def read(data: Any, title: str, size: int | None = None) -> Split:
-    """Return all images and labels of a data set, in its order.
+    """Return all images and labels of a data set, in its order; ``size`` makes the images squares.
 
-    An item is (image, class, ...), or a mapping with an image and a class. An image is a picture
-    of Pillow, or an array or a tensor of one to three channels, first or last: uint8, or whole
-    numbers 0 to 255, or floats 0 to 1, which are taken as value / 255 (and rounded where they
-    are not). A class is a whole number of any library.
+    An item is (image, class, ...), or a mapping with an image and a class; see ``items.pixels``
+    for images. A class is a whole number of any library. Images that are too many for memory go
+    to a file, one by one.
 
-    Raises SourceError for a data set without a length, one that is empty, or an item that is
-    something else.
+    Raises SourceError for a data set without a length, one that is empty, an item that is
+    something else or cannot be had, or one of the first few that differs when it is read again.
     """
     count = _length(data, title)
-    keys = _keys(data)
+    keys = _columns(data)
     labels = np.empty(count, np.int64)
+
+    def item(i: int) -> tuple[NDArray[np.uint8], int]:
+        where = f"{title}: item {i}"
+        image, label = pair(_item(data, i, title), keys, where)
+        return pixels(image, where), label_of(label, where)
 
     def images() -> Iterator[tuple[str, NDArray[np.uint8]]]:
         for i in range(count):
-            where = f"{title}: item {i}"
-            image, label = _pair(_item(data, i, where), keys, where)
-            labels[i] = _label(label, where)
-            pixels = _pixels(image, where)
-            yield where, pixels if size is None else resize(pixels, size)
+            image, labels[i] = item(i)
+            if i < TWICE:
+                again, label = item(i)
+                if label != labels[i] or not np.array_equal(again, image):
+                    raise SourceError(
+                        f"{title}: item {i} is another each time it is read; leave out random "
+                        "augmentation, for training on the file augments by itself"
+                    )
+            yield f"{title}: item {i}", image if size is None else resize(image, size)
 
     return Split(stacked(images(), count), labels)
+
+
+def class_names(data: Any) -> Names | None:
+    """Return the class names of a data set, or of that which it is a part of; None without.
+
+    Raises SourceError for several put together that have different ones.
+    """
+    for each in _within(data):
+        features = getattr(each, "features", None)
+        if isinstance(features, Mapping):
+            return _names(features.get(_columns(each)[1]))
+        classes = getattr(each, "classes", None)
+        if isinstance(classes, list | tuple | np.ndarray) and len(classes):
+            # ImageNet's are tuples of synonyms.
+            return tuple(", ".join(c) if isinstance(c, tuple | list) else str(c) for c in classes)
+        together = getattr(each, "datasets", None)  # of a ConcatDataset
+        if isinstance(together, list) and together:
+            found = {class_names(part) for part in together}
+            if len(found) > 1:
+                raise SourceError(f"{_title(data)}: its parts have different classes")
+            return found.pop()
+    return None
 
 
 def _length(data: Any, title: str) -> int:
     try:
         count = len(data)
     except (TypeError, NotImplementedError, AttributeError):
-        raise _iterable(title) from None
+        raise _not_by_number(data, title) from None
+    if not hasattr(type(data), "__getitem__"):
+        raise _not_by_number(data, title)
     if count == 0:
         raise SourceError(f"{title}: has no images")
     return count
 
 
-def _iterable(title: str) -> SourceError:
+def _not_by_number(data: Any, title: str) -> SourceError:
+    inside = "; is it its `dataset` that you mean?" if hasattr(data, "dataset") else ""
     return SourceError(
         f"{title}: is read in one order only; give a data set with a length and items by number "
-        "(map style)"
+        f"(map style){inside}"
     )
 
 
-def _item(data: Any, i: int, where: str) -> Any:
+def _item(data: Any, i: int, title: str) -> Any:
     try:
         return data[i]
     except NotImplementedError:  # torch's IterableDataset may have a length
-        raise _iterable(where.rpartition(": item")[0]) from None
-    except (IndexError, KeyError) as error:
-        raise SourceError(f"{where}: is not there ({one_line(error)})") from None
+        raise _not_by_number(data, title) from None
+    except MemoryError:
+        raise
+    except Exception as error:  # the program's own code may raise anything
+        raise SourceError(
+            f"{title}: item {i} cannot be read ({type(error).__name__}: {one_line(error)})"
+        ) from error
 
 
-def _pair(item: Any, keys: tuple[str, str] | None, where: str) -> tuple[Any, Any]:
-    """Return the image and the class of an item."""
-    if isinstance(item, Mapping):
-        image, label = keys or (_key(item, IMAGE_KEYS), _key(item, LABEL_KEYS))
-        if image in item and label in item:
-            return item[image], item[label]
-        found = f"a row of {', '.join(map(str, item))}"
-    elif isinstance(item, tuple | list) and len(item) >= 2:
-        return item[0], item[1]
-    else:
-        found = f"a {type(item).__name__}"
-    raise SourceError(
-        f"{where}: is {found}; it must be (image, class), or have an image "
-        f"({', '.join(IMAGE_KEYS)}) and a class ({', '.join(LABEL_KEYS)})"
-    )
+def _within(data: Any) -> Iterator[Any]:
+    """Yield a data set, and those that it is a part of, as ``Subset`` is."""
+    for _ in range(DEPTH):
+        if data is None:
+            return
+        yield data
+        data = getattr(data, "dataset", None)
 
 
-def _key(item: Mapping[str, Any], names: Sequence[str]) -> str:
-    return next((name for name in names if name in item), "")
+def _columns(data: Any) -> tuple[str, str]:
+    """Return the columns of image and class as far as features say them; "" where they do not."""
+    for each in _within(data):
+        features = getattr(each, "features", None)
+        if isinstance(features, Mapping):
+            drawn = {name: f for name, f in features.items() if type(f).__name__ == "Image"}
+            named = {name: f for name, f in features.items() if _names(f) is not None}
+            return (
+                usual(drawn, IMAGE_KEYS) or next(iter(drawn), ""),
+                usual(named, LABEL_KEYS) or next(iter(named), ""),
+            )
+    return "", ""
 
 
-def _keys(data: Any) -> tuple[str, str] | None:
-    """Return the columns of image and class, where features say which they are."""
-    features = getattr(data, "features", None)
-    if not isinstance(features, Mapping):
-        return None
-    image = _feature(features, IMAGE_KEYS, lambda feature: type(feature).__name__ == "Image")
-    label = _feature(features, LABEL_KEYS, lambda feature: _names(feature) is not None)
-    return (image, label) if image and label else None
-
-
-def _feature(features: Mapping[str, Any], names: Sequence[str], fits: Callable[[Any], bool]) -> str:
-    """Return the column of the kind that is wanted: with a usual name, else the first."""
-    found = [name for name, feature in features.items() if fits(feature)]
-    return next((name for name in names if name in found), found[0] if found else "")
-
-
-def _names(feature: Any) -> tuple[str, ...] | None:
+def _names(feature: Any) -> Names | None:
     names = getattr(feature, "names", None)
     if isinstance(names, list | tuple) and names and all(isinstance(n, str) for n in names):
         return tuple(names)
     return None
-
-
-def _classes(data: Any) -> tuple[str, ...] | None:
-    """Return the class names of a data set, or of that which it is a part of; None without."""
-    seen = 0
-    while data is not None and seen < 100:  # a circle of data sets has no names
-        features, keys = getattr(data, "features", None), _keys(data)
-        if keys is not None and isinstance(features, Mapping):
-            return _names(features[keys[1]])
-        classes = getattr(data, "classes", None)
-        if isinstance(classes, list | tuple | np.ndarray) and len(classes):
-            return tuple(", ".join(c) if isinstance(c, tuple | list) else str(c) for c in classes)
-        inner = getattr(data, "datasets", None)  # of a ConcatDataset, whose parts are alike
-        data = inner[0] if isinstance(inner, list) and inner else getattr(data, "dataset", None)
-        seen += 1
-    return None
-
-
-def _label(label: Any, where: str) -> int:
-    """Return a class as integer."""
-    try:
-        array = array_of(label)
-        whole = array.size == 1 and array.dtype.kind in "iu"
-        number = operator.index(array.reshape(-1)[0]) if whole else -1
-    except (TypeError, ValueError, RuntimeError):
-        whole, number = False, -1
-    if not whole or number < 0 or number > np.iinfo(np.int64).max:
-        said = " ".join(repr(label).split())
-        raise SourceError(f"{where}: its class is {said[:60]}; it must be a whole number from 0")
-    return number
-
-
-def _pixels(image: Any, where: str) -> NDArray[np.uint8]:
-    """Return an image as uint8 (H, W, C) with C 1 or 3."""
-    if isinstance(image, Image.Image):
-        try:
-            return pixels_of(image)
-        except (OSError, ValueError) as error:
-            raise SourceError(f"{where}: cannot be read as an image ({one_line(error)})") from None
-    try:
-        array = array_of(image)
-    except (TypeError, ValueError, RuntimeError):
-        array = np.empty(0, object)
-    if array.dtype.kind not in "iuf" or array.ndim not in (2, 3) or array.size == 0:
-        raise SourceError(
-            f"{where}: its image is a {type(image).__name__} ({array.dtype} {array.shape}); "
-            "it must be a picture of Pillow, or an array or tensor of 1 or 3 channels"
-        )
-    return _channel_last(_bytes(array, where), hasattr(image, "detach"), where)
-
-
-def _bytes(array: NDArray[Any], where: str) -> NDArray[np.uint8]:
-    """Return pixels as uint8; floats are value / 255."""
-    low, high = array.min(), array.max()
-    if array.dtype.kind != "f":
-        if low < 0 or high > 255:
-            raise SourceError(f"{where}: has pixels from {low} to {high}; they must be 0 to 255")
-        return array.astype(np.uint8)
-    if not (low >= -CLOSE and high <= 1 + CLOSE):  # nor where one is no number
-        raise SourceError(
-            f"{where}: has floats from {low:.3g} to {high:.3g}, where pixels of 0 to 1 are "
-            "expected; leave out what normalises them, the file holds its own preprocessing"
-        )
-    return np.rint(array.clip(0, 1).astype(np.float64) * 255).astype(np.uint8)
-
-
-def _channel_last(x: NDArray[np.uint8], is_tensor: bool, where: str) -> NDArray[np.uint8]:
-    """Return (H, W), (H, W, C) or (C, H, W) as (H, W, C).
-
-    Where both fit, tensors have their channels first and arrays last.
-    """
-    if x.ndim == 2:
-        return x[..., None]
-    first, last = x.shape[0] in (1, 3), x.shape[2] in (1, 3)
-    if not (first or last):
-        raise SourceError(f"{where}: has the shape {x.shape}; it must have 1 or 3 channels")
-    return np.ascontiguousarray(x.transpose(1, 2, 0)) if first and (is_tensor or not last) else x
 
 
 def _title(data: Any) -> str:
@@ -243,15 +220,8 @@ def _title(data: Any) -> str:
 
 
 def _name(data: Any) -> str:
-    """Return what files call the data set: the name of its class, or of the one it is part of."""
-    inner = getattr(data, "dataset", None)
-    return _name(inner) if inner is not None and inner is not data else type(data).__name__
-
-
-def split_of(value: Any) -> Split:
-    """Return a split, or a data set read as one; raises UsageError for what is neither."""
-    if isinstance(value, Split):
-        return value
-    if not is_object(value) or isinstance(value, Mapping):
-        raise UsageError(f"`test` must be a Split or a data set, got {type(value).__name__}")
-    return read(value, _title(value))
+    """Return what files call a data set: as Hugging Face does, else as the innermost class is."""
+    inner = list(_within(data))[-1]
+    given = getattr(getattr(inner, "info", None), "dataset_name", None)
+    named = isinstance(given, str) and given and is_text(given) and "/" not in given
+    return str(given) if named else type(inner).__name__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,10 +11,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset
+from torch.utils.data import (
+    ConcatDataset,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    Subset,
+    TensorDataset,
+)
 
 from ddcodec import SourceError, UsageError, encode, load
 from ddcodec.evaluate import train_students
+from ddcodec.sources import find_again, on_disk
 from ddcodec.sources import load as load_source
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (9, 5, 6, 3), dtype=np.uint8)
@@ -119,7 +127,7 @@ def test_named_classes_are_read_lazily() -> None:
     assert source.classes == ("a, first", "b", "c")
     assert read == []
     assert len(source.train) == 9
-    assert read == list(range(9))
+    assert sorted(set(read)) == list(range(9))
 
 
 def test_rows_with_features_say_their_columns() -> None:
@@ -177,7 +185,7 @@ WRONG = {
     "generator": ((x for x in ()), "map style"),
     "normalised": (Items(NORMAL), "leave out what normalises"),
     "no number": (Items(NORMAL * torch.nan), "floats from nan"),
-    "floats to 255": (Items(FIRST.float()), "pixels of 0 to 1"),
+    "floats to 255": (Items(FIRST.float()), "pixels of 0 to 1 are expected; divide by 255"),
     "deep": (Items(FIRST.int() * 4), "0 to 255"),
     "truth": (Items(FIRST > 7), "bool"),
     "text": (Items(["a"] * 9), "str"),
@@ -194,6 +202,16 @@ WRONG = {
     "too few names": (Items(FIRST, LABELS, ["a", "b"]), "outside 0..1"),
     "columns": (Rows({"a": PIXELS, "b": LABELS}, {}), "a row of a, b"),
     "no train": ({"test": Items(FIRST)}, "name one of them train"),
+    "loader": (DataLoader(Items(FIRST)), "is it its `dataset` that you mean"),
+    "set": ({1, 2}, "map style"),
+    "parts of other classes": (
+        ConcatDataset([Items(FIRST, LABELS, list("abc")), Items(FIRST, LABELS, list("acb"))]),
+        "parts have different classes",
+    ),
+    "splits of other classes": (
+        {"train": Items(FIRST, LABELS, list("abc")), "val": Items(FIRST, LABELS, list("ab"))},
+        "the split val has not the classes of train",
+    ),
 }
 WRONG["one item"][0].images = FIRST
 
@@ -205,20 +223,154 @@ def test_what_cannot_be_read_is_one_line(data: Any, words: str) -> None:
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("source", [3, None, torch.zeros(3, 1, 8, 8), [PIXELS], PIXELS, {}])
+class Broken(Items):
+    """Raises at one item what any program may raise."""
+
+    error: Exception = ValueError("bad\nbytes")
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        if index == 4:
+            raise self.error
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("bad\nbytes"), OSError(5, "no disk"), KeyError("a"), RuntimeError("x")]
+)
+def test_an_item_that_raises_is_named_and_its_error_kept(error: Exception) -> None:
+    data = Broken(FIRST, classes=list("abc"))
+    data.error = error
+    with pytest.raises(SourceError, match=f"the Broken: item 4 .*{type(error).__name__}") as said:
+        load_source(data).train  # noqa: B018
+    assert said.value.__cause__ is error
+    assert "\n" not in str(said.value)
+
+
+def test_an_interrupt_while_items_are_read_is_one() -> None:
+    data = Broken(FIRST, classes=list("abc"))
+    data.error = KeyboardInterrupt()  # type: ignore[assignment]
+    with pytest.raises(KeyboardInterrupt):
+        load_source(data).train  # noqa: B018
+
+
+def test_random_augmentation_is_noticed() -> None:
+    draw = np.random.default_rng(0)
+
+    class Noisy(Items):
+        def __getitem__(self, index: int) -> tuple[Any, Any]:
+            image, label = super().__getitem__(index)
+            return (image.flip(2) if draw.random() < 0.5 else image), label
+
+    with pytest.raises(SourceError, match="another each time it is read; leave out random"):
+        load_source(Noisy(FIRST)).train  # noqa: B018
+
+
+def test_many_images_go_to_a_file_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(on_disk, "HELD_BYTES", 100)
+    source = load_source(Items(FIRST, classes=list("abc")))
+    assert isinstance(source.train.images, on_disk.OnDisk)
+    assert np.array_equal(source.train.images[:], PIXELS)
+
+
+def test_the_digest_is_that_of_the_same_images_elsewhere(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, train_images=PIXELS, train_labels=LABELS, class_names=list("abc"))
+    for images in (FIRST, FIRST.float() / 255, [Image.fromarray(x) for x in PIXELS]):
+        ours = load_source(Items(images, classes=list("abc")))
+        assert ours.digest() == load_source(path).digest()
+    assert ours.digest() != load_source(Items(FIRST, LABELS[::-1], list("abc"))).digest()
+
+
+def test_data_sets_within_each_other_in_a_circle_are_not_followed_for_ever() -> None:
+    data = Items(FIRST)
+    data.dataset = data  # type: ignore[attr-defined]
+    assert load_source(data).classes == ("0", "1", "2")
+
+
+def hugging_face(images: Any = PIXELS, names: Sequence[str] = ("x", "y", "z")) -> Any:
+    datasets = pytest.importorskip("datasets")
+    kinds = {"picture": datasets.Image(), "kind": datasets.ClassLabel(names=list(names))}
+    columns = {"picture": [Image.fromarray(x) for x in images], "kind": LABELS[: len(images)]}
+    return datasets.Dataset.from_dict(columns, datasets.Features(kinds))
+
+
+def test_data_sets_of_hugging_face_are_read() -> None:
+    datasets = pytest.importorskip("datasets")
+    whole = hugging_face()
+    for data in (
+        whole,
+        whole.with_format("torch"),
+        whole.with_format("numpy"),
+        Subset(whole, range(9)),
+    ):
+        source = load_source(data)
+        assert np.array_equal(source.train.images, PIXELS)
+        assert source.train.labels.tolist() == LABELS.tolist()
+        assert source.classes == ("x", "y", "z")
+    splits = datasets.DatasetDict({"train": whole, "validation": hugging_face(PIXELS[:4])})
+    source = load_source(splits)
+    assert len(source.require_test()) == 4
+    assert source.tested_on == "the split validation"
+    with pytest.raises(SourceError, match="map style"):
+        load_source(whole.to_iterable_dataset())
+
+
+def test_columns_that_a_transform_renames_are_found() -> None:
+    data = hugging_face()
+
+    def renamed(rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        return {"pixel_values": rows["picture"], "labels": rows["kind"]}
+
+    data.set_transform(renamed)
+    source = load_source(data)
+    assert source.classes == ("x", "y", "z")
+    assert np.array_equal(source.train.images, PIXELS)
+
+
+def test_names_of_hugging_face_are_those_of_their_hub() -> None:
+    data = hugging_face()
+    assert load_source(data).name == "Dataset"
+    data.info.dataset_name = "svhn"
+    assert load_source(Subset(data, range(9))).name == "svhn"
+    data.info.dataset_name = "../x"
+    assert load_source(data).name == "Dataset"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *(3, None, torch.zeros(3, 1, 8, 8), [PIXELS], PIXELS, {}),
+        *({"train": PIXELS}, {"train": {"train": Items(FIRST)}}),
+    ],
+    ids=str,
+)
 def test_what_is_no_data_set_is_refused(source: Any, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="a data set"):
+    with pytest.raises(UsageError, match=f"or a mapping of such, got {type(source).__name__}") as e:
         encode(source, tmp_path / "a.ddset", ipc=1)
+    assert "\n" not in str(e.value)
+
+
+SETTINGS: dict[str, Any] = {"ipc": 1, "steps": 1, "profile": "quick", "device": "cpu"}
 
 
 def test_a_data_set_is_encoded_and_tested_on(tmp_path: Path) -> None:
     data, out = Items(FIRST, classes=["a", "b", "c"]), tmp_path / "a.ddset"
-    settings = {"ipc": 1, "steps": 1, "profile": "quick", "device": "cpu"}
-    encode(data, out, **settings)
+    encode(data, out, **SETTINGS)
     ds = load(out)
     assert ds.classes == ("a", "b", "c")
-    ours = train_students(ds, data, nets=1, steps=2, device="cpu")
-    again = train_students(ds, load_source(data).train, nets=1, steps=2, device="cpu")
-    assert ours.per_net == again.per_net
+    # Its classes in another order are the same ones.
+    turned = Items(FIRST, [2 - label for label in LABELS], ["c", "b", "a"])
+    found = [
+        train_students(ds, test, nets=1, steps=2, device="cpu").per_net
+        for test in (load_source(data).train, data, turned)
+    ]
+    assert found[0] == found[1] == found[2]
     with pytest.raises(UsageError, match="must be a Split or a data set"):
         train_students(ds, [data], nets=1, steps=2, device="cpu")
+
+
+def test_what_a_program_held_is_asked_for_again(tmp_path: Path) -> None:
+    encode(Items(FIRST, classes=list("abc")), tmp_path / "a.ddset", **SETTINGS)
+    made = load(tmp_path / "a.ddset").manifest
+    with pytest.raises(UsageError, match="made from 'Items', which is not known here; say what"):
+        find_again(made.source, made.classes)
