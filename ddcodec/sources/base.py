@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ..errors import SourceError
 from ..preprocessing.stored import in_bytes
+from .by_class import ReadByClass
 from .checks import check_complete, check_names, check_split, one_line_errors, shape_text
 from .on_disk import HELD_BYTES
 from .scaling import in_colour, resize_all, to_grey
@@ -121,6 +122,8 @@ class Source:
             return None
         with one_line_errors(self.where):
             pool = self._by_class()
+        if isinstance(pool, ReadByClass) and pool.bytes_most <= HELD_BYTES:
+            return None  # it need not be looked through for colour
         # What fits is read as everywhere else, so that its digest is that of its pixels.
         large = pool is not None and pool.total * prod(pool.shape) > HELD_BYTES
         return pool if large else None

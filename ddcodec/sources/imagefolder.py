@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from ..errors import SourceError
 from .archive import is_archive
 from .base import Source
+from .by_class import ReadByClass
 from .complete import is_unfinished, require_finished
-from .images import Item, ReadByClass, is_image, read_split
+from .images import Item, is_image, read_split
 from .spelling import plain
 from .split import TESTS, ByClass, Split
 
@@ -125,6 +126,9 @@ def _by_class(folder: Path, classes: dict[str, Path], size: int | None, passed: 
     def items(label: int, index: NDArray[np.int64]) -> list[Item]:
         return [(str(files[label][i]), files[label][i]) for i in index.tolist()]
 
+    def every() -> Iterator[Item]:
+        return ((str(file), file) for found in files for file in found)
+
     def facts() -> Iterator[bytes]:
         for name, found in zip(classes, files, strict=True):
             yield name.encode() + b"\0"
@@ -133,7 +137,7 @@ def _by_class(folder: Path, classes: dict[str, Path], size: int | None, passed: 
                 yield b"%d\0" % file.stat().st_size
 
     first = [(str(found[0]), found[0]) for found in files]
-    return ReadByClass([len(found) for found in files], items, first, size, facts)
+    return ReadByClass([len(found) for found in files], items, first, every, size, facts)
 
 
 def _read(folder: Path, classes: dict[str, Path], size: int | None, passed: Passed) -> Split:

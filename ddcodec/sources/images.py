@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import warnings
@@ -108,6 +107,21 @@ def format_of(start: bytes) -> str:
     return next((name for magic, name in FORMATS if start.startswith(magic)), "")
 
 
+def is_grey(name: str, data: Encoded) -> bool:
+    """Say whether ``decode`` gives one channel: from the header alone, which costs little.
+
+    Raises SourceError where it is no image.
+    """
+    try:
+        with io.BytesIO(data) if isinstance(data, bytes) else data.open("rb") as file:
+            found = format_of(file.read(START))
+            file.seek(0)
+            with Image.open(file, formats=(found,)) as opened:
+                return opened.mode in GREY_MODES
+    except Exception:  # metadata may be broken, which costs no pixels
+        return decode(name, data).shape[2] == 1
+
+
 def is_image(path: Path) -> bool:
     """Say whether a file of any name is an image, by its content: Pillow can read its header."""
     try:
@@ -190,7 +204,7 @@ def stacked(images: Iterable[Decoded], count: int) -> Images:
             where = f"{name}: {count:,} images of {_size(image.shape)}"
             stack = room_for((count, *image.shape), where)
         elif image.shape[:2] != stack.shape[1:3]:
-            raise _another_size(name, image.shape, first, stack.shape[1:])
+            raise another_size(name, image.shape, first, stack.shape[1:])
         if image.shape[2] > stack.shape[3]:
             stack = in_colour(stack, first)
         stack[done] = image if image.shape[2] == stack.shape[3] else three_channels(image)
@@ -206,63 +220,7 @@ def read_split(files: Sequence[Path], labels: Sequence[int], size: int | None) -
     return Split(images, np.asarray(labels, np.int64))
 
 
-class ReadByClass:
-    """Classes of which no image is kept in memory (a ``ByClass``).
-
-    Some images are looked at when it is made, and say how large all are. Images are grey where
-    these are all grey, else in colour.
-    """
-
-    def __init__(
-        self,
-        counts: Sequence[int],
-        items: Callable[[int, NDArray[np.int64]], list[Item]],
-        first: Sequence[Item],
-        size: int | None,
-        facts: Callable[[], Iterable[bytes]],
-    ) -> None:
-        """Look at the images in ``first``; ``items`` gives those of a class at some indices.
-
-        The digest is made of ``facts``: to read all pixels would take as long as the encode.
-        Raises SourceError for a first image that cannot be read or differs in size.
-        """
-        self._counts, self._items, self._size, self._facts = counts, items, size, facts
-        self.total = sum(counts)
-        self._first = first[0][0]
-        # Through the same code as all others, so that the same line names what is wrong.
-        looked = decode_all(first, len(first), size)
-        self.shape = (int(looked.shape[3]), int(looked.shape[1]), int(looked.shape[2]))
-        self._grey = f"{self._first} is" if len(first) == 1 else "the first of every class are"
-
-    def count(self, label: int) -> int:
-        return self._counts[label]
-
-    def images(self, label: int, index: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return the images at ``index`` of a class, uint8 (n, H, W, C).
-
-        Raises SourceError naming the image that cannot be read or does not fit.
-        """
-        items = self._items(label, index)
-        found = decode_all(items, len(items), self._size)[:]
-        channels, height, width = self.shape
-        if found.shape[1:3] != (height, width):
-            raise _another_size(items[0][0], found.shape[1:], self._first, (height, width))
-        if found.shape[3] > channels:
-            coloured = (n for n, data in items if decode(n, data, self._size).shape[2] > channels)
-            raise SourceError(
-                f"{next(coloured)}: is in colour, {self._grey} grey; put one in colour first, or "
-                "make all grey"
-            )
-        return np.repeat(found, 3, axis=3) if found.shape[3] < channels else found
-
-    def digest(self) -> str:
-        digest = hashlib.sha256()
-        for fact in self._facts():
-            digest.update(fact)
-        return digest.hexdigest()
-
-
-def _another_size(
+def another_size(
     name: str, shape: tuple[int, ...], first: str, first_shape: tuple[int, ...]
 ) -> SourceError:
     """Return the error for an image (H, W, ...) whose size is not that of the first."""

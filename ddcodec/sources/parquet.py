@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from ..errors import MissingExtra, SourceError
 from .base import Source
+from .by_class import ReadByClass
 from .checks import check_complete, check_labels, numbered_classes
 from .complete import require_all, require_finished
-from .images import BATCH, Item, ReadByClass, decode_all
+from .images import BATCH, Item, decode_all
 from .spelling import plain
 from .split import TESTS, ByClass, Split, places_by_class
 
@@ -112,6 +113,9 @@ def _by_class(
         found = dict(rows.items(np.unique(wanted)))
         return [found[row] for row in wanted.tolist()]
 
+    def every() -> Iterator[Item]:
+        return (item for _, item in rows.items(np.arange(len(labels))))
+
     def facts() -> Iterator[bytes]:
         for name in classes:
             yield name.encode() + b"\0"
@@ -121,7 +125,7 @@ def _by_class(
             yield b"%d\0" % file.stat().st_size
 
     first = [item for _, item in rows.items(np.array([0]))]
-    return ReadByClass([len(found) for found in places], items, first, size, facts)
+    return ReadByClass([len(found) for found in places], items, first, every, size, facts)
 
 
 class _Rows:

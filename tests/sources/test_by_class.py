@@ -14,9 +14,9 @@ from PIL import Image
 from ddcodec import LIC, encode, info, sources
 from ddcodec.errors import SourceError
 from ddcodec.observers.train import Recipe, train
-from ddcodec.sources import base, parquet
+from ddcodec.sources import base, images, parquet
 from ddcodec.sources.base import InMemory
-from ddcodec.sources.images import ReadByClass
+from ddcodec.sources.by_class import ReadByClass
 from ddcodec.sources.split import ByClass
 
 pq = pytest.importorskip("pyarrow.parquet")
@@ -119,16 +119,36 @@ def test_a_class_of_another_size_is_named(root: Path, lazy: None) -> None:
         sources.load(root).by_class()
 
 
-def test_colour_after_grey_is_named(tmp_path: Path, lazy: None) -> None:
-    for label in range(3):
-        folder = tmp_path / "train" / str(label)
-        folder.mkdir(parents=True)
-        picture(label, mode="L").save(folder / "0.png")
-        picture(label, mode="L" if label else "RGB").save(folder / "1.png")
-    pool = sources.load(tmp_path).by_class()
-    assert pool.shape == (1, 16, 16)
-    with pytest.raises(SourceError, match=r"0/1\.png: is in colour"):
-        everything(pool)
+@pytest.mark.parametrize("coloured", ["2/1.png", "0/2.png", ""])
+def test_one_image_in_colour_makes_all_of_them_so(
+    coloured: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (f"{label}/{i}.png" for label in range(3) for i in range(3)):
+        path = tmp_path / "train" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture(len(name), mode="RGB" if name == coloured else "L").save(path)
+    held, streamed = held_and_streamed(tmp_path, monkeypatch)
+    assert streamed.shape == held.shape == (3 if coloured else 1, 16, 16)
+    for a, b in zip(everything(held), everything(streamed), strict=True):
+        assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("first", ["RGB", "L"])
+def test_images_are_looked_through_for_colour_only_after_grey_ones(
+    first: str, tmp_path: Path, lazy: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for label in range(2):
+        for i, mode in enumerate((first, "RGB", "RGB")):
+            path = tmp_path / "train" / str(label) / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            picture(i, mode=mode).save(path)
+    looked: list[str] = []
+    original = images.is_grey
+    monkeypatch.setattr(
+        images, "is_grey", lambda name, data: looked.append(name) or original(name, data)
+    )
+    assert sources.load(tmp_path).by_class().shape == (3, 16, 16)
+    assert len(looked) == (0 if first == "RGB" else 2)  # up to the first in colour
 
 
 def test_an_encode_reads_a_folder_class_by_class(
@@ -231,8 +251,9 @@ def test_a_row_that_does_not_fit_is_one_line(lazy: None, write_shard: Write) -> 
     with pytest.raises(SourceError, match=r"row 1: is 7x5, but .*row 0 is 6x5"):
         pool.images(1, np.array([0]))
     write_shard("train-0.parquet", [cell(0, "L"), cell(1)], [0, 1])
-    with pytest.raises(SourceError, match=r"row 1: is in colour, .*row 0 is grey"):
-        sources.load(root).by_class().images(1, np.array([0]))
+    pool = sources.load(root).by_class()
+    assert pool.shape == (3, 5, 6)
+    assert np.ptp(pool.images(0, np.array([0])), axis=3).max() == 0
     write_shard("train-0.parquet", [cell(0), cell(1)[:40]], [0, 1])
     with pytest.raises(SourceError, match=r"row 1: (is not|cannot be read as) an image"):
         sources.load(root).by_class().images(1, np.array([0]))
@@ -253,3 +274,13 @@ def test_memory_is_that_of_the_images_asked_for(lazy: None, write_shard: Write) 
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 40 * 64 * 64 * 3  # of 200
+
+
+def test_what_is_held_anyway_is_not_looked_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for label in range(2):
+        (tmp_path / "train" / str(label)).mkdir(parents=True)
+        picture(label, mode="L").save(tmp_path / "train" / str(label) / "0.png")
+    monkeypatch.delattr(images, "is_grey")
+    assert sources.load(tmp_path).by_class().shape == (1, 16, 16)
