@@ -23,6 +23,7 @@ from typing import Any, ClassVar, Self, TypeVar, Union, get_args, get_origin, ge
 
 from ..errors import UsageError
 from ..limits import TEST_SHARES
+from ..runtime.names import utf8
 
 Pair = tuple[int, int]
 AnyPath = str | os.PathLike[str]
@@ -232,7 +233,7 @@ def word(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.12g}"
     # A path says where a file lay on one machine; its name is enough to recognise it.
-    return value.name if isinstance(value, Path) else str(value)
+    return utf8(value.name) if isinstance(value, Path) else str(value)
 
 
 def chosen(kind: type[T], given: Mapping[str, Any], codec: str, others: Mapping[str, str]) -> T:

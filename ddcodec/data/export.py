@@ -28,6 +28,7 @@ from PIL import Image
 from ..codecs.registry import CODECS
 from ..errors import MissingExtra
 from ..format import read_manifest
+from ..runtime.names import file_name
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.world import neutral_tensors
 from .chunked import ChunkedDataset
@@ -200,8 +201,9 @@ def write_image_folder(decoded: Decoded, folder: Path) -> None:
         rows.writerow(["file", *classes])
         for picture in _numbered(decoded):
             path = Path("train", names[picture.best], f"{picture.key}.png")
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(picture.data)
+            file = folder / file_name(str(path))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(picture.data)
             rows.writerow([path.as_posix(), *map(str, picture.soft)])
             weights.append((path.as_posix(), str(picture.weight)))
     if decoded.weights is not None:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ..errors import SourceError
 from ..preprocessing.stored import in_bytes
+from ..runtime.names import utf8
 from .by_class import ReadByClass
 from .checks import check_complete, check_names, check_split, one_line_errors, shape_text
 from .on_disk import HELD_BYTES
@@ -57,7 +58,7 @@ class Source:
         tested_on: str = "",
         passed: Counter[str] | None = None,
     ) -> None:
-        self.name = name
+        self.name = utf8(name)
         self.classes = tuple(map(plain, classes))
         self.where = name if where is None else os.fspath(where)
         self.say: Callable[[str], None] = _silent
@@ -68,7 +69,7 @@ class Source:
         self._by_class = by_class
         self._size = size
         self._said_read = False
-        check_names(self.where, name, self.classes)
+        check_names(self.where, self.name, self.classes)
 
     @cached_property
     def train(self) -> Split:

@@ -47,7 +47,7 @@ class ReadByClass:
         self._first = first[0][0]
         # Through the same code as all others, so that the same line names what is wrong.
         looked = decode_all(first, len(first), size)
-        _, self._height, self._width, self._channels = looked.shape
+        self._height, self._width, self._channels = map(int, looked.shape[1:])
         self.bytes_most = self.total * 3 * self._height * self._width
 
     @cached_property

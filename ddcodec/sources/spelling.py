@@ -7,6 +7,7 @@ import unicodedata
 from pathlib import Path
 
 from ..errors import SourceError
+from ..runtime.names import utf8
 
 TEXT_MAX = 1 << 26  # bytes; a table of a million lines is smaller
 WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -17,7 +18,7 @@ def plain(name: str) -> str:
 
     A Mac writes an accent as a character of its own, others do not: both are the same name.
     """
-    return unicodedata.normalize("NFC", name.removeprefix("\ufeff").strip())
+    return unicodedata.normalize("NFC", utf8(name).removeprefix("\ufeff").strip())
 
 
 def text_lines(path: Path) -> list[str]:

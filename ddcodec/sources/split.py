@@ -31,8 +31,11 @@ class Split:
 class ByClass(Protocol):
     """Training images by class; images are numbered from 0 in every class."""
 
-    shape: tuple[int, int, int]  # (C, H, W) of every image
     total: int  # images of all classes
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of every image."""
 
     def count(self, label: int) -> int:
         """Return the number of images of a class."""
