@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from ddcodec.runtime.folders import check_folder, whole_folder
 from ddcodec.runtime.outputs import output_folder
 
 from .arguments import Cache, Prior
-from .files import check_folder, reading, whole_folder
+from .files import reading
 from .output import message, number, percent
 from .progress import Quiet, progress
 

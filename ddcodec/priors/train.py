@@ -19,7 +19,8 @@ from torch import Tensor
 
 from ..errors import OutputError, SourceError, UsageError
 from ..runtime.device import threads_for
-from ..runtime.outputs import DRAFT, check_parent, checkpoint_of
+from ..runtime.folders import check_folder, whole_folder
+from ..runtime.outputs import DRAFT, checkpoint_of
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.rng import generator
 from ..runtime.world import neutral
@@ -118,17 +119,13 @@ def train(
     """
     if seed < 0:
         raise UsageError(f"`seed` must be 0 or more, got {seed}")
-    if out.exists() and not overwrite:
-        raise OutputError(
-            f"{out}: exists; choose another name for `out`, or replace it with `overwrite`"
-        )
+    # What can go wrong goes wrong before the work of an earlier run is removed.
+    check_folder(out, overwrite)
     shape, where = recipe.shape(source), torch.device(device)
     asked = {"steps": recipe.steps} if seconds is None else {"seconds": seconds}
     facts = [asdict(recipe), asked, seed, source.digest(), __version__]
     identity = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     saved_at = checkpoint_of(out)
-    # What can go wrong goes wrong before the work of an earlier run is removed.
-    check_parent(out)
     require_libraries()
     counts = np.bincount(source.train.labels, minlength=len(source.classes))
     if not counts.all():
@@ -273,40 +270,26 @@ def write(out: Path, parts: dict[str, Any], description: dict[str, Any], overwri
     from .model import quiet
     from .sampling import kind_of
 
-    try:
-        with tempfile.TemporaryDirectory(prefix=DRAFT, dir=out.absolute().parent) as place:
-            draft = Path(place) / out.name
-            for name, module in parts.items():
-                with quiet():
-                    module.to("cpu").save_pretrained(draft / name, safe_serialization=True)
-            write_vocabulary(draft / "tokenizer")
-            pixels = {} if "vae" in parts else {"clip_sample": True}
-            kind_of("ddim")(**{**SCHEDULE, "clip_sample": False, **pixels}).save_pretrained(
-                draft / "scheduler"
-            )
-            index = {
-                "_class_name": "StableDiffusionPipeline",
-                "requires_safety_checker": False,
-                "unet": ["diffusers", "UNet2DConditionModel"],
-                "text_encoder": ["transformers", "CLIPTextModel"],
-                "tokenizer": ["transformers", "CLIPTokenizer"],
-                "scheduler": ["diffusers", "DDIMScheduler"],
-                "vae": ["diffusers", "AutoencoderKL"] if "vae" in parts else [None, None],
-                "safety_checker": [None, None],
-                "feature_extractor": [None, None],
-                "image_encoder": [None, None],
-            }
-            for name, value in (("model_index.json", index), ("ddcodec_prior.json", description)):
-                (draft / name).write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-            if out.exists() and overwrite:
-                old = Path(place) / "old"
-                out.rename(old)
-                try:
-                    draft.rename(out)
-                except BaseException:
-                    old.rename(out)
-                    raise
-            else:
-                draft.rename(out)
-    except OSError as error:
-        raise OutputError(f"{out}: cannot write: {error.strerror}") from None
+    with whole_folder(out, overwrite) as draft:
+        for name, module in parts.items():
+            with quiet():
+                module.to("cpu").save_pretrained(draft / name, safe_serialization=True)
+        write_vocabulary(draft / "tokenizer")
+        pixels = {} if "vae" in parts else {"clip_sample": True}
+        kind_of("ddim")(**{**SCHEDULE, "clip_sample": False, **pixels}).save_pretrained(
+            draft / "scheduler"
+        )
+        index = {
+            "_class_name": "StableDiffusionPipeline",
+            "requires_safety_checker": False,
+            "unet": ["diffusers", "UNet2DConditionModel"],
+            "text_encoder": ["transformers", "CLIPTextModel"],
+            "tokenizer": ["transformers", "CLIPTokenizer"],
+            "scheduler": ["diffusers", "DDIMScheduler"],
+            "vae": ["diffusers", "AutoencoderKL"] if "vae" in parts else [None, None],
+            "safety_checker": [None, None],
+            "feature_extractor": [None, None],
+            "image_encoder": [None, None],
+        }
+        for name, value in (("model_index.json", index), ("ddcodec_prior.json", description)):
+            (draft / name).write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

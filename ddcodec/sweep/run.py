@@ -29,6 +29,7 @@ from ..evaluate.measure import on_file, protocol, test_split
 from ..format import read_manifest
 from ..inspection import info as report
 from ..runtime.device import choose_device
+from ..runtime.outputs import destination
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.world import neutral
 from ..sources.views import in_order
@@ -282,7 +283,7 @@ class _Runner:
 
 def _folder(out: Path) -> Path:
     try:
-        out.mkdir(exist_ok=True)
+        destination(out).mkdir(exist_ok=True)  # of a link that leads to none yet
     except FileNotFoundError:
         raise OutputError(f"{out}: the folder {out.parent} does not exist; make it first") from None
     except FileExistsError:
