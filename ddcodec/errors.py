@@ -15,8 +15,6 @@ A message is one line: what was found, where, and what to do about it.
 
 from __future__ import annotations
 
-import operator
-
 
 class DDSetError(Exception):
     """Root of the tree; ``exit_code`` is the process exit code that belongs to the error."""
@@ -72,19 +70,6 @@ class OutputError(DDSetError):
     """The output cannot be written; nothing was changed."""
 
     exit_code = 5
-
-
-def require_at_least(least: int, **values: int) -> None:
-    """Raise UsageError, naming the argument, for no whole number or one below ``least``."""
-    for name, value in values.items():
-        try:
-            whole = not isinstance(value, bool) and operator.index(value) == value
-        except (TypeError, RuntimeError):  # a tensor of several numbers raises what it likes
-            whole = False
-        if not whole:
-            raise UsageError(f"`{name}` must be a whole number, got {value!r}")
-        if value < least:
-            raise UsageError(f"`{name}` must be at least {least}, got {value}")
 
 
 def one_line(error: BaseException) -> str:

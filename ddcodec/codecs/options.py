@@ -9,8 +9,6 @@ Messages name an option in backticks, as Python does; the command line puts its 
 
 from __future__ import annotations
 
-import math
-import operator
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
@@ -23,9 +21,10 @@ from typing import Any, ClassVar, Self, TypeVar, Union, get_args, get_origin, ge
 
 from ..errors import UsageError
 from ..limits import TEST_SHARES
+from ..runtime.arguments import Pair as Pair
+from ..runtime.arguments import argument
 from ..runtime.names import utf8
 
-Pair = tuple[int, int]
 AnyPath = str | os.PathLike[str]
 T = TypeVar("T", bound="Options")
 
@@ -137,77 +136,7 @@ def checked(name: str, value: Any, kind: tuple[Any, bool], known: About) -> Any:
         if not optional:
             raise UsageError(f"`{name}` must be given")
         return None
-    try:
-        value = _CONVERT[wanted](value)
-    except (TypeError, ValueError, OverflowError, RuntimeError):
-        raise UsageError(f"`{name}` must be {_WORDS[wanted]}, got {value!r}") from None
-    if known.choices and value not in known.choices:
-        words = ", ".join(map(str, known.choices))
-        raise UsageError(f"`{name}` must be one of {words}, got {value!r}")
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        _check_range(name, value, known)
-    return value
-
-
-def _check_range(name: str, value: float, known: About) -> None:
-    low, high = known.least, known.most
-    if (low is None or value >= low) and (high is None or value <= high):
-        return
-    if low is not None and high is not None:
-        raise UsageError(f"`{name}` must be from {low:g} to {high:g}, got {value:g}")
-    bound = f"at least {low:g}" if low is not None else f"at most {high:g}"
-    raise UsageError(f"`{name}` must be {bound}, got {value:g}")
-
-
-def _whole(value: Any) -> int:
-    if isinstance(value, (bool, str)):
-        raise TypeError
-    return operator.index(value)
-
-
-def _real(value: Any) -> float:
-    if isinstance(value, (bool, str, bytes)) or not math.isfinite(number := float(value)):
-        raise TypeError
-    return number
-
-
-def _truth(value: Any) -> bool:
-    # numpy has a truth of its own; the word "False" would count as true.
-    if isinstance(value, str) or str(value) not in ("True", "False"):
-        raise TypeError
-    return bool(value)
-
-
-def _text(value: Any) -> str:
-    text = os.fspath(value) if isinstance(value, os.PathLike) else value
-    if not isinstance(text, str):
-        raise TypeError
-    return text
-
-
-def _pair(value: Any) -> Pair:
-    x, y = (_whole(each) for each in value)
-    if min(x, y) < 1:
-        raise ValueError
-    return x, y
-
-
-_CONVERT = {
-    int: _whole,
-    float: _real,
-    bool: _truth,
-    str: _text,
-    Path: lambda value: Path(os.fspath(value)),
-    Pair: _pair,
-}
-_WORDS = {
-    int: "a whole number",
-    float: "a finite number",
-    bool: "True or False",
-    str: "text",
-    Path: "a path",
-    Pair: "a pair of whole numbers, both at least 1",
-}
+    return argument(name, value, wanted, choices=known.choices, least=known.least, most=known.most)
 
 
 def spelled(values: Mapping[str, Any], *kinds: type[Options]) -> list[str]:

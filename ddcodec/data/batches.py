@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count as count_from
-from operator import index, is_
+from operator import is_
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,8 +21,9 @@ from torch.utils.data import default_collate
 from torch.utils.data._utils.collate import default_collate_fn_map
 
 from ..codecs.samples import Rows, Samples
-from ..errors import UsageError, require_at_least
+from ..errors import UsageError
 from ..nn.augment import Augment
+from ..runtime.arguments import whole
 from ..runtime.rng import epoch_index, generator
 from ..runtime.world import neutral_tensors
 
@@ -50,9 +51,8 @@ class Batches:
         size, seed, epoch = self.batch_size, self.seed, self.epoch
         if type(size) is type(seed) is type(epoch) is int and size > 0 <= seed and epoch >= 0:
             return  # nearly always; an epoch of few images takes ten microseconds
-        require_at_least(1, batch_size=size)
-        require_at_least(0, seed=seed, epoch=epoch)
-        self.batch_size, self.seed, self.epoch = map(index, (size, seed, epoch))
+        self.batch_size = whole("batch_size", size, 1)
+        self.seed, self.epoch = whole("seed", seed, 0), whole("epoch", epoch, 0)
 
     @property
     def _used(self) -> int:

@@ -10,7 +10,6 @@ shard alone (by two on a border).
 
 from __future__ import annotations
 
-import operator
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -27,9 +26,10 @@ from torch import Tensor
 
 from ..codecs.registry import CODECS
 from ..codecs.shared.reading import Reading
-from ..errors import Unsupported, require_at_least
+from ..errors import Unsupported
 from ..format import ChunkReader, Manifest
 from ..limits import Limits
+from ..runtime.arguments import whole
 from ..runtime.rng import generator
 from ..runtime.world import neutral, neutral_tensors
 from .stream import ShardedStream
@@ -82,8 +82,8 @@ class ChunkedDataset(ShardedStream):
             UsageError: a number is out of range. Unsupported: a file of another codec.
             InvalidFile: a broken file; damage in a chunk is found when the chunk is read.
         """
-        require_at_least(1, batch_size=batch_size, buffer=buffer, threads=threads)
-        require_at_least(0, seed=seed)
+        seed, batch_size = whole("seed", seed, 0), whole("batch_size", batch_size, 1)
+        buffer, threads = whole("buffer", buffer, 1), whole("threads", threads, 1)
         with ChunkReader(path, check=check, limits=STREAMED) as reader:
             self.manifest: Manifest = reader.manifest
         name = self.manifest.codec["name"]
@@ -95,11 +95,11 @@ class ChunkedDataset(ShardedStream):
         self._decoder = decoder
         settings = {
             "digest": self.manifest.content_digest,
-            "seed": operator.index(seed),
+            "seed": seed,
             "shuffle": shuffle,
-            "batch_size": operator.index(batch_size),
+            "batch_size": batch_size,
             "drop_last": drop_last,
-            "buffer": operator.index(buffer),
+            "buffer": buffer,
         }
         super().__init__(settings, rank, world_size)
         self._path, self._check = path, check

@@ -18,8 +18,9 @@ from ..codecs.base import CACHE_BYTES, ModelPlace
 from ..codecs.registry import CODECS
 from ..codecs.samples import Device, Rows, Samples
 from ..codecs.shared.reading import Reading
-from ..errors import UsageError, require_at_least
+from ..errors import UsageError
 from ..nn.augment import Augment, find_augmentation
+from ..runtime.arguments import whole
 from ..runtime.world import neutral, neutral_tensors
 from .batches import Batches, Block
 from .stream import SampleStream
@@ -304,7 +305,7 @@ def load(
         # A file that only claims a digest could put its images in the place of another's.
         raise UsageError("`cache` needs `check`: images are kept under the file's digest")
     if cache_bytes is not None:
-        require_at_least(1, cache_bytes=cache_bytes)
+        cache_bytes = whole("cache_bytes", cache_bytes, 1)
     return DistilledDataset(
         read(path, check=check),
         transform=transform,

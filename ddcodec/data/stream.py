@@ -11,7 +11,6 @@ with another number of them: what is left of the epoch is dealt anew.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,7 +19,8 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from ..codecs.samples import Rows, Samples
-from ..errors import UsageError, require_at_least
+from ..errors import UsageError
+from ..runtime.arguments import whole
 from ..runtime.ranks import rank_and_world
 from ..runtime.world import neutral_tensors
 from .batches import order_of
@@ -194,13 +194,11 @@ class SampleStream(ShardedStream):
 
         Raises UsageError for numbers out of range.
         """
-        require_at_least(0, seed=seed)
-        require_at_least(1, batch_size=1 if batch_size is None else batch_size)
         settings = {
             "digest": digest,
-            "seed": operator.index(seed),
+            "seed": whole("seed", seed, 0),
             "shuffle": shuffle,
-            "batch_size": None if batch_size is None else operator.index(batch_size),
+            "batch_size": (None if batch_size is None else whole("batch_size", batch_size, 1)),
             "drop_last": drop_last,
             "even": even,
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from ..runtime.rng import epoch_order, generator, key, seeded
 from .recipe import Recipe
 
 Precision = Literal["float32", "bfloat16"]
+PRECISIONS = get_args(Precision)
 TestImages = Tensor | RealImages
 
 TEST_PIXELS = 1 << 19  # at once, a bound on the memory for activations

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import require_at_least
+from ..runtime.arguments import text, whole
 from ..runtime.device import threads_for
 from ..runtime.finished import NOTHING, Finished, key_of
 from ..runtime.progress import Reporter
@@ -19,7 +19,7 @@ from ..runtime.rng import generator
 from ..runtime.world import neutral
 from .networks import fresh
 from .recipe import Recipe
-from .student import Images, Precision, TestImages, accuracy, train
+from .student import PRECISIONS, Images, Precision, TestImages, accuracy, train
 
 Entry = dict[str, Any]
 
@@ -72,8 +72,16 @@ class Trial:
     scores: dict[str, list[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        require_at_least(1, nets=self.nets, steps=self.recipe.steps)
-        require_at_least(0, seed=self.seed)
+        checked = {
+            "nets": whole("nets", self.nets, 1),
+            "seed": whole("seed", self.seed, 0),
+            "precision": text("precision", self.precision, PRECISIONS),
+            "recipe": replace(self.recipe, steps=whole("steps", self.recipe.steps, 1)),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+        if self.architecture is not None:
+            text("architecture", self.architecture)
 
     @property
     def device(self) -> torch.device:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +19,7 @@ from ..nn.workarounds import keep_narrow_exact
 from ..preprocessing.real import RealImages
 from ..preprocessing.transform import Preprocess, fit_standardise
 from ..runtime import checkpoint
+from ..runtime.arguments import real, text, whole
 from ..runtime.device import has_bfloat16, threads_for
 from ..runtime.outputs import check_output, checkpoint_of
 from ..runtime.progress import SILENT, Reporter
@@ -58,6 +58,20 @@ class Recipe:
     smoothing: float = 0.0  # share of each label that is spread evenly over all classes
     augment: Augment = "crop_flip"
     precision: Precision = "float32"  # of the convolutions; weights are float32
+
+    def __post_init__(self) -> None:
+        checked = {
+            "steps": whole("steps", self.steps, 0),
+            "batch_size": whole("batch_size", self.batch_size, 2),
+            "lr": real("lr", self.lr, above=0),
+            "momentum": real("momentum", self.momentum, 0, below=1),
+            "weight_decay": real("weight_decay", self.weight_decay, 0),
+            "smoothing": real("smoothing", self.smoothing, 0, below=1),
+            "augment": text("augment", self.augment, get_args(Augment)),
+            "precision": text("precision", self.precision, get_args(Precision)),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step (0 for the first)."""
@@ -116,17 +130,11 @@ def train(
         CheckpointMismatch: the checkpoint belongs to another run.
         KeyboardInterrupt: interrupted; the checkpoint is saved.
     """
+    epochs, seed = real("epochs", epochs, 0), whole("seed", seed, 0)
+    seconds = None if seconds is None else real("seconds", seconds, above=0)
     untouched = epochs == 0 and weights is not None and seconds is None
-    if not 0 < epochs < math.inf and not untouched:
-        raise UsageError(f"`epochs` must be more than 0 (0 only with `weights`), got {epochs}")
-    if seconds is not None and not 0 < seconds < math.inf:
-        raise UsageError(f"`seconds` must be more than 0, got {seconds}")
-    if recipe.batch_size < 2:
-        raise UsageError(f"`batch_size` must be 2 or more, got {recipe.batch_size}")
-    if seed < 0:
-        raise UsageError(f"`seed` must be 0 or more, got {seed}")
-    if not 0 <= recipe.smoothing < 1:
-        raise UsageError(f"`smoothing` must lie in 0..1, 1 excluded, got {recipe.smoothing}")
+    if epochs == 0 and not untouched:
+        raise UsageError(f"`epochs` must be more than 0 (0 only with `weights`), got {epochs:g}")
     if len(source.train) < 2:
         raise UsageError(f"{source.where}: an observer needs at least two training images")
     check_output(out, overwrite=True)  # whether it may be replaced is the caller's to ask

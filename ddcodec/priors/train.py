@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import OutputError, SourceError, UsageError
+from ..runtime.arguments import real, text, truth, whole
 from ..runtime.device import threads_for
 from ..runtime.folders import check_folder, whole_folder
 from ..runtime.outputs import DRAFT, checkpoint_of
@@ -60,15 +61,28 @@ class PriorRecipe:
     views: Views = "plain"  # see ``captions``
     vae: bool | None = None  # work on latents; None decides by the side
 
+    def __post_init__(self) -> None:
+        checked = {
+            "steps": whole("steps", self.steps, 1),
+            "batch": whole("batch", self.batch, 1),
+            "lr": real("lr", self.lr, above=0),
+            "width": whole("width", self.width, 8),
+            "views": text("views", self.views, get_args(Views)),
+        }
+        if self.resolution is not None:
+            checked["resolution"] = whole("resolution", self.resolution, 8, LARGEST)
+        if self.vae is not None:
+            checked["vae"] = truth("vae", self.vae)
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
     def shape(self, source: Source) -> Shape:
         """Return the sizes for a source; raises UsageError for what cannot work."""
         side = self.resolution or 8 * max(1, round(max(source.height, source.width) / 8))
         if not 8 <= side <= LARGEST or side % 8:
             raise UsageError(f"`resolution` must be a multiple of 8 up to {LARGEST}, got {side}")
-        if self.width < 8 or self.width % 8:
+        if self.width % 8:
             raise UsageError(f"`width` must be a multiple of 8, got {self.width}")
-        if self.steps < 1 or self.batch < 1:
-            raise UsageError("`steps` and `batch` must be at least 1")
         vae = side > PIXELS if self.vae is None else self.vae
         if vae and side < 32:
             raise UsageError(f"`vae`: pictures of {side} pixels are too small for one; use 32")
@@ -117,8 +131,8 @@ def train(
         CheckpointMismatch: the checkpoint belongs to another run.
         KeyboardInterrupt: interrupted; the checkpoint is saved.
     """
-    if seed < 0:
-        raise UsageError(f"`seed` must be 0 or more, got {seed}")
+    seed = whole("seed", seed, 0)
+    seconds = None if seconds is None else real("seconds", seconds, above=0)
     # What can go wrong goes wrong before the work of an earlier run is removed.
     check_folder(out, overwrite)
     shape, where = recipe.shape(source), torch.device(device)

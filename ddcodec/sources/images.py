@@ -117,9 +117,9 @@ def is_grey(name: str, data: Encoded) -> bool:
             found = format_of(file.read(START))
             file.seek(0)
             with Image.open(file, formats=(found,)) as opened:
-                return opened.mode in GREY_MODES
+                return str(opened.mode) in GREY_MODES
     except Exception:  # metadata may be broken, which costs no pixels
-        return decode(name, data).shape[2] == 1
+        return bool(decode(name, data).shape[2] == 1)
 
 
 def is_image(path: Path) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import SourceError, UsageError
 from ..limits import SOURCE_SIDE, TEST_SHARES
+from ..runtime.arguments import real, whole
 from . import cifar, digits, hub, idx, imagefolder, npz, objects, parquet, published, webdataset
 from .base import Source
 from .checks import one_line_errors, path_name
@@ -57,11 +58,8 @@ def load(
         SourceError: nothing is found, with every place looked in, or what is there is broken.
         MissingExtra: a library that reads it is not installed.
     """
-    if size is not None and not 1 <= size <= SOURCE_SIDE:
-        raise UsageError(f"`size` must be from 1 to {SOURCE_SIDE} pixels, got {size}")
-    least, most = TEST_SHARES
-    if test_share is not None and not least <= test_share <= most:
-        raise UsageError(f"`test_share` must be from {least:g} to {most:g}, got {test_share:g}")
+    size = None if size is None else whole("size", size, 1, SOURCE_SIDE)
+    test_share = None if test_share is None else real("test_share", test_share, *TEST_SHARES)
     if objects.is_object(spec):
         source = objects.load(spec, size)
     elif isinstance(spec, str | os.PathLike):

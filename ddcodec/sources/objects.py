@@ -49,7 +49,7 @@ def load(value: Any, size: int | None = None) -> Source:
     at once. Of a mapping ``train`` is learned from; the first of ``TESTS`` that is there is the
     test, a further one is for validation, others are not looked at. See ``read`` for what is taken.
 
-    Raises SourceError where there is no train, or splits have other classes than it.
+    Raises SourceError where there is no train, one has no length, or splits have other classes.
     """
     parts: Mapping[Any, Any] = value if isinstance(value, Mapping) else {"train": value}
     if "train" not in parts:
@@ -59,6 +59,8 @@ def load(value: Any, size: int | None = None) -> Source:
     train = parts["train"]
     title, given = _title(train), class_names(train)
     others = [part for part in TESTS if part in parts]
+    for part in ("train", *others):
+        _length(parts[part], title if part == "train" else f"{title} ({part})")
     for part in others:
         theirs = class_names(parts[part])
         if None not in (given, theirs) and given != theirs:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import __version__, sources
 from ..codecs.podd.stored import StoredBits
-from ..errors import SourceError, UsageError, require_at_least
+from ..errors import SourceError, UsageError
 from ..preprocessing.transform import KINDS
+from ..runtime.arguments import whole
 from ..runtime.device import choose_device
 
 if TYPE_CHECKING:
@@ -110,9 +111,9 @@ class Settings:
     download: bool = False
 
     def __post_init__(self) -> None:
-        require_at_least(1, nets=self.nets)
+        object.__setattr__(self, "nets", whole("nets", self.nets, 1))
         if self.train_steps is not None:
-            require_at_least(1, train_steps=self.train_steps)
+            object.__setattr__(self, "train_steps", whole("train_steps", self.train_steps, 1))
 
 
 def commands(spec: str, name: str, recorded: str, settings: Settings) -> list[str]:

@@ -6,17 +6,17 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
-from operator import index
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...errors import UsageError, one_line, require_at_least
+from ...errors import UsageError, one_line
 from ...format import Manifest
 from ...format.chunk_writer import ChunkWriter
 from ...format.quantise import short_offset, symbols_of
 from ...format.values import MAX_SIDE
+from ...runtime.arguments import text, truth, whole
 from ...runtime.arrays import array_of, is_array, plain
 from ...runtime.outputs import check_output, output_path
 from ..shared.statement import depth_seen, image_of, provenance_of, source_of
@@ -70,13 +70,15 @@ def pack(
         given (a negative label, a repeated class). OutputError: ``out`` cannot be written.
     """
     target = output_path(out)
-    check_output(target, overwrite)
+    check_output(target, truth("overwrite", overwrite))
+    name = text("name", name)
+    license = None if license is None else text("license", license)
     if isinstance(classes, str):
         raise UsageError(f"`classes` must be the names of all classes, got {classes!r}")
     names = tuple(str(each) for each in classes)
-    bits = None if bits is None else _whole("bits", bits, 2, 8)
-    chunk = None if chunk is None else _whole("chunk", chunk, 1, MAX_SIDE)
-    level = _whole("level", level, 1, 19)
+    bits = None if bits is None else whole("bits", bits, 2, 8)
+    chunk = None if chunk is None else whole("chunk", chunk, 1, MAX_SIDE)
+    level = whole("level", level, 1, 19)
     quantiser = None if bits is None else _range_of(images, bits)
     source = hashlib.sha256()
     count, first = 0, None
@@ -265,14 +267,6 @@ def _alike(a: NDArray[Any], b: NDArray[Any]) -> bool:
 def _default_chunk(images: Any) -> int:
     row = int(prod(images.shape[1:])) * (1 if images.dtype in (np.uint8, "torch.uint8") else 4)
     return max(1, CHUNK_BYTES // max(1, row))
-
-
-def _whole(name: str, value: Any, least: int, most: int) -> int:
-    require_at_least(least, **{name: value})
-    if value > most:
-        raise UsageError(f"`{name}` must be at most {most}, got {value}")
-    number: int = index(value)
-    return number
 
 
 def _range_of(images: Any, bits: int) -> dict[str, Any]:
