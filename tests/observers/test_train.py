@@ -99,7 +99,6 @@ def test_a_source_without_a_test_split_gives_no_accuracy(tmp_path: Path, digits:
         ({"epochs": 0}, "`epochs`"),
         ({"seconds": -1.0}, "`seconds`"),
         ({"seed": -1}, "`seed`"),
-        ({"recipe": replace(RECIPE, smoothing=1.0)}, "`smoothing`"),
     ],
 )
 def test_arguments_out_of_range_are_named(
@@ -107,3 +106,8 @@ def test_arguments_out_of_range_are_named(
 ) -> None:
     with pytest.raises(UsageError, match=words):
         train(digits, "convnet3", tmp_path / "o", **wrong)  # type: ignore[arg-type]
+
+
+def test_labels_are_not_spread_altogether() -> None:
+    with pytest.raises(UsageError, match="`smoothing` must be less than 1, got 1"):
+        replace(RECIPE, smoothing=1.0)
