@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint docs bench fuzz clean
+.PHONY: help install demo test test-all test-pythons lint docs bench fuzz clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Install ddcodec and all its tools into .venv
 
@@ -30,6 +30,9 @@ test: install ## Run the tests, in some five minutes on two cores
 
 test-all: install ## Run all tests, those that take long too
 	$(PYTEST)
+
+test-pythons: install ## Run what needs no torch on the other Pythons that this machine has
+	$(BIN)/python tests/on_every_python.py
 
 lint: install docs ## Check style, types and layers, and build the documentation
 	$(BIN)/ruff check .

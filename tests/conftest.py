@@ -13,17 +13,16 @@ os.environ["OMP_WAIT_POLICY"] = "passive"
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import settings
 
-from ddcodec import encode, sources
+import ddcodec
+from ddcodec import sources
 from ddcodec.sources import Source
 from tests.helpers.made_once import made_once
 
 # Slow machines may take long over one example; that is no failure.
 settings.register_profile("ddcodec", deadline=None)
 settings.load_profile("ddcodec")
-torch.set_num_threads(1)
 
 pytest_plugins = ["tests.helpers.fixtures"]
 
@@ -45,7 +44,7 @@ def digits_file(tmp_path_factory: pytest.TempPathFactory, digits: Source) -> Pat
     return made_once(
         tmp_path_factory,
         "encoded/digits.ddset",
-        lambda path: encode(digits, ipc=0.9, out=path, steps=20, seed=3),
+        lambda path: ddcodec.encode(digits, ipc=0.9, out=path, steps=20, seed=3),
     )
 
 
