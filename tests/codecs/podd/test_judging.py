@@ -17,11 +17,14 @@ from ddcodec.codecs.podd.initial import (
     real_tensors,
 )
 from ddcodec.codecs.podd.judging import LEAST_HELD, MOST_HELD, Contest, Judge, held_out, shared_out
+from ddcodec.codecs.podd.outer_loop import Distiller, Run
+from ddcodec.codecs.podd.pace import Pace
 from ddcodec.codecs.podd.pack import describe
 from ddcodec.codecs.podd.variables import PosterVariables
 from ddcodec.format import read
 from ddcodec.judge.recipe import Recipe
 from ddcodec.preprocessing.transform import fit
+from ddcodec.runtime.progress import SILENT
 from ddcodec.sources import Source
 from tests.helpers.plans import numbers_of, plan_of
 from tests.helpers.reporters import Notes
@@ -72,6 +75,21 @@ def test_class_means_and_the_start_teach_digits(ipc: float, digits: Source) -> N
     contest = contest_of(digits, ipc)
     assert contest.means > 0.6  # chance is a tenth
     assert contest.began > 0.25
+
+
+@pytest.mark.parametrize(("ipc", "rows"), [(0.4, 5), (1.0, 8)])
+def test_class_means_have_no_more_pixels_than_the_poster(
+    ipc: float, rows: int, digits: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tested: list[torch.Tensor] = []
+    contest = contest_of(digits, ipc)
+    monkeypatch.setattr(Judge, "_run", lambda _, samples, __: tested.append(samples.poster) or 0.5)
+    means = ClassMeans(real_tensors(digits, {"kind": "none"}, torch.device("cpu")), 10)
+    contest._judge.class_means(means)
+    # Rows that were 5 and are 8 again depend on each other.
+    (column,) = tested
+    images = column.reshape(10, 8, 8).transpose(0, 1).reshape(8, 80)
+    assert torch.linalg.matrix_rank(images.double(), rtol=1e-5) == rows
 
 
 def test_the_better_start_is_taken(digits: Source, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,6 +157,29 @@ def test_a_poor_file_is_said_to_be_poor(
     encode(digits, tmp_path / "x.ddset", ipc=0.4, profile="quick", time=1e-3, reporter=notes)
     assert any("teaches less than class means" in said for said in notes.said)
     assert any("few steps" in said for said in notes.said)
+
+
+def test_a_run_whose_time_is_over_stops_wherever_it_is(
+    digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored(monkeypatch, [0.1, 0.9, 0.2])
+    monkeypatch.setattr(Pace, "deadline", 0.0)
+    manifest = encode(digits, tmp_path / "x.ddset", ipc=0.4, profile="quick", time=3.0)
+    assert manifest.provenance["command"].endswith("# stopped after 1")
+
+
+def test_steps_that_take_long_are_timed_once(
+    digits: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, device = plan_of(digits, ipc=0.4, profile="quick"), torch.device("cpu")
+    real = real_tensors(digits, dict(fit(digits.train.images, "none")), device)
+    distiller = Distiller(plan, initial_variables(plan, real, device), real, Run(device, SILENT))
+    taken: list[Any] = []
+    monkeypatch.setattr(Distiller, "_outer_step", lambda _, stage: taken.append(stage))
+    for most, steps in ((0.0, 2), (1e9, 4)):  # the first one of each warms up
+        taken.clear()
+        distiller.seconds_per_step(plan.stages[0].method, most)
+        assert len(taken) == steps
 
 
 def test_no_steps_keep_the_start(digits: Source, tmp_path: Path) -> None:
