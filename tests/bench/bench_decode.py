@@ -2,8 +2,9 @@
 
     python tests/bench/bench_decode.py [--images 60000] [--seconds 1.0]
 
-Everything runs in one process on the same decoded images, each contender for at least
-``--seconds``, the best of three rounds. Libraries that are not installed are left out.
+Small sets show what a batch costs besides its gather. Everything runs in one process on the same
+decoded images, each contender for at least ``--seconds``, the best of three rounds. Libraries that
+are not installed are left out.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,7 @@ def main() -> None:
         path = folder / "small.ddset"
         encode(noise_source(), ipc=0.4, out=path, steps=1)
         batches(load(path), folder, args.seconds)
+        small_sets(folder, args.seconds)
         opening(path, folder, args.seconds)
         chunks(folder, args.images)
 
@@ -80,7 +83,7 @@ def noise_source() -> Source:
 
 def batches(ds: DistilledDataset, folder: Path, seconds: float) -> None:
     """Images a second, labels with them, shuffled anew each epoch."""
-    count = len(ds)
+    patches = len(ds)
     images = torch.stack([image for image, _ in ds])
     labels = ds.soft_labels.clone()
     torch.save((images, labels), folder / "small.pt")
@@ -89,24 +92,24 @@ def batches(ds: DistilledDataset, folder: Path, seconds: float) -> None:
     tensors = TensorDataset(images, labels)
 
     def index_select() -> Iterator[Any]:
-        order = torch.randperm(count)
-        for start in range(0, count, BATCH):
+        order = torch.randperm(patches)
+        for start in range(0, patches, BATCH):
             index = order[start : start + BATCH]
             yield images.index_select(0, index), labels.index_select(0, index)
 
     def slicing() -> Iterator[Any]:
-        order = torch.randperm(count)
+        order = torch.randperm(patches)
         shuffled, targets = saved[order], saved_labels[order]
-        for start in range(0, count, BATCH):
+        for start in range(0, patches, BATCH):
             yield shuffled[start : start + BATCH], targets[start : start + BATCH]
 
     def memcpy() -> Iterator[int]:
-        for start in range(0, count, BATCH):
+        for start in range(0, patches, BATCH):
             part = images[start : start + BATCH]
             target[: len(part)].copy_(part)
             yield len(part)
 
-    epoch = iter(range(10**9))
+    epoch = count()
     contenders: dict[str, Callable[[], Iterable[Any]]] = {
         "index_select on all patches": index_select,
         "memcpy": memcpy,
@@ -117,8 +120,41 @@ def batches(ds: DistilledDataset, folder: Path, seconds: float) -> None:
         "the same, its default batch of 1": lambda: DataLoader(tensors, shuffle=True),
         **others(images, labels, folder),
     }
-    table(f"{count} patches of {tuple(images.shape[1:])}, batches of {BATCH}: images/s", contenders,
-          "index_select on all patches", seconds)  # fmt: skip
+    title = f"{patches} patches of {tuple(images.shape[1:])}, batches of {BATCH}: images/s"
+    table(title, contenders, "index_select on all patches", seconds)  # fmt: skip
+
+
+def small_sets(folder: Path, seconds: float) -> None:
+    """Batches of 18, 190 and 400 patches: an epoch after the other, and all without end."""
+    random = np.random.default_rng(0)
+    for patches, shape in ((18, (1, 8, 8)), (190, (1, 28, 28)), (400, (3, 32, 32))):
+        pixels = random.normal(size=(patches, *shape)).astype(np.float32)
+        path = folder / f"{patches}.ddset"
+        pack(pixels, random.integers(0, 10, patches), CLASSES[:10], path)
+        epochs_of(load(path), torch.from_numpy(pixels), seconds)
+
+
+def epochs_of(ds: DistilledDataset, images: torch.Tensor, seconds: float) -> None:
+    labels, epoch = ds.soft_labels.clone(), count()
+    endless = iter(ds.batches(BATCH, infinite=True))
+
+    def index_select() -> Iterator[Any]:
+        for part in torch.randperm(len(images)).split(BATCH):
+            yield images.index_select(0, part), labels.index_select(0, part)
+
+    def repeated(epochs: Callable[[], Iterable[Any]]) -> Callable[[], Iterator[Any]]:
+        # Looking at the clock takes a tenth of an epoch of so few images.
+        return lambda: chain.from_iterable(epochs() for _ in range(20))
+
+    contenders = {
+        "index_select": index_select,
+        "batches": lambda: ds.batches(BATCH, epoch=next(epoch)),
+        "batches without end": lambda: islice(endless, -(-len(images) // BATCH)),
+    }
+    speed = speeds({name: repeated(epochs) for name, epochs in contenders.items()}, seconds)
+    print(f"\n{len(images)} patches of {tuple(images.shape[1:])}, batches of {BATCH}: images/s")
+    for name, value in speed.items():
+        print(f"{name:34} {value:12,.0f} {value / speed['index_select']:9.2f}")
 
 
 def others(images: torch.Tensor, labels: torch.Tensor, folder: Path) -> dict[str, Any]:
@@ -170,14 +206,19 @@ def others(images: torch.Tensor, labels: torch.Tensor, folder: Path) -> dict[str
 def table(
     title: str, contenders: dict[str, Callable[[], Iterable[Any]]], base: str, seconds: float
 ) -> None:
-    speed = dict.fromkeys(contenders, 0.0)
-    for _ in range(ROUNDS):  # in turns, so that a busy moment does not fall on one alone
-        for name, epochs in contenders.items():
-            speed[name] = max(speed[name], rate(epochs, seconds))
+    speed = speeds(contenders, seconds)
     print(f"\n{title}\n{'':34} {'images/s':>12} {'of limit':>9} {'x DataLoader':>13}")
     for name, value in speed.items():
         loader = value / speed["DataLoader(TensorDataset)"]
         print(f"{name:34} {value:12,.0f} {value / speed[base]:9.2f} {loader:13.1f}")
+
+
+def speeds(contenders: dict[str, Callable[[], Iterable[Any]]], seconds: float) -> dict[str, float]:
+    speed = dict.fromkeys(contenders, 0.0)
+    for _ in range(ROUNDS):  # in turns, so that a busy moment does not fall on one alone
+        for name, epochs in contenders.items():
+            speed[name] = max(speed[name], rate(epochs, seconds))
+    return speed
 
 
 def rate(epochs: Callable[[], Iterable[Any]], seconds: float) -> float:
