@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from ddcodec.distill.kernel import kernel_gradient
-from ddcodec.distill.networks import ConvNet
+from ddcodec.distill.networks import CPU_PASS_BYTES, ConvNet
 from ddcodec.distill.outer import FINAL, EmaClip, OuterAdam, falling
 from ddcodec.distill.pool import NetworkPool
 from ddcodec.distill.rat_bptt import AdamState
@@ -108,3 +108,12 @@ def test_a_restored_pool_goes_on_as_the_original() -> None:
     for slot in range(3):
         assert torch.equal(pools[0][slot].flat, pools[1][slot].flat)
         assert 0 <= pools[0][slot].step < 4
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("side", [8, 64, 224, 2048])
+def test_as_many_images_pass_at_once_as_their_bound_holds(side: int, dtype: torch.dtype) -> None:
+    net = ConvNet(3, side, side, 10)
+    images = net.at_once(torch.device("cpu"), dtype)
+    assert images == 1 or net.tape_numbers(images) * dtype.itemsize <= CPU_PASS_BYTES
+    assert net.tape_numbers(images + 1) * dtype.itemsize > CPU_PASS_BYTES
