@@ -6,18 +6,24 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
-from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from ..errors import CheckpointMismatch, OutputError
 from .atomic import write_atomically
 
 KEY = "ddcodec"  # the one entry of the safetensors metadata
+DTYPES = {
+    torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16",
+    torch.int64: "I64", torch.int32: "I32", torch.int16: "I16", torch.int8: "I8",
+    torch.uint64: "U64", torch.uint32: "U32", torch.uint16: "U16", torch.uint8: "U8",
+    torch.bool: "BOOL",
+}  # fmt: skip
 
 
 def require_free(path: Path, resume: bool, overwrite: bool) -> None:
@@ -34,13 +40,34 @@ def require_free(path: Path, resume: bool, overwrite: bool) -> None:
 def save(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any], identity: str) -> None:
     """Write a checkpoint atomically; ``identity`` differs between runs that must not share it.
 
-    Tensors of any dtype, shape and device come back bit for bit, on the CPU; ``meta`` is JSON
-    without NaN. Raises OutputError where the file cannot be written; an earlier one stays.
+    Tensors of a dtype in ``DTYPES`` and of any shape and device come back bit for bit, on the CPU;
+    ``meta`` is JSON without NaN. Raises OutputError where the file cannot be written; an earlier
+    one stays. Beside the tensors there is memory for one of them at most.
     """
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     body = _canonical({"identity": identity, "meta": meta})
-    header = {KEY: _canonical({"body": body, "digest": _digest(body, plain)})}
-    write_atomically(path, to_bytes(plain, metadata=header))
+    entry = _canonical({"body": body, "digest": _digest(body, tensors)})
+    write_atomically(path, lambda file: _write(file, tensors, {KEY: entry}))
+
+
+def _write(file: BinaryIO, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    # The library's own writer needs all bytes twice, and networks have gigabytes.
+    order = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
+    header: dict[str, Any] = {"__metadata__": metadata}
+    end = 0
+    for name in order:
+        tensor, start = tensors[name], end
+        end += tensor.numel() * tensor.element_size()
+        shape = list(tensor.shape)
+        header[name] = {"dtype": DTYPES[tensor.dtype], "shape": shape, "data_offsets": [start, end]}
+    text = _canonical(header).encode()
+    text += b" " * (-len(text) % 8)
+    file.write(len(text).to_bytes(8, "little") + text)
+    for name in order:
+        file.write(_bytes(tensors[name]).data)
+
+
+def _bytes(tensor: Tensor) -> NDArray[Any]:
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
 
 
 def load(path: str | os.PathLike[str], identity: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -86,5 +113,5 @@ def _digest(body: str, tensors: dict[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(_canonical([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+        digest.update(_bytes(tensor).data)
     return digest.hexdigest()

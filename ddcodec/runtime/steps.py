@@ -18,6 +18,9 @@ SAVE_SECONDS = 60.0  # at most this much is lost by a process that is killed
 TIMED_STEPS = 5
 
 
+State = tuple[dict[str, Tensor], dict[str, Any]]
+
+
 class Stepwise(Protocol):
     """A training whose randomness is keyed by the step, so that its state is the whole of it."""
 
@@ -26,7 +29,7 @@ class Stepwise(Protocol):
     def take_step(self) -> Tensor:
         """Take one step; return its loss, still on the device."""
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def state(self) -> State:
         """Return copies of tensors, and JSON values, that make a checkpoint."""
 
     def restore(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
@@ -40,7 +43,8 @@ def take_steps(
 
     A checkpoint is written to ``path`` from time to time. Raises KeyboardInterrupt after saving it.
     """
-    kept, reports = training.state(), Reports(steps)
+    kept: State | None = training.state()
+    reports = Reports(steps)
     taken = saved = time.monotonic()
     try:
         while training.step < steps:
@@ -50,12 +54,15 @@ def take_steps(
                 tell(training.step, float(loss))
             now = time.monotonic()
             if now - taken >= SNAPSHOT_SECONDS:
+                kept = None  # of a large network two states would be gigabytes
                 kept, taken = training.state(), now
             if now - saved >= SAVE_SECONDS:
+                assert kept is not None
                 checkpoint.save(path, *kept, identity)
                 saved = now
     except KeyboardInterrupt:
-        checkpoint.save(path, *kept, identity)
+        # There is none only between two steps, where the training itself is whole.
+        checkpoint.save(path, *(kept or training.state()), identity)
         raise
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,16 @@ def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
     checkpoint.save(one, TENSORS, {"x": 1, "y": 2}, "key")
     checkpoint.save(two, dict(reversed(TENSORS.items())), {"y": 2, "x": 1}, "key")
     assert one.read_bytes() == two.read_bytes()
+
+
+def test_saving_takes_no_memory_of_its_own(tmp_path: Path) -> None:
+    tensors = {name: torch.zeros(1 << 20) for name in "abcd"}  # 4 MiB each
+    tracemalloc.start()
+    try:
+        checkpoint.save(tmp_path / "run.checkpoint", tensors, {}, "key")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
