@@ -150,6 +150,14 @@ def test_grey_and_colour_are_made_alike_as_the_training_images_are(first: str) -
     assert np.array_equal(grey.require_test().images, np.full((1, 4, 5, 1), 9))
 
 
+def test_a_test_split_that_loses_its_colours_is_said_to() -> None:
+    said: list[str] = []
+    toy = source(split([0, 1]), split([0, 1], (4, 5, 3)))
+    toy.say = said.append
+    _ = toy.train, toy.test
+    assert any("test: in colour, made grey as the training images are" in line for line in said)
+
+
 def test_names_are_the_same_in_any_normal_form() -> None:
     toy = source(split([0, 1]), classes=("\ufeffcaf\u0065\u0301", "bee "))
     assert toy.classes == ("caf\u00e9", "bee")
