@@ -54,7 +54,7 @@ def test_a_known_name_is_never_a_folder_of_that_name(
 
 @pytest.mark.parametrize("size", [0, -3, 4097])
 def test_a_size_out_of_range_is_an_error_of_use(size: int) -> None:
-    with pytest.raises(UsageError, match=f"`size` must be from 1 to 4096 pixels, got {size}"):
+    with pytest.raises(UsageError, match=f"`size` must be from 1 to 4096, got {size}"):
         sources.load("digits", size=size)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+LEAST = 1000  # tests that run; fewer mean that torch has crept in below what needs none
 HERE = str(Path(__file__).parent)
 ASKED = Path(tempfile.mkdtemp(prefix="ddcodec-tests-")) / "asked"
 
@@ -31,6 +32,16 @@ def pytest_unconfigure() -> None:
 
 def pytest_runtest_setup() -> None:
     ASKED.unlink(missing_ok=True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(session.config, "workerinput"):
+        return
+    passed = len(reporter.stats.get("passed", []))
+    if passed < LEAST:
+        reporter.write_line(f"{passed} tests ran without torch, {LEAST} are expected")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(wrapper=True)
