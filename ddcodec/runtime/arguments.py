@@ -87,10 +87,15 @@ def argument(
 def _check_range(name: str, value: float, low: float | None, high: float | None) -> None:
     if (low is None or value >= low) and (high is None or value <= high):
         return
+    got = _number(value)
     if low is not None and high is not None:
-        raise UsageError(f"`{name}` must be from {low:g} to {high:g}, got {value:g}")
-    bound = f"at least {low:g}" if low is not None else f"at most {high:g}"
-    raise UsageError(f"`{name}` must be {bound}, got {value:g}")
+        raise UsageError(f"`{name}` must be from {_number(low)} to {_number(high)}, got {got}")
+    bound = f"at least {_number(low)}" if low is not None else f"at most {_number(high)}"
+    raise UsageError(f"`{name}` must be {bound}, got {got}")
+
+
+def _number(value: float | None) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def _shown(value: Any) -> str:
