@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-pythons lint docs bench fuzz clean
+.PHONY: help install demo test test-all test-pythons js lint docs bench fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,14 +25,22 @@ demo: install ## Encode real digits for a minute, look at the file, train on it
 # Two workers of one thread each.
 PYTEST = $(BIN)/python -m pytest -n 2 --dist worksteal
 
-test: install ## Run the tests, in some five minutes on two cores
+test: install js ## Run the tests, in some five minutes on two cores
 	$(PYTEST) -m "not slow"
 
-test-all: install ## Run all tests, those that take long too
+test-all: install js ## Run all tests, those that take long too
 	$(PYTEST)
 
 test-pythons: install ## Run what needs no torch on the other Pythons that this machine has
 	$(BIN)/python tests/on_every_python.py
+
+# It has no dependency, so Node is all it takes; NODE_REQUIRED=1 fails without.
+js: ## Test the JavaScript reader, where Node 20 or later is there
+	@if node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null; then \
+		cd spec/js && node --test --test-reporter=dot; \
+	else \
+		echo "spec/js is not tested: it takes Node 20 or later"; test -z "$(NODE_REQUIRED)"; \
+	fi
 
 lint: install docs ## Check style, types and layers, and build the documentation
 	$(BIN)/ruff check .

@@ -45,8 +45,8 @@ function fillDefaults(m) {
     at(image, { width: integer(image.height) });
     at(patches, { size: [integer(image.height), integer(image.width)] });
   }
-  const pooling = isObject(labels) && { learned: "cell", fixed: "majority" }[labels.kind];
-  if (pooling) at(labels, { pooling });
+  const kind = isObject(labels) && labels.kind;
+  if (kind === "learned" || kind === "fixed") at(labels, { pooling: kind === "learned" ? "cell" : "majority" });
   for (const [name, tensor] of tensors) {
     at(tensor, { coder: has(tensor, "quantiser") ? "context" : "zstd" });
     at(tensor.quantiser, { kind: name === "labels" ? "square" : "uniform" });

@@ -92,7 +92,7 @@ export function decodeVp8(data) {
       filters.push({ ...frame.segments[block.segment].filters[block.small ? 1 : 0], inner: block.small || found });
     });
   }
-  if (frame.level) filterFrame(planes, across, down, filters, frame.simple);
+  if (frame.level) filterFrame(planes, across, filters, frame.simple);
   return toRgba(planes, width, height);
 }
 
@@ -278,30 +278,38 @@ function readLarge(bools, bit) {
 /** Section 14.3: the means of the 16 luma blocks from block 24. */
 function untransformMeans(out) {
   const t = new Int32Array(16);
-  const pass = (from, to, a, step, round) => {
+  const pass = (from, a, step, round) => {
     const [v0, v1, v2, v3] = [0, 1, 2, 3].map((i) => from[a + i * step]);
     const [sum, difference] = [v0 + round + v3, v0 + round - v3];
     return [sum + v1 + v2, difference + v1 - v2, sum - v1 - v2, difference - v1 + v2];
   };
   const means = out.subarray(384);
-  for (let i = 0; i < 4; i++) pass(means, t, i, 4, 0).forEach((v, j) => (t[4 * j + i] = v));
-  for (let i = 0; i < 4; i++) pass(t, out, 4 * i, 1, 3).forEach((v, j) => (out[16 * (4 * i + j)] = v >> 3));
+  for (let i = 0; i < 4; i++) pass(means, i, 4, 0).forEach((v, j) => (t[4 * j + i] = v));
+  for (let i = 0; i < 4; i++) pass(t, 4 * i, 1, 3).forEach((v, j) => (out[16 * (4 * i + j)] = v >> 3));
 }
 
 const times1 = (v) => v + ((v * 20091) >> 16);
 const times2 = (v) => (v * 35468) >> 16;
 
+const half = new Int32Array(16); // of an inverse transform
+
 /** Section 14.4: add the inverse transform of a block to the prediction at `at`. */
 function addBlock({ data, stride }, at, c) {
-  const t = new Int32Array(16);
   for (let i = 0; i < 4; i++) {
-    const [a, b] = [c[i] + c[8 + i], c[i] - c[8 + i]];
-    const [d, e] = [times2(c[4 + i]) - times1(c[12 + i]), times1(c[4 + i]) + times2(c[12 + i])];
-    t.set([a + e, b + d, b - d, a - e], 4 * i);
+    const a = c[i] + c[8 + i];
+    const b = c[i] - c[8 + i];
+    const d = times2(c[4 + i]) - times1(c[12 + i]);
+    const e = times1(c[4 + i]) + times2(c[12 + i]);
+    half[4 * i] = a + e;
+    half[4 * i + 1] = b + d;
+    half[4 * i + 2] = b - d;
+    half[4 * i + 3] = a - e;
   }
   for (let i = 0; i < 4; i++, at += stride) {
-    const [a, b] = [t[i] + 4 + t[8 + i], t[i] + 4 - t[8 + i]];
-    const [d, e] = [times2(t[4 + i]) - times1(t[12 + i]), times1(t[4 + i]) + times2(t[12 + i])];
+    const a = half[i] + 4 + half[8 + i];
+    const b = half[i] + 4 - half[8 + i];
+    const d = times2(half[4 + i]) - times1(half[12 + i]);
+    const e = times1(half[4 + i]) + times2(half[12 + i]);
     data[at] = clip(data[at] + ((a + e) >> 3));
     data[at + 1] = clip(data[at + 1] + ((b + d) >> 3));
     data[at + 2] = clip(data[at + 2] + ((b - d) >> 3));
@@ -382,7 +390,7 @@ function predictSmall({ data, stride }, at, mode, right) {
 }
 
 /** Section 15: the loop filter, macroblock after macroblock. */
-function filterFrame(planes, across, down, filters, simple) {
+function filterFrame(planes, across, filters, simple) {
   filters.forEach(({ edge, interior, high, inner }, i) => {
     if (!edge) return;
     const [x, y] = [i % across, Math.floor(i / across)];

@@ -157,10 +157,11 @@ function readPixels(bits, width, height, main) {
   const cacheBits = bits.bit() ? bits.read(4) : 0;
   demand(cacheBits <= 11, "damaged");
   const cache = cacheBits ? new Int32Array(2 ** cacheBits) : null;
-  let [size, groupOf, groups] = [0, null, 1];
+  let [size, groupOf, groups, groupColumns] = [0, null, 1, 1];
   if (main && bits.bit()) {
     size = bits.read(3) + 2;
-    groupOf = readPixels(bits, tiles(width, size), tiles(height, size), false).map((pixel) => (pixel >> 8) & 0xffff);
+    groupColumns = tiles(width, size);
+    groupOf = readPixels(bits, groupColumns, tiles(height, size), false).map((pixel) => (pixel >> 8) & 0xffff);
     groups = groupOf.reduce((a, b) => Math.max(a, b)) + 1;
   }
   const sizes = [280 + (cache?.length ?? 0), 256, 256, 256, 40];
@@ -169,8 +170,8 @@ function readPixels(bits, width, height, main) {
   let cached = 0; // pixels that are in the cache
   const place = (pixel) => Math.imul(0x1e35a7bd, pixel) >>> (32 - cacheBits);
   for (let at = 0; at < out.length; ) {
-    const [x, y] = [at % width, Math.floor(at / width)];
-    const group = codes[groupOf ? groupOf[(y >> size) * tiles(width, size) + (x >> size)] : 0];
+    const y = Math.floor(at / width);
+    const group = codes[groupOf ? groupOf[(y >> size) * groupColumns + ((at - y * width) >> size)] : 0];
     const green = readSymbol(bits, group[0]);
     if (green < 256) {
       const red = readSymbol(bits, group[1]);
