@@ -118,8 +118,7 @@ export const PICTURES = ["webp", "avif"];
 export function checkShape(name, shape, limits) {
   const good = Array.isArray(shape) && shape.every((n) => isInteger(n, 1, 2 ** 53));
   need(good, `tensor ${shown(name)}: shape must be positive integers`, "DDS-E006");
-  limit(shape.length, limits.dimensions, `tensor '${name}': ${shape.length} dimensions`);
-  need(shape.length > 0, `tensor '${name}': no dimensions`, "DDS-E040");
+  limit(shape.length || Infinity, limits.dimensions, `tensor '${name}': ${shape.length} dimensions`);
 }
 
 function checkTensor(name, t, limits) {

@@ -1,0 +1,192 @@
+"""The JavaScript reader beside the package's: the same bits, and the same numbers for what is damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import random
+import runpy
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zstandard
+from PIL import Image
+
+from ddcodec.errors import InvalidFile, Unsupported
+from ddcodec.format import read
+from tests.helpers import vectors
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "tests" / "helpers" / "read_all.mjs"
+RESULTS = sorted((ROOT / "examples" / "results").glob("*.ddset"))
+FUZZ = runpy.run_path(str(ROOT / "tests" / "fuzz" / "fuzz_reader.py"))
+OLDEST = 20  # version of Node
+DEEP = ("resnet18", "mobilenetv2")  # labels of these take JavaScript a second
+
+
+def node() -> str | None:
+    found = shutil.which("node")
+    if found is None:
+        return None
+    done = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)
+    good = done.returncode == 0 and int(done.stdout[1:].split(".")[0]) >= OLDEST
+    return found if good else None
+
+
+NODE = node()
+pytestmark = pytest.mark.skipif(
+    NODE is None and not os.environ.get("NODE_REQUIRED"), reason=f"needs Node {OLDEST} or later"
+)
+
+
+def found_by_node(folder: Path) -> dict[str, Any]:
+    """Return what the JavaScript reader finds in each file of a folder, by name."""
+    assert NODE is not None, f"Node {OLDEST} or later is required"
+    done = subprocess.run(
+        [NODE, str(SCRIPT), str(folder)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def expected(data: bytes) -> dict[str, Any]:
+    """Return what a reader must find in a file, or how it must refuse it."""
+    try:
+        file = read(data)
+    except InvalidFile as error:
+        return {"code": error.code}
+    except Unsupported:
+        return {"code": "unsupported"}
+    images, labels = vectors.samples_of(file)
+    return {
+        "tensors": {name: sha256(array.tobytes()) for name, array in file.arrays.items()},
+        "samples": None if images is None else sha256(images.tobytes()),
+        "labels": sha256(labels.tobytes()),
+    }
+
+
+def test_all_samples_and_labels_of_published_files_are_the_same() -> None:
+    assert RESULTS
+    found = found_by_node(RESULTS[0].parent)
+    assert found == {path.name: expected(path.read_bytes()) for path in RESULTS}
+
+
+def test_mutated_files_have_the_same_fate(tmp_path: Path) -> None:
+    seeds = [
+        path.read_bytes()
+        for path in sorted((vectors.FOLDER / "valid").glob("*.ddset"))
+        if not any(name in path.stem for name in DEEP)
+    ]
+    rng = random.Random(4)
+    files = {f"{i}.ddset": FUZZ["mutated"](seeds, rng) for i in range(600)}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    found = found_by_node(tmp_path)
+    for result in found.values():
+        result.pop("message", None)
+    wanted = {name: expected(data) for name, data in files.items()}
+    assert found == wanted
+    codes = {result.get("code") for result in wanted.values()}
+    assert {None, "DDS-E003", "DDS-E010", "DDS-E013", "DDS-E024", "DDS-E032"} <= codes
+
+
+def pictures() -> dict[str, bytes]:
+    """Return WebP pictures of many sizes, contents and settings by name."""
+    rng = np.random.default_rng(8)
+    out = {}
+    for i in range(40):
+        height, width = (int(n) for n in rng.integers(1, 100, 2))
+        y, x = np.mgrid[:height, :width]
+        waves = np.stack([np.sin(x / 7 + i), np.sin((x + y) / 9), np.cos(x * y / 300)], -1)
+        noise = rng.normal(0, (0, 8, 40)[i % 3], waves.shape)
+        picture = Image.fromarray((128 + 60 * waves + noise).clip(0, 255).astype(np.uint8))
+        if i % 4 == 1:  # few colours, as palettes have
+            picture = picture.quantize(int(rng.choice([2, 4, 16, 100]))).convert("RGB")
+        data = io.BytesIO()
+        quality, method = int(rng.integers(0, 101)), int(rng.integers(0, 7))
+        picture.save(data, "WEBP", lossless=i % 2 == 1, quality=quality, method=method)
+        out[f"{i}.webp"] = data.getvalue()
+    return out
+
+
+def test_webp_decodes_to_the_bits_of_libwebp(tmp_path: Path) -> None:
+    files = pictures()
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    wanted = {
+        name: sha256(Image.open(io.BytesIO(data)).convert("RGBA").tobytes())
+        for name, data in files.items()
+    }
+    assert found_by_node(tmp_path) == wanted
+
+
+def frames() -> dict[str, tuple[bytes, bytes]]:
+    """Return (frame, content) of all kinds of data, levels and sizes by name."""
+    rng = np.random.default_rng(9)
+    text = (ROOT / "spec" / "ddset-1.md").read_bytes()
+    kinds = [
+        lambda n: rng.integers(0, 256, n, np.uint8).tobytes(),
+        lambda n: rng.geometric(0.2, n).clip(0, 255).astype(np.uint8).tobytes(),
+        lambda n: b"\0" * n,
+        lambda n: (text * (n // len(text) + 1))[:n],
+        lambda n: np.cumsum(rng.normal(0, 1, n // 4 + 1)).astype("<f4").tobytes()[:n],
+        lambda n: rng.integers(0, 2, n, np.uint8).tobytes(),
+        lambda n: (b"abcabcabd" * n)[:n],
+    ]
+    out = {}
+    for i in range(70):
+        content = kinds[i % len(kinds)](int(2 ** rng.uniform(0, 18.5)))
+        compressor = zstandard.ZstdCompressor(
+            level=int(rng.integers(-5, 23)), write_content_size=True, write_checksum=i % 3 == 0
+        )
+        out[f"{i}.zst"] = compressor.compress(content), content
+    return out
+
+
+def test_zstandard_frames_decode_to_their_content(tmp_path: Path) -> None:
+    files = frames()
+    for name, (frame, content) in files.items():
+        (tmp_path / name).write_bytes(struct.pack("<I", len(content)) + frame)
+    assert found_by_node(tmp_path) == {name: sha256(c) for name, (_, c) in files.items()}
+
+
+def slow_frame() -> tuple[bytes, int]:
+    """Return a block of 65,000 matches as long as can be, and the 128 KiB that it claims to hold."""
+    count = 65_000
+    modes, codes = 0b01_01_01_00, bytes([0, 0, 52])  # one code each, in no bits: 16 more of a match
+    head = bytes([0, 255]) + struct.pack("<H", count - 0x7F00) + bytes([modes]) + codes
+    block = head + b"\xff" * (2 * count) + b"\1"
+    header = struct.pack("<I", len(block) << 3 | 2 << 1 | 1)[:3]
+    return b"\x28\xb5\x2f\xfd\xa0" + struct.pack("<I", 1 << 17) + header + block, 1 << 17
+
+
+def endless_frame() -> tuple[bytes, int]:
+    """Return a frame whose Huffman weights come from a state that takes no bits."""
+    # Accuracy 5, and all 32 shares to the symbol 0: value 33 in 6 bits, behind 4 of the accuracy.
+    table = (33 << 4).to_bytes(2, "little")
+    weights = table + b"\1"
+    literals = 2 | 0 << 2 | 100 << 4 | (1 + len(weights) + 1) << 14
+    block = struct.pack("<I", literals)[:3] + bytes([len(weights)]) + weights + b"\1" + b"\0"
+    header = struct.pack("<I", len(block) << 3 | 2 << 1 | 1)[:3]
+    return b"\x28\xb5\x2f\xfd\x20" + bytes([100]) + header + block, 100
+
+
+@pytest.mark.parametrize("made", [slow_frame, endless_frame])
+def test_frames_made_to_take_for_ever_are_refused(made: Any, tmp_path: Path) -> None:
+    frame, size = made()
+    with pytest.raises(zstandard.ZstdError):
+        zstandard.ZstdDecompressor().decompress(frame)
+    (tmp_path / "frame.zst").write_bytes(struct.pack("<I", size) + frame)
+    assert found_by_node(tmp_path)["frame.zst"]["code"] == "DDS-E021"
