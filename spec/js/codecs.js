@@ -2,12 +2,31 @@
 
 import { limit, need, shown } from "./errors.js";
 import { checkTeacher } from "./teacher.js";
-import { between, ceil, count, has, isFlag, isInteger, isNumber, isObject, isPair, isText, oneOf, product, same, sameSet } from "./values.js";
+import {
+  between,
+  ceil,
+  count,
+  has,
+  isFlag,
+  isInteger,
+  isNumber,
+  isObject,
+  isPair,
+  isText,
+  oneOf,
+  product,
+  same,
+  sameSet,
+} from "./values.js";
 
 function checkPodd(m, limits, tensors = m.tensors) {
   const { image, order, patches } = m;
   const { poster } = tensors;
-  need(poster?.dtype === "float32" && poster.shape.length === 3, "tensor 'poster': must be float32 (C, H, W)", "DDS-E013");
+  need(
+    poster?.dtype === "float32" && poster.shape.length === 3,
+    "tensor 'poster': must be float32 (C, H, W)",
+    "DDS-E013",
+  );
   const [channels, height, width] = poster.shape;
   need(channels === image.channels, "tensor 'poster': another number of channels", "DDS-E012");
   const good = has(m, "patches") && sameSet(Object.keys(patches), ["grid", "size", "origins"]);
@@ -29,7 +48,10 @@ function checkPodd(m, limits, tensors = m.tensors) {
   must(order.cells.every(count(m.classes.length - 1, 0)), "class index");
   must(new Set(order.cells).size === m.classes.length, "a class owns no cell");
   if (patches.origins === "per-class")
-    for (const [length, size, along] of [[width, w, 0], [height, h, 1]]) {
+    for (const [length, size, along] of [
+      [width, w, 0],
+      [height, h, 1],
+    ]) {
       const cells = order.grid[along];
       const fits = patches.grid[along] % cells === 0 && Math.floor(length / cells) >= size;
       need(fits, "patches: they do not fit into the class cells", "DDS-E012");
@@ -179,7 +201,8 @@ const SETTINGS = {
 };
 for (const name of ["beta_start", "beta_end", "dynamic_thresholding_ratio"]) SETTINGS[name] = between(0, 1);
 for (const name of ["clip_sample_range", "sample_max_value", "flow_shift"]) SETTINGS[name] = between(0, 1000);
-for (const name of ["clip_sample", "euler_at_final", "lower_order_final", "rescale_betas_zero_snr"]) SETTINGS[name] = isFlag;
+for (const name of ["clip_sample", "euler_at_final", "lower_order_final", "rescale_betas_zero_snr"])
+  SETTINGS[name] = isFlag;
 for (const name of ["set_alpha_to_one", "thresholding", "use_dynamic_shifting"]) SETTINGS[name] = isFlag;
 for (const name of ["beta", "exponential", "flow", "karras", "lu"]) SETTINGS[`use_${name}_sigmas`] = isFlag;
 
@@ -205,7 +228,8 @@ function checkD3m(m, limits) {
   const { collage: n, take } = p;
   const divides = isInteger(n, 1, 16) && isInteger(take, 1, n) && n % take === 0;
   must(divides, "take must divide collage, both 1 to 16", "DDS-E012");
-  const sized = Array.isArray(p.size) && p.size.length === 2 && p.size.every((s) => isInteger(s, n, 4096) && s % n === 0);
+  const sized =
+    Array.isArray(p.size) && p.size.length === 2 && p.size.every((s) => isInteger(s, n, 4096) && s % n === 0);
   must(sized, "size must be a multiple of collage, at most 4096", "DDS-E012");
   must(take <= Math.min(m.image.height, m.image.width), "more patches than pixels", "DDS-E012");
   must(isInteger(p.images, 1, 2 ** 53), "images must be 1 or more", "DDS-E012");

@@ -74,7 +74,7 @@ async function fetched(url, limits, signal) {
   try {
     const response = await fetch(url, { signal });
     if (!response.ok) throw new Error(`status ${response.status}`);
-    for (const reader = response.body.getReader(); ; ) {
+    for (const reader = response.body.getReader(); ;) {
       const { done, value } = await reader.read();
       if (done) break;
       size += value.length;

@@ -30,7 +30,10 @@ const refuses = (source, code, options) =>
   });
 
 test("every vector is listed and there", () => {
-  for (const [kind, listed] of [["valid", VALID], ["invalid", INVALID]]) {
+  for (const [kind, listed] of [
+    ["valid", VALID],
+    ["invalid", INVALID],
+  ]) {
     const files = readdirSync(new URL(kind, vectors)).map((name) => name.replace(".ddset", ""));
     assert.deepEqual(files.sort(), Object.keys(listed).sort());
   }
@@ -59,7 +62,10 @@ for (const [name, expected] of Object.entries(VALID))
     }
     assert.equal(file.kind, "none");
     assert.equal(file.needs.name, expected.manifest.external[0].name);
-    const needed = { code: "unsupported", message: /"tiny", revision "sha256 .*", 1234 bytes, which is not in the file/ };
+    const needed = {
+      code: "unsupported",
+      message: /"tiny", revision "sha256 .*", 1234 bytes, which is not in the file/,
+    };
     for (const call of ["sample", "pixels", "sampleRgba", "picture"]) assert.throws(() => file[call](0), needed);
   });
 

@@ -17,7 +17,18 @@ const HEAVY = 20_000; // bytes: larger files, and those of deep networks, are ta
 const ODD = [
   ...[0, -1, 1, 2, 7, 255, 256, 65537, 2 ** 31, 2 ** 32, 2 ** 53, 0.5, -0.5, 1e-31, 1e300, true, false, null, "", "x"],
   ...["poster", "labels", "__proto__", "constructor", "\u0000", "🐝", "a".repeat(5000), [], {}, [1], [0, 0], [1, 2, 3]],
-  ...[[2 ** 20, 2 ** 20], [[1]], { a: 1 }, { kind: { a: 1 } }, ["learned"], "learned", "fixed", "top", "index", "class"],
+  ...[
+    [2 ** 20, 2 ** 20],
+    [[1]],
+    { a: 1 },
+    { kind: { a: 1 } },
+    ["learned"],
+    "learned",
+    "fixed",
+    "top",
+    "index",
+    "class",
+  ],
 ];
 
 function generator(seed) {
@@ -62,7 +73,13 @@ function spliced(data, { below, pick }) {
   const [a, b] = [below(data.length + 1), below(data.length + 1)].sort((x, y) => x - y);
   const [before, part, after] = [data.subarray(0, a), data.subarray(a, b), data.subarray(b)];
   const noise = Buffer.from(Array.from({ length: below(40) }, () => below(256)));
-  return Buffer.concat(pick([[before, after], [before, part, part.subarray(0, 999), after], [before, noise, after]]));
+  return Buffer.concat(
+    pick([
+      [before, after],
+      [before, part, part.subarray(0, 999), after],
+      [before, noise, after],
+    ]),
+  );
 }
 
 /** One value somewhere in parsed JSON is changed, removed, added or moved. */
@@ -93,7 +110,10 @@ function edited(value, random) {
 function canonical(value) {
   if (Array.isArray(value)) return `[${value.map((item) => canonical(item ?? null)).join(",")}]`;
   if (!value || typeof value !== "object") return JSON.stringify(value ?? null);
-  return `{${Object.keys(value).sort().map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join(",")}}`;
+  return `{${Object.keys(value)
+    .sort()
+    .map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`)
+    .join(",")}}`;
 }
 
 function editedHeader(data, random) {
@@ -123,7 +143,17 @@ function damagedBody(data, random) {
 }
 
 const truncated = (data, { below }) => data.subarray(0, below(data.length + 1));
-const MUTATIONS = [flipped, truncated, spliced, editedHeader, editedHeader, editedHeader, editedText, damagedBody, damagedBody];
+const MUTATIONS = [
+  flipped,
+  truncated,
+  spliced,
+  editedHeader,
+  editedHeader,
+  editedHeader,
+  editedText,
+  damagedBody,
+  damagedBody,
+];
 
 /** Use what was opened; a teacher's labels are slow, so few are asked for. */
 function use(file, { below }) {
@@ -167,7 +197,8 @@ export async function run(files, seed, report = () => {}) {
       code = error.code;
     }
     const taken = performance.now() - start;
-    if (taken > SECONDS * 1000) throw new Error(`file ${n} of seed ${seed} (${mutation.name} ${name}) took ${taken} ms`);
+    if (taken > SECONDS * 1000)
+      throw new Error(`file ${n} of seed ${seed} (${mutation.name} ${name}) took ${taken} ms`);
     codes[code] = (codes[code] ?? 0) + 1;
     slowest = Math.max(slowest, taken);
     memory = Math.max(memory, process.memoryUsage().rss);

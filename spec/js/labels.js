@@ -33,7 +33,9 @@ const FRACTIONS = [
   1099511627776, 1052895941925, 1008256608221, 965509835819, 924575386327, 885376423200, 847839367509, 811893759832,
   777472127994, 744509860419, 712945084849, 682718552210, 653773525390, 626055672747, 599512966123, 574095583180,
 ];
-export const WEIGHTS = Float64Array.from({ length: 256 }, (_, q) => (q === 255 ? 0 : FRACTIONS[q % 16] * 2 ** (-40 - (q >> 4))));
+export const WEIGHTS = Float64Array.from({ length: 256 }, (_, q) =>
+  q === 255 ? 0 : FRACTIONS[q % 16] * 2 ** (-40 - (q >> 4)),
+);
 
 /** The label of region i of all, by the symbols of `logits` or `top`. */
 export function symbolLabel(m, tensors, i) {

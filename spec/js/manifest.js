@@ -98,7 +98,11 @@ export function checkFields(m, limits) {
   for (const name of Object.keys(m)) need(FIELDS.includes(name), `manifest: unknown field ${shown(name)}`);
   for (const name of FIELDS) {
     need(has(m, name) || OPTIONAL.includes(name), `manifest: field '${name}' is missing`);
-    const fits = LISTS.includes(name) ? Array.isArray : STRINGS.includes(name) ? (v) => typeof v === "string" : isObject;
+    const fits = LISTS.includes(name)
+      ? Array.isArray
+      : STRINGS.includes(name)
+        ? (v) => typeof v === "string"
+        : isObject;
     need(!has(m, name) || fits(m[name]), `manifest: field '${name}' has another type`);
   }
   need(isHex(m.content_digest, 64), "manifest: content_digest must be 64 hex digits");

@@ -2,7 +2,20 @@
 
 import { CHECKS } from "./codecs.js";
 import { need, shown } from "./errors.js";
-import { between, count, has, inside, isHex, isInteger, isNumber, isObject, isSide, isText, isWord, sameSet } from "./values.js";
+import {
+  between,
+  count,
+  has,
+  inside,
+  isHex,
+  isInteger,
+  isNumber,
+  isObject,
+  isSide,
+  isText,
+  isWord,
+  sameSet,
+} from "./values.js";
 
 const isDigest = (v) => isHex(v, 32);
 
@@ -100,7 +113,10 @@ function checkImage(image) {
   const are = (v, length, fits) => Array.isArray(v) && v.length === length && v.every(fits);
   if (p.kind === "standardise") {
     must(are(p.mean, image.channels, between(-1e6, 1e6)), "mean");
-    must(are(p.std, image.channels, (v) => isNumber(v, -1e6, 1e6) && v > 1e-6), "std must be positive");
+    must(
+      are(p.std, image.channels, (v) => isNumber(v, -1e6, 1e6) && v > 1e-6),
+      "std must be positive",
+    );
   } else if (p.kind === "conv_whiten") {
     must([image.height, image.width].every(count(512, 2)), "2 to 512 pixels are whitened");
     must(inside(p.gain, 1e-30, 1e30), "gain must be a positive number");

@@ -46,7 +46,8 @@ export function stagesOf(m, tensors) {
 function added(before, difference, limited, number) {
   return before.map((value, i) => {
     const total = Math.fround(value + difference[i]);
-    if (!Number.isFinite(total)) throw new DDSetError("DDS-E023", `stage ${number}: a sum of differences is not finite`);
+    if (!Number.isFinite(total))
+      throw new DDSetError("DDS-E023", `stage ${number}: a sum of differences is not finite`);
     return limited && total < 0 ? 0 : total;
   });
 }
@@ -66,11 +67,20 @@ export function checkSoft(name, { data }, classes) {
 export function checkValues(m, tensors) {
   const { labels, label_classes: listed, label_weights: weights, seeds } = tensors;
   const classes = m.classes.length;
-  if (seeds) need(seeds.data.every((seed) => seed >= 0), "tensor 'seeds': a seed is negative", "DDS-E012");
+  if (seeds)
+    need(
+      seeds.data.every((seed) => seed >= 0),
+      "tensor 'seeds': a seed is negative",
+      "DDS-E012",
+    );
   if (m.labels.kind === "soft") checkSoft("labels", labels, classes);
   else if (m.labels.kind === "index") {
     const code = m.codec.name === "images" ? "DDS-E014" : "DDS-E011";
-    need(labels.data.every((index) => index >= 0), "tensor 'labels': a value is negative", code);
+    need(
+      labels.data.every((index) => index >= 0),
+      "tensor 'labels': a value is negative",
+      code,
+    );
     const good = labels.data.every((index) => index < classes);
     need(good, "tensor 'labels': a class index is out of range", "DDS-E011");
   } else if (labels) {
@@ -95,8 +105,17 @@ export function preprocess(pixels, image) {
   const p = image.preprocessing;
   if (p.kind === "conv_whiten") return whiten(pixels, image);
   const plane = image.height * image.width;
-  const [mean, std] = p.kind === "standardise" ? [p.mean, p.std] : [[0, 0, 0], [1, 1, 1]];
-  const table = Float32Array.from({ length: 256 * image.channels }, (_, i) => ((i & 255) / 255 - mean[i >> 8]) / std[i >> 8]);
+  const [mean, std] =
+    p.kind === "standardise"
+      ? [p.mean, p.std]
+      : [
+          [0, 0, 0],
+          [1, 1, 1],
+        ];
+  const table = Float32Array.from(
+    { length: 256 * image.channels },
+    (_, i) => ((i & 255) / 255 - mean[i >> 8]) / std[i >> 8],
+  );
   return Float32Array.from(pixels, (value, i) => table[256 * Math.floor(i / plane) + value]);
 }
 
@@ -114,7 +133,8 @@ function whiten(pixels, { channels, height, width, preprocessing: { gain, size, 
           const weight = kernel[at++];
           for (let y = Math.max(0, -dy); y < Math.min(height, height - dy); y++) {
             const [target, source] = [(a * height + y) * width, (b * height + y + dy) * width + dx];
-            for (let x = Math.max(0, -dx); x < Math.min(width, width - dx); x++) z[target + x] += weight * u[source + x];
+            for (let x = Math.max(0, -dx); x < Math.min(width, width - dx); x++)
+              z[target + x] += weight * u[source + x];
           }
         }
   return Float32Array.from(z, (value) => (value * gain) / contrast);
@@ -148,14 +168,21 @@ function expanded(mosaic, { channels, height, width }, { x: left, y: top, width:
 
 /** The four kinds of sets: each gives pictures, and places, pixels and labels of its samples. */
 export function samplesOf(m, tensors) {
-  return ({ podd: patchSet, ppodd: patchSet, images: imageSet, lic: mosaicSet, d3m: generatedSet })[m.codec.name](m, tensors);
+  return { podd: patchSet, ppodd: patchSet, images: imageSet, lic: mosaicSet, d3m: generatedSet }[m.codec.name](
+    m,
+    tensors,
+  );
 }
 
 function patchSet(m, tensors) {
   const stages = stagesOf(m, tensors);
   const [, height, width] = (tensors.poster ?? tensors.poster_1).shape;
   const { channels } = m.image;
-  const { size: [h, w], grid: [px, py], origins: rule } = m.patches;
+  const {
+    size: [h, w],
+    grid: [px, py],
+    origins: rule,
+  } = m.patches;
   const xs = origins(width, w, px, rule, m.order.grid[0]);
   const ys = origins(height, h, py, rule, m.order.grid[1]);
   const total = (m.codec.params.weights ?? [1]).reduce((a, b) => a + b);
@@ -206,7 +233,8 @@ function imageSet(m, tensors) {
     length: stored.pictures,
     place: (i) => ({ picture: i, x: 0, y: 0, width, height }),
     pixels: (i) => stored.picture(i).data,
-    label: (i) => (m.labels.kind === "index" ? oneHot(classes, data[i]) : shares(data.subarray(i * classes, (i + 1) * classes))),
+    label: (i) =>
+      m.labels.kind === "index" ? oneHot(classes, data[i]) : shares(data.subarray(i * classes, (i + 1) * classes)),
   };
 }
 

@@ -4,7 +4,12 @@ import { limit, need } from "./errors.js";
 import { ceil, clamp, product, rint } from "./values.js";
 
 const unit = (filters, incoming, kernel, stride = 1, end = "relu", groups = 1) => ({
-  filters, incoming, kernel, stride, end, groups,
+  filters,
+  incoming,
+  kernel,
+  stride,
+  end,
+  groups,
 });
 const weightsOf = (u) => u.filters * u.incoming * Math.max(1, u.kernel) ** 2;
 
@@ -25,7 +30,12 @@ function network(name, [channels, height, width], classes) {
   if (name === "resnet18") {
     steps.push(...(small ? [unit(64, incoming, 3)] : [unit(64, incoming, 7, 2), "max3"]));
     incoming = 64;
-    for (const [filters, first] of [[64, 1], [128, 2], [256, 2], [512, 2]])
+    for (const [filters, first] of [
+      [64, 1],
+      [128, 2],
+      [256, 2],
+      [512, 2],
+    ])
       for (const stride of [first, 1]) {
         const body = [unit(filters, incoming, 3, stride), unit(filters, filters, 3, 1, "signed")];
         const shortcut = incoming === filters && stride === 1 ? null : unit(filters, incoming, 1, stride, "signed");
@@ -36,7 +46,13 @@ function network(name, [channels, height, width], classes) {
   }
   steps.push(unit(32, incoming, 3, small ? 1 : 2));
   incoming = 32;
-  const stages = [[1, 16, 1, 1], [6, 24, 2, small ? 1 : 2], [6, 32, 3, 2], [6, 64, 4, 2], [6, 96, 3, 1]];
+  const stages = [
+    [1, 16, 1, 1],
+    [6, 24, 2, small ? 1 : 2],
+    [6, 32, 3, 2],
+    [6, 64, 4, 2],
+    [6, 96, 3, 1],
+  ];
   for (const [expansion, filters, repeats, first] of [...stages, [6, 160, 3, 2], [6, 320, 1, 1]])
     for (let i = 0; i < repeats; i++) {
       const stride = i ? 1 : first;
@@ -133,8 +149,7 @@ const signed = (v) => clamp(rint(v), -32768, 32767);
 
 function linear(x, u, weights, at) {
   const data = new Float64Array(u.filters);
-  for (let f = 0; f < u.filters; f++)
-    for (let i = 0; i < u.incoming; i++) data[f] += (weights[at++] - 128) * x.data[i];
+  for (let f = 0; f < u.filters; f++) for (let i = 0; i < u.incoming; i++) data[f] += (weights[at++] - 128) * x.data[i];
   return { data, channels: u.filters, height: 1, width: 1 };
 }
 

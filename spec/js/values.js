@@ -22,9 +22,15 @@ export const isWord = (v) => typeof v === "string" && /^[a-z][a-z0-9_]{0,39}$/.t
 const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
 export const isText = (v, most = 200) => typeof v === "string" && v !== "" && [...v].length <= most && !HIDDEN.test(v);
 
-export const count = (high = 2 ** 53, low = 1) => (v) => isInteger(v, low, high);
+export const count =
+  (high = 2 ** 53, low = 1) =>
+  (v) =>
+    isInteger(v, low, high);
 export const between = (low, high) => (v) => isNumber(v, low, high);
-export const oneOf = (...words) => (v) => typeof v === "string" && words.includes(v);
+export const oneOf =
+  (...words) =>
+  (v) =>
+    typeof v === "string" && words.includes(v);
 export const isFlag = (v) => typeof v === "boolean";
 
 /** A copy with plain numbers, for all who need not know how a number was spelt. */

@@ -175,7 +175,11 @@ function newPlane(across, down, size) {
 
 // Modes: of a 4x4 block in the order of the tables; those of larger ones are the first four.
 const [MEAN, MOTION, VERTICAL, HORIZONTAL] = [0, 1, 2, 3];
-const TREE = [[0, MEAN], [1, MOTION], [2, VERTICAL]]; // node, and the mode where its bit is 0
+const TREE = [
+  [0, MEAN],
+  [1, MOTION],
+  [2, VERTICAL],
+]; // node, and the mode where its bit is 0
 
 function readSmallMode(bools, at) {
   const bit = (node) => bools.get(MODES[at + node]);

@@ -56,7 +56,13 @@ function readTransform(bits, columns, height) {
   if (kind !== INDEXED) {
     const size = bits.read(3) + 2;
     const tileColumns = tiles(columns, size);
-    return { kind, size, tileColumns, width: columns, tiles: readPixels(bits, tileColumns, tiles(height, size), false) };
+    return {
+      kind,
+      size,
+      tileColumns,
+      width: columns,
+      tiles: readPixels(bits, tileColumns, tiles(height, size), false),
+    };
   }
   const n = bits.read(8) + 1;
   const table = readPixels(bits, n, 1, false);
@@ -121,7 +127,7 @@ function readCode(bits, size) {
   let left = bits.bit() ? 2 + bits.read(2 + 2 * bits.read(3)) : size;
   demand(left <= size, "damaged");
   let last = 8;
-  for (let i = 0; i < size && left--; ) {
+  for (let i = 0; i < size && left--;) {
     const symbol = readSymbol(bits, code);
     if (symbol < 16) {
       lengths[i++] = symbol;
@@ -169,7 +175,7 @@ function readPixels(bits, width, height, main) {
   const out = new Int32Array(width * height);
   let cached = 0; // pixels that are in the cache
   const place = (pixel) => Math.imul(0x1e35a7bd, pixel) >>> (32 - cacheBits);
-  for (let at = 0; at < out.length; ) {
+  for (let at = 0; at < out.length;) {
     const y = Math.floor(at / width);
     const group = codes[groupOf ? groupOf[(y >> size) * groupColumns + ((at - y * width) >> size)] : 0];
     const green = readSymbol(bits, group[0]);
@@ -194,7 +200,8 @@ function readPixels(bits, width, height, main) {
 
 const mean = (a, b) => (((a ^ b) & 0xfefefefe) >>> 1) + (a & b);
 const bytes = [24, 16, 8, 0];
-const map = (f) => (a, b, c) => bytes.reduce((out, s) => out | (f((a >>> s) & 255, (b >>> s) & 255, (c >>> s) & 255) << s), 0);
+const map = (f) => (a, b, c) =>
+  bytes.reduce((out, s) => out | (f((a >>> s) & 255, (b >>> s) & 255, (c >>> s) & 255) << s), 0);
 const clip = (v) => (v < 0 ? 0 : v > 255 ? 255 : v);
 const whole = map((a, b, c) => clip(a + b - c));
 const half = map((a, b) => clip(a + Math.trunc((a - b) / 2)));

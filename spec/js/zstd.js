@@ -30,7 +30,7 @@ export function checkFrame(what, frame, size, limits) {
   at += sized;
   const first = at;
   let room = 0;
-  for (let more = true; more; ) {
+  for (let more = true; more;) {
     const header = little(frame, at, 3);
     const [kind, length] = [(header >> 1) & 3, header >> 3];
     must(at + 3 <= frame.length && kind !== 3 && length <= Math.min(window, BLOCK), "damaged");
@@ -47,7 +47,7 @@ export function checkFrame(what, frame, size, limits) {
 export function decodeFrame(what, frame, target, at) {
   const state = { target, done: 0, repeated: [1, 4, 8], tables: [null, null, null], huffman: null };
   try {
-    for (let more = true; more; ) {
+    for (let more = true; more;) {
       const header = little(frame, at, 3);
       const [kind, length] = [(header >> 1) & 3, header >> 3];
       more = !(header & 1);
@@ -217,7 +217,7 @@ function readTable(data, mostAccuracy, mostSymbol) {
   demand(accuracy <= mostAccuracy);
   at = 4;
   const shares = [];
-  for (let left = 2 ** accuracy; left > 0; ) {
+  for (let left = 2 ** accuracy; left > 0;) {
     const bits = 32 - Math.clz32(left + 1);
     const short = 2 ** bits - 2 - left; // values below need a bit less
     let value = peek(bits);
@@ -322,7 +322,7 @@ function runSequences(data, at, n, literals, end, state) {
     const copied = value(0, runs.symbols[run]);
     const distance = distanceOf(found, copied, state.repeated);
     demand(taken + copied <= literals.length && done + copied + length <= end);
-    for (const last = done + copied; done < last; ) target[done++] = literals[taken++];
+    for (const last = done + copied; done < last;) target[done++] = literals[taken++];
     demand(distance > 0 && distance <= done);
     for (const last = done + length; done < last; done++) target[done] = target[done - distance];
     if (i === n - 1) break;
