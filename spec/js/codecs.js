@@ -90,8 +90,6 @@ function isOf(t, name, dtypes, shape, axes) {
   need(fits, `tensor '${name}': must be ${dtypes.join(" or ")} ${axes}`, "DDS-E013");
 }
 
-export const isDifference = (m, name) => (m.codec.params.differences ?? []).includes(name);
-
 function checkPpodd(m, limits) {
   const { params } = m.codec;
   const known = isObject(params) && Object.keys(params).every((name) => ["weights", "differences"].includes(name));
@@ -131,6 +129,7 @@ function checkImages(m, limits) {
   checkAmount(n, "images", m.classes.length, limits);
 }
 
+/** Samples of a mosaic: its cells and, where there are several, all of it. */
 export const regionsOf = ([across, down]) => across * down + (across * down > 1 ? 1 : 0);
 
 function checkLic(m, limits) {

@@ -1,5 +1,6 @@
 /** Samples of each codec: where they lie, their pixels, their labels (sections 6 and 8). */
 
+import { regionsOf } from "./codecs.js";
 import { DDSetError, need } from "./errors.js";
 import { cellEdges, indicesOf, oneHot, patchLabel, shares, symbolLabel, WEIGHTS } from "./labels.js";
 import { taught } from "./teacher.js";
@@ -21,7 +22,7 @@ export function origins(length, size, n, rule, cells) {
 }
 
 /** Posters and their label grids stage by stage, differences added up; checks their values. */
-export function stagesOf(m, tensors) {
+function stagesOf(m, tensors) {
   if (m.codec.name === "podd") {
     if (tensors.labels) checkSoft("labels", tensors.labels, m.classes.length);
     return [{ poster: tensors.poster.data, labels: tensors.labels?.data }];
@@ -52,7 +53,7 @@ function added(before, difference, limited, number) {
   });
 }
 
-export function checkSoft(name, { data }, classes) {
+function checkSoft(name, { data }, classes) {
   for (let at = 0; at < data.length; at += classes) {
     let most = 0;
     for (let i = at; i < at + classes; i++) {
@@ -64,7 +65,7 @@ export function checkSoft(name, { data }, classes) {
 }
 
 /** Check what depends on decoded values, for all but posters. */
-export function checkValues(m, tensors) {
+function checkValues(m, tensors) {
   const { labels, label_classes: listed, label_weights: weights, seeds } = tensors;
   const classes = m.classes.length;
   if (seeds)
@@ -166,12 +167,10 @@ function expanded(mosaic, { channels, height, width }, { x: left, y: top, width:
   return out;
 }
 
-/** The four kinds of sets: each gives pictures, and places, pixels and labels of its samples. */
+/** What a codec makes of its tensors: pictures, and places, pixels and labels of samples; checks the values. */
 export function samplesOf(m, tensors) {
-  return { podd: patchSet, ppodd: patchSet, images: imageSet, lic: mosaicSet, d3m: generatedSet }[m.codec.name](
-    m,
-    tensors,
-  );
+  const sets = { podd: patchSet, ppodd: patchSet, images: imageSet, lic: mosaicSet, d3m: generatedSet };
+  return sets[m.codec.name](m, tensors);
 }
 
 function patchSet(m, tensors) {
@@ -243,7 +242,7 @@ function mosaicSet(m, tensors) {
   const stored = storedPictures(m, tensors);
   const { height, width } = m.image;
   const [across, down] = m.codec.params.cells;
-  const regions = across * down + (across * down > 1 ? 1 : 0);
+  const regions = regionsOf(m.codec.params.cells);
   const place = (i) => {
     const [picture, region] = [Math.floor(i / regions), i % regions];
     if (region === across * down || across * down === 1) return { picture, x: 0, y: 0, width, height };

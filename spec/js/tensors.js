@@ -8,7 +8,7 @@ import { hexDigest } from "./sha256.js";
 import { product } from "./values.js";
 import { checkFrame, decodeFrame } from "./zstd.js";
 
-export const ARRAYS = { uint8: Uint8Array, int32: Int32Array, int64: BigInt64Array, float32: Float32Array };
+const ARRAYS = { uint8: Uint8Array, int32: Int32Array, int64: BigInt64Array, float32: Float32Array };
 
 /** Decode a tensor from its stored pieces, its values checked, the digests of chunks too. */
 export async function decodeTensor(name, t, pieces, options, step) {
