@@ -202,8 +202,8 @@ WRONG = [
     ((pictures(), np.array(["a"] * 11), CLASSES), {}, UsageError, "labels are"),
     ((pictures(), soft(), CLASSES), {"bits": 4}, UsageError, "float32 array"),
     ((pictures(), soft(), CLASSES), {"bits": 9}, UsageError, "`bits` must be from 2 to 8, got 9"),
-    ((pictures(), soft(), CLASSES), {"chunk": 0}, UsageError, "`chunk` must be from 1 to 1048576, got 0"),
-    ((pictures(), soft(), CLASSES), {"level": 20}, UsageError, "`level` must be from 1 to 19, got 20"),
+    ((pictures(), soft(), CLASSES), {"chunk": 0}, UsageError, "1 to 1048576, got 0"),
+    ((pictures(), soft(), CLASSES), {"level": 20}, UsageError, "`level` must be from 1 to 19"),
     ((iter([(pictures(2), soft(2))]), soft(2), CLASSES), {}, UsageError, "pass None"),
     ((iter([(pictures(2), soft(1))]), None, CLASSES), {}, UsageError, "2 images has 1"),
     (
