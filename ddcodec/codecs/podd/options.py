@@ -58,7 +58,7 @@ class PosterOptions(Options):
     )
     quality: str | None = option(
         None, "Precision of what is stored.", metavar="lossless|high|small|bits=N",
-        shown="high, 8 bits; for a number of bytes small, 4",
+        shown="high, 8 bits; for a number of bytes bits=3",
     )  # fmt: skip
     class_grid: Pair | None = option(
         None, "Columns x rows of class cells; the poster takes its shape from them.",

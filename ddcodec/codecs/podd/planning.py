@@ -48,6 +48,7 @@ from .stored import StoredBits
 # Rounding is seen by the end of the last stage only: earlier it sends the run elsewhere, and the
 # rate of learning at the end is small enough to settle on the levels.
 AWARE_SHARE = 0.25
+BEST_IN_BYTES = "bits=3"  # more pixels of fewer bits, until two: docs/coding.md
 MIRRORED = "images are mirrored as well; for writing, signs and the like give `augment`=none"
 NATURAL_SIDE = 16  # pixels; smaller images are icons, and have too few frequencies to whiten
 
@@ -69,7 +70,7 @@ def settled(options: Settled, device: torch.device) -> Settled:
     return replace(
         options,
         profile=best if options.profile == "auto" else options.profile,
-        quality=options.quality or ("small" if bytes_given else "high"),
+        quality=options.quality or (BEST_IN_BYTES if bytes_given else "high"),
         meta_batches=options.meta_batches * world_size(),
     )
 

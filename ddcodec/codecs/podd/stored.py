@@ -44,7 +44,7 @@ class StoredBits:
                 "`quality` must be lossless, high, small or bits=N with N from 2 to 8, got "
                 f"{quality!r}"
             )
-        return cls(int(match[1]), 6 if int(match[1]) > AWARE_BITS else 5)
+        return cls(int(match[1]), min(6, max(4, int(match[1]))))
 
     @property
     def is_low(self) -> bool:

@@ -45,7 +45,7 @@ def test_a_budget_of_bytes_is_kept_and_used(total: int, digits: Source, tmp_path
     out = tmp_path / "x.ddset"
     encode(digits, total_bytes=total, out=out, steps=12)
     assert 0.85 * total <= out.stat().st_size <= total
-    assert info(out)["poster"]["bits"] == 4
+    assert info(out)["poster"]["bits"] == 3
     assert f"--bytes {total} --steps 12" in info(out)["provenance"]["command"]
 
 
