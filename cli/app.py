@@ -17,7 +17,22 @@ import typer
 from ddcodec import __version__
 from ddcodec.errors import DDSetError
 
-from . import decode, demo, diff, encode, info, observer, preview, prior, sweep, train, verify
+from . import (
+    decode,
+    demo,
+    diff,
+    encode,
+    import_,
+    info,
+    merge,
+    observer,
+    preview,
+    prior,
+    split,
+    sweep,
+    train,
+    verify,
+)
 from .flags import spelled
 from .help import CodecCommand
 from .interruption import EXIT_INTERRUPTED, signals_interrupt
@@ -70,6 +85,11 @@ app.command(
     cls=sweep.ListCommand,
     short_help="Draw accuracy against bits per class over a grid of encodes.",
 )(sweep.sweep)
+app.command("import", short_help="Make one file of what others publish.")(import_.import_set)
+app.command("merge", short_help="Join files: more classes, or more images of them.")(merge.merge)
+app.command("split", cls=split.ClassesCommand, short_help="Take some classes out of a file.")(
+    split.split
+)
 app.command("diff", short_help="Say in what two files differ.")(diff.diff)
 app.add_typer(
     observer.app,

@@ -22,7 +22,7 @@ from .chunks import ChunkReader
 from .header import Entry, build
 from .manifest import Manifest
 from .payload import Array, digest, little_endian
-from .quantise import dequantise
+from .quantise import dequantise, of_rows
 from .tensors import DTYPES, TensorSpec
 
 
@@ -82,7 +82,10 @@ class ChunkWriter:
         Raises UsageError for another shape, dtype or number of rows than the chunks before.
         """
         tensor = self._tensors[name]
-        values = rows if tensor.quantiser is None else dequantise(rows, tensor.quantiser)
+        values = rows
+        if tensor.quantiser is not None:
+            own = of_rows(tensor.quantiser, tensor.rows, tensor.rows + len(rows))
+            values = dequantise(rows, own)
         if values.dtype.name not in DTYPES:
             raise UsageError(f"dtype {values.dtype} cannot be stored; use {', '.join(DTYPES)}")
         if not tensor.digests:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ..format import Manifest
 
 DROP = 0.2  # of the rate, in the schedule multistep
+SCHEDULES = ("constant", "multistep", "half")
+TENTH = 0.1  # of the rate, in the second half of the schedule half
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,14 @@ class Recipe:
         image: (channels, height, width).
         classes: outputs.
         depth, filters: blocks of the ConvNet and their channels.
-        lr: Adam's learning rate; its other settings are PyTorch's defaults.
+        lr: learning rate; other settings of Adam are PyTorch's defaults.
         steps: gradient steps.
         batch_size: images a step; the whole set where it has no more.
         augment: a name in ``AUGMENTATIONS``, for every batch.
-        weight_decay: of AdamW, apart from the gradient; 0 makes it Adam.
-        schedule: ``constant``, or ``multistep``, a fifth of the rate after 2/3 and again after 5/6
-            of the steps.
+        weight_decay: of AdamW, apart from the gradient; 0 makes it Adam. Of SGD, in the gradient.
+        schedule: ``constant``; ``multistep``, a fifth of the rate after 2/3 and again after 5/6
+            of the steps; or ``half``, a tenth of it in the second half.
+        optimizer: ``adam``, ``adamw``, or ``sgd``, whose momentum is 0.9.
     """
 
     image: tuple[int, int, int]
@@ -41,11 +44,14 @@ class Recipe:
     augment: str
     weight_decay: float = 0.0
     schedule: str = "constant"
+    optimizer: str = "adam"
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
         if self.schedule == "constant":
             return self.lr
+        if self.schedule == "half":
+            return self.lr * (TENTH if 2 * step >= self.steps else 1)
         drops = (3 * step >= 2 * self.steps) + (6 * step >= 5 * self.steps)
         return self.lr * DROP**drops
 
@@ -56,9 +62,9 @@ class Recipe:
         network, optimizer = recipe["network"], recipe["optimizer"]
         for what, given, known in (
             ("network", (network["name"], network["norm"]), (("convnet", "instance"),)),
-            ("optimizer", optimizer["name"], ("adam", "adamw")),
+            ("optimizer", optimizer["name"], ("adam", "adamw", "sgd")),
             ("loss", recipe["loss"], ("soft_cross_entropy",)),
-            ("schedule", recipe.get("schedule", "constant"), ("constant", "multistep")),
+            ("schedule", recipe.get("schedule", "constant"), SCHEDULES),
             ("augmentation", recipe["augment"], tuple(AUGMENTATIONS)),
         ):
             if given not in known:
@@ -77,4 +83,5 @@ class Recipe:
             recipe["augment"],
             optimizer.get("weight_decay", 0.0),
             recipe.get("schedule", "constant"),
+            optimizer["name"],
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +19,7 @@ Precision = Literal["float32", "bfloat16"]
 PRECISIONS = get_args(Precision)
 TestImages = Tensor | RealImages
 
+MOMENTUM = 0.9  # of SGD
 TEST_PIXELS = 1 << 19  # at once, a bound on the memory for activations
 
 
@@ -56,9 +57,7 @@ def train(
     """
     first, index = seed
     kind = labels.device.type
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
-    )
+    optimiser = _optimiser(network, recipe)
     random = generator(first, "student augment", index)
     batches = endless_batches(images, labels, recipe.batch_size, key(first, "student order", index))
     network.train()
@@ -77,6 +76,13 @@ def train(
             if report is not None and reports.due(step):
                 report(step, loss.detach())
     network.eval()
+
+
+def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    how: dict[str, Any] = {"lr": recipe.lr, "weight_decay": recipe.weight_decay, "fused": True}
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(network.parameters(), momentum=MOMENTUM, **how)
+    return torch.optim.AdamW(network.parameters(), **how)
 
 
 def accuracy(

@@ -9,7 +9,7 @@ covariance, for each half octave, makes of a dot. It is exact: its sums are of i
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -33,22 +33,42 @@ AT_ONCE = 1 << 17  # float64 values at a time: what fits into a cache
 
 Spec = Mapping[str, Any]
 Doubles = NDArray[np.float64]
+Centre = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 def whiten(x: Tensor, spec: Spec) -> Tensor:
     """Return uint8 images (N, C, H, W) whitened as ``spec`` says, float32 on the same device."""
+    return _whitened(x, spec, centre)
+
+
+def whiten_values(x: Tensor, spec: Spec) -> Tensor:
+    """Return images float (N, C, H, W), of any scale, as ``whiten`` would bytes like them.
+
+    For what no byte can hold, as distilled images: nothing is rounded on the way.
+    """
+    return _whitened(x, spec, _centre_values)
+
+
+def _whitened(x: Tensor, spec: Spec, centred_of: Centre) -> Tensor:
     _, channels, height, width = x.shape
     size, gain = spec["size"], float(spec["gain"])
     kernel = torch.tensor(spec["kernel"], dtype=torch.float64, device=x.device).view(channels, -1)
     out = torch.empty(x.shape, dtype=torch.float32, device=x.device)
     step = max(1, AT_ONCE // (channels * height * width))
     for start in range(0, len(x), step):
-        centred, contrast = centre(x[start : start + step])
+        centred, contrast = centred_of(x[start : start + step])
         # As columns and one product of matrices: a convolution might take a way that rounds.
         columns = torch.nn.functional.unfold(centred, size, padding=size // 2)
         mixed = (kernel @ columns).view(centred.shape)
         out[start : start + step] = (mixed * gain / contrast).float()
     return out
+
+
+def _centre_values(x: Tensor) -> tuple[Tensor, Tensor]:
+    wide = x.double()
+    centred = wide - wide.mean((1, 2, 3), keepdim=True)
+    contrast = centred.square().mean((1, 2, 3), keepdim=True).sqrt()
+    return centred, torch.where(contrast == 0, torch.ones_like(contrast), contrast)
 
 
 def centre(x: Tensor) -> tuple[Tensor, Tensor]:

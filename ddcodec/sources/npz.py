@@ -44,7 +44,7 @@ def load(path: Path, name: str, size: int | None = None) -> Source | None:
     """
     if path.suffix.lower() != ".npz" or not path.is_file():
         return None
-    keys = _keys(path)
+    keys = keys_of(path)
     splits = {}
     for split in SPLITS:
         here = [key for key in (f"{split}_images", f"{split}_labels") if key in keys]
@@ -70,7 +70,7 @@ def load(path: Path, name: str, size: int | None = None) -> Source | None:
 def _classes(path: Path, named: bool) -> tuple[str, ...]:
     if not named:
         return numbered_classes(_labels(path, "train"), f"{path}: train_labels")
-    names = _array(path, "class_names")
+    names = array_of(path, "class_names")
     if names.ndim != 1 or names.dtype.kind != "U" or len(names) == 0:
         raise SourceError(
             f"{path}: class_names are {names.dtype} {shape_text(names.shape)}; "
@@ -108,7 +108,7 @@ def _images(path: Path, name: str) -> Images:
 
 
 def _labels(path: Path, name: str) -> NDArray[Any]:
-    labels = _array(path, f"{name}_labels")
+    labels = array_of(path, f"{name}_labels")
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     elif labels.ndim == 2:
@@ -124,7 +124,8 @@ def _labels(path: Path, name: str) -> NDArray[Any]:
     return labels
 
 
-def _keys(path: Path) -> set[str]:
+def keys_of(path: Path) -> set[str]:
+    """Return the names of the arrays in a file; raises SourceError where it is none."""
     if not zipfile.is_zipfile(path):
         with path.open("rb") as file:
             packed = file.read(4) == b"PK\x03\x04"
@@ -138,7 +139,14 @@ def _keys(path: Path) -> set[str]:
         raise SourceError(f"{path}: cannot be read as an .npz file") from None
 
 
-def _array(path: Path, name: str) -> NDArray[Any]:
+def shape_of(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and type of an array, which is not read; raises SourceError."""
+    with _member(path, name) as (_, (shape, _by_column, dtype)):
+        return shape, dtype
+
+
+def array_of(path: Path, name: str) -> NDArray[Any]:
+    """Return an array in memory; pickled ones are refused. Raises SourceError."""
     with _member(path, name) as (member, (shape, _, dtype)):
         require_memory(math.prod(shape) * dtype.itemsize, f"{path}: array '{name}'")
         member.seek(0)

@@ -2,7 +2,7 @@
 
 A pickle is a program, and Python's own reader runs it. This one reads its instructions with
 ``pickletools``, which only lists them, and follows the few that build numbers, strings, lists,
-tuples, dicts and uint8 arrays. Names of classes and functions are compared, never looked up.
+tuples, dicts and arrays of numbers. Names of classes and functions are compared, never looked up.
 """
 
 from __future__ import annotations
@@ -10,12 +10,17 @@ from __future__ import annotations
 import math
 import pickletools
 import warnings
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 ARRAYS = {"numpy.core.multiarray _reconstruct", "numpy._core.multiarray _reconstruct"}
 NAMES = {*ARRAYS, "numpy ndarray", "numpy dtype", "_codecs encode"}
+
+SCALARS = {"numpy.core.multiarray scalar", "numpy._core.multiarray scalar"}
+NUMBERS = ("b1", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8")
 
 SKIPPED = {"PROTO", "FRAME"}
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
@@ -40,27 +45,57 @@ class _Array:
     content: np.ndarray | None = None
 
 
-_MARK, _UINT8 = object(), object()
+_MARK = object()
 
 
-class _Refused(ValueError):
+class _DType:
+    """A type of numbers; its byte order comes after its name."""
+
+    def __init__(self, name: str) -> None:
+        self.dtype = np.dtype(name)
+
+
+class Refused(ValueError):
     """The pickle is whole, but no plain data."""
 
 
-def load(data: bytes) -> Any:
-    """Return the object in a pickle: plain Python objects, uint8 arrays, Python 2 text as bytes.
+@dataclass(frozen=True)
+class Vocabulary:
+    """What a pickle may name beside plain objects.
 
-    Raises ValueError where the pickle is damaged or would build anything else.
+    Attributes:
+        dtypes: types of numbers that arrays may have, each in ``NUMBERS``.
+        builders: what stands in place of each function or class that may be named.
+        persistent: called with what stands for an object outside of the pickle.
+        depth: levels of containers in which arrays are looked for; lists count from 2 on.
     """
-    reader = _Reader(budget=len(data))
+
+    dtypes: Collection[str] = ("u1",)
+    builders: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    persistent: Callable[[Any], Any] | None = None
+    depth: int = 1
+
+
+def load(data: bytes, vocabulary: Vocabulary = Vocabulary()) -> Any:
+    """Return the object in a pickle: plain Python objects, arrays, Python 2 text as bytes.
+
+    Without a ``vocabulary`` arrays are uint8. Raises ValueError where the pickle is damaged or
+    would build anything else.
+    """
+    return load_first(data, vocabulary)[0]
+
+
+def load_first(data: bytes, vocabulary: Vocabulary = Vocabulary()) -> tuple[Any, int]:
+    """Return what ``load`` does of the first of several pickles, and how many bytes it takes."""
+    reader = _Reader(len(data), vocabulary)
     try:
         with warnings.catch_warnings():  # pickletools warns of odd escapes in damaged text
             warnings.simplefilter("ignore")
-            for instruction, argument, _ in pickletools.genops(data):
+            for instruction, argument, at in pickletools.genops(data):
                 if instruction.name == "STOP":
-                    return _finished(reader.stack[-1])
+                    return _finished(reader.stack[-1], vocabulary.depth, {}), int(at or 0) + 1
                 reader.step(instruction.name, argument)
-    except _Refused:
+    except Refused:
         raise
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError):
         pass  # whatever a damaged program stumbles over
@@ -70,10 +105,11 @@ def load(data: bytes) -> Any:
 class _Reader:
     """The stack and memory of a pickle's machine."""
 
-    def __init__(self, budget: int) -> None:
+    def __init__(self, budget: int, vocabulary: Vocabulary) -> None:
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
         self.budget = budget  # bytes for text, so that a short program cannot fill a memory
+        self.vocabulary = vocabulary
 
     def step(self, name: str, argument: Any) -> None:
         """Follow one instruction."""
@@ -115,10 +151,12 @@ class _Reader:
         elif name == "SETITEMS":
             self._set(self._above_mark())
         elif name == "GLOBAL":
-            stack.append(_known(argument))
+            stack.append(self._known(argument))
         elif name == "STACK_GLOBAL":
             attribute, module = stack.pop(), stack.pop()
-            stack.append(_known(f"{module} {attribute}"))
+            stack.append(self._known(f"{module} {attribute}"))
+        elif name == "BINPERSID" and self.vocabulary.persistent is not None:
+            stack.append(self.vocabulary.persistent(stack.pop()))
         elif name == "REDUCE":
             arguments, function = stack.pop(), stack.pop()
             stack.append(self._call(function, arguments))
@@ -126,7 +164,7 @@ class _Reader:
             state = stack.pop()
             _build(stack[-1], state)
         elif name not in SKIPPED:
-            raise _Refused(f"asks for {name}, which plain data does not need")
+            raise Refused(f"asks for {name}, which plain data does not need")
 
     def _above_mark(self) -> list[Any]:
         at = len(self.stack) - 1
@@ -166,45 +204,68 @@ class _Reader:
         if function == "_codecs encode" and arguments[1:] in (("latin1",), ("latin-1",)):
             self.budget -= len(arguments[0])
             if self.budget < 0:
-                raise _Refused("builds more than it holds")
+                raise Refused("builds more than it holds")
             return arguments[0].encode("latin-1")
-        if function == "numpy dtype" and arguments[0] in ("u1", b"u1"):
-            return _UINT8
-        raise _Refused(f"builds a {function} that is neither text nor an array of uint8")
+        if function == "numpy dtype" and _text(arguments[0]) in self.vocabulary.dtypes:
+            return _DType(_text(arguments[0]))
+        if function in SCALARS and len(self.vocabulary.dtypes) > 1:
+            kind, content = arguments
+            return np.frombuffer(content, kind.dtype, 1)[0].item()
+        if function in self.vocabulary.builders:
+            return self.vocabulary.builders[function](*arguments)
+        kinds = "uint8" if len(self.vocabulary.dtypes) == 1 else "numbers"
+        raise Refused(f"builds a {function} that is neither text nor an array of {kinds}")
+
+    def _known(self, name: str) -> _Name:
+        scalar = name in SCALARS and len(self.vocabulary.dtypes) > 1
+        if name not in NAMES and name not in self.vocabulary.builders and not scalar:
+            raise Refused(f"asks for {name[:60]!a}, which plain data does not need")
+        return _Name(name)
 
 
-def _known(name: str) -> _Name:
-    if name not in NAMES:
-        raise _Refused(f"asks for {name[:60]!a}, which plain data does not need")
-    return _Name(name)
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
 def _build(target: Any, state: Any) -> None:
-    if target is _UINT8:
-        return  # its state is byte order and alignment, which single bytes have not
+    if type(target) is _DType:
+        # Its state begins with a version and the byte order; single bytes have none.
+        target.dtype = target.dtype.newbyteorder(_text(state[1]))
+        return
     if type(target) is not _Array:
         raise TypeError
-    _, shape, dtype, fortran, content = state
-    if dtype is not _UINT8 or type(content) is not bytes or type(shape) is not tuple:
-        raise _Refused("holds an array of something else than uint8")
-    if any(type(n) is not int or n < 0 for n in shape) or math.prod(shape) != len(content):
-        raise _Refused("holds an array whose shape does not fit its content")
-    flat = np.frombuffer(content, np.uint8)
+    _, shape, kind, fortran, content = state
+    if type(kind) is not _DType or type(content) is not bytes or type(shape) is not tuple:
+        raise Refused("holds an array of something else than numbers")
+    size = math.prod(shape) * kind.dtype.itemsize
+    if any(type(n) is not int or n < 0 for n in shape) or size != len(content):
+        raise Refused("holds an array whose shape does not fit its content")
+    flat = np.frombuffer(content, kind.dtype)
     target.content = flat.reshape(shape, order="F" if fortran is True else "C")
 
 
-def _finished(value: Any) -> Any:
-    """Return the value with its arrays in place: itself, or the values of a dict."""
-    if type(value) is dict:
-        return {key: _array(item) for key, item in value.items()}
-    return _array(value)
+def _finished(value: Any, depth: int, done: dict[int, Any]) -> Any:
+    """Return the value with its arrays in place, down to ``depth`` levels of containers.
+
+    ``done`` has what was finished, by identity: a short pickle may hold one list many times.
+    """
+    if id(value) in done:
+        return done[id(value)]
+    if depth and type(value) is dict:
+        found: Any = {key: _finished(item, depth - 1, done) for key, item in value.items()}
+    elif depth > 1 and type(value) in (list, tuple):
+        found = [_finished(item, depth - 1, done) for item in value]
+    else:
+        return _array(value)
+    done[id(value)] = found
+    return found
 
 
 def _array(value: Any) -> Any:
-    if value is _MARK or value is _UINT8 or type(value) is _Name:
+    if value is _MARK or type(value) in (_Name, _DType):
         raise TypeError
     if type(value) is not _Array:
         return value
     if value.content is None:
-        raise _Refused("holds an array without content")
+        raise Refused("holds an array without content")
     return value.content

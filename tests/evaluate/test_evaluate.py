@@ -146,13 +146,27 @@ def test_a_recipe_with_decay_and_falling_rate_is_followed(path: Path, tmp_path: 
     assert result.steps == 12
 
 
+def test_the_published_recipe_of_sgd_is_followed(path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.ddset"
+    copy.write_bytes(path.read_bytes())
+    recipe = load(path).manifest.recipe | {
+        "optimizer": {"name": "sgd", "lr": 0.01, "weight_decay": 0.0005},
+        "schedule": "half",
+        "steps": 4,
+    }
+    restate(copy, recipe=recipe)
+    found = Recipe.of(load(copy).manifest)
+    assert [found.rate(step) for step in range(4)] == pytest.approx([0.01, 0.01, 0.001, 0.001])
+    assert (found.optimizer, found.weight_decay) == ("sgd", 0.0005)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"schedule": "cyclic"}, "schedule cyclic"),
         ({"augment": "mixup"}, "augmentation mixup"),
         ({"loss": "mse"}, "loss mse"),
-        ({"optimizer": {"name": "sgd", "lr": 0.1}}, "optimizer sgd"),
+        ({"optimizer": {"name": "lion", "lr": 0.1}}, "optimizer lion"),
     ],
 )
 def test_a_recipe_of_a_later_version_is_unsupported(

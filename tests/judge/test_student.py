@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ddcodec import UsageError, encode, load
@@ -146,6 +148,27 @@ def drawn(images: Numbered, batch_size: int, batches: int) -> list[list[int]]:
         assert torch.equal(x.flatten().long(), y.flatten())
         found.append(y.flatten().tolist())
     return found
+
+
+def test_sgd_steps_as_the_specification_says() -> None:
+    recipe = replace(
+        RECIPE, augment="none", optimizer="sgd", schedule="half", weight_decay=0.1, batch_size=8
+    )
+    images = Few(recipe.image)
+    labels = torch.eye(10)[:8]
+    network = fresh(recipe, torch.Generator().manual_seed(1))
+    other = copy.deepcopy(network)
+    train(network, images, labels, recipe, (0, 0))
+    speed = [torch.zeros_like(p) for p in other.parameters()]
+    for rate in (0.01, 0.01, 0.001):
+        loss = F.cross_entropy(other(images.images), labels)
+        found = torch.autograd.grad(loss, list(other.parameters()))
+        with torch.no_grad():
+            for p, v, g in zip(other.parameters(), speed, found, strict=True):
+                v.mul_(0.9).add_(g + 0.1 * p)
+                p.sub_(rate * v)
+    for ours, theirs in zip(network.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
 def test_a_set_that_fits_is_one_batch_and_others_come_in_epochs() -> None:

@@ -1,0 +1,44 @@
+"""What peers publish, a module for each kind of layout: files to arrays, nothing executed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...errors import InvalidFile, SourceError
+from ...format.opening import reading
+from ...sources.complete import require_finished
+from . import array_sets, folder_sets, torch_sets
+from .found import Found
+
+__all__ = ["Found", "find"]
+
+PUBLISHED = ("res_*.pt", "images_best.pt", "data.pt", "*_poster.pt", "*.ddset")
+
+
+def find(path: Path, labels_file: Path | None = None) -> Found:
+    """Return the set at ``path``, a file or a folder, whatever its name.
+
+    ``labels_file`` holds its labels where they lie apart. Raises SourceError where nothing is
+    there, InvalidFile for content that is in no known layout or contradicts itself.
+    """
+    if not path.exists():
+        raise SourceError(f"{path}: no such file or folder")
+    with reading(path):
+        require_finished(path)
+        # Class folders before parquet: a folder of classes may hold a table beside them.
+        found = (
+            torch_sets.find(path, labels_file)
+            or array_sets.find_npz(path)
+            or array_sets.find_hdf5(path)
+            or folder_sets.find_folder(path, labels_file)
+            or folder_sets.find_parquet(path)
+        )
+    if found is not None:
+        return found
+    if path.is_dir():
+        inside = sorted(each for name in PUBLISHED for each in path.glob(name))
+        hint = f"; is it {inside[0]} that you mean?" if inside else ""
+        raise InvalidFile(f"{path}: has no class folders with images and no parquet files{hint}")
+    raise InvalidFile(
+        f"{path}: is in no layout that is known (torch.save, npz, HDF5, parquet, class folders)"
+    )

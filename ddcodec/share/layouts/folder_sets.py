@@ -1,0 +1,252 @@
+"""Sets of image files: a folder for each class, or parquet with images and soft labels.
+
+RDED, SRe2L and CDA write JPEGs into class folders. Soft labels, where there are such, lie beside
+the folders: one table of them (npz, npy or a tensor), rows in the order of the sorted files, or
+``labels.csv``, which ``ddcodec decode`` writes.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import InvalidFile, MissingExtra, SourceError, one_line
+from ...format import Manifest
+from ...limits import Limits
+from ...sources.checks import numbered_classes
+from ...sources.imagefolder import SUFFIXES
+from ...sources.images import Item, decode_all
+from ...sources.spelling import TEXT_MAX, plain
+from . import torch_files
+from .array_sets import holds_bytes, manifest_of
+from .found import Found, checked_images, checked_labels
+
+TABLES = (".npz", ".npy", ".pt", ".pth")
+IMAGE_COLUMNS, LABEL_COLUMNS = ("image", "img"), ("label", "labels", "fine_label")
+SOFT_COLUMNS = ("soft_label", "soft_labels", "logits")
+
+
+def find_folder(path: Path, table: Path | None, limits: Limits = Limits()) -> Found | None:
+    """Return the set in class folders, at ``path`` or in its folder ``train``; None for none.
+
+    ``table`` is a file of labels that is named apart. Raises InvalidFile where labels and images
+    disagree, SourceError for an image that cannot be read.
+    """
+    if not path.is_dir():
+        return None
+    root = path / "train" if (path / "train").is_dir() else path
+    folders = [each for each in sorted(root.iterdir()) if each.is_dir() and _images(each)]
+    if not folders:
+        return None
+    files = [file for folder in folders for file in _images(folder)]
+    if len(files) > limits.patches:
+        raise InvalidFile(f"{path}: {len(files)} images, the limit is {limits.patches}")
+    pixels = decode_all(((str(file), file) for file in files), len(files))[:]
+    images = checked_images(path, np.asarray(pixels).transpose(0, 3, 1, 2), limits)
+    classes = tuple(plain(folder.name) for folder in folders)
+    manifest = _manifest(path, limits)
+    if manifest is not None:
+        # A class without an image of its own has no folder.
+        classes = manifest.classes
+        labels = _csv(path / "labels.csv", path, files)
+        # The number in a name is the place in the file, whatever class it shows.
+        place = np.argsort([file.stem for file in files], kind="stable")
+        soft = None if labels is None else labels[place]
+        images = _bytes_only(path, images[place], manifest)
+        return Found(
+            "ddcodec decode", images, soft, "soft", "pixels",
+            classes=classes, manifest=manifest,
+        )  # fmt: skip
+    number = {folder: index for index, folder in enumerate(folders)}
+    own = np.array([number[_class_of(file, number)] for file in files], np.int64)
+    soft = _soft(path, files, table, limits)
+    # Both labels are there: they must not contradict each other wherever they say the class.
+    if soft is not None and soft.ndim == 2 and soft.shape[1] < len(classes):
+        raise InvalidFile(
+            f"{path}: soft labels of {soft.shape[1]} classes for {len(classes)} class folders"
+        )
+    return Found(
+        "RDED, SRe2L or CDA: class folders", images, own if soft is None else soft,
+        space="pixels", cells=None, classes=classes,
+    )  # fmt: skip
+
+
+def find_parquet(path: Path, limits: Limits = Limits()) -> Found | None:
+    """Return the set in a parquet file, or in all those of a folder; None where there is none."""
+    files = [path] if path.is_file() and _starts_with(path, b"PAR1") else []
+    if path.is_dir():
+        files = sorted(path.glob("*.parquet")) or sorted(path.glob("*/train-*.parquet"))
+    if not files:
+        return None
+    if importlib.util.find_spec("pyarrow") is None:
+        raise MissingExtra("pyarrow, which reads parquet,", "data")
+    cells: list[Item] = []
+    labels: list[Any] = []
+    names: tuple[str, ...] = ()
+    for file in files:
+        more, soft, named = _table(file, limits)
+        cells += more
+        labels += soft
+        names = names or named
+    if not cells or len({np.ndim(label) for label in labels}) != 1:
+        raise InvalidFile(f"{path}: has no rows, or labels of several kinds")
+    try:
+        table = np.array(labels)
+    except ValueError:
+        raise InvalidFile(f"{path}: soft labels differ in length") from None
+    pixels = decode_all(cells, len(cells))[:]
+    images = checked_images(path, np.asarray(pixels).transpose(0, 3, 1, 2), limits)
+    found = checked_labels(path, table, len(images))
+    if not names and found.ndim == 1:
+        names = numbered_classes(found, str(path))
+    manifest = _manifest(path if path.is_dir() else path.parent, limits)
+    if manifest is not None:
+        return Found(
+            "ddcodec decode", _bytes_only(path, images, manifest), found, "soft", "pixels",
+            classes=manifest.classes, manifest=manifest,
+        )  # fmt: skip
+    return Found("parquet", images, found, space="pixels", classes=names)
+
+
+def _bytes_only(path: Path, images: NDArray[Any], manifest: Manifest) -> NDArray[Any]:
+    if not holds_bytes(manifest):
+        raise InvalidFile(
+            f"{path}: holds pictures of values that no byte can hold; import what "
+            "decode --to npz writes, which is exact"
+        )
+    return images
+
+
+def _table(path: Path, limits: Limits) -> tuple[list[Item], list[Any], tuple[str, ...]]:
+    """Return the encoded images, the labels and the class names of a parquet file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            schema: Any = file.schema_arrow
+            image, soft, label = (
+                next((name for name in columns if name in schema.names), None)
+                for columns in (IMAGE_COLUMNS, SOFT_COLUMNS, LABEL_COLUMNS)
+            )
+            wanted = soft or label
+            if image is None or wanted is None:
+                raise InvalidFile(
+                    f"{path}: has no column {IMAGE_COLUMNS[0]}, or none of labels, called "
+                    f"{SOFT_COLUMNS[0]} or {LABEL_COLUMNS[0]}; it has {', '.join(schema.names)}"
+                )
+            if file.metadata.num_rows > limits.patches:
+                raise InvalidFile(f"{path}: more rows than the limit of {limits.patches}")
+            read: Any = file.read(columns=[image, wanted])
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise SourceError(f"{path}: cannot be read as parquet: {one_line(error)}") from None
+    rows = read.column(image).to_pylist()
+    cells: list[Item] = []
+    for index, row in enumerate(rows):
+        data = row.get("bytes") if isinstance(row, dict) else row
+        if not isinstance(data, bytes):
+            raise InvalidFile(f"{path}: row {index} holds no image bytes")
+        cells.append((f"{path}: row {index}", data))
+    try:
+        told = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
+        names = tuple(map(str, told[label]["names"]))
+    except (KeyError, TypeError, ValueError):
+        names = ()
+    return cells, read.column(wanted).to_pylist(), names
+
+
+def _images(folder: Path) -> list[Path]:
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix.lower() in SUFFIXES and file.is_file() and file.name[0] != "."
+    )
+
+
+def _class_of(file: Path, folders: dict[Path, int]) -> Path:
+    return next(parent for parent in file.parents if parent in folders)
+
+
+def _soft(
+    path: Path, files: list[Path], table: Path | None, limits: Limits
+) -> NDArray[Any] | None:
+    if table is None:
+        beside = sorted(e for e in path.iterdir() if e.suffix.lower() in TABLES and e.is_file())
+        if len(beside) > 1:
+            raise InvalidFile(
+                f"{path}: has {len(beside)} tables of labels, {beside[0].name} and others; name "
+                "one with `labels_file`"
+            )
+        if not beside:
+            return _csv(path / "labels.csv", path, files)
+        table = beside[0]
+    if table.suffix.lower() == ".csv":
+        return _csv(table, path, files)
+    return checked_labels(table, read_table(table, limits), len(files))
+
+
+def read_table(path: Path, limits: Limits = Limits()) -> NDArray[Any]:
+    """Return the one array of labels in an npz, an npy or a ``torch.save``; raises InvalidFile."""
+    from ...sources import npz
+    from .array_sets import LABELS, checked_array
+
+    if path.suffix.lower() == ".npz":
+        keys = npz.keys_of(path)
+        known = [key for key in ("soft_labels", *LABELS) if key in keys] or sorted(keys)[:1]
+        if not known:
+            raise InvalidFile(f"{path}: holds no array")
+        return checked_array(path, known[0], limits)
+    if path.suffix.lower() == ".npy":
+        if path.stat().st_size > limits.decoded_bytes:
+            raise InvalidFile(f"{path}: is larger than the limit")
+        try:
+            found: NDArray[Any] = np.load(path, allow_pickle=False)
+        except (ValueError, OSError, EOFError):
+            raise InvalidFile(f"{path}: is no array that numpy.save wrote") from None
+        return found
+    value = torch_files.read(path, limits)
+    if not isinstance(value, np.ndarray):
+        raise InvalidFile(f"{path}: holds no single tensor of labels")
+    return value
+
+
+def _csv(path: Path, root: Path, files: list[Path]) -> NDArray[np.float32] | None:
+    """Return the rows of ``labels.csv`` in the order of ``files``; None where it is not there."""
+    if not path.is_file():
+        return None
+    if path.stat().st_size > TEXT_MAX:
+        raise InvalidFile(f"{path}: has more than {TEXT_MAX:,} bytes")
+    try:
+        with path.open(newline="", encoding="utf-8") as text:
+            rows: Iterator[list[str]] = csv.reader(text)
+            next(rows)
+            by_name = {row[0]: [float(value) for value in row[1:]] for row in rows if row}
+        return np.array([by_name[f.relative_to(root).as_posix()] for f in files], np.float32)
+    except KeyError as error:
+        raise InvalidFile(f"{path}: has no row for {error}") from None
+    except (ValueError, StopIteration, csv.Error, UnicodeDecodeError):
+        raise InvalidFile(f"{path}: is no table of file names and labels") from None
+
+
+def _manifest(folder: Path, limits: Limits) -> Manifest | None:
+    place = folder / "manifest.json"
+    if not place.is_file():
+        return None
+    if place.stat().st_size > limits.header_bytes:
+        raise InvalidFile(f"{place}: is larger than any manifest")
+    try:
+        return manifest_of(place, place.read_text("utf-8"), limits)
+    except UnicodeDecodeError:
+        raise InvalidFile(f"{place}: is no text") from None
+
+
+def _starts_with(path: Path, magic: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(magic)) == magic
