@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ddcodec.codecs.options import Common
-from ddcodec.runtime.outputs import output_path
 from ddcodec.share.options import Import
 
 from .flags import read, with_options
+from .merge import Out
 from .output import accuracy, number, percent, write_report
 from .progress import Quiet, progress
 
@@ -23,9 +23,7 @@ Report = dict[str, Any]
 
 def import_set(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="File or folder as published.")],
-    out: Annotated[
-        Path, typer.Option("-o", "--out", parser=output_path, metavar="F", help="The file to write.")
-    ],
+    out: Out,
     quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     **options: Any,
@@ -63,7 +61,7 @@ def report_of(out: Path, result: Imported) -> Report:
         "classes": len(manifest.classes),
         "space": result.space,
         "fits": {fit.name: fit.accuracy for fit in result.fits} or None,
-        "before": result.before,
+        "change": None if result.change is None else list(result.change),
         "bytes": out.stat().st_size,
         "accuracy_mean": None if measured is None else measured.mean,
         "accuracy_std": None if measured is None else measured.std,

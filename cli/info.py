@@ -68,6 +68,7 @@ def describe(path: Path, facts: Facts, rows: list[tuple[str, str]]) -> str:
         *equivalent_rows(facts),
         ("external", external_text(facts["external"])),
         ("measured", measured_text(facts["measured"])),
+        *published_rows(facts),
         ("content digest", facts["content_digest"]),
     ]
     return table(rows, left=2)
@@ -137,6 +138,19 @@ def equivalent_rows(facts: Facts) -> list[tuple[str, str]]:
             for key, title in (("png", "PNG"), ("npz", "npz"))
         ),
     ]
+
+
+def published_rows(facts: Facts) -> list[tuple[str, str]]:
+    """Return the lines about licence and publication, where the file has such."""
+    rows = [("license", facts["license"])] if facts["license"] else []
+    known = facts["published"]
+    if places := [known[name] for name in ("cite", "url") if name in known]:
+        rows.append(("published", ", ".join(places)))
+    if "stated" in known:
+        network = known["stated"].get("network")
+        figure = percent(known["stated"]["accuracy"])
+        rows.append(("authors state", f"{figure} ({network})" if network else figure))
+    return rows
 
 
 def external_text(external: list[Facts]) -> str:

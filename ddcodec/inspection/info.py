@@ -8,6 +8,7 @@ from typing import Any
 from ..codecs.registry import CODECS
 from ..format import read_manifest
 from ..format.strict_json import dumps
+from .published import published
 
 Rows = list[tuple[str, str]]
 
@@ -57,6 +58,7 @@ def examined(
         "recipe": manifest.recipe,
         "provenance": manifest.provenance,
         "license": manifest.license,
+        "published": published(manifest),
         "content_digest": manifest.content_digest,
         **described.facts,
     }

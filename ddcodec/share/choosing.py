@@ -18,6 +18,7 @@ from ..judge.networks import fresh
 from ..judge.recipe import Recipe
 from ..judge.student import accuracy, train
 from ..preprocessing.stored import Part
+from ..runtime.device import choose_device
 from ..runtime.progress import Reporter
 from ..runtime.rng import generator, key
 from ..runtime.world import neutral
@@ -26,7 +27,8 @@ from .spaces import Space
 if TYPE_CHECKING:
     from ..sources.base import Source
 
-STEPS, BATCH = 300, 128  # of a trial, at most: enough to tell spaces apart
+# Of a trial: enough to tell spaces apart, whatever the recipe of the set is.
+STEPS, BATCH, RATE = 200, 128, 1e-3
 TESTED = 2000  # real images
 CLEAR = 0.02  # of accuracy: spaces that differ by less are not told apart
 
@@ -64,7 +66,7 @@ def fits(
     recipe: Recipe,
     nets: int,
     seed: int,
-    device: torch.device,
+    device: str,
     reporter: Reporter,
 ) -> list[Fit]:
     """Return the fit of each space, the best first.
@@ -72,23 +74,32 @@ def fits(
     Args:
         images: float32 (N, C, H, W), in the unknown space; soft: labels (N, classes).
         source: real images, of which some of the test split are shown, else of the others.
-        recipe: how to train; steps and batches are limited.
+        recipe: the set's own; its network is trained, in a short way of this module's own.
         nets, seed: networks, and the key of what is random in them.
+        device: where to compute, as ``choose_device`` takes it.
     """
+    place = choose_device(device)
     split = source.train if source.test is None else source.test
     count = len(split)
     chosen = np.random.default_rng(key(seed, "space")).permutation(count)[:TESTED]
     pixels = Part(split.images, np.sort(chosen))[:]
-    labels = torch.from_numpy(split.labels[np.sort(chosen)]).to(device)
+    labels = torch.from_numpy(split.labels[np.sort(chosen)]).to(place)
     short = replace(
-        recipe, steps=min(recipe.steps, STEPS), batch_size=min(recipe.batch_size, BATCH)
+        recipe,
+        steps=min(recipe.steps, STEPS),
+        batch_size=min(recipe.batch_size, BATCH),
+        lr=RATE,
+        weight_decay=0.0,
+        optimizer="adam",
+        schedule="constant",
+        augment="none",
     )
     found: dict[str, list[float]] = {space.name: [] for space in spaces}
     reporter.stage("which space fits", nets * short.steps)
-    lesson, targets = Arrays(images, device), torch.from_numpy(soft).to(device)
-    tests = {space.name: space.seen(pixels).to(device) for space in spaces}
+    lesson, targets = Arrays(images, place), torch.from_numpy(soft).to(place)
+    tests = {space.name: space.seen(pixels).to(place) for space in spaces}
     for index in range(nets):
-        network = fresh(short, generator(seed, "student", index)).to(device)
+        network = fresh(short, generator(seed, "student", index)).to(place)
         done = index * short.steps
 
         def told(step: int, loss: Tensor, done: int = done) -> None:
@@ -101,16 +112,20 @@ def fits(
     return sorted(scores, key=lambda fit: -fit.accuracy)
 
 
-def verdict(scores: Sequence[Fit]) -> str:
-    """Return in words which space fits, and by how much."""
-    best, *others = scores
-    rest = ", ".join(f"{fit.name} {100 * fit.accuracy:.1f} %" for fit in others)
-    line = f"space: {best.name} fits, {100 * best.accuracy:.1f} %"
-    if not others:
-        return line
-    line += f" (beside {rest})"
-    if best.accuracy - others[0].accuracy < CLEAR:
-        line += f"; not clearly better than {others[0].name}: say `space` if you know it"
+def chosen(scores: Sequence[Fit], usual: str) -> Fit:
+    """Return the best fit, or the one called ``usual`` where it is as good."""
+    near = [fit for fit in scores if scores[0].accuracy - fit.accuracy < CLEAR]
+    return next((fit for fit in near if fit.name == usual), scores[0])
+
+
+def verdict(scores: Sequence[Fit], fit: Fit) -> str:
+    """Return in words which space fits, by how much, and what fits nearly as well."""
+    others = [other for other in scores if other is not fit]
+    rest = ", ".join(f"{other.name} {100 * other.accuracy:.1f} %" for other in others)
+    line = f"space: {fit.name} fits, {100 * fit.accuracy:.1f} % beside {rest}"
+    near = [other.name for other in others if fit.accuracy - other.accuracy < CLEAR]
+    if near:
+        line += f"; {' and '.join(near)} as well, so say `space` if you know it"
     return line
 
 
@@ -118,4 +133,5 @@ def as_soft(labels: NDArray[Any], classes: int) -> NDArray[np.float32]:
     """Return stored labels as float32 (N, classes)."""
     if labels.ndim == 2:
         return labels.astype(np.float32)
-    return np.eye(classes, dtype=np.float32)[labels]
+    one_hot: NDArray[np.float32] = np.eye(classes, dtype=np.float32)[labels]
+    return one_hot

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..codecs.lic.rules import regions_of
-from ..codecs.shared.rules import NOTHING
 from ..codecs.shared.statement import provenance_of
 from ..errors import UsageError
 from ..format import DDSetFile, Manifest, Storage, read, write
 from ..format.chunk_writer import ChunkWriter
 from ..inspection.published import NAME
 from ..runtime.outputs import check_output
+from .joined_labels import best_of, narrowed, widened
 from .writing import chunk_of
 
 CODECS = ("images", "lic")
@@ -62,7 +62,7 @@ def merge(paths: Sequence[Path], out: Path, *, overwrite: bool = False) -> Manif
             "labels of the most probable classes alone say nothing of classes that join; encode "
             "with `labels`=logits"
         )
-    labels = [_widened(file, classes, hard) for file in files]
+    labels = [widened(file, classes, hard) for file in files]
     if len({part.shape[1:] for part in labels}) > 1 or (top and len(_kinds(manifests)) > 1):
         raise UsageError("the files differ in the kind of their labels; encode them alike")
     arrays: Arrays = {"labels": np.concatenate(labels)}
@@ -108,7 +108,7 @@ def split(path: Path, out: Path, classes: Sequence[str], *, overwrite: bool = Fa
         raise UsageError(f"{path}: {what}; it has {_listed(manifest.classes)}")
     kept = tuple(name for name in manifest.classes if name in classes)
     numbers = np.array([manifest.classes.index(name) for name in kept])
-    best = _best(labels)
+    best = best_of(labels)
     for name, number in zip(kept, numbers.tolist(), strict=True):
         if number not in best:
             raise UsageError(f"{path}: no sample is of the class '{name}' above all")
@@ -123,7 +123,7 @@ def split(path: Path, out: Path, classes: Sequence[str], *, overwrite: bool = Fa
         measured=None,
         ignorable=_without_accuracy(manifest.ignorable),
     )  # fmt: skip
-    return _write(out, cut, {"labels": _narrowed(labels[rows], numbers)}, [(file, rows)])
+    return _write(out, cut, {"labels": narrowed(labels[rows], numbers)}, [(file, rows)])
 
 
 def _check_codec(path: Path, manifest: Manifest) -> None:
@@ -165,50 +165,6 @@ def _listed(names: Sequence[str]) -> str:
 
 def _kinds(manifests: Sequence[Manifest]) -> set[str]:
     return {each.labels["kind"] for each in manifests}
-
-
-def _widened(file: DDSetFile, classes: tuple[str, ...], hard: bool) -> NDArray[Any]:
-    """Return the labels of a file for more classes: indices where ``hard``, else soft ones."""
-    manifest, labels = file.manifest, file.arrays["labels"]
-    numbers = np.array([classes.index(name) for name in manifest.classes], np.int32)
-    if labels.ndim == 1 and hard:
-        return numbers[labels]
-    symbols = manifest.codec["name"] == "lic"
-    shape: tuple[int, ...] = (len(labels), len(classes))
-    if symbols:
-        shape = (len(labels), regions_of(manifest), len(classes))
-    nothing, all_of_it = (NOTHING, 0) if symbols else (0, 1)
-    wide = np.full(shape, nothing, np.uint8 if symbols else np.float32)
-    if manifest.labels["kind"] == "top":
-        return labels
-    if labels.ndim == 1:
-        wide[np.arange(len(labels)), ..., numbers[labels]] = all_of_it
-    else:
-        wide[..., numbers] = labels
-    return wide
-
-
-def _narrowed(labels: NDArray[Any], numbers: NDArray[np.int64]) -> NDArray[Any]:
-    """Return labels of some rows with the classes in ``numbers`` alone."""
-    if labels.ndim == 1:
-        place = np.full(int(numbers.max()) + 1, -1, np.int32)
-        place[numbers] = np.arange(len(numbers))
-        return place[labels]
-    found = np.ascontiguousarray(labels[..., numbers])
-    if labels.ndim == 3:
-        # The largest weight of a label is its unit, symbol 0; ratios stay as they are.
-        found = np.where(found == NOTHING, NOTHING, found - found.min(2, keepdims=True))
-        empty = (found == NOTHING).all(2)
-        found[empty] = 0  # a region that showed none of these classes alone
-    return found.astype(labels.dtype)
-
-
-def _best(labels: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the class of each stored image; of a mosaic that of its last region, all of it."""
-    if labels.ndim == 1:
-        return labels.astype(np.int64)
-    best: NDArray[np.int64] = labels.argmax(1) if labels.ndim == 2 else labels[:, -1].argmin(1)
-    return best
 
 
 def _label_field(manifests: Sequence[Manifest], hard: bool) -> dict[str, Any]:
@@ -307,7 +263,12 @@ def _write(
     symbols = np.rint(levels).astype(np.uint8)
     if len({*zip(offset.tolist(), scale.tolist(), strict=True)}) == 1:
         offset, scale = offset[:1], scale[:1]
-    quantiser = {"kind": "uniform", "bits": bits, "offset": offset.tolist(), "scale": scale.tolist()}
+    quantiser = {
+        "kind": "uniform",
+        "bits": bits,
+        "offset": offset.tolist(),
+        "scale": scale.tolist(),
+    }
     step = chunk_of(images, False) or len(images)
     with ChunkWriter(out, level=19) as writer:
         writer.tensor("images", step, quantiser)

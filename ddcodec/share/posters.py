@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..codecs.podd.layout import most_patches
 from ..codecs.podd.decode import PosterSamples
 from ..codecs.podd.labels import fixed_labels
+from ..codecs.podd.layout import most_patches
 from ..codecs.podd.order import ClassOrder, class_grid, order_classes
 from ..codecs.podd.poster import PosterGeometry, origins
 from ..codecs.podd.presets import PRESETS
@@ -62,6 +62,18 @@ def layout_of(
     if source is None:
         raise UsageError(f"`order`={order} needs the real images; name them with `source`")
     return geometry, order_classes(order, source, grid)
+
+
+def fields_of(geometry: PosterGeometry, order: ClassOrder) -> dict[str, Any]:
+    """Return ``patches`` and ``order`` of a manifest."""
+    return {
+        "patches": {
+            "grid": [geometry.patches_x, geometry.patches_y],
+            "size": [geometry.patch_h, geometry.patch_w],
+            "origins": geometry.rule,
+        },
+        "order": {"grid": list(order.grid), "cells": list(order.cells), "rule": order.rule},
+    }
 
 
 def labels_by_patch(cells: Floats, geometry: PosterGeometry) -> Floats:

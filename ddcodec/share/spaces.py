@@ -43,7 +43,9 @@ OF_SOURCE = {"imagenet-1k": "imagenet", "tiny-imagenet": "imagenet"}
 class Space(Protocol):
     """What images are in. ``name`` is for people."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Return what it is called."""
 
     def seen(self, pixels: NDArray[np.uint8]) -> Tensor:
         """Return real images uint8 (n, H, W, C) in this space, float32 (n, C, H, W)."""
@@ -81,6 +83,20 @@ class Whitened:
     def stored(self, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], dict[str, Any]]:
         plain = torch.from_numpy(self.whitening.back(images))
         return whiten_values(plain, self.spec).numpy(), dict(self.spec)
+
+
+@dataclass(frozen=True)
+class AsPrepared:
+    """The space of a file: what its preprocessing makes of real images."""
+
+    preprocess: Preprocess
+    name: str = "file"
+
+    def seen(self, pixels: NDArray[np.uint8]) -> Tensor:
+        return self.preprocess(pixels)
+
+    def stored(self, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        raise NotImplementedError  # it is stored already
 
 
 def means_of(text: str | None, source: Source | None, channels: int) -> tuple[str, Means]:
@@ -127,7 +143,7 @@ def candidates(
     """Return the spaces that images (C, H, W) may be in; one where it was said which.
 
     Args:
-        asked: one of ``options.SPACES``; ``zca`` is the variant that is usual in the layout, ``usual``.
+        asked: one of ``options.SPACES``; ``zca`` is the variant ``usual`` in the layout.
         means: those of ``mean-std``; None for those of the source.
         source: the real images that the set was made from.
 
@@ -146,7 +162,7 @@ def candidates(
         )
     if asked.startswith("zca"):
         return [_whitened(usual if asked == "zca" else asked.removeprefix("zca-"), source)]
-    found = [pixels()]
+    found: list[Space] = [pixels()]
     named = OF_SOURCE.get(source.name, source.name) in MEANS
     if means is not None or named:
         found.append(_standardised(*means_of(means, source, channels)))

@@ -104,8 +104,9 @@ def write_images(
     coder = None
     if images.dtype == np.uint8:
         coder = "context" if chunk is None else "zstd"
-    storage = {"images": Storage(bits=how, coder=coder, chunk=chunk), "labels": Storage(chunk=chunk)}
-    return write(out, manifest, {"images": images, "labels": labels}, storage)
+    kept = Storage(bits=how, coder=coder, chunk=chunk)
+    arrays = {"images": images, "labels": labels}
+    return write(out, manifest, arrays, {"images": kept, "labels": Storage(chunk=chunk)})
 
 
 def write_mosaics(

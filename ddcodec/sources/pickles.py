@@ -230,7 +230,8 @@ def _text(value: Any) -> str:
 def _build(target: Any, state: Any) -> None:
     if type(target) is _DType:
         # Its state begins with a version and the byte order; single bytes have none.
-        target.dtype = target.dtype.newbyteorder(_text(state[1]))
+        order: Any = _text(state[1])
+        target.dtype = target.dtype.newbyteorder(order)
         return
     if type(target) is not _Array:
         raise TypeError

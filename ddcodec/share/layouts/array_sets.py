@@ -1,9 +1,9 @@
 """Sets in an ``npz`` or an HDF5 file, told apart by the names of their arrays.
 
-    npz  manifest, images, labels          written by ``ddcodec decode``: it says all of itself
-    npz  images or image, labels or label  KIP, FRePo: channels last, labels floats less 1 / classes
-    npz  train_images, train_labels        8-bit pixels, as a source has them
-    h5   data (N, C H W), label (N, K)     RaT-BPTT, in its own ZCA
+npz  manifest, images, labels          written by ``ddcodec decode``: it says all of itself
+npz  images or image, labels or label  KIP, FRePo: channels last, labels floats less 1 / classes
+npz  train_images, train_labels        8-bit pixels, as a source has them
+h5   data (N, C H W), label (N, K)     RaT-BPTT, in its own ZCA
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def checked_array(path: Path, name: str, limits: Limits) -> NDArray[Any]:
 
 def _channels_first(x: NDArray[Any]) -> NDArray[Any]:
     last = x.ndim == 4 and x.shape[3] in (1, 3)
-    return x.transpose(0, 3, 1, 2) if last and not (x.shape[1] in (1, 3)) else x
+    return x.transpose(0, 3, 1, 2) if last and x.shape[1] not in (1, 3) else x
 
 
 def _names(path: Path) -> tuple[str, ...]:

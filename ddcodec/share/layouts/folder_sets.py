@@ -74,7 +74,8 @@ def find_folder(path: Path, table: Path | None, limits: Limits = Limits()) -> Fo
         )
     return Found(
         "RDED, SRe2L or CDA: class folders", images, own if soft is None else soft,
-        space="pixels", cells=None, classes=classes,
+        space="pixels", classes=classes,
+        hint="taken as whole images; mosaics, as RDED makes of large ones, need `factor`=2",
     )  # fmt: skip
 
 
@@ -174,9 +175,7 @@ def _class_of(file: Path, folders: dict[Path, int]) -> Path:
     return next(parent for parent in file.parents if parent in folders)
 
 
-def _soft(
-    path: Path, files: list[Path], table: Path | None, limits: Limits
-) -> NDArray[Any] | None:
+def _soft(path: Path, files: list[Path], table: Path | None, limits: Limits) -> NDArray[Any] | None:
     if table is None:
         beside = sorted(e for e in path.iterdir() if e.suffix.lower() in TABLES and e.is_file())
         if len(beside) > 1:

@@ -32,8 +32,9 @@ class Found:
         space: ``pixels`` where the layout means 0 to 1, else None.
         whitening: which variant of ZCA is usual in this layout, ``kornia`` or ``podd``.
         poster: whether it is one poster.
-        cells: images along each side of a mosaic; 1 where images are no mosaics, None where the
-            layout does not say.
+        cells: images along each side of a mosaic; 1 where images are no mosaics, None where it has
+            to be said.
+        hint: a line about what was taken for granted.
         classes: names, where the files have them.
         recipe: fields of a manifest's recipe that belong to it.
         stated: accuracy that the files state, a share of 1, and the network, or None.
@@ -48,6 +49,7 @@ class Found:
     whitening: str = "kornia"
     poster: bool = False
     cells: int | None = 1
+    hint: str = ""
     classes: tuple[str, ...] = ()
     recipe: Mapping[str, Any] = field(default_factory=dict)
     stated: tuple[float, str] | None = None
@@ -95,7 +97,8 @@ def checked_labels(where: Path, value: Any, count: int) -> NDArray[Any]:
             raise InvalidFile(f"{where}: labels (N,) are no whole numbers; give class indices")
     if value.dtype.kind not in "iuf":
         raise InvalidFile(f"{where}: labels are {value.dtype}; give numbers")
-    return value.astype(np.int64)
+    whole_numbers: NDArray[np.int64] = value.astype(np.int64)
+    return whole_numbers
 
 
 def stored_labels(
@@ -107,9 +110,7 @@ def stored_labels(
     classes.
     """
     if labels.ndim == 2 and labels.shape[1] != classes:
-        raise InvalidFile(
-            f"{where}: labels are of {labels.shape[1]} classes, {classes} are named"
-        )
+        raise InvalidFile(f"{where}: labels are of {labels.shape[1]} classes, {classes} are named")
     if labels.ndim == 2:
         labels = _probabilities(where, labels, scores)
         best = labels.argmax(1)

@@ -1,10 +1,10 @@
 """Sets that were written with ``torch.save``, told apart by what is in them.
 
-    {"data": [.., [images, labels]], ..}   DC, DSA, DM: the last pair counts, normalised
-    {"data": images, "label": labels}      LIC, CIM: mosaics, 0 to 1
-    [images, labels]                       IDC: mosaics, 0 to 1
-    images (N, C, H, W), labels beside     MTT, TESLA, FTD, DATM: labels may be logits, lr beside
-    poster (1, C, H, W), labels (1, K, h, w) beside    PoDD
+{"data": [.., [images, labels]], ..}   DC, DSA, DM: the last pair counts, normalised
+{"data": images, "label": labels}      LIC, CIM: mosaics, 0 to 1
+[images, labels]                       IDC: mosaics, 0 to 1
+images (N, C, H, W), labels beside     MTT, TESLA, FTD, DATM: labels may be logits, lr beside
+poster (1, C, H, W), labels (1, K, h, w) beside    PoDD
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from . import torch_files
 from .found import Found, checked_images, checked_labels
 
 # The published evaluations: SGD with momentum, a tenth of the rate from the middle on.
-SGD = {"optimizer": {"name": "sgd", "lr": 0.01, "weight_decay": 5e-4}, "schedule": "half"}
+SGD: dict[str, Any] = {"optimizer": {"name": "sgd", "lr": 0.01, "weight_decay": 5e-4}, "schedule": "half"}
 RATES = (1e-9, 1e3)  # of a learning rate
 SOFT = 1e-3  # rows of shares add up to 1 within this
 
@@ -42,7 +42,8 @@ def find(path: Path, labels: Path | None, limits: Limits = Limits()) -> Found | 
         label = value["label"] if "label" in value else value["labels"]
         images = _unit(path, checked_images(path, value["data"], limits))
         found = checked_labels(path, label, len(images))
-        return Found("LIC or CIM", images, found, space="pixels", cells=2)
+        hint = "taken as mosaics of 2x2 images, as usual; say `factor` where they are not"
+        return Found("LIC or CIM", images, found, space="pixels", cells=2, hint=hint)
     if isinstance(value, list) and len(value) == 2:
         images = checked_images(path, value[0], limits)
         return _idc(path, images, checked_labels(path, value[1], len(images)))
@@ -101,9 +102,7 @@ def _unit(path: Path, images: NDArray[Any]) -> NDArray[Any]:
     return images
 
 
-def _trajectories(
-    path: Path, images: NDArray[Any], labels: NDArray[Any], limits: Limits
-) -> Found:
+def _trajectories(path: Path, images: NDArray[Any], labels: NDArray[Any], limits: Limits) -> Found:
     recipe: dict[str, Any] = {**SGD, "epochs": 1000, "augment": "dsa"}
     rate = _beside(path, "images", "lr", limits)
     if rate is not None:
@@ -119,9 +118,7 @@ def _trajectories(
     return Found("MTT, TESLA, FTD or DATM", images, labels, scores, recipe=recipe)
 
 
-def _poster(
-    path: Path, value: NDArray[Any], label: NDArray[Any] | None, limits: Limits
-) -> Found:
+def _poster(path: Path, value: NDArray[Any], label: NDArray[Any] | None, limits: Limits) -> Found:
     poster = checked_images(path, value, limits)
     cells = None
     if label is not None:
