@@ -16,7 +16,7 @@ install: $(STAMP) ## Install ddcodec and all its tools into .venv
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q -c constraints.txt torch
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[clip,observers,d3m,data,plot,dev,docs]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[clip,observers,d3m,data,h5,plot,dev,docs]'
 	@touch $(STAMP)
 
 demo: install ## Encode real digits for a minute, look at the file, train on it

@@ -27,6 +27,7 @@ from ..judge.recipe import Recipe
 from ..judge.trial import Accuracy
 from ..runtime.outputs import check_output
 from ..runtime.progress import SILENT, Reporter
+from ..runtime.world import neutral
 from . import posters
 from .choosing import STEPS, Fit, as_soft, chosen, fits, verdict
 from .job import Job, class_names
@@ -60,6 +61,7 @@ class Imported:
     change: tuple[float, float] | None = None
 
 
+@neutral()
 def import_set(
     path: Path, out: Path, options: Import, common: Common, reporter: Reporter = SILENT
 ) -> Imported:

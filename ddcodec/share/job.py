@@ -71,7 +71,12 @@ class Job:
                 f"{self.path}: has {len(theirs)} classes, {len(self.classes)} are named"
             )
         if not set(theirs) <= set(self.classes):
-            return labels  # other words for them, in the same order
+            if not all(name.isdigit() for name in theirs):
+                self.reporter.note(
+                    f"classes are called otherwise here, and taken in their order: '{theirs[0]}' "
+                    f"is '{self.classes[0]}' and so on"
+                )
+            return labels
         number = np.array([self.classes.index(name) for name in theirs])
         return np.asarray(number[labels])
 

@@ -166,14 +166,47 @@ def test_each_patch_of_a_poster_has_the_label_of_its_cell(tmp_path: Path) -> Non
         assert np.array_equal(ds[index][0].numpy(), images[2 * label])
 
 
-def test_class_names_decide_which_class_a_folder_is(tmp_path: Path) -> None:
+def test_numbered_folders_are_classes_of_their_numbers(tmp_path: Path) -> None:
     given = made.folders(tmp_path)
-    (given.path / "3").rename(given.path / "three")
-    with pytest.raises(InvalidFile, match="no image of class 10"):
-        taken(given.path, tmp_path / "a.ddset", classes="1,2,3,4,5,6,7,8,9,0,x", source=None)
-    (given.path / "three").rename(given.path / "3")
-    taken(given.path, tmp_path / "a.ddset", classes="9,8,7,6,5,4,3,2,1,0", source=None)
-    assert load(tmp_path / "a.ddset").soft_labels.argmax(1)[:2].tolist() == [9, 9]
+    for label in range(10):  # as text, 10 comes before 2
+        (given.path / str(label)).rename(given.path / f"new{label + 1}")
+    (given.path / "new10").rename(given.path / "new0")
+    taken(given.path, tmp_path / "a.ddset", classes="a,b,c,d,e,f,g,h,i,j", source=None)
+    ds = load(tmp_path / "a.ddset")
+    assert ds.soft_labels.argmax(1)[:6].tolist() == [0, 0, 1, 1, 2, 2]
+    assert ds.classes[0] == "a"
+    (given.path / "new4").rename(given.path / "new11")
+    with pytest.raises(UsageError, match="has 12 classes, 10 are named"):
+        taken(given.path, tmp_path / "b.ddset", classes="a,b,c,d,e,f,g,h,i,j", source=None)
+
+
+def test_named_folders_are_the_classes_of_that_name(tmp_path: Path) -> None:
+    given = made.folders(tmp_path)
+    for label in range(10):
+        (given.path / str(label)).rename(given.path / "jihgfedcba"[label])
+    taken(given.path, tmp_path / "a.ddset", classes="c,d,e,f,g,h,i,j,a,b", source=None)
+    assert load(tmp_path / "a.ddset").soft_labels.argmax(1)[:4].tolist() == [8, 8, 9, 9]
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join("abcdefghij"))
+    taken(given.path, tmp_path / "b.ddset", classes=str(names), source=None)
+    assert load(tmp_path / "b.ddset").soft_labels.argmax(1)[:2].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("ending", ["npz", "npy", "pt"])
+def test_labels_may_lie_in_a_file_of_any_name(tmp_path: Path, ending: str) -> None:
+    images, labels = standardised()
+    torch.save(torch.from_numpy(images), tmp_path / "x.pt")
+    np.savez(tmp_path / "only.npz", images=images)
+    table = tmp_path / f"y.{ending}"
+    if ending == "npz":
+        np.savez(table, labels=soft(labels))
+    elif ending == "npy":
+        np.save(table, soft(labels))
+    else:
+        torch.save(torch.from_numpy(soft(labels)), table)
+    for name in ("x.pt", "only.npz"):
+        taken(tmp_path / name, tmp_path / f"{name}.ddset", means=MEANS, labels_file=table)
+        assert np.allclose(load(tmp_path / f"{name}.ddset").soft_labels, soft(labels), atol=1e-6)
 
 
 class Command:

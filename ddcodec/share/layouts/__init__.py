@@ -9,6 +9,7 @@ from ...format.opening import reading
 from ...sources.complete import require_finished
 from . import array_sets, folder_sets, torch_sets
 from .found import Found
+from .tables import read_table
 
 __all__ = ["Found", "find"]
 
@@ -25,12 +26,13 @@ def find(path: Path, labels_file: Path | None = None) -> Found:
         raise SourceError(f"{path}: no such file or folder")
     with reading(path):
         require_finished(path)
+        apart = None if labels_file is None else read_table(labels_file)
         # Class folders before parquet: a folder of classes may hold a table beside them.
         found = (
-            torch_sets.find(path, labels_file)
-            or array_sets.find_npz(path)
-            or array_sets.find_hdf5(path)
-            or folder_sets.find_folder(path, labels_file)
+            torch_sets.find(path, apart)
+            or array_sets.find_npz(path, apart)
+            or array_sets.find_hdf5(path, apart)
+            or folder_sets.find_folder(path, apart)
             or folder_sets.find_parquet(path)
         )
     if found is not None:

@@ -17,22 +17,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import InvalidFile, LimitExceeded, MissingExtra, SourceError
+from ...errors import InvalidFile, MissingExtra
 from ...format import Manifest, strict_json
 from ...format.rules import check_manifest
 from ...limits import Limits
 from ...sources import npz
-from ...sources.checks import shape_text
 from .found import Found, checked_images, checked_labels
+from .tables import LABELS, checked_array
 
 IMAGES = ("images", "image", "data", "x")
-LABELS = ("labels", "label", "targets", "y")
 TRAIN = ("train_images", "train_labels")
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def find_npz(path: Path, limits: Limits = Limits()) -> Found | None:
-    """Return the set in an ``npz``; None where it is none, or has a data set's splits."""
+def find_npz(path: Path, apart: NDArray[Any] | None, limits: Limits = Limits()) -> Found | None:
+    """Return the set in an ``npz``, with labels that were named ``apart``; None where it is none.
+
+    Raises InvalidFile for arrays that contradict each other.
+    """
     if not path.is_file() or not _is_npz(path):
         return None
     keys = npz.keys_of(path)
@@ -41,10 +43,11 @@ def find_npz(path: Path, limits: Limits = Limits()) -> Found | None:
     image = next((key for key in IMAGES if key in keys), None)
     label = next((key for key in LABELS if key in keys), None)
     classes = _names(path) if "class_names" in keys else ()
-    if image is not None and label is not None:
+    if image is not None and (apart is not None or label is not None):
         images = _channels_first(checked_array(path, image, limits))
         images = checked_images(path, images, limits)
-        labels = checked_labels(path, checked_array(path, label, limits), len(images))
+        given = checked_array(path, label, limits) if label and apart is None else apart
+        labels = checked_labels(path, given, len(images))
         return Found("KIP, FRePo or plain npz", images, labels, classes=classes)
     if set(TRAIN) <= keys:
         pixels = checked_array(path, TRAIN[0], limits)
@@ -61,8 +64,11 @@ def find_npz(path: Path, limits: Limits = Limits()) -> Found | None:
     )
 
 
-def find_hdf5(path: Path, limits: Limits = Limits()) -> Found | None:
-    """Return the set in an HDF5 file; None where it is none. Raises MissingExtra without h5py."""
+def find_hdf5(path: Path, apart: NDArray[Any] | None, limits: Limits = Limits()) -> Found | None:
+    """Return the set in an HDF5 file, with labels that were named ``apart``; None where it is none.
+
+    Raises MissingExtra without h5py, InvalidFile for arrays that contradict each other.
+    """
     if not path.is_file():
         return None
     with path.open("rb") as file:
@@ -84,6 +90,8 @@ def find_hdf5(path: Path, limits: Limits = Limits()) -> Found | None:
         raise InvalidFile(f"{path}: cannot be read as HDF5; fetch it again") from None
     if "data" not in arrays:
         raise InvalidFile(f"{path}: has no array 'data'; RaT-BPTT has data and label")
+    if apart is not None:
+        arrays["label"] = apart
     if "label" not in arrays:
         raise InvalidFile(f"{path}: has no array 'label'; name labels with `labels_file`")
     images = checked_images(path, _square(path, arrays["data"]), limits)
@@ -111,17 +119,6 @@ def _square(path: Path, data: NDArray[Any]) -> NDArray[Any]:
         if channels * side * side == data.shape[1]:
             return data.reshape(len(data), channels, side, side)
     raise InvalidFile(f"{path}: rows of {data.shape[1]} values are no square images")
-
-
-def checked_array(path: Path, name: str, limits: Limits) -> NDArray[Any]:
-    """Return an array of an ``npz``, the size of which was looked at first; raises InvalidFile."""
-    try:
-        shape, dtype = npz.shape_of(path, name)
-        if math.prod(shape) * dtype.itemsize > limits.decoded_bytes:
-            raise LimitExceeded(f"{path}: array '{name}' is {shape_text(shape)}, which is too much")
-        return npz.array_of(path, name)
-    except SourceError as error:
-        raise InvalidFile(str(error)) from None
 
 
 def _channels_first(x: NDArray[Any]) -> NDArray[Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,20 +25,20 @@ from ...sources.checks import numbered_classes
 from ...sources.imagefolder import SUFFIXES
 from ...sources.images import Item, decode_all
 from ...sources.spelling import TEXT_MAX, plain
-from . import torch_files
 from .array_sets import holds_bytes, manifest_of
 from .found import Found, checked_images, checked_labels
+from .tables import TABLES, read_table
 
-TABLES = (".npz", ".npy", ".pt", ".pth")
 IMAGE_COLUMNS, LABEL_COLUMNS = ("image", "img"), ("label", "labels", "fine_label")
 SOFT_COLUMNS = ("soft_label", "soft_labels", "logits")
 
 
-def find_folder(path: Path, table: Path | None, limits: Limits = Limits()) -> Found | None:
+def find_folder(path: Path, apart: NDArray[Any] | None, limits: Limits = Limits()) -> Found | None:
     """Return the set in class folders, at ``path`` or in its folder ``train``; None for none.
 
-    ``table`` is a file of labels that is named apart. Raises InvalidFile where labels and images
-    disagree, SourceError for an image that cannot be read.
+    Folders that are numbered, as in class00007 or 7, are classes of these numbers; others are
+    classes in the order of their names. ``apart`` are labels that were named apart. Raises
+    InvalidFile where labels and images disagree, SourceError for an image that cannot be read.
     """
     if not path.is_dir():
         return None
@@ -50,7 +51,7 @@ def find_folder(path: Path, table: Path | None, limits: Limits = Limits()) -> Fo
         raise InvalidFile(f"{path}: {len(files)} images, the limit is {limits.patches}")
     pixels = decode_all(((str(file), file) for file in files), len(files))[:]
     images = checked_images(path, np.asarray(pixels).transpose(0, 3, 1, 2), limits)
-    classes = tuple(plain(folder.name) for folder in folders)
+    names = [plain(folder.name) for folder in folders]
     manifest = _manifest(path, limits)
     if manifest is not None:
         # A class without an image of its own has no folder.
@@ -64,10 +65,11 @@ def find_folder(path: Path, table: Path | None, limits: Limits = Limits()) -> Fo
             "ddcodec decode", images, soft, "soft", "pixels",
             classes=classes, manifest=manifest,
         )  # fmt: skip
-    number = {folder: index for index, folder in enumerate(folders)}
+    numbers = _numbers(names, limits)
+    classes = tuple(names) if numbers is None else tuple(map(str, range(max(numbers) + 1)))
+    number = dict(zip(folders, numbers or range(len(folders)), strict=True))
     own = np.array([number[_class_of(file, number)] for file in files], np.int64)
-    soft = _soft(path, files, table, limits)
-    # Both labels are there: they must not contradict each other wherever they say the class.
+    soft = _soft(path, files, limits) if apart is None else checked_labels(path, apart, len(files))
     if soft is not None and soft.ndim == 2 and soft.shape[1] < len(classes):
         raise InvalidFile(
             f"{path}: soft labels of {soft.shape[1]} classes for {len(classes)} class folders"
@@ -175,45 +177,26 @@ def _class_of(file: Path, folders: dict[Path, int]) -> Path:
     return next(parent for parent in file.parents if parent in folders)
 
 
-def _soft(path: Path, files: list[Path], table: Path | None, limits: Limits) -> NDArray[Any] | None:
-    if table is None:
-        beside = sorted(e for e in path.iterdir() if e.suffix.lower() in TABLES and e.is_file())
-        if len(beside) > 1:
-            raise InvalidFile(
-                f"{path}: has {len(beside)} tables of labels, {beside[0].name} and others; name "
-                "one with `labels_file`"
-            )
-        if not beside:
-            return _csv(path / "labels.csv", path, files)
-        table = beside[0]
-    if table.suffix.lower() == ".csv":
-        return _csv(table, path, files)
-    return checked_labels(table, read_table(table, limits), len(files))
+def _numbers(names: list[str], limits: Limits) -> list[int] | None:
+    """Return the classes of folders that are called alike but for a number, else None."""
+    found = [re.fullmatch(r"(\D*)(\d{1,7})", name) for name in names]
+    parts = [match.groups() for match in found if match is not None]
+    if len(parts) < len(names) or len({word for word, _ in parts}) != 1:
+        return None
+    numbers = [int(digits) for _, digits in parts]
+    return numbers if max(numbers) < limits.classes and len({*numbers}) == len(names) else None
 
 
-def read_table(path: Path, limits: Limits = Limits()) -> NDArray[Any]:
-    """Return the one array of labels in an npz, an npy or a ``torch.save``; raises InvalidFile."""
-    from ...sources import npz
-    from .array_sets import LABELS, checked_array
-
-    if path.suffix.lower() == ".npz":
-        keys = npz.keys_of(path)
-        known = [key for key in ("soft_labels", *LABELS) if key in keys] or sorted(keys)[:1]
-        if not known:
-            raise InvalidFile(f"{path}: holds no array")
-        return checked_array(path, known[0], limits)
-    if path.suffix.lower() == ".npy":
-        if path.stat().st_size > limits.decoded_bytes:
-            raise InvalidFile(f"{path}: is larger than the limit")
-        try:
-            found: NDArray[Any] = np.load(path, allow_pickle=False)
-        except (ValueError, OSError, EOFError):
-            raise InvalidFile(f"{path}: is no array that numpy.save wrote") from None
-        return found
-    value = torch_files.read(path, limits)
-    if not isinstance(value, np.ndarray):
-        raise InvalidFile(f"{path}: holds no single tensor of labels")
-    return value
+def _soft(path: Path, files: list[Path], limits: Limits) -> NDArray[Any] | None:
+    beside = sorted(e for e in path.iterdir() if e.suffix.lower() in TABLES and e.is_file())
+    if len(beside) > 1:
+        raise InvalidFile(
+            f"{path}: has {len(beside)} tables of labels, {beside[0].name} and others; name one "
+            "with `labels_file`"
+        )
+    if not beside:
+        return _csv(path / "labels.csv", path, files)
+    return checked_labels(beside[0], read_table(beside[0], limits), len(files))
 
 
 def _csv(path: Path, root: Path, files: list[Path]) -> NDArray[np.float32] | None:

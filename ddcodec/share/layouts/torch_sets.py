@@ -22,20 +22,22 @@ from . import torch_files
 from .found import Found, checked_images, checked_labels
 
 # The published evaluations: SGD with momentum, a tenth of the rate from the middle on.
-SGD: dict[str, Any] = {"optimizer": {"name": "sgd", "lr": 0.01, "weight_decay": 5e-4}, "schedule": "half"}
+SGD: dict[str, Any] = {
+    "optimizer": {"name": "sgd", "lr": 0.01, "weight_decay": 5e-4},
+    "schedule": "half",
+}
 RATES = (1e-9, 1e3)  # of a learning rate
 SOFT = 1e-3  # rows of shares add up to 1 within this
 
 
-def find(path: Path, labels: Path | None, limits: Limits = Limits()) -> Found | None:
+def find(path: Path, apart: NDArray[Any] | None, limits: Limits = Limits()) -> Found | None:
     """Return the set in a ``torch.save``; None where the file is none.
 
-    ``labels`` is a file of labels that is named apart. Raises InvalidFile for other content.
+    ``apart`` are labels that were named apart. Raises InvalidFile for other content.
     """
     if not path.is_file() or not torch_files.is_torch(path):
         return None
     value = torch_files.read(path, limits)
-    apart = None if labels is None else _only(labels, torch_files.read(labels, limits))
     if isinstance(value, dict) and isinstance(value.get("data"), list):
         return _dc(path, value)
     if isinstance(value, dict) and "data" in value and ("label" in value or "labels" in value):
