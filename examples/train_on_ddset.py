@@ -44,7 +44,12 @@ net = nn.Sequential(
     nn.LazyLinear(len(ds.classes)),
 )
 net(torch.zeros(1, channels, height, width))  # the lazy layer takes its size
-optimizer = torch.optim.Adam(net.parameters(), lr=recipe["optimizer"]["lr"])
+how = recipe["optimizer"]
+if how["name"] == "sgd":
+    decay = how.get("weight_decay", 0)
+    optimizer = torch.optim.SGD(net.parameters(), how["lr"], momentum=0.9, weight_decay=decay)
+else:
+    optimizer = torch.optim.Adam(net.parameters(), how["lr"])
 
 step = epoch = 0
 while step < steps:

@@ -81,9 +81,12 @@ def import_set(
     source = None
     if options.source is not None:
         source = sources.load(options.source, **common.of_source, say=reporter.result)
+        if options.measure:
+            source.require_test()
     classes = class_names(options.classes, source, found)
     published = _published(options, found)
-    job = Job(path, out, options, common, reporter, found, source, classes, published)
+    pool = None if source is None else source.by_class()
+    job = Job(path, out, options, common, reporter, found, source, pool, classes, published)
     result = _poster(job) if found.poster else _images(job)
     if options.source is not None:
         sources.remember(result.manifest.source["digest"], options.source)
@@ -123,12 +126,12 @@ def _images(job: Job) -> Imported:
 
 def _poster(job: Job) -> Imported:
     """Write a poster."""
-    found, options, source = job.found, job.options, job.source
+    found, options, pool = job.found, job.options, job.pool
     poster, count = found.images[0].astype(np.float32), len(job.classes)
     if options.side is not None:
         patch = (options.side, options.side)
-    elif source is not None:
-        patch = (source.height, source.width)
+    elif pool is not None:
+        patch = (pool.shape[1], pool.shape[2])
     else:
         raise UsageError("the size of a patch is not known; say `side` or name the `source`")
     job.check_size((poster.shape[0], *patch))
@@ -138,7 +141,7 @@ def _poster(job: Job) -> Imported:
             "`order`=paper, given or a text file, or name labels with `labels_file`"
         )
     geometry, order = posters.layout_of(
-        poster, count, patch, options.patches, options.order, source
+        poster, count, patch, options.patches, options.order, job.source
     )
     cells = None
     if found.labels is not None:

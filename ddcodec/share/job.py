@@ -18,7 +18,7 @@ from ..errors import InvalidFile, UsageError
 from ..inspection.published import NAME
 from ..judge.recipe import Recipe
 from ..runtime.progress import Reporter
-from ..sources import Source
+from ..sources import ByClass, Source
 from ..sources.spelling import plain, text_lines
 from .layouts import Found
 from .layouts.found import stored_labels
@@ -37,7 +37,7 @@ class Job:
         options, common: what was asked for.
         reporter: told of stages and of what was decided.
         found: what the files hold.
-        source: the real images that the set was made from, or None.
+        source: the real images that the set was made from, or None; pool: its training images.
         classes: names in label order.
         published: what is known beside the data (``inspection.published``).
     """
@@ -49,6 +49,7 @@ class Job:
     reporter: Reporter
     found: Found
     source: Source | None
+    pool: ByClass | None
     classes: tuple[str, ...]
     published: Mapping[str, Any]
 
@@ -96,16 +97,11 @@ class Job:
 
     def check_size(self, shape: tuple[int, ...]) -> None:
         """Raise UsageError unless images (C, H, W) are of the source's size."""
-        if self.source is None:
-            return
-        channels, height, width = shape
-        ours, theirs = (channels, height, width), (
-            self.source.channels, self.source.height, self.source.width
-        )  # fmt: skip
-        if ours != theirs:
+        if self.pool is not None and shape != self.pool.shape:
+            ours, theirs = ("x".join(map(str, each)) for each in (shape, self.pool.shape))
             raise UsageError(
-                f"{self.path}: images are {'x'.join(map(str, ours))} (channels x height x width), "
-                f"those of the source {'x'.join(map(str, theirs))}; scale it with `size`"
+                f"{self.path}: images are {ours} (channels x height x width), those of the source "
+                f"{theirs}; scale it with `size`"
             )
 
     def say_clipped(self, share: float) -> None:
@@ -125,9 +121,9 @@ class Job:
 
     def statement(self, preprocessing: Mapping[str, Any]) -> Statement:
         """Return what the manifest says, whatever the codec."""
-        source, options = self.source, self.options
-        if source is not None:
-            made = source_of(source.name, len(source.train), source.digest(), **source.asked)
+        source, pool, options = self.source, self.pool, self.options
+        if source is not None and pool is not None:
+            made = source_of(source.name, pool.total, pool.digest(), **source.asked)
         else:
             made = source_of("images", len(self.found.images), _digest(self.found))
         recipe = dict(self.found.recipe) | options.of_recipe()

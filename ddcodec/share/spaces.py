@@ -163,8 +163,7 @@ def candidates(
     if asked.startswith("zca"):
         return [_whitened(usual if asked == "zca" else asked.removeprefix("zca-"), source)]
     found: list[Space] = [pixels()]
-    named = OF_SOURCE.get(source.name, source.name) in MEANS
-    if means is not None or named:
+    if means is not None or _known(source, channels):
         found.append(_standardised(*means_of(means, source, channels)))
     else:
         found.append(Plain("mean-std of the source", fit(source.train.images, "standardise")))
@@ -185,9 +184,15 @@ def standardised_for(source: Source | None, means: str | None, channels: int) ->
 
     Their space does not say what networks were to see; a standardised input trains best.
     """
-    if means is not None:
+    if means is not None or _known(source, channels):
         return _standardised(*means_of(means, source, channels)).spec
     return {"kind": "none"} if source is None else fit(source.train.images, "standardise")
+
+
+def _known(source: Source | None, channels: int) -> bool:
+    """Say whether the means of a source are among the named ones."""
+    found = None if source is None else MEANS.get(OF_SOURCE.get(source.name, source.name))
+    return found is not None and len(found[0]) == channels
 
 
 def _standardised(name: str, means: Means) -> Plain:

@@ -95,3 +95,24 @@ def test_means_are_named_or_written_out() -> None:
     for wrong in ("cifar", "0.5", "0.5,0.5/1", "1/0", "a/b", "1/1/1", "/"):
         with pytest.raises(UsageError, match="means"):
             means_of(wrong, None, 1)
+
+
+def test_a_whitened_poster_keeps_the_pixels_of_its_patches(tmp_path: Path, digits: Source) -> None:
+    images, _ = real(1)
+    pixels = np.rint(images.transpose(0, 2, 3, 1) * 255).astype(np.uint8)
+    white = zca.fitted("podd", digits.train.images).forward(pixels)[:, 0]
+    rows = [np.concatenate(list(white[first : first + 5]), 1) for first in (0, 5)]
+    poster = torch.from_numpy(np.concatenate(rows, 0))[None, None]
+    torch.save(poster, tmp_path / "3_poster.pt")
+    torch.save(torch.eye(10).reshape(2, 5, 10).permute(2, 0, 1)[None], tmp_path / "3_label.pt")
+    options = Import(
+        source="digits", space="zca", trials=1, steps=5, patches=(5, 2), quality="lossless"
+    )
+    out = tmp_path / "a.ddset"
+    result = import_set(tmp_path / "3_poster.pt", out, options, Common(device="cpu"))
+    assert result.space == "zca-podd"
+    ds = load(out)
+    assert ds.manifest.codec["name"] == "podd"
+    classes = ds.soft_labels.argmax(1)
+    stored = torch.stack([x for x, _ in ds])
+    assert torch.allclose(stored, ds.preprocess(pixels)[classes], atol=0.05)

@@ -82,6 +82,8 @@ def checked_labels(where: Path, value: Any, count: int) -> NDArray[Any]:
 
     Raises InvalidFile for another rank, or where they are not ``count``.
     """
+    if isinstance(value, list) and value and all(type(each) is int for each in value):
+        value = np.array(value)
     if not isinstance(value, np.ndarray) or value.ndim not in (1, 2):
         shape = shape_text(value.shape) if isinstance(value, np.ndarray) else "no array"
         raise InvalidFile(f"{where}: labels are {shape}; they must be (N,) or (N, classes)")
