@@ -22,6 +22,7 @@ from ...sources.base import Source
 from ...version import __version__
 from ..base import Request
 from .budget import fit_bytes
+from .given import Given
 from .initial import Real, initial_variables
 from .judging import Contest, Judge, shared_out
 from .options import PoDD
@@ -60,22 +61,31 @@ def encode(request: Request, options: PoDD) -> Manifest:
             return make_plan(source, ipc, options, request, ordered)
 
         plan = fit_bytes(source, plan_for, options.total_bytes)
+    given = None
+    if options.init is not None:
+        given = Given(options.init, source)
+        plan = replace(plan, init=given.digest)
     for note in plan.notes:
         request.reporter.note(note)
     with joined() as ranks:
         run = Run(ranks.device(request.device), request.reporter, resume=request.resume,
                   ranks=ranks)  # fmt: skip
-        return _distilled(request, options, plan, run)
+        return _distilled(request, options, plan, run, given)
 
 
-def _distilled(request: Request, options: PoDD, plan: Plan, run: Run) -> Manifest:
+def _distilled(
+    request: Request, options: PoDD, plan: Plan, run: Run, given: Given | None
+) -> Manifest:
     """Distil and write; without a number of steps the best of what is reached is kept."""
     source, quick = request.source, plan.profile == "quick"
     run.reporter.stage("preprocessing", 0)
     preprocessing = dict(fit(source.train.images, plan.preprocessing))
     images = shared_out(source, plan, preprocessing, run.device)
     real = images.real
-    variables: PosterVariables = initial_variables(plan, real, run.device, means=images.means)
+    beginning = None if given is None else (given, preprocessing)
+    variables: PosterVariables = initial_variables(
+        plan, real, run.device, means=images.means, given=beginning
+    )
     judged = quick and options.steps is None
     run.checkpoint = checkpoint_of(request.out)
     run.identity = identity_of(source, plan.settings(), options.time if judged else None)

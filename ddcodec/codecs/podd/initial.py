@@ -19,6 +19,7 @@ from ...preprocessing.transform import Preprocess
 from ...runtime.rng import generator
 from ...sources.base import Source
 from ..shared.grid import cell_edges
+from .given import Given, GivenImages
 from .labels import cell_owners, fixed_labels, initial_labels, label_floor, pooling_weights
 from .order import ClassOrder
 from .plan import Plan
@@ -33,6 +34,9 @@ LEAST_OF_A_MEAN = 20  # images, if a class has them
 MEANS_BYTES = 1 << 27  # of images whose mean is taken at once, in float32
 
 Real = tuple[RealImages, Tensor]  # float32 (N, C, H, W) when indexed, labels int64 (N,)
+
+
+Beginning = tuple[Given, dict[str, Any]]  # a file to begin from, and the space of the run
 
 
 def real_tensors(
@@ -87,12 +91,16 @@ class ClassMeans:
         return self._made[label, count]
 
 
+ByClassShown = ClassMeans | GivenImages
+
+
 def initial_variables(
     plan: Plan,
     real: Real,
     device: torch.device,
     make: type[Variables] = PosterVariables,  # type: ignore[assignment]
     means: ClassMeans | None = None,
+    given: Beginning | None = None,
     *,
     compared: bool = True,
 ) -> Variables:
@@ -101,7 +109,8 @@ def initial_variables(
     Noise for the profile ``paper``. Else the better of two posters of class ``means``, each in the
     cell of its class or wherever a patch of the class lies: on which a kernel regression goes
     less wrong. Cells mostly win from one image a class on, patches below (docs/speed.md). Where
-    they are not ``compared``, the one of cells.
+    they are not ``compared``, the one of cells. With a file that is ``given``, and its space, its
+    poster, or such posters of its images.
     """
     geometry, order, n = plan.geometry, plan.order, len(plan.classes)
     channels, height, width = real[0].shape[1:]
@@ -122,13 +131,16 @@ def initial_variables(
             owners=owners,
             label_floor=label_floor(n),
         )
-    if plan.profile == "paper":
+    if given is not None and given[0].begin(variables, plan, given[1]):
         return variables
-    means = means or ClassMeans(real, n)
-    starts = [class_mean_poster(geometry, order, means)]
+    if plan.profile == "paper" and given is None:
+        return variables
+    shown = means or ClassMeans(real, n) if given is None else given[0].images(given[1])
+    starts = [class_mean_poster(geometry, order, shown)]
     if compared:
-        starts.append(patch_mean_poster(geometry, variables.labels(), means))
-    starts = [start + NOISE_ON_MEANS * noise for start in starts]
+        starts.append(patch_mean_poster(geometry, variables.labels(), shown))
+    if given is None:
+        starts = [start + NOISE_ON_MEANS * noise for start in starts]
     variables.poster.copy_(starts[0])
     if compared:
         at_cells = start_error(plan, variables, real)
@@ -153,7 +165,7 @@ def start_error(plan: Plan, variables: PosterVariables, real: Real) -> float:
     return total / COMPARED
 
 
-def class_mean_poster(geometry: PosterGeometry, order: ClassOrder, means: ClassMeans) -> Tensor:
+def class_mean_poster(geometry: PosterGeometry, order: ClassOrder, means: ByClassShown) -> Tensor:
     """Return a poster (C, H, W) with each class's mean image resized into the class's cell.
 
     A cell as large as several patches gets as many means, side by side.
@@ -175,7 +187,7 @@ def class_mean_poster(geometry: PosterGeometry, order: ClassOrder, means: ClassM
     return poster
 
 
-def patch_mean_poster(geometry: PosterGeometry, labels: Tensor, means: ClassMeans) -> Tensor:
+def patch_mean_poster(geometry: PosterGeometry, labels: Tensor, means: ByClassShown) -> Tensor:
     """Return a poster (C, H, W) with a mean image, at its size, under every patch.
 
     It is that of the class with the largest share in the patch's label. Where patches overlap

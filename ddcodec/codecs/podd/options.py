@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from ...errors import UsageError
@@ -145,6 +146,12 @@ class PoDD(PosterOptions):
     total_bytes: int | None = option(
         None, "Instead of `ipc`: the largest poster in a file of N bytes.", metavar="N",
         least=1, flag="--bytes",
+    )  # fmt: skip
+    init: Path | None = option(
+        None,
+        "Begin from this .ddset file of the same classes, own or imported: from a poster of the "
+        "same patches as it is, else from the images of its classes.",
+        metavar="F", shown="class means; noise with `profile` paper", expert=True,
     )  # fmt: skip
 
     def check(self) -> None:

@@ -84,6 +84,7 @@ class Plan:
     recorded: dict[str, Any]
     notes: tuple[str, ...] = ()
     total_bytes: int | None = None  # of the whole file, at most
+    init: str | None = None  # content digest of the file that it begins from
 
     @property
     def steps(self) -> int:

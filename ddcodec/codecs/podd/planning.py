@@ -57,7 +57,7 @@ RECORDED = (
     "ipc", "total_bytes", "steps", "seed", "profile", "order", "class_grid", "labels",
     "label_pooling", "origins", "augment", "patches", "preprocessing", "quality", "aware",
     "truncation", "kernel_steps", "window", "width", "threads", "meta_batches", "precision", "size",
-    "test_share",
+    "test_share", "init",
 )  # fmt: skip
 
 Settled = TypeVar("Settled", bound=PosterOptions)
