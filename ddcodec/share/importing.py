@@ -25,6 +25,7 @@ from ..format import Manifest, restate
 from ..inspection.published import statement
 from ..judge.recipe import Recipe
 from ..judge.trial import Accuracy
+from ..preprocessing.transform import to_unit_range
 from ..runtime.outputs import check_output
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.world import neutral
@@ -33,7 +34,7 @@ from .choosing import STEPS, Fit, as_soft, chosen, fits, verdict
 from .job import Job, class_names
 from .layouts import Found, find
 from .options import Import
-from .spaces import AsPrepared, Space, Whitened, candidates, complete, standardised_for
+from .spaces import AsPrepared, Plain, Space, Whitened, candidates, complete, standardised_for
 from .writing import in_bytes, write_images, write_mosaics, write_poster
 
 CLIPPED = 0.001  # of the values: more than that outside of 0 to 1 is no rounding
@@ -110,14 +111,20 @@ def _images(job: Job) -> Imported:
         return _again(job, found.manifest, labels)
     cells = job.cells()
     pixels = found.images.dtype == np.uint8 or found.space == "pixels"
-    if (pixels or cells > 1) and options.space not in (None, "auto", "pixels"):
+    if pixels and options.space not in (None, "auto", "pixels"):
         raise UsageError(f"`space`={options.space}: these images are pixels")
-    if pixels or cells > 1:
+    if pixels:
         return _of_pixels(job, found.images, labels, cells)
     soft = as_soft(labels, len(job.classes))
     space, scores = _space(job, found.images, soft)
-    if space.name == "pixels":
-        return replace(_of_pixels(job, found.images, labels, 1), fits=scores)
+    if isinstance(space, Plain) and (space.name == "pixels" or cells > 1):
+        unit = to_unit_range(found.images, space.spec)
+        return replace(_of_pixels(job, unit, labels, cells), space=space.name, fits=scores)
+    if cells > 1:
+        raise UsageError(
+            f"{job.path}: mosaics are stored in bytes, which {space.name} does not go back to; "
+            "say `factor`=1"
+        )
     stored, preprocessing = space.stored(found.images)
     manifest = write_images(job.out, stored, labels, job.statement(preprocessing), options.bits)
     result = Imported(manifest, found.kind, space.name, scores)

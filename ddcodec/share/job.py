@@ -62,7 +62,8 @@ class Job:
         if labels.ndim == 1 and found.classes and self.classes != found.classes:
             labels = self._by_name(labels)
         scores = found.scores if self.options.scores == "auto" else self.options.scores
-        return stored_labels(self.path, labels, len(self.classes), scores)
+        complete = found.manifest is None  # of a file that is one already nothing is asked
+        return stored_labels(self.path, labels, len(self.classes), scores, complete)
 
     def _by_name(self, labels: NDArray[Any]) -> NDArray[Any]:
         """Return class indices in the order of ``classes``, where the files name the same ones."""

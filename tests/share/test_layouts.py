@@ -16,7 +16,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ddcodec import InvalidFile, LimitExceeded, SourceError, UsageError, info, load, verify
+from ddcodec import InvalidFile, LimitExceeded, SourceError, UsageError, info, load, pack, verify
 from ddcodec.codecs.options import Common
 from ddcodec.data.export import LAYOUTS, Decoded
 from ddcodec.evaluate.measure import train_students
@@ -152,6 +152,27 @@ def test_mosaics_become_cells_with_the_label_of_all(tmp_path: Path) -> None:
     # Symbols keep each share within 2.2 % of its ratio to the largest one.
     assert np.allclose(ds.soft_labels, wanted, rtol=0.06)
     assert ds.manifest.codec["params"] == {"cells": [2, 2], "filter": "bilinear"}
+
+
+def test_mosaics_in_another_space_go_back_to_pixels(tmp_path: Path) -> None:
+    images, labels = real()
+    shown = ((made.mosaic(images) - made.MEAN) / made.STD).astype(np.float32)
+    path = tmp_path / "data.pt"
+    torch.save([torch.from_numpy(shown), torch.from_numpy(labels)], path)
+    taken(path, tmp_path / "a.ddset", means=MEANS, factor=2)
+    stored = load(tmp_path / "a.ddset").file.arrays["images"]
+    assert np.array_equal(stored, np.rint(made.mosaic(images) * 255).astype(np.uint8))
+    with pytest.raises(UsageError, match="mosaics are stored in bytes"):
+        taken(path, tmp_path / "b.ddset", space="zca", factor=2)
+
+
+def test_a_decoded_set_may_lack_a_class(tmp_path: Path) -> None:
+    images, labels = real()
+    own = np.eye(10, dtype=np.float32)[labels[2:]]
+    pack(images[2:], own, list("0123456789"), tmp_path / "a.ddset")
+    LAYOUTS["npz"](Decoded(tmp_path / "a.ddset"), tmp_path)
+    import_set(tmp_path / "data.npz", tmp_path / "b.ddset", Import(), Common())
+    assert samples(tmp_path / "a.ddset") == samples(tmp_path / "b.ddset")
 
 
 def test_each_patch_of_a_poster_has_the_label_of_its_cell(tmp_path: Path) -> None:

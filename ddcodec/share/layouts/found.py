@@ -104,12 +104,12 @@ def checked_labels(where: Path, value: Any, count: int) -> NDArray[Any]:
 
 
 def stored_labels(
-    where: Path, labels: NDArray[Any], classes: int, scores: str | None
+    where: Path, labels: NDArray[Any], classes: int, scores: str | None, complete: bool = True
 ) -> NDArray[Any]:
     """Return labels as a file holds them: int32 (N,), or float32 (N, classes), rows adding up to 1.
 
-    Raises InvalidFile for labels of no class, a class without an image, or another number of
-    classes.
+    Raises InvalidFile for labels of no class, another number of classes, or, where they are to be
+    ``complete``, a class without an image.
     """
     if labels.ndim == 2 and labels.shape[1] != classes:
         raise InvalidFile(f"{where}: labels are of {labels.shape[1]} classes, {classes} are named")
@@ -127,7 +127,7 @@ def stored_labels(
             "numbers of the classes"
         )
     there = np.bincount(labels, minlength=classes)
-    if (there == 0).any():
+    if complete and (there == 0).any():
         raise InvalidFile(
             f"{where}: no image of class {int(there.argmin())}; it has images of "
             f"{int((there > 0).sum())} of {classes} classes"

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidFile, LimitExceeded
-from ...format.opening import load
+from ...format.opening import load, reading
 from ...limits import Limits
 from ...sources import pickles
 
@@ -29,6 +29,7 @@ STORAGES = {
     "ByteStorage": "<u1", "BoolStorage": "<b1",
 }  # fmt: skip
 HALF = "BFloat16Storage"  # the upper 16 bits of a float32
+ZIP = b"PK\x03\x04"
 MAGIC = 0x1950A86A20F9469CFC6C  # of a file before 1.6
 PICKLE_BYTES = 64 << 20  # of the pickle itself, which has no numbers of tensors in it
 DEPTH = 8  # of containers around tensors; published files have three
@@ -55,7 +56,7 @@ def is_torch(path: Path) -> bool:
     """Say whether a file begins as ``torch.save`` begins one."""
     with path.open("rb") as file:
         start = file.read(16)
-    if start[:4] == b"PK\x03\x04":
+    if start[:4] == ZIP:
         try:
             with zipfile.ZipFile(path) as archive:
                 return any(name.endswith("/data.pkl") for name in archive.namelist())
@@ -72,11 +73,10 @@ def read(path: Path, limits: Limits = Limits()) -> Any:
     than plain data, LimitExceeded where it is larger than ``limits`` allow, SourceError where it
     cannot be opened.
     """
-    data = load(path, limits)
+    with reading(path), path.open("rb") as file:
+        zipped = file.read(4) == ZIP
     try:
-        if data[:4] == b"PK\x03\x04":
-            return _of_archive(path, limits)
-        return _of_stream(data, limits)
+        return _of_archive(path, limits) if zipped else _of_stream(load(path, limits), limits)
     except pickles.Refused as error:
         raise InvalidFile(f"{path}: {error}; nothing of it was run") from None
     except UNREADABLE:
