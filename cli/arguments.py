@@ -12,6 +12,10 @@ import typer
 
 from ddcodec.errors import UsageError
 
+# Of a command that reads one file: a path or an address, which no pathlib.Path would keep.
+File = Annotated[
+    str, typer.Argument(metavar="F", help="The .ddset file, or its address on the hub: hf://...")
+]
 # Of every command that needs the images of a file.
 Prior = Annotated[
     str | None,

@@ -10,7 +10,7 @@ import typer
 from ddcodec.runtime.folders import check_folder, whole_folder
 from ddcodec.runtime.outputs import output_folder
 
-from .arguments import Cache, Prior
+from .arguments import Cache, File, Prior
 from .files import reading
 from .output import message, number, percent
 from .progress import Quiet, progress
@@ -19,7 +19,7 @@ Layout = Literal["npz", "imagefolder", "parquet", "webdataset"]
 
 
 def decode(
-    file: Annotated[Path, typer.Argument(metavar="F", help="The .ddset file to decode.")],
+    file: File,
     out: Annotated[
         Path,
         typer.Option(
@@ -53,8 +53,8 @@ def decode(
 
     from ddcodec.data.export import LAYOUTS, Decoded
 
-    with reading(file), progress(quiet) as reporter:
-        decoded = Decoded(file, prior=prior, cache=cache, reporter=reporter)
+    with reading(file) as place, progress(quiet) as reporter:
+        decoded = Decoded(place, prior=prior, cache=cache, reporter=reporter)
         with whole_folder(out, force) as folder:
             LAYOUTS[to](decoded, folder)
     note = "" if decoded.weights is None else "; weights say how often each is to be drawn"

@@ -43,13 +43,13 @@ def demo(
     )
 
     step(["info", str(out)])
-    info.info([out])
+    info.info([str(out)])
 
     step(["preview", str(out), "-o", str(picture), "-f"])
-    preview.preview(out, out=picture, force=True)
+    preview.preview(str(out), out=picture, force=True)
 
     step(["train", str(out), "--nets", str(nets), "--baselines", *shared])
-    train.train(out, nets=nets, baselines=True, quiet=quiet, seed=seed, device=device)
+    train.train(str(out), nets=nets, baselines=True, quiet=quiet, seed=seed, device=device)
 
 
 def step(words: list[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,8 +18,8 @@ SHOWN = 60  # characters of a value
 
 
 def diff(
-    a: Annotated[Path, typer.Argument(metavar="A", help="A file.")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="Another file.")],
+    a: Annotated[str, typer.Argument(metavar="A", help="A file; also hf://...")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another file.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare manifests and decoded tensors; exit code 7 where they differ.
@@ -31,9 +30,9 @@ def diff(
     from ddcodec.inspection.compare import compare_files
 
     files = []
-    for path in (a, b):
-        with reading(path):
-            files.append(read(path))
+    for file in (a, b):
+        with reading(file) as place:
+            files.append(read(place))
     found = compare_files(files[0], files[1])
     if as_json:
         write_json({"same": not found, "differences": [asdict(one) for one in found]})

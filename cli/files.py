@@ -7,14 +7,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ddcodec.errors import DDSetError
+from ddcodec.hub import is_address, local
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Make every error about a ``.ddset`` file name it: readers see bytes, people see files."""
+def reading(file: str) -> Iterator[Path]:
+    """Give the place of a ``.ddset`` file, which is fetched where ``file`` is its address.
+
+    Every error names the file as the caller did: readers see bytes, people see files.
+    """
+    place = Path(file)
     try:
-        yield
+        place = Path(local(file))
+        yield place
     except DDSetError as problem:
-        if str(path) not in str(problem):
-            problem.args = (f"{path}: {problem}",)
+        said = str(problem)
+        if is_address(file):
+            said = said.replace(str(place), file)
+        if file not in said and str(place) not in said:
+            said = f"{file}: {said}"
+        problem.args = (said,)
         raise

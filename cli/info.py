@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +15,9 @@ CLASSES_SHOWN = 12
 
 
 def info(
-    files: Annotated[list[Path], typer.Argument(metavar="F...", help="Files to look at.")],
+    files: Annotated[
+        list[str], typer.Argument(metavar="F...", help="Files to look at; also hf://...")
+    ],
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON: an object, or a list for several files.")
     ] = False,
@@ -33,10 +34,10 @@ def info(
 
     facts: list[Facts] = []
     rows: list[tuple[str, str]] = []
-    for path in files:
-        with reading(path):
-            found, rows = examined(path, equivalents=equivalents)
-            facts.append(found)
+    for file in files:
+        with reading(file) as place:
+            found, rows = examined(place, equivalents=equivalents)
+            facts.append(found | {"file": file})
     if as_json:
         write_json(facts[0] if len(facts) == 1 else facts)
     elif len(facts) == 1:
@@ -45,12 +46,12 @@ def info(
         write_line(compare(files, facts))
 
 
-def describe(path: Path, facts: Facts, rows: list[tuple[str, str]]) -> str:
+def describe(file: str, facts: Facts, rows: list[tuple[str, str]]) -> str:
     """Return what is in one file, one property a line."""
     image, size, source = facts["image"], facts["bytes"], facts["source"]
     parts = {"header": size["header"], **size["tensors"]}
     rows = [
-        ("file", str(path)),
+        ("file", file),
         ("codec", facts["codec"]),
         ("source", f"{source['name']}, {source['split']} split, {number(source['count'])} images"),
         ("classes", classes_text(facts)),
@@ -74,7 +75,7 @@ def describe(path: Path, facts: Facts, rows: list[tuple[str, str]]) -> str:
     return table(rows, left=2)
 
 
-def compare(paths: list[Path], facts: list[Facts]) -> str:
+def compare(files: list[str], facts: list[Facts]) -> str:
     """Return one table with a line for each file."""
     columns: dict[str, Callable[[Facts], str]] = {
         "codec": lambda fact: str(fact["codec"]),
@@ -97,8 +98,8 @@ def compare(paths: list[Path], facts: list[Facts]) -> str:
             sum(item.get("bytes", 0) for item in fact["external"])
         )
     rows = [
-        [str(path), *(show(fact) for show in columns.values())]
-        for path, fact in zip(paths, facts, strict=True)
+        [file, *(show(fact) for show in columns.values())]
+        for file, fact in zip(files, facts, strict=True)
     ]
     return table(rows, ["file", *columns], left=2)
 

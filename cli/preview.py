@@ -10,14 +10,14 @@ import typer
 from ddcodec.errors import UsageError
 from ddcodec.runtime.outputs import check_output, output_path
 
-from .arguments import Cache, Prior, default_output
+from .arguments import Cache, File, Prior, default_output
 from .files import reading
 from .output import message
 from .progress import Quiet, progress
 
 
 def preview(
-    file: Annotated[Path, typer.Argument(metavar="F", help="The .ddset file to draw.")],
+    file: File,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -34,7 +34,7 @@ def preview(
     quiet: Quiet = False,
 ) -> None:
     """Draw what a file holds: the poster with its class grid, patches and their labels."""
-    target = out if out is not None else default_output(str(file), ".png")
+    target = out if out is not None else default_output(file, ".png")
     if target.suffix.lower() != ".png":
         raise UsageError(f"{target}: the picture is a PNG; give it a name that ends in .png")
     check_output(target, force)
@@ -43,8 +43,8 @@ def preview(
     from ddcodec.inspection.preview import render
     from ddcodec.runtime.atomic import write_atomically
 
-    with reading(file), progress(quiet) as reporter:
+    with reading(file) as place, progress(quiet) as reporter:
         reporter.stage("drawing", 0)
-        picture = render(load(file, prior=prior, cache=cache))
+        picture = render(load(place, prior=prior, cache=cache))
     write_atomically(target, lambda whole: picture.save(whole, format="PNG"))
     message(f"{target}: {picture.width} x {picture.height} pixels")

@@ -11,8 +11,9 @@ import typer
 
 from ddcodec.codecs.options import Common, Options, option
 from ddcodec.errors import UsageError
+from ddcodec.hub import is_address
 
-from .arguments import Cache, Prior
+from .arguments import Cache, File, Prior
 from .files import reading
 from .flags import read, with_options
 from .output import accuracy, message, number, seconds, table, write_report
@@ -66,7 +67,7 @@ Report = dict[str, Any]  # what ``train --json`` prints; accuracies are shares o
 
 
 def train(
-    file: Annotated[Path, typer.Argument(metavar="F", help="The .ddset file to train on.")],
+    file: File,
     test: Annotated[
         str | None,
         typer.Option(
@@ -87,6 +88,8 @@ def train(
     chosen = read(options, StudentOptions)
     if record and chosen.architecture is not None:
         raise UsageError("--record keeps the accuracy of the file's recipe; leave out --arch")
+    if record and is_address(file):
+        raise UsageError(f"--record writes into the file, and {file} is on the hub; download it")
 
     from ddcodec.data import dataset
     from ddcodec.observers.build import check_name
@@ -95,11 +98,11 @@ def train(
     keep_large_blocks()
     if chosen.architecture is not None:
         check_name(chosen.architecture)
-    with reading(file):
-        ds = dataset.load(file, prior=prior, cache=cache, download=common.download)
-    report, finished = measure(file, ds, test, chosen, common, quiet)
+    with reading(file) as place:
+        ds = dataset.load(place, prior=prior, cache=cache, download=common.download)
+    report, finished = measure(file, place, ds, test, chosen, common, quiet)
     if record:
-        write_down(file, report)
+        write_down(place, report)
     write_report(report, describe, as_json)
     finished.remove()  # not before: a full disk under stdout costs no network
 
@@ -108,7 +111,8 @@ train = with_options(train, StudentOptions, Common, without=("resume", "overwrit
 
 
 def measure(
-    file: Path,
+    file: str,
+    place: Path,
     ds: DistilledDataset,
     test: str | None,
     chosen: StudentOptions,
@@ -116,6 +120,8 @@ def measure(
     quiet: bool = False,
 ) -> tuple[Report, FinishedFile]:
     """Train on ``ds``, test on ``test``; return what ``train`` prints, and what it kept beside.
+
+    ``place`` is where ``file`` lies; beside a file of the hub's cache nothing is kept, but here.
 
     Raises KeyboardInterrupt after saying what is finished and kept.
     """
@@ -126,6 +132,7 @@ def measure(
     from ddcodec.inspection.info import info
     from ddcodec.runtime.finished import FinishedFile
 
+    kept_beside = Path(place.name) if is_address(file) else place
     teacher = None
     if chosen.observer is not None:
         from ddcodec.observers.file import load as load_observer
@@ -139,7 +146,7 @@ def measure(
         reporter.stage("reading the test images", 0)
         source = find_source(ds, test, common, reporter.result)
         split = test_split(ds, source)
-        facts = info(file)
+        facts = info(place)
         trial = protocol(
             ds,
             split,
@@ -153,7 +160,7 @@ def measure(
         )
         real = source if chosen.baselines or teacher is not None else None
         run = run_of(trial, split, real, None if teacher is None else teacher.digest)
-        finished = FinishedFile(file, run, reporter)
+        finished = FinishedFile(kept_beside, run, reporter)
         trial = replace(trial, finished=finished)
         others = {}
         try:
@@ -169,7 +176,7 @@ def measure(
             tell_interrupted(trial, finished)
             raise
     report = {
-        "file": str(file),
+        "file": file,
         "test": source.name,
         "test_images": len(split.labels),
         "pixels": facts["pixels"],
@@ -206,7 +213,7 @@ def write_down(file: Path, report: Report) -> None:
 
     measured = {name: report[name] for name in ("nets", "steps", "test")}
     measured |= {name: round(report[name], 4) for name in ("accuracy_mean", "accuracy_std")}
-    with reading(file):
+    with reading(str(file)):
         restate(file, measured=measured | {"test_count": report["test_images"]})
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,7 +19,7 @@ EXIT_UNSUPPORTED = Unsupported.exit_code
 
 def verify(
     files: Annotated[
-        list[Path], typer.Argument(metavar="F...", help="Files to check; - is stdin.")
+        list[str], typer.Argument(metavar="F...", help="Files to check; also hf://...; - is stdin.")
     ],
     quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -30,10 +29,10 @@ def verify(
     Exit code 3 where a file is invalid, 4 where it needs a newer version.
     """
     reports, codes = [], set()
-    for path in files:
+    for file in files:
         with progress(quiet) as reporter:
-            reporter.stage(f"checking {path}", 0)
-            report, code = check(path)
+            reporter.stage(f"checking {file}", 0)
+            report, code = check(file)
         codes.add(code)
         if report is not None:
             reports.append(report)
@@ -46,19 +45,19 @@ def verify(
             raise typer.Exit(code)
 
 
-def check(path: Path) -> tuple[dict[str, Any] | None, int]:
+def check(file: str) -> tuple[dict[str, Any] | None, int]:
     """Return a report on one file and its exit code; a file that cannot be read gives None."""
     from ddcodec.inspection.verify import verify as find
 
-    report: dict[str, Any] = {"file": str(path), "valid": None, "unsupported": None, "findings": []}
+    report: dict[str, Any] = {"file": file, "valid": None, "unsupported": None, "findings": []}
     try:
-        found = [asdict(one) for one in find(path if str(path) != "-" else read_stdin())]
+        found = [asdict(one) for one in find(file if file != "-" else read_stdin())]
     except Unsupported as problem:
         return report | {"unsupported": str(problem)}, EXIT_UNSUPPORTED
     except SourceError as problem:
         error(str(problem))
         return None, EXIT_IO
-    found = [one | {"where": one["where"] or str(path)} for one in found]
+    found = [one | {"where": one["where"] or file} for one in found]
     return report | {"valid": not found, "findings": found}, EXIT_INVALID if found else EXIT_OK
 
 

@@ -28,6 +28,7 @@ from ..codecs.registry import CODECS
 from ..codecs.shared.reading import Reading
 from ..errors import Unsupported
 from ..format import ChunkReader, Manifest
+from ..hub import local
 from ..limits import Limits
 from ..runtime.arguments import whole
 from ..runtime.rng import generator
@@ -68,7 +69,7 @@ class ChunkedDataset(ShardedStream):
 
         Args:
             path: a file of the codec ``images`` or ``lic``, stored in chunks (as ``pack`` and the
-                encoder of ``lic`` write them).
+                encoder of ``lic`` write them), or its address on the hub.
             batch_size: images a batch, at least 1.
             seed, shuffle: of the order; ``buffer``: chunks that are shuffled together.
             threads: that decode ahead.
@@ -84,6 +85,7 @@ class ChunkedDataset(ShardedStream):
         """
         seed, batch_size = whole("seed", seed, 0), whole("batch_size", batch_size, 1)
         buffer, threads = whole("buffer", buffer, 1), whole("threads", threads, 1)
+        path = local(path)
         with ChunkReader(path, check=check, limits=STREAMED) as reader:
             self.manifest: Manifest = reader.manifest
         name = self.manifest.codec["name"]

@@ -19,6 +19,7 @@ from ..codecs.registry import CODECS
 from ..codecs.samples import Device, Rows, Samples
 from ..codecs.shared.reading import Reading
 from ..errors import UsageError
+from ..hub import local
 from ..nn.augment import Augment, find_augmentation
 from ..runtime.arguments import whole
 from ..runtime.world import neutral, neutral_tensors
@@ -285,7 +286,8 @@ def load(
     A file larger than memory is for ``ChunkedDataset``.
 
     Args:
-        path: the file.
+        path: the file, or its address on the Hugging Face hub (``hf://datasets/...``), from where
+            it is fetched into the client's cache.
         check: compare every digest; False saves time on a file that was verified before.
         transform, target_transform, hard_labels, raw: see ``DistilledDataset``.
         prior: for a file of the codec ``d3m``: the diffusion model that it names, a folder or an id
@@ -307,7 +309,7 @@ def load(
     if cache_bytes is not None:
         cache_bytes = whole("cache_bytes", cache_bytes, 1)
     return DistilledDataset(
-        read(path, check=check),
+        read(local(path), check=check),
         transform=transform,
         target_transform=target_transform,
         hard_labels=hard_labels,

@@ -28,6 +28,7 @@ from PIL import Image
 from ..codecs.registry import CODECS
 from ..errors import MissingExtra
 from ..format import read_manifest
+from ..hub import local
 from ..runtime.names import file_name
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.world import neutral_tensors
@@ -62,6 +63,7 @@ class Decoded:
         reporter: Reporter = SILENT,
     ) -> None:
         """Read what the file says; ``prior`` and ``cache`` are those of ``load``."""
+        path = local(path)
         self._path, self._reporter = path, reporter
         self.manifest, _ = read_manifest(path)
         image = self.manifest.image

@@ -8,13 +8,14 @@ from typing import Any
 from ..codecs.registry import CODECS
 from ..format import read_manifest
 from ..format.strict_json import dumps
+from ..hub import local
 from .published import published
 
 Rows = list[tuple[str, str]]
 
 
 def info(path: str | os.PathLike[str], *, equivalents: bool = False) -> dict[str, Any]:
-    """Return what ``ddcodec info --json`` prints for one file.
+    """Return what ``ddcodec info --json`` prints for one file, or one address on the hub.
 
     Sizes are bytes in the file. ``bits_per_class`` counts everything: 8 x total / classes.
     ``pixels`` counts stored image pixels as the papers do, and ``ipc`` is pixels / (classes x
@@ -30,7 +31,8 @@ def examined(
     path: str | os.PathLike[str], *, equivalents: bool = False
 ) -> tuple[dict[str, Any], Rows]:
     """Return what ``info`` returns, and (name, text) of what only the file's method knows."""
-    manifest, sizes = read_manifest(path)
+    place = local(path)
+    manifest, sizes = read_manifest(place)
     image, classes = manifest.image, len(manifest.classes)
     described = CODECS[manifest.codec["name"]].describe(manifest, sizes)
     out: dict[str, Any] = {
@@ -65,5 +67,5 @@ def examined(
     if equivalents:
         from .equivalents import equivalents as decoded_sizes
 
-        out["equivalents"] = decoded_sizes(path)
+        out["equivalents"] = decoded_sizes(place)
     return out, list(described.rows)

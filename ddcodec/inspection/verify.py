@@ -10,6 +10,7 @@ from ..errors import InvalidFile, LimitExceeded
 from ..format.chunks import ChunkReader
 from ..format.container import read
 from ..format.header import check_sizes
+from ..hub import local
 from ..limits import Limits
 
 
@@ -25,17 +26,19 @@ class Finding:
 def verify(source: str | os.PathLike[str] | bytes, limits: Limits = Limits()) -> list[Finding]:
     """Check every rule and every digest of a file; return what is wrong with it.
 
-    ``source`` is a path, or the bytes themselves, for which findings name no place. A file is read
-    chunk by chunk; what is too large for ``read`` under ``limits`` is a finding here too.
+    ``source`` is a path, an address on the hub, or the bytes themselves, for which findings name no
+    place. A file is read chunk by chunk; what is too large for ``read`` under ``limits`` is a
+    finding here too.
 
     Raises Unsupported for a version or codec that only a later version knows, SourceError where
     the file cannot be opened.
     """
     try:
-        if isinstance(source, bytes) or not Path(source).is_file():
-            read(source, check=True, limits=limits)
+        place = source if isinstance(source, bytes) else local(source, limits)
+        if isinstance(place, bytes) or not Path(place).is_file():
+            read(place, check=True, limits=limits)
         else:
-            with ChunkReader(source, limits=limits) as reader:
+            with ChunkReader(place, limits=limits) as reader:
                 size = reader.sizes.total
                 if size > limits.file_bytes:
                     raise LimitExceeded(

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import os
 import re
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import MissingExtra, SourceError, one_line
+from ..errors import SourceError
+from ..hub.client import endpoint, reason, require_client
 from .named import Known
-
-DEFAULT_ENDPOINT = "https://huggingface.co"
 
 
 class File(NamedTuple):
@@ -32,15 +29,14 @@ def fetch(name: str, known: Known, place: Path) -> None:
     else against what the hub states for the revision. Raises SourceError, in one line, for whatever
     goes wrong; MissingExtra without huggingface_hub.
     """
-    if importlib.util.find_spec("huggingface_hub") is None:
-        raise MissingExtra("huggingface_hub, which downloads data sets,", "data")
+    require_client("downloads data sets")
     partial = place.with_name(f"{place.name}.partial")
-    endpoint = os.environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT
+    hub = endpoint()
     try:
-        files = _list(known, endpoint)
+        files = _list(known, hub)
         _check_room(files, partial)
         for file in files:
-            _download(known, file, partial, endpoint)
+            _download(known, file, partial, hub)
         shutil.rmtree(partial / ".cache", ignore_errors=True)  # huggingface_hub's own notes
         partial.rename(place)
     except SourceError as error:
@@ -50,16 +46,16 @@ def fetch(name: str, known: Known, place: Path) -> None:
         there = partial.exists()
         kept = f"what has come is kept in {partial}" if there else f"{place} is not there"
         raise SourceError(
-            f"{name}: cannot be fetched from {endpoint}/datasets/{known.repo} ({_reason(error)}); "
+            f"{name}: cannot be fetched from {hub}/datasets/{known.repo} ({reason(error)}); "
             f"{kept}, run the same command to go on"
         ) from None
 
 
-def _list(known: Known, endpoint: str) -> list[File]:
+def _list(known: Known, hub: str) -> list[File]:
     """Return the shards of both splits at the pinned revision."""
     from huggingface_hub import HfApi
 
-    info: Any = HfApi(endpoint=endpoint).dataset_info(
+    info: Any = HfApi(endpoint=hub).dataset_info(
         known.repo, revision=known.revision, files_metadata=True
     )
     # No other name is accepted, so none can lead out of the folder.
@@ -96,10 +92,10 @@ def _check_room(files: list[File], partial: Path) -> None:
         )
 
 
-def _download(known: Known, file: File, partial: Path, endpoint: str) -> None:
+def _download(known: Known, file: File, partial: Path, hub: str) -> None:
     from huggingface_hub import hf_hub_download
 
-    at = {"repo_type": "dataset", "revision": known.revision, "endpoint": endpoint}
+    at = {"repo_type": "dataset", "revision": known.revision, "endpoint": hub}
     path = Path(hf_hub_download(known.repo, file.path, local_dir=partial, **at))
     with path.open("rb") as content:
         found = hashlib.file_digest(content, "sha256").hexdigest()
@@ -109,13 +105,3 @@ def _download(known: Known, file: File, partial: Path, endpoint: str) -> None:
             f"{file.path} of {known.repo} arrived with SHA-256 {found}, not {file.sha256}; "
             "it was removed, run the same command to fetch it again"
         )
-
-
-def _reason(error: Exception) -> str:
-    from huggingface_hub import errors
-
-    if isinstance(error, errors.GatedRepoError):
-        return "its terms must be accepted there first; then log in with: hf auth login"
-    if isinstance(error, errors.OfflineModeIsEnabled):
-        return "HF_HUB_OFFLINE is set"
-    return one_line(error)[:300]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import io
 import json
 import re
@@ -282,7 +283,7 @@ def test_a_full_disk_is_seen_before_the_download(
 def test_without_the_library_the_extra_is_named(
     no_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(MissingExtra, match=r"pip install 'ddcodec\[data\]'"):
         sources.load("cifar10", download=True)
 

@@ -1,0 +1,68 @@
+"""Addresses: ``hf://datasets/OWNER/NAME/FILE.ddset[@REVISION][#sha256=HEX|#content=HEX]``."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+from ..errors import UsageError
+
+SCHEME = "hf://"
+FORM = "hf://datasets/OWNER/NAME/FILE.ddset, then @REVISION, #sha256=HEX or #content=HEX as needed"
+
+# Of the names that the hub gives out; none of them can lead out of a folder.
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
+_PART = r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}"
+_REVISION = r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}"
+_ADDRESS = re.compile(
+    # A pathlib.Path has one slash less.
+    rf"hf:/{{1,2}}datasets/(?P<repo>{_NAME}/{_NAME})/(?P<file>(?:{_PART}/){{0,9}}{_PART}\.ddset)"
+    rf"(?:@(?P<revision>{_REVISION}))?(?:#(?P<kind>sha256|content)=(?P<digest>[0-9a-f]{{64}}))?"
+)
+
+
+@dataclass(frozen=True)
+class Address:
+    """A file in a data set repository of the hub.
+
+    Attributes:
+        repo: ``OWNER/NAME``.
+        file: its path in the repository, which ends in ``.ddset``.
+        revision: branch, tag or commit; None for the newest.
+        kind: what ``digest`` is of: ``sha256`` (the bytes of the file) or ``content`` (its content
+            digest, which another compression of the same data set keeps); None without.
+        digest: 64 hex digits that the file must have, or None.
+    """
+
+    repo: str
+    file: str
+    revision: str | None = None
+    kind: str | None = None
+    digest: str | None = None
+
+    def __str__(self) -> str:
+        revision = "" if self.revision is None else f"@{self.revision}"
+        pin = "" if self.kind is None else f"#{self.kind}={self.digest}"
+        return f"{SCHEME}datasets/{self.repo}/{self.file}{revision}{pin}"
+
+
+def is_address(path: str | os.PathLike[str] | bytes) -> bool:
+    """Say whether ``path`` means a file on the hub: it begins with ``hf://``."""
+    return not isinstance(path, bytes) and os.fspath(path).startswith((SCHEME, "hf:/datasets/"))
+
+
+def parse(path: str | os.PathLike[str]) -> Address:
+    """Return the parts of an address; raises UsageError, naming the form, for what is none."""
+    text = os.fspath(path)
+    found = _ADDRESS.fullmatch(text)
+    if found is None or ".." in text:
+        raise UsageError(f"{text}: is no address on the hub; write {FORM}")
+    return Address(**found.groupdict())
+
+
+def check_repo(repo: str) -> str:
+    """Return ``OWNER/NAME`` as it is; raises UsageError for what can be no repository."""
+    if not re.fullmatch(f"{_NAME}/{_NAME}", repo) or ".." in repo or "--" in repo:
+        raise UsageError(f"{repo}: is no name of a repository; write OWNER/NAME")
+    return repo
