@@ -18,6 +18,24 @@ from ddcodec import __version__
 from ddcodec.errors import DDSetError
 
 from . import (
+    card,
+    decode,
+    demo,
+    diff,
+    encode,
+    gallery,
+    import_,
+    info,
+    merge,
+    observer,
+    preview,
+    prior,
+    push,
+    split,
+    sweep,
+    train,
+    verify,
+)
     decode,
     demo,
     diff,
@@ -29,6 +47,12 @@ from . import (
     preview,
     prior,
     split,
+    gallery,
+    info,
+    observer,
+    preview,
+    prior,
+    push,
     sweep,
     train,
     verify,
@@ -90,6 +114,9 @@ app.command("merge", short_help="Join files: more classes, or more images of the
 app.command("split", cls=split.ClassesCommand, short_help="Take some classes out of a file.")(
     split.split
 )
+app.command("card", short_help="Write the page that is published with a file.")(card.card)
+app.command("push", short_help="Send a file and its page to the Hugging Face hub.")(push.push)
+app.command("gallery", short_help="Make a web page of a folder of files.")(gallery.gallery)
 app.command("diff", short_help="Say in what two files differ.")(diff.diff)
 app.add_typer(
     observer.app,

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,6 +103,25 @@ class Pictures:
     noun: str = "images"
 
 
+class Paper(NamedTuple):
+    """Where a method was published.
+
+    Attributes:
+        authors, title: as one cites it.
+        url: of arXiv (``https://arxiv.org/abs/ID``) or where else it is found; None for no place.
+    """
+
+    authors: str
+    title: str
+    url: str | None = None
+
+    @property
+    def arxiv(self) -> str | None:
+        """The id on arXiv, or None."""
+        place, _, name = (self.url or "").rpartition("/")
+        return name if place == "https://arxiv.org/abs" else None
+
+
 class ChunkDecoder(Protocol):
     """Decodes a file chunk by chunk; ``per_row`` is the samples of a stored row."""
 
@@ -123,11 +142,13 @@ class Codec(ABC):
     Attributes:
         name: in files and on the command line.
         title: a line about the method.
+        papers: where the method was published.
         Options: the options of its encoder; None where files of it come from another call.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
+    papers: ClassVar[tuple[Paper, ...]] = ()
     Options: ClassVar[type[Options] | None] = None
 
     @abstractmethod

@@ -215,7 +215,13 @@ def write_image_folder(decoded: Decoded, folder: Path) -> None:
 
 
 def write_parquet(decoded: Decoded, folder: Path) -> None:
-    """Write ``train-00000-of-00001.parquet`` in the Hugging Face image layout.
+    """Write ``train-00000-of-00001.parquet`` and ``manifest.json``, see ``write_table``."""
+    write_table(decoded, folder / "train-00000-of-00001.parquet")
+    _write_manifest(decoded, folder)
+
+
+def write_table(decoded: Decoded, path: Path) -> None:
+    """Write the samples as one parquet file in the Hugging Face image layout.
 
     Columns: ``image`` {bytes (PNG), path}, ``label`` the strongest class, ``soft_label`` float32
     (classes,), and ``weight`` where samples are to be drawn unequally often. Raises MissingExtra
@@ -244,7 +250,7 @@ def write_parquet(decoded: Decoded, folder: Path) -> None:
     told = json.dumps({"info": {"features": features}})
     schema = pa.schema(columns, metadata={"huggingface": told})
     pictures = _numbered(decoded)
-    with pq.ParquetWriter(folder / "train-00000-of-00001.parquet", schema) as file:
+    with pq.ParquetWriter(path, schema) as file:
         while batch := list(islice(pictures, decoded.batch)):
             rows = [
                 {
@@ -256,7 +262,6 @@ def write_parquet(decoded: Decoded, folder: Path) -> None:
                 for picture in batch
             ]
             file.write_batch(pa.RecordBatch.from_pylist(rows, schema=schema))
-    _write_manifest(decoded, folder)
 
 
 def write_webdataset(decoded: Decoded, folder: Path) -> None:

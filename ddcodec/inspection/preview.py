@@ -72,6 +72,21 @@ def render(ds: DistilledDataset) -> Image.Image:
     )
 
 
+@neutral()
+def portrait(ds: DistilledDataset, side: int) -> Image.Image:
+    """Return the first poster of a file, or its sheet of images, alone: RGB, at most ``side`` wide
+    and high, in the colours of ``render``."""
+    manifest = ds.manifest
+    drawn = CODECS[manifest.codec["name"]].pictures(manifest, ds.file.arrays, len(ds))
+    if drawn.posters:
+        unit = to_unit_range(drawn.posters[0], manifest.image["preprocessing"])
+    else:
+        places = [drawn.samples[i] for i in spread(len(drawn.samples), SHEET)]
+        unit = sheet_of(unit_images(ds, places))
+    low, high = (float(v) for v in np.percentile(unit[np.isfinite(unit)], (0.5, 99.5)))
+    return enlarge(to_picture(unit, low, high), side, side)
+
+
 def unit_images(ds: DistilledDataset, shown: Sequence[int]) -> NDArray[np.float32]:
     """Return the file's own images at ``shown``, float32 (B, C, H, W), 0 black and 1 white."""
     # Not items of the data set: those may be transformed.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..base import Arrays, Codec, Description, ModelPlace, Pictures, Request
+from ..base import Arrays, Codec, Description, ModelPlace, Paper, Pictures, Request
 from .options import D3M
 from .rules import check_d3m, check_d3m_values
 
@@ -19,6 +19,13 @@ class D3MCodec(Codec):
 
     name = "d3m"
     title = "prompts and seeds for a diffusion model, with labels"
+    papers = (
+        Paper(
+            "Abbasi, Shahbazi, Pirsiavash, Kolouri",
+            "One Category One Prompt: Dataset Distillation using Diffusion Models",
+            "https://arxiv.org/abs/2403.07142",
+        ),
+    )
     Options = D3M
 
     def check(self, manifest: Manifest, limits: Limits) -> None:

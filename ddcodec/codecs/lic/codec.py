@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..base import Arrays, Codec, Description, ModelPlace, Pictures, Request
+from ..base import Arrays, Codec, Description, ModelPlace, Paper, Pictures, Request
 from ..shared.rules import check_symbols
 from .options import LIC
 from .rules import check_lic, regions_of
@@ -21,6 +21,13 @@ class LICCodec(Codec):
 
     name = "lic"
     title = "real images, squeezed into mosaics, with labels of their parts"
+    papers = (
+        Paper(
+            "Sun, Shi, Shang, Lin",
+            "Information Compensation: A Fix for Any-scale Dataset Distillation",
+            "https://openreview.net/forum?id=2SnmKd1JK4",
+        ),
+    )
     Options = LIC
 
     def check(self, manifest: Manifest, limits: Limits) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..base import Arrays, Codec, Description, ModelPlace, Pictures, Request
+from ..base import Arrays, Codec, Description, ModelPlace, Paper, Pictures, Request
 from ..shared.rules import check_soft
 from .options import PoDD
 from .rules import check_podd
@@ -20,6 +20,13 @@ class PoDDCodec(Codec):
 
     name = "podd"
     title = "one poster, whose overlapping patches are the training images"
+    papers = (
+        Paper(
+            "Shul, Horwitz, Hoshen",
+            "Distilling Datasets Into Less Than One Image",
+            "https://arxiv.org/abs/2403.12040",
+        ),
+    )
     Options = PoDD
 
     def check(self, manifest: Manifest, limits: Limits) -> None:

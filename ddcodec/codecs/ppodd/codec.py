@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..base import Arrays, Codec, Description, ModelPlace, Pictures, Request
-from ..podd.codec import describe_posters, pictures_of
+from ..base import Arrays, Codec, Description, ModelPlace, Paper, Pictures, Request
+from ..podd.codec import PoDDCodec, describe_posters, pictures_of
 from .options import PPoDD
 from .rules import check_ppodd, check_ppodd_values
 from .stages import stage_arrays, stage_count, stage_shares, tensor_names
@@ -22,6 +22,10 @@ class PPoDDCodec(Codec):
 
     name = "ppodd"
     title = "posters in stages, drawn with weights"
+    papers = (
+        Paper("Giakoumatos, Nema, Lin", "Image Dataset Distillation (P-PoDD)"),
+        *PoDDCodec.papers,
+    )
     Options = PPoDD
 
     def check(self, manifest: Manifest, limits: Limits) -> None:
