@@ -63,7 +63,7 @@ assert used == set(known()) != set(), (used, set(known()))
 
 
 HEAVY = {"torch", "PIL", "rich", "sklearn", "pyarrow", "scipy", "open_clip", "torchvision"}
-HEAVY |= {"matplotlib", "diffusers", "transformers"}
+HEAVY |= {"matplotlib", "diffusers", "transformers", "huggingface_hub"}
 
 
 def imported(code: str) -> set[str]:

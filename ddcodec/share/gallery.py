@@ -72,6 +72,6 @@ def _entry(root: Path, path: Path, folder: Path, number: int, with_files: bool) 
     ds = load(path)
     small, large = f"{PICTURES}/{number}.png", f"{PICTURES}/{number}-large.png"
     picture = portrait(ds, PICTURE_SIDE)
-    picture.save(folder / small, format="PNG", optimize=True)
-    render(ds).save(folder / large, format="PNG", optimize=True)
+    picture.save(folder / small, format="PNG")
+    render(ds).save(folder / large, format="PNG")
     return Entry(subject, name.as_posix(), row, small, picture.size, large, link)

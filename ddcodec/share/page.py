@@ -78,7 +78,7 @@ def _write_samples(
 
     reporter.stage("drawing", 0)
     picture = render(load(path, prior=prior, cache=cache))
-    picture.save(folder / PICTURE, format="PNG", optimize=True)
+    picture.save(folder / PICTURE, format="PNG")
     (folder / SIDECAR).parent.mkdir()
     decoded = Decoded(path, prior=prior, cache=cache, reporter=reporter)
     write_table(decoded, folder / SIDECAR)

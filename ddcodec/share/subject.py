@@ -83,8 +83,10 @@ def subject_of(path: Path, **published: Any) -> Subject:
 
 
 def network_text(facts: dict[str, Any]) -> str:
-    """Return the network of a file's recipe: ``convnet, depth 3, norm instance, width 64``."""
-    return settings_text(facts["recipe"]["network"])
+    """Return the network of a file's recipe: ``convnet, 3 blocks of 64, instance norm``."""
+    network = facts["recipe"]["network"]
+    blocks = "one block" if network["depth"] == 1 else f"{network['depth']} blocks"
+    return f"{network['name']}, {blocks} of {network['width']}, {network['norm']} norm"
 
 
 def settings_text(settings: dict[str, Any]) -> str:

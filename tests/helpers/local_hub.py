@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -67,21 +68,23 @@ class LocalHub:
         self.cut_at: int | None = None
         self.cuts = 1
         self.claimed: int | None = None
-        self.url = ""
+        self.url = self.cdn = ""
 
     def create(self, repo: str, *, private: bool = False) -> Repository:
         self.repositories[repo] = made = Repository(private)
         made.commit({".gitattributes": b"*.ddset filter=lfs\n"})
         return made
 
-    def put(self, repo: str, **files: bytes) -> str:
+    def put(self, repo: str, files: dict[str, bytes]) -> str:
         """Commit files to a repository as its owner would on the site; returns the commit."""
-        return self.repositories[repo].commit(
-            {name.replace("__", "."): files[name] for name in files}
-        )
+        if repo not in self.repositories:
+            self.create(repo)
+        return self.repositories[repo].commit(files)
 
-    def paths(self, method: str) -> list[str]:
-        return [path for asked, path, _ in self.asked if asked == method]
+    def gets(self) -> list[tuple[str, str | None]]:
+        """Return path and range of every request that transfers a file."""
+        parts = [(path, part) for method, path, part in self.asked if method == "GET"]
+        return [(path, part) for path, part in parts if "/cdn/" in path or "/resolve/" in path]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -188,7 +191,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         digest = hashlib.sha256(content).hexdigest()
         self.hub.large[digest] = content
-        headers |= {"X_Linked_ETag": f'"{digest}"', "Location": f"{self.hub.url}/cdn/{digest}"}
+        headers |= {"X_Linked_ETag": f'"{digest}"', "Location": f"{self.hub.cdn}/cdn/{digest}"}
         self.reply(302, **headers)
 
     def cdn(self, _: bytes, digest: str) -> None:
@@ -311,6 +314,7 @@ def serving() -> Iterator[LocalHub]:
     handler = type("HandlerOfOneHub", (Handler,), {"hub": hub})
     listening = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     hub.url = f"http://127.0.0.1:{listening.server_port}"
+    hub.cdn = f"http://localhost:{listening.server_port}"  # another host to the client
     thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -319,3 +323,15 @@ def serving() -> Iterator[LocalHub]:
         listening.shutdown()
         thread.join()
         listening.server_close()
+
+
+def environment(hub: LocalHub, home: Path) -> dict[str, str]:
+    """Return the variables with which the hub's client, here or in a process, asks this server."""
+    return {
+        "HF_ENDPOINT": hub.url,
+        "HF_HOME": str(home),
+        "HF_HUB_CACHE": str(home / "hub"),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_XET": "1",  # a protocol of its own, which this server does not speak
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
