@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,14 +30,29 @@ def endpoint() -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the client's warnings off stderr: what they come to is one error, or none."""
+    """Keep the client's warnings off stderr, and its bars where that is no terminal.
+
+    What the warnings come to is one error, or none.
+    """
+    from huggingface_hub.utils import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
     log = logging.getLogger("huggingface_hub")
-    before = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(before)
+    before, bars = log.level, not are_progress_bars_disabled() and not sys.stderr.isatty()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        log.setLevel(logging.ERROR)
+        if bars:
+            disable_progress_bars()
+        try:
+            yield
+        finally:
+            if bars:
+                enable_progress_bars()
+            log.setLevel(before)
 
 
 def reason(error: BaseException) -> str:
@@ -43,7 +60,8 @@ def reason(error: BaseException) -> str:
     from huggingface_hub import errors
 
     cause = error.__cause__
-    if isinstance(error, errors.LocalEntryNotFoundError) and cause is not None:
+    wrapped = type(error) is RuntimeError or isinstance(error, errors.LocalEntryNotFoundError)
+    if wrapped and cause is not None:
         return reason(cause)
     if isinstance(error, errors.OfflineModeIsEnabled | errors.LocalEntryNotFoundError):
         return "HF_HUB_OFFLINE is set"
@@ -69,7 +87,7 @@ def _status(status: int, error: BaseException) -> str:
         return f"the token has no right to do this: {LOGIN} with another"
     if status == 404:
         return "it is not there"
-    if status == 409:
+    if status in (409, 412):
         return "somebody else has changed the repository meanwhile"
     if status == 429:
         return "too many requests; wait some minutes"
