@@ -50,4 +50,5 @@ def gallery(
     files = find_files(folder)
     with progress(quiet) as reporter, whole_folder(out, force) as site:
         write_gallery(folder, files, site, title=title, with_files=with_files, reporter=reporter)
-    message(f"{out}: {number(len(files))} files, open {out / 'index.html'}")
+    count = "one file" if len(files) == 1 else f"{number(len(files))} files"
+    message(f"{out}: {count}, open {out / 'index.html'}")

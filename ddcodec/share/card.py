@@ -107,10 +107,11 @@ def _accuracy(subject: Subject) -> str:
     ]
     if measured:
         nets = measured["nets"]
-        over = "one network" if nets == 1 else f"{nets} networks, mean and standard deviation"
+        several = f"{nets} networks, mean and standard deviation, each from scratch"
+        over = "one network, from scratch" if nets == 1 else several
         rows = [
             ("accuracy", measured_text(measured)),
-            ("over", f"{over}, each from scratch"),
+            ("over", over),
             ("trained for", f"{measured['steps']:,} steps on this file alone"),
             ("tested on", f"{measured['test_count']:,} real images of {measured['test']}"),
             *(row for row in rows if row[0] != "steps" or measured["steps"] != recipe["steps"]),

@@ -31,7 +31,7 @@ def hub_licence(licence: str | None) -> dict[str, str]:
         return {"license": "unknown"}
     name = re.sub(r"-(only|or-later)$", "", licence.lower())
     name = _ALIASES.get(name, name)
-    if name in HUB_LICENCES:
+    if name in HUB_LICENCES and name != "other":
         return {"license": name}
     slug = re.sub(r"[^a-z0-9.]+", "-", licence.lower()).strip("-.")
     return {"license": "other", "license_name": slug[:100] or "unnamed"}
