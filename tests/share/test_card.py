@@ -63,6 +63,7 @@ def test_the_hub_takes_the_card_of_every_published_file(path: Path) -> None:
     assert client.DatasetCard(str(parsed)).data.to_dict() == parsed.data.to_dict()
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the library itself
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
 def test_croissants_own_library_takes_the_metadata(path: Path, tmp_path: Path) -> None:
     library = pytest.importorskip("mlcroissant")
@@ -210,8 +211,9 @@ def test_a_page_has_all_that_is_published(make: Callable[..., Path], tmp_path: P
     ]
 
 
-def test_the_sidecar_is_read_by_the_libraries_it_is_for(
-    make: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the library itself
+def test_the_sidecar_is_read_by_croissants_own_library(
+    make: Callable[..., Path], tmp_path: Path
 ) -> None:
     library = pytest.importorskip("mlcroissant")
     pytest.importorskip("pyarrow")
