@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from ddcodec.hub.address import check_repo
+from ddcodec.runtime.folders import check_folder, whole_folder
 from ddcodec.runtime.outputs import output_folder
 
 from .arguments import Cache, File, Prior, default_output
-from .files import check_folder, reading, whole_folder
+from .files import reading
 from .output import message, number
 from .progress import Quiet, progress
 

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from ddcodec.runtime.folders import check_folder, whole_folder
 from ddcodec.runtime.outputs import output_folder
 
-from .files import check_folder, whole_folder
 from .output import message, number
 from .progress import Quiet, progress
 

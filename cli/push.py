@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 
 from ddcodec.errors import OutputError, one_line
+from ddcodec.runtime.folders import check_folder, whole_folder
 from ddcodec.runtime.outputs import output_folder
 
 from .arguments import Cache, File, Prior
-from .files import check_folder, reading, whole_folder
+from .files import reading
 from .output import message, write_line
 from .progress import Quiet, progress
 
