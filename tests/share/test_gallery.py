@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -200,3 +202,15 @@ def test_what_cannot_be_shown_is_named(tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     with pytest.raises(InvalidFile, match=r"bad\.ddset"):
         write_gallery(tmp_path, [bad], tmp_path / "site", title="x")
+
+
+@pytest.mark.slow
+def test_the_page_works_in_a_browser(site: Path) -> None:
+    node = shutil.which("node")
+    library = os.environ.get("PLAYWRIGHT", "")
+    browser = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+    if node is None or not Path(library).is_dir() or not library or not browser.is_file():
+        pytest.skip("needs Node.js, chromium, and PLAYWRIGHT with the folder of playwright-core")
+    command = [node, str(Path(__file__).with_name("check_gallery.mjs")), str(site)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
