@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from ddcodec.errors import UsageError
+from ddcodec.hub.address import is_address, parse
 
 # Of a command that reads one file: a path or an address, which no pathlib.Path would keep.
 File = Annotated[
@@ -50,8 +51,8 @@ def parse_grid(text: str, option: str) -> tuple[int, int]:
 
 
 def default_output(source: str, suffix: str) -> Path:
-    """Return a file in the current folder named after ``source`` (a name, a file or a folder)."""
-    path = Path(source)
+    """Return a file in the current folder named after ``source``, a name, path or address."""
+    path = Path(parse(source).file if is_address(source) else source)
     name = Path(os.path.abspath(path)).name  # noqa: PTH100 - "." and ".." have names too
     if path.suffix.lower() in (".npz", ".ddset", ".tar", ".gz", ".zip") and not path.is_dir():
         name = path.stem

@@ -34,7 +34,8 @@ def card(subject: Subject) -> str:
 def metadata(subject: Subject) -> dict[str, Any]:
     """Return what the hub indexes: licence, task, size, tags, papers, source data set."""
     manifest = subject.manifest
-    papers = [f"arxiv:{paper.arxiv}" for paper in subject.papers if paper.arxiv]
+    ids = [subject.published.arxiv, *(paper.arxiv for paper in subject.papers)]
+    papers = [f"arxiv:{name}" for name in dict.fromkeys(ids) if name]
     count = subject.samples or (subject.facts["patches"] or {}).get("count", 0)
     fields: dict[str, Any] = {
         **hub_licence(manifest.license),
@@ -119,6 +120,10 @@ def _accuracy(subject: Subject) -> str:
         text = "The file states this; `ddcodec train` repeats it."
     else:
         text = "Nobody has recorded an accuracy in the file. Its recipe:"
+    first = subject.published
+    if first.accuracy is not None:
+        network = f", {first.network}" if first.network else ""
+        rows.append(("stated by the set's authors", f"{100 * first.accuracy:.4g} %{network}"))
     return f"## Accuracy\n\n{text}\n\n{table(['', ''], rows)}"
 
 
@@ -180,13 +185,17 @@ def _origin(subject: Subject) -> str:
         licence = "The file states none. Look at that of the source data set."
     else:
         licence = f"{escaped(manifest.license)}. That of the source data set applies beside it."
-    papers = "\n".join(
+    first = subject.published
+    lines = [f"- The set: {first.link}"] if first.link else []
+    lines += [
         f'- {paper.authors}, "{paper.title}"' + (f", {paper.url}" if paper.url else "")
         for paper in subject.papers
-    )
+    ]
+    papers = "\n".join(lines)
+    found = f" It was found at <{first.url}>." if first.url else ""
     return (
         f"## Where it comes from\n\n{fenced(made['command'], 'sh')}\n\n"
         f"by {escaped(made['tool'])}, from {source['count']:,} images (digest "
-        f"`{source['digest']}`). Content digest of the file: `{manifest.content_digest}`."
+        f"`{source['digest']}`). Content digest of the file: `{manifest.content_digest}`.{found}"
         f"\n\n## Licence\n\n{licence}" + (f"\n\n## Cite\n\n{papers}" if papers else "")
     )

@@ -46,7 +46,12 @@ def croissant(subject: Subject) -> dict[str, Any]:
     With a sidecar its record set ``samples`` has the decoded images, labels and soft labels.
     """
     manifest, facts = subject.manifest, subject.facts
-    papers = [f'{paper.authors}, "{paper.title}", {paper.url}' for paper in subject.papers]
+    first = subject.published
+    papers = [first.link] if first.link else []
+    papers += [
+        f'{paper.authors}, "{paper.title}"' + (f", {paper.url}" if paper.url else "")
+        for paper in subject.papers
+    ]
     out: dict[str, Any] = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -71,6 +76,8 @@ def croissant(subject: Subject) -> dict[str, Any]:
     if subject.repo is not None:
         owner = {"@type": "sc:Organization", "name": subject.repo.split("/")[0]}
         out |= {"url": f"https://huggingface.co/datasets/{subject.repo}", "publisher": owner}
+    if first.url is not None:
+        out["sameAs"] = first.url
     if subject.sidecar is not None:
         out["distribution"].append(_file(subject.sidecar, subject, "application/x-parquet"))
         out["recordSet"].append(_samples(subject.sidecar.path, len(manifest.classes)))

@@ -12,6 +12,7 @@ from ..codecs.registry import CODECS
 from ..format import Manifest, read_manifest
 from ..format.opening import reading
 from ..inspection.info import examined
+from .cited import Published, published
 
 PICTURE = "preview.png"
 SIDECAR = "data/train-00000-of-00001.parquet"
@@ -66,6 +67,11 @@ class Subject:
     @property
     def papers(self) -> tuple[Paper, ...]:
         return CODECS[self.manifest.codec["name"]].papers
+
+    @property
+    def published(self) -> Published:
+        """Where the set was published first, and what its authors state."""
+        return published(self.manifest)
 
     @property
     def source(self) -> str:

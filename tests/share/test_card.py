@@ -18,6 +18,7 @@ from ddcodec.codecs.base import Paper
 from ddcodec.codecs.registry import CODECS
 from ddcodec.format import write
 from ddcodec.share.card import card
+from ddcodec.share.cited import Published
 from ddcodec.share.croissant import croissant
 from ddcodec.share.licences import HUB_LICENCES, hub_licence, licence_page
 from ddcodec.share.markdown import escaped, fenced, front_matter
@@ -263,3 +264,30 @@ def test_a_damaged_file_is_not_published(make: Callable[..., Path], tmp_path: Pa
     with pytest.raises(ddcodec.InvalidFile, match="digest"):
         write_page(path, folder)
     assert list(folder.iterdir()) == []
+
+
+def test_a_set_of_others_names_its_paper_and_what_its_authors_state(
+    make: Callable[..., Path],
+) -> None:
+    stated = {"accuracy": 0.265, "network": "ConvNet-3"}
+    first = {"cite": "arXiv:2006.05929v3", "url": "https://example.org/set", "stated": stated}
+    subject = published(make(ignorable={"published": first}))
+    text = card(subject)
+    assert "arxiv:2006.05929" in hub_cards.metadata(text)["tags"]
+    assert "| stated by the set's authors | 26.5 %, ConvNet-3 |" in text
+    assert "- The set: https://arxiv.org/abs/2006.05929v3" in text
+    assert "<https://example.org/set>" in text
+    assert croissant(subject)["sameAs"] == "https://example.org/set"
+    assert croissant(subject)["citeAs"].startswith("https://arxiv.org/abs/2006.05929v3; ")
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        "text",
+        {"cite": "arXiv:1 [x](y)", "url": "javascript:alert(1)", "stated": [1]},
+        {"cite": 1, "url": "https://a b", "stated": {"accuracy": 2, "network": 3}},
+    ],
+)
+def test_what_is_no_statement_is_passed_over(make: Callable[..., Path], found: object) -> None:
+    assert published(make(ignorable={"published": found})).published == Published()
