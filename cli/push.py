@@ -54,7 +54,7 @@ def push(
         check_folder(dry_run, force)
 
     from ddcodec.share.page import write_page
-    from ddcodec.share.push import check_names, find_place, push_folder
+    from ddcodec.share.push import check_names, files_of, find_place, push_files
     from ddcodec.share.subject import Subject
 
     with reading(file) as path, progress(quiet) as reporter:
@@ -65,7 +65,7 @@ def push(
                 path,
                 folder,
                 repo=repo,
-                with_file=True,
+                with_file=dry_run is not None,
                 prior=prior,
                 cache=cache,
                 reporter=reporter,
@@ -82,7 +82,8 @@ def push(
                     subject = write(Path(name))
                     reporter.stage("sending", 0)
                     title = f"{path.name}, {subject.file.bytes:,} bytes"
-                    commit = push_folder(Path(name), there, title, private=private)
+                    files = {**files_of(Path(name)), path.name: path}
+                    commit = push_files(files, there, title, private=private)
             except OSError as problem:  # of the temporary folder
                 raise OutputError(f"{repo}: nothing was sent: {one_line(problem)}") from None
             message(f"{repo}: commit {commit}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,19 +65,24 @@ def find_place(path: Path, repo: str, *, create: bool, overwrite: bool) -> Place
     return Place(repo, info.sha)
 
 
-def push_folder(folder: Path, place: Place, title: str, *, private: bool = False) -> str:
-    """Send all files of a folder in one commit, and return the commit's name (40 hex digits).
+def files_of(folder: Path) -> dict[str, Path]:
+    """Return the files of a folder by the paths that they are to have in a repository."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path for path in found}
 
-    The repository is made first where it has to be. Raises OutputError, in one line; the
-    repository then is as it was, or new and empty.
+
+def push_files(
+    files: Mapping[str, Path], place: Place, title: str, *, private: bool = False
+) -> str:
+    """Send files in one commit, and return the commit's name (40 hex digits).
+
+    ``files`` are by their paths in the repository, which is made first where it has to be. Raises
+    OutputError, in one line; the repository then is as it was, or new and empty.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
 
     api = HfApi(endpoint=endpoint())
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    operations = [
-        CommitOperationAdd(path.relative_to(folder).as_posix(), str(path)) for path in files
-    ]
+    operations = [CommitOperationAdd(name, str(path)) for name, path in files.items()]
     parent = place.commit
     with quiet():
         try:

@@ -37,7 +37,7 @@ def sent(hub: LocalHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
     def send(create: bool = False, overwrite: bool = False, private: bool = False) -> str:
         path = folder / "zoo.ddset"
         place = push.find_place(path, REPO, create=create, overwrite=overwrite)
-        return push.push_folder(folder, place, "zoo", private=private)
+        return push.push_files(push.files_of(folder), place, "zoo", private=private)
 
     return send
 
@@ -103,7 +103,7 @@ def test_a_change_by_somebody_else_meanwhile_is_not_written_over(
     place = push.find_place(folder / "zoo.ddset", REPO, create=False, overwrite=False)
     hub.put(REPO, {"README.md": b"theirs"})
     with pytest.raises(OutputError, match="somebody else has changed the repository"):
-        push.push_folder(folder, place, "zoo")
+        push.push_files(push.files_of(folder), place, "zoo")
     assert hub.repositories[REPO].commits[-1][1]["README.md"] == b"theirs"
 
 
