@@ -78,7 +78,9 @@ def test_looking_at_a_file_loads_no_torch(digits_file: Path) -> None:
     assert imported("import ddcodec") == set()
     assert imported(f"import ddcodec; ddcodec.info({path})") == set()
     assert imported(f"import ddcodec; assert ddcodec.verify({path}) == []") == set()
-    assert "torch" in imported(f"import ddcodec; ddcodec.load({path})")
+    loaded = imported(f"import ddcodec; ddcodec.load({path})")
+    assert "torch" in loaded
+    assert "huggingface_hub" not in loaded  # a path never leads to the network
 
 
 def test_what_is_known_of_methods_without_decoding_loads_no_torch() -> None:
