@@ -54,6 +54,8 @@ class LocalHub:
         fail_at: only paths that contain this fail.
         cut_at: the line breaks after so many bytes of a file, ``cuts`` times.
         claimed: a size to state for every file in place of its own.
+        stated: digests to state for large files, by path, in place of their own.
+        lost: paths that are listed but cannot be had.
     """
 
     def __init__(self) -> None:
@@ -66,6 +68,8 @@ class LocalHub:
         self.cut_at: int | None = None
         self.cuts = 1
         self.claimed: int | None = None
+        self.stated: dict[str, str] = {}
+        self.lost: set[str] = set()
         self.url = self.cdn = ""
 
     def create(self, repo: str, *, private: bool = False) -> Repository:
@@ -78,6 +82,9 @@ class LocalHub:
         if repo not in self.repositories:
             self.create(repo)
         return self.repositories[repo].commit(files)
+
+    def digest(self, path: str, content: bytes) -> str:
+        return self.stated.get(path) or hashlib.sha256(content).hexdigest()
 
     def gets(self) -> list[tuple[str, str | None]]:
         """Return path and range of every request that transfers a file."""
@@ -167,7 +174,13 @@ class Handler(BaseHTTPRequestHandler):
         if at is None:
             self.refuse(404, "RevisionNotFound")
             return
-        siblings = [{"rfilename": path} for path in at[1]]
+        siblings = []
+        for path, content in at[1].items():
+            one = {"rfilename": path, "size": len(content), "blobId": "0" * 40}
+            if len(content) >= LARGE:
+                digest = self.hub.digest(path, content)
+                one["lfs"] = {"sha256": digest, "size": len(content), "pointerSize": 130}
+            siblings.append(one)
         self.say({"id": name, "sha": at[0], "tags": [], "siblings": siblings})
 
     def resolve(self, _: bytes, name: str, revision: str, path: str) -> None:
@@ -177,7 +190,7 @@ class Handler(BaseHTTPRequestHandler):
         if at is None:
             self.refuse(404, "RevisionNotFound")
             return
-        if path not in at[1]:
+        if path not in at[1] or path in self.hub.lost:
             self.refuse(404, "EntryNotFound")
             return
         content = at[1][path]
@@ -187,12 +200,13 @@ class Handler(BaseHTTPRequestHandler):
             blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
             self.send_content(content, ETag=f'"{blob}"', **headers)
             return
-        digest = hashlib.sha256(content).hexdigest()
+        digest = self.hub.digest(path, content)
         self.hub.large[digest] = content
-        headers |= {"X_Linked_ETag": f'"{digest}"', "Location": f"{self.hub.cdn}/cdn/{digest}"}
+        place = f"{self.hub.cdn}/cdn/{digest}/{path.rpartition('/')[2]}"
+        headers |= {"X_Linked_ETag": f'"{digest}"', "Location": place}
         self.reply(302, **headers)
 
-    def cdn(self, _: bytes, digest: str) -> None:
+    def from_cdn(self, _: bytes, digest: str) -> None:
         self.send_content(self.hub.large[digest], ETag=f'"{digest}"')
 
     def send_content(self, content: bytes, **headers: str) -> None:
@@ -297,7 +311,7 @@ REPO = r"([\w.-]+/[\w.-]+)"
 ROUTES = [
     (rf"GET /api/datasets/{REPO}(?:/revision/([^/]+))?", Handler.info),
     (rf"(?:GET|HEAD) /datasets/{REPO}/resolve/([^/]+)/(.+)", Handler.resolve),
-    (r"(?:GET|HEAD) /cdn/([0-9a-f]{64})", Handler.cdn),
+    (r"(?:GET|HEAD) /cdn/([0-9a-f]{64})/[^/]+", Handler.from_cdn),
     (r"POST /api/repos/create", Handler.make),
     (r"POST /api/validate-yaml", Handler.validate),
     (rf"POST /api/datasets/{REPO}/preupload/main", Handler.preupload),

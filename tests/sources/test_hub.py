@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import io
-import json
 import re
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -23,6 +20,7 @@ from ddcodec import sources
 from ddcodec.errors import MissingExtra, SourceError
 from ddcodec.sources import hub, layouts, named
 from ddcodec.sources.named import KNOWN
+from tests.helpers.local_hub import LocalHub
 
 pytest.importorskip("huggingface_hub")
 pa = pytest.importorskip("pyarrow")
@@ -44,119 +42,44 @@ def shard(images: np.ndarray) -> bytes:
     return out.getvalue()
 
 
-class Hub:
-    """What the server holds and what was asked of it."""
-
-    def __init__(self) -> None:
-        self.files = {
-            "fashion_mnist/train-00000-of-00001.parquet": shard(PIXELS[:4]),
-            "fashion_mnist/test-00000-of-00001.parquet": shard(PIXELS[4:]),
-            "README.md": b"about",
-            "train-images-idx3-ubyte.gz": b"not asked for",
-        }
-        self.stated = {name: self.digest(name) for name in self.files}
-        self.asked: list[tuple[str, str, str | None]] = []
-        self.status = 200
-        self.cut_at: int | None = None  # bytes after which the line breaks, once
-        self.lost: set[str] = set()  # files that are listed but not there
-
-    def digest(self, name: str) -> str:
-        return hashlib.sha256(self.files[name]).hexdigest()
-
-    def info(self) -> dict[str, Any]:
-        siblings = [
-            {
-                "rfilename": name,
-                "size": len(content),
-                "blobId": "0" * 40,
-                "lfs": {"sha256": self.stated[name], "size": len(content), "pointerSize": 130},
-            }
-            for name, content in self.files.items()
-        ]
-        return {"id": REPO, "sha": REVISION, "tags": [], "siblings": siblings}
+FOLDER = "fashion_mnist"
 
 
 @pytest.fixture
-def server(no_data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    state = Hub()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-        def reply(self, status: int, body: bytes, **headers: str) -> None:
-            self.send_response(status)
-            for key, value in headers.items():
-                self.send_header(key.replace("_", "-"), value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
-
-        def do_HEAD(self) -> None:
-            self.do_GET()
-
-        def do_GET(self) -> None:
-            asked = self.headers.get("Range")
-            state.asked.append((self.command, self.path, asked))
-            if state.status != 200:
-                gated = {"X_Error_Code": "GatedRepo"} if state.status == 403 else {}
-                self.reply(state.status, b'{"error": "no"}', **gated)
-            elif self.path.startswith(f"/api/datasets/{REPO}/revision/{REVISION}"):
-                body = json.dumps(state.info()).encode()
-                self.reply(200, body, Content_Type="application/json")
-            else:
-                name = self.path.removeprefix(f"/datasets/{REPO}/resolve/{REVISION}/")
-                if name in state.files and name not in state.lost:
-                    self.send_file(state.files[name], state.stated[name], asked)
-                else:
-                    self.reply(404, b"")
-
-        def send_file(self, content: bytes, etag: str, asked: str | None) -> None:
-            start = int(re.fullmatch(r"bytes=(\d+)-.*", asked)[1]) if asked else 0  # type: ignore[index]
-            headers = {"ETag": f'"{etag}"', "X_Repo_Commit": REVISION, "Accept_Ranges": "bytes"}
-            if asked:
-                headers["Content_Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-            if self.command == "GET" and state.cut_at is not None:
-                self.send_response(200)
-                for key, value in headers.items():
-                    self.send_header(key.replace("_", "-"), value)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content[: state.cut_at])
-                state.cut_at = None
-                self.close_connection = True
-                return
-            self.reply(206 if asked else 200, content[start:], **headers)
-
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{listening.server_port}")
-    # Telemetry asks the real hub for a list, whatever endpoint a call names.
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY", True)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+def server(hub: LocalHub, no_data: Path, monkeypatch: pytest.MonkeyPatch) -> LocalHub:
+    """The hub with two shards of the data set at the pinned revision, and other files."""
+    files = {
+        f"{FOLDER}/train-00000-of-00001.parquet": shard(PIXELS[:4]),
+        f"{FOLDER}/test-00000-of-00001.parquet": shard(PIXELS[4:]),
+        "README.md": b"about",
+        "train-images-idx3-ubyte.gz": b"not asked for",
+    }
+    hub.create(REPO).commits.append((REVISION, files))
     monkeypatch.setenv("DDCODEC_DATA", str(no_data / "data"))
-    yield state
-    listening.shutdown()
-    thread.join()
-    listening.server_close()
+    return hub
 
 
-def parquet_gets(state: Hub) -> list[tuple[str, str | None]]:
-    return [(p.rpartition("/")[2], r) for c, p, r in state.asked if c == "GET" and "resolve" in p]
+def held(server: LocalHub) -> dict[str, bytes]:
+    """Return the files at the pinned revision, to be changed."""
+    return server.repositories[REPO].commits[-1][1]
 
 
-def test_a_data_set_is_fetched_once_and_read(server: Hub, no_data: Path) -> None:
+def digest(server: LocalHub, name: str) -> str:
+    return hashlib.sha256(held(server)[name]).hexdigest()
+
+
+def parquet_gets(server: LocalHub) -> list[tuple[str, str | None]]:
+    return [(path.rpartition("/")[2], part) for path, part in server.gets()]
+
+
+def test_a_data_set_is_fetched_once_and_read(server: LocalHub, no_data: Path) -> None:
     source = sources.load("fashion-mnist", download=True)
     assert source.name == "fashion-mnist"
     assert np.array_equal(source.train.images[..., 0], PIXELS[:4])
     assert np.array_equal(source.require_test().images[..., 0], PIXELS[4:])
     names = ["test-00000-of-00001.parquet", "train-00000-of-00001.parquet"]
     assert [name for name, _ in parquet_gets(server)] == names
-    assert all(REVISION in path for _, path, _ in server.asked)
+    assert all(REVISION in path for _, path, _ in server.asked if "/cdn/" not in path)
     place = no_data / "data" / "fashion-mnist"
     assert sorted(p.name for p in place.rglob("*") if p.is_file()) == names
     assert [p.name for p in (no_data / "data").iterdir()] == ["fashion-mnist"]
@@ -164,14 +87,14 @@ def test_a_data_set_is_fetched_once_and_read(server: Hub, no_data: Path) -> None
     assert len(sources.load("fashion-mnist", download=True).train) == 4  # from the disk
 
 
-def test_an_empty_folder_is_no_data_set(server: Hub, no_data: Path) -> None:
+def test_an_empty_folder_is_no_data_set(server: LocalHub, no_data: Path) -> None:
     (no_data / "data" / "fashion-mnist").mkdir(parents=True)
     with pytest.raises(SourceError, match="fashion-mnist: not found; looked in"):
         sources.load("fashion-mnist")
     assert len(sources.load("fashion-mnist", download=True).train) == 4
 
 
-def test_nothing_is_asked_of_the_hub_without_consent(server: Hub, no_data: Path) -> None:
+def test_nothing_is_asked_of_the_hub_without_consent(server: LocalHub, no_data: Path) -> None:
     with pytest.raises(SourceError, match="`download` fetches about 36 MB") as refusal:
         sources.load("fashion-mnist")
     assert str(no_data / "data" / "fashion-mnist") in str(refusal.value)
@@ -179,7 +102,7 @@ def test_nothing_is_asked_of_the_hub_without_consent(server: Hub, no_data: Path)
 
 
 def test_a_broken_line_is_taken_up_where_it_broke(
-    server: Hub, monkeypatch: pytest.MonkeyPatch
+    server: LocalHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 100)
     server.cut_at = 1000
@@ -188,7 +111,7 @@ def test_a_broken_line_is_taken_up_where_it_broke(
     assert parquet_gets(server)[:2] == [(name, None), (name, "bytes=1000-")]
 
 
-def test_what_has_come_whole_is_not_fetched_again(server: Hub, no_data: Path) -> None:
+def test_what_has_come_whole_is_not_fetched_again(server: LocalHub, no_data: Path) -> None:
     train = "fashion_mnist/train-00000-of-00001.parquet"
     server.lost.add(train)
     with pytest.raises(SourceError, match=r"what has come is kept in .*run the same command") as no:
@@ -201,14 +124,15 @@ def test_what_has_come_whole_is_not_fetched_again(server: Hub, no_data: Path) ->
     assert [name for name, _ in parquet_gets(server)] == ["train-00000-of-00001.parquet"]
 
 
-def test_a_file_that_arrives_changed_is_removed(server: Hub, no_data: Path) -> None:
+def test_a_file_that_arrives_changed_is_removed(server: LocalHub, no_data: Path) -> None:
     name = "fashion_mnist/train-00000-of-00001.parquet"
-    good = server.files[name]
-    server.files[name] = good[:-1] + bytes([good[-1] ^ 1])
+    good = held(server)[name]
+    server.stated[name] = digest(server, name)
+    held(server)[name] = good[:-1] + bytes([good[-1] ^ 1])
     with pytest.raises(SourceError, match=r"train-0.*arrived with SHA-256 [0-9a-f]{64}, not"):
         sources.load("fashion-mnist", download=True)
     assert not (no_data / "data" / "fashion-mnist").exists()
-    server.files[name] = good
+    held(server)[name] = good
     assert len(sources.load("fashion-mnist", download=True).train) == 4
 
 
@@ -219,35 +143,37 @@ def pin(monkeypatch: pytest.MonkeyPatch, digests: dict[str, str]) -> None:
 
 
 def test_a_digest_of_our_own_comes_before_the_hubs(
-    server: Hub, monkeypatch: pytest.MonkeyPatch
+    server: LocalHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pin(monkeypatch, {"test-00000-of-00001.parquet": "0" * 64})
     with pytest.raises(SourceError, match=r"states another SHA-256 or none for .*test-00000"):
         sources.load("fashion-mnist", download=True)
     assert parquet_gets(server) == []
     name = "test-00000-of-00001.parquet"
-    pin(monkeypatch, {name: server.digest(f"fashion_mnist/{name}")})
+    pin(monkeypatch, {name: digest(server, f"fashion_mnist/{name}")})
     assert len(sources.load("fashion-mnist", download=True).train) == 4
 
 
-def test_names_that_lead_out_of_the_folder_are_never_asked_for(server: Hub, no_data: Path) -> None:
+def test_names_that_lead_out_of_the_folder_are_never_asked_for(
+    server: LocalHub, no_data: Path
+) -> None:
     for name in ("../train-00000-of-00001.parquet", "fashion_mnist/../train-0-of-1.parquet"):
-        server.files[name] = b"x"
-        server.stated[name] = server.digest(name)
+        held(server)[name] = b"x"
     sources.load("fashion-mnist", download=True)
     assert all(".." not in path for _, path, _ in server.asked)
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_a_split_that_the_hub_lacks_is_named(server: Hub, split: str) -> None:
-    del server.files[f"fashion_mnist/{split}-00000-of-00001.parquet"]
+def test_a_split_that_the_hub_lacks_is_named(server: LocalHub, split: str) -> None:
+    del held(server)[f"fashion_mnist/{split}-00000-of-00001.parquet"]
     with pytest.raises(SourceError, match=f"has no {split} files at revision {REVISION}"):
         sources.load("fashion-mnist", download=True)
 
 
 @pytest.mark.parametrize(("status", "words"), [(404, "cannot be fetched"), (403, "hf auth login")])
-def test_a_refusal_of_the_hub_is_one_line(server: Hub, status: int, words: str) -> None:
+def test_a_refusal_of_the_hub_is_one_line(server: LocalHub, status: int, words: str) -> None:
     server.status = status
+    server.headers = {"X_Error_Code": "GatedRepo"} if status == 403 else {}
     with pytest.raises(SourceError, match=words) as refusal:
         sources.load("fashion-mnist", download=True)
     assert "\n" not in str(refusal.value)
@@ -255,7 +181,7 @@ def test_a_refusal_of_the_hub_is_one_line(server: Hub, status: int, words: str) 
 
 
 def test_offline_says_so_and_where_the_files_would_be(
-    server: Hub, no_data: Path, monkeypatch: pytest.MonkeyPatch
+    server: LocalHub, no_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = str(no_data / "data" / "fashion-mnist")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
@@ -271,7 +197,7 @@ def test_offline_says_so_and_where_the_files_would_be(
 
 
 def test_a_full_disk_is_seen_before_the_download(
-    server: Hub, monkeypatch: pytest.MonkeyPatch
+    server: LocalHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage: Callable[..., Any] = lambda _: type("Usage", (), {"free": 10})  # noqa: E731
     monkeypatch.setattr(hub.shutil, "disk_usage", usage)
