@@ -74,8 +74,10 @@ def render(ds: DistilledDataset) -> Image.Image:
 
 @neutral()
 def portrait(ds: DistilledDataset, side: int) -> Image.Image:
-    """Return the first poster of a file, or its sheet of images, alone: RGB, at most ``side`` wide
-    and high, in the colours of ``render``."""
+    """Return the first poster of a file alone, or its sheet of images, coloured as by ``render``.
+
+    RGB, at most ``side`` pixels wide and high.
+    """
     manifest = ds.manifest
     drawn = CODECS[manifest.codec["name"]].pictures(manifest, ds.file.arrays, len(ds))
     if drawn.posters:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -23,6 +23,24 @@ class Point:
     row: str
 
 
+class Plot:
+    """Where values are drawn: sizes on a logarithmic axis, shares on an even one."""
+
+    def __init__(self, points: Sequence[Point], width: int, height: int) -> None:
+        self.right, self.base = width - RIGHT, height - BOTTOM
+        self.ends, self.sizes = _ticks_of_size([point.bits for point in points])
+        self.shares = _ticks_of_share(points)
+
+    def x(self, bits: float) -> float:
+        low, high = self.ends
+        return round(LEFT + (math.log10(bits) - low) / (high - low) * (self.right - LEFT), 1)
+
+    def y(self, share: float) -> float:
+        low, high = self.shares[0], self.shares[-1]
+        inside = min(max(share, low), high)
+        return round(TOP + (high - inside) / (high - low) * (self.base - TOP), 1)
+
+
 def chart(points: Sequence[Point], width: int, height: int) -> str:
     """Return an SVG of ``width`` x ``height`` units, empty text where there is no point.
 
@@ -31,47 +49,43 @@ def chart(points: Sequence[Point], width: int, height: int) -> str:
     """
     if not points:
         return ""
-    bits, marks = _ticks_of_size([p.bits for p in points])
-    low, high, steps = _ticks_of_share(points)
-    inner_width, inner_height = width - LEFT - RIGHT, height - TOP - BOTTOM
-
-    def x(value: float) -> float:
-        share = (math.log10(value) - bits[0]) / (bits[1] - bits[0])
-        return round(LEFT + share * inner_width, 1)
-
-    def y(value: float) -> float:
-        return round(TOP + (high - value) / (high - low) * inner_height, 1)
-
-    base = height - BOTTOM
+    plot = Plot(points, width, height)
     parts = [
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="Accuracy against bits per '
-        f'class, {len(points)} files">'
+        f'class, {len(points)} files">',
+        *_axes(plot),
+        f'<text class="axis mid" x="{(LEFT + plot.right) / 2:g}" y="{height - 6}">bits per class, '
+        "everything in the file counted</text>",
     ]
-    for step in steps:
-        parts.append(f'<path class="grid" d="M{LEFT} {y(step)}H{width - RIGHT}"/>')
-        parts.append(f'<text class="tick end" x="{LEFT - 8}" y="{y(step) + 4}">{step:.0%}</text>')
-    for mark in marks:
-        parts.append(f'<path class="grid" d="M{x(mark)} {TOP}V{base}"/>')
-        parts.append(f'<text class="tick mid" x="{x(mark)}" y="{base + 18}">{_count(mark)}</text>')
-    parts.append(
-        f'<text class="axis mid" x="{LEFT + inner_width / 2:g}" y="{height - 6}">bits per class, '
-        "everything in the file counted</text>"
-    )
     for index, series in enumerate(series_of(points)):
         members = sorted((p for p in points if p.series == series), key=lambda p: p.bits)
-        line = " ".join(f"{x(p.bits)},{y(p.accuracy)}" for p in frontier(members))
-        parts.append(f'<g class="series s{index % COLOURS}"><polyline points="{line}"/>')
-        for p in members:
-            top, bottom = y(p.accuracy + p.deviation), y(p.accuracy - p.deviation)
-            parts.append(f'<path d="M{x(p.bits)} {top}V{bottom}"/>')
-        for p in members:
-            said = f"{p.name}: {100 * p.accuracy:.1f} % at {p.bits:,.0f} bits per class"
-            parts.append(
-                f'<a href="#{p.row}"><circle cx="{x(p.bits)}" cy="{y(p.accuracy)}" r="5">'
-                f"<title>{escape(said)}</title></circle></a>"
-            )
-        parts.append("</g>")
+        parts += [f'<g class="series s{index % COLOURS}">', *_line(plot, members), "</g>"]
     return "".join([*parts, "</svg>"])
+
+
+def _axes(plot: Plot) -> Iterator[str]:
+    for share in plot.shares:
+        y = plot.y(share)
+        yield f'<path class="grid" d="M{LEFT} {y}H{plot.right}"/>'
+        yield f'<text class="tick end" x="{LEFT - 8}" y="{y + 4}">{share:.0%}</text>'
+    for size in plot.sizes:
+        x = plot.x(size)
+        yield f'<path class="grid" d="M{x} {TOP}V{plot.base}"/>'
+        yield f'<text class="tick mid" x="{x}" y="{plot.base + 18}">{_count(size)}</text>'
+
+
+def _line(plot: Plot, members: Sequence[Point]) -> Iterator[str]:
+    best = " ".join(f"{plot.x(p.bits)},{plot.y(p.accuracy)}" for p in frontier(members))
+    yield f'<polyline points="{best}"/>'
+    for p in members:
+        top, bottom = plot.y(p.accuracy + p.deviation), plot.y(p.accuracy - p.deviation)
+        yield f'<path d="M{plot.x(p.bits)} {top}V{bottom}"/>'
+    for p in members:
+        said = f"{p.name}: {100 * p.accuracy:.1f} % at {p.bits:,.0f} bits per class"
+        yield (
+            f'<a href="#{p.row}"><circle cx="{plot.x(p.bits)}" cy="{plot.y(p.accuracy)}" r="5">'
+            f"<title>{escape(said)}</title></circle></a>"
+        )
 
 
 def series_of(points: Sequence[Point]) -> list[str]:
@@ -89,9 +103,9 @@ def frontier(members: Sequence[Point]) -> list[Point]:
 
 
 def _ticks_of_size(sizes: Sequence[float]) -> tuple[tuple[float, float], list[float]]:
-    """Return the ends of the axis as powers of ten, and round sizes between them."""
+    """Return the logarithms of the ends of the axis, and round sizes between them."""
     low, high = math.log10(min(sizes)), math.log10(max(sizes))
-    room = max(0.08 * (high - low), 0.08)
+    room = max(0.08 * (high - low), 0.2)  # enough for one of 1, 2 and 5 times a power of ten
     ends = low - room, high + room
     decades = range(math.floor(ends[0]), math.ceil(ends[1]) + 1)
     for multiples in ((1, 2, 5), (1, 3), (1,)):
@@ -102,14 +116,14 @@ def _ticks_of_size(sizes: Sequence[float]) -> tuple[tuple[float, float], list[fl
     return ends, marks
 
 
-def _ticks_of_share(points: Sequence[Point]) -> tuple[float, float, list[float]]:
-    """Return the ends of the axis and its steps, shares of 1."""
+def _ticks_of_share(points: Sequence[Point]) -> list[float]:
+    """Return the steps of the axis from end to end, shares of 1."""
     low = max(0.0, min(p.accuracy - p.deviation for p in points))
     high = min(1.0, max(p.accuracy + p.deviation for p in points))
     step = next(s for s in (0.02, 0.05, 0.1, 0.2) if (high - low) / s <= 5 or s == 0.2)
-    first, last = math.floor(low / step), math.ceil(high / step)
-    last = max(last, first + 1)
-    return first * step, last * step, [index * step for index in range(first, last + 1)]
+    first = min(math.floor(low / step), round(1 / step) - 1)
+    last = max(math.ceil(high / step), first + 1)
+    return [index * step for index in range(first, last + 1)]
 
 
 def _count(value: float) -> str:

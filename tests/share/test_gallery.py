@@ -179,8 +179,11 @@ def test_a_line_joins_what_no_smaller_file_reaches() -> None:
     "sizes", [(1000.0,), (1000.0, 1001.0), (10.0, 1e9), (1284, 1510, 7969, 22023)]
 )
 @pytest.mark.parametrize("mean", [0.0, 0.3, 1.0])
-def test_every_point_lies_inside_of_the_curve(sizes: tuple[float, ...], mean: float) -> None:
-    points = [Point("<zoo>", bits, mean, 0.2, "a<b", "r") for bits in sizes]
+@pytest.mark.parametrize("spread", [0.0, 0.2])
+def test_every_point_lies_inside_of_the_curve(
+    sizes: tuple[float, ...], mean: float, spread: float
+) -> None:
+    points = [Point("<zoo>", bits, mean, spread, "a<b", "r") for bits in sizes]
     svg = ElementTree.fromstring(chart(points, 340, 300))
     circles = [one for one in svg.iter() if one.tag == "circle"]
     assert len(circles) == len(sizes)
@@ -188,7 +191,10 @@ def test_every_point_lies_inside_of_the_curve(sizes: tuple[float, ...], mean: fl
         assert 46 <= float(circle.attrib["cx"]) <= 324
         assert 14 <= float(circle.attrib["cy"]) <= 254
     ticks = [one for one in svg.iter("text") if "mid" in one.attrib["class"]]
-    assert 1 <= len(ticks) - 1 <= 7 or len(sizes) < 3
+    assert 1 <= len(ticks) - 1 <= 10
+    shares = [one.text for one in svg.iter("text") if "end" in one.attrib["class"]]
+    assert 2 <= len(shares) <= 6
+    assert all(0 <= int(str(share).rstrip("%")) <= 100 for share in shares)
     assert chart([], 340, 300) == ""
 
 
