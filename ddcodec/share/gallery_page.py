@@ -57,7 +57,8 @@ def page(entries: Sequence[Entry], title: str) -> str:
 <header>
 <h1>{escape(title)}</h1>
 <p>{count}. Each is a whole training set for image classification: a network that sees nothing else
-reaches the accuracy in its row on real test images. Bytes are those of the whole file.</p>
+reaches the accuracy in its row on real test images; only those on the same images compare. Bytes
+are those of the whole file.</p>
 </header>
 <main>
 {_figure(entries)}
