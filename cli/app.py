@@ -36,27 +36,6 @@ from . import (
     train,
     verify,
 )
-    decode,
-    demo,
-    diff,
-    encode,
-    import_,
-    info,
-    merge,
-    observer,
-    preview,
-    prior,
-    split,
-    gallery,
-    info,
-    observer,
-    preview,
-    prior,
-    push,
-    sweep,
-    train,
-    verify,
-)
 from .flags import spelled
 from .help import CodecCommand
 from .interruption import EXIT_INTERRUPTED, signals_interrupt
