@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import UsageError
 from ..format import Manifest
@@ -17,6 +17,46 @@ from ..format.values import is_number, is_text
 NAME = "published"
 ARXIV = re.compile(r"(?:arxiv:)?(\d{4}\.\d{4,5}(?:v\d+)?|[a-z.-]+/\d{7})", re.IGNORECASE)
 DOI = re.compile(r"(?:doi:|https?://(?:dx\.)?doi\.org/)?(10\.\d{4,9}/\S+)", re.IGNORECASE)
+
+CITED = re.compile(r"(?:arXiv|doi):[A-Za-z0-9./()_:;-]+")
+ADDRESS = re.compile(r"https?://[^\s<>\"]+")
+
+
+class Published(NamedTuple):
+    """What ``published`` returns, field by field; None for what is not there.
+
+    Attributes:
+        cite: ``arXiv:ID`` or ``doi:ID``.
+        url: where the set was found, http or https.
+        accuracy: what its authors state, a share of 1; ``network``: of which network.
+    """
+
+    cite: str | None = None
+    url: str | None = None
+    accuracy: float | None = None
+    network: str | None = None
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Published:
+        """Return what a manifest says."""
+        found = published(manifest)
+        stated = found.get("stated", {})
+        return cls(
+            found.get("cite"), found.get("url"), stated.get("accuracy"), stated.get("network")
+        )
+
+    @property
+    def link(self) -> str | None:
+        """Where ``cite`` leads."""
+        kind, _, name = (self.cite or "").partition(":")
+        places = {"arXiv": "https://arxiv.org/abs/", "doi": "https://doi.org/"}
+        return places[kind] + name if kind in places else None
+
+    @property
+    def arxiv(self) -> str | None:
+        """The id on arXiv without its version, or None."""
+        found = re.fullmatch(r"arXiv:(\d{4}\.\d{4,5})(v\d+)?", self.cite or "")
+        return found[1] if found else None
 
 
 def statement(
@@ -38,7 +78,7 @@ def statement(
     if cite is not None:
         found["cite"] = citation(cite)
     if url is not None:
-        if not re.match(r"https?://[^\s/]+", url) or not is_text(url):
+        if not is_text(url) or not ADDRESS.fullmatch(url):
             raise UsageError(f"`url`={url[:80]!r}: is no address that begins with https://")
         found["url"] = url
     if stated is not None:
@@ -68,10 +108,13 @@ def published(manifest: Manifest) -> dict[str, Any]:
     given = manifest.ignorable.get(NAME)
     if not isinstance(given, Mapping):
         return {}
-    found = {name: given[name] for name in ("cite", "url") if is_text(given.get(name))}
+    found: dict[str, Any] = {}
+    for name, pattern in (("cite", CITED), ("url", ADDRESS)):
+        if is_text(given.get(name)) and pattern.fullmatch(given[name]):
+            found[name] = given[name]
     stated = given.get("stated")
     if isinstance(stated, Mapping) and is_number(stated.get("accuracy"), 0, 1):
-        found["stated"] = {"accuracy": stated["accuracy"]}
+        found["stated"] = {"accuracy": float(stated["accuracy"])}
         if is_text(stated.get("network")):
             found["stated"]["network"] = stated["network"]
     return found

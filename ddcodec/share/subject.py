@@ -12,7 +12,7 @@ from ..codecs.registry import CODECS
 from ..format import Manifest, read_manifest
 from ..format.opening import reading
 from ..inspection.info import examined
-from .cited import Published, published
+from ..inspection.published import Published
 
 PICTURE = "preview.png"
 SIDECAR = "data/train-00000-of-00001.parquet"
@@ -71,7 +71,7 @@ class Subject:
     @property
     def published(self) -> Published:
         """Where the set was published first, and what its authors state."""
-        return published(self.manifest)
+        return Published.of(self.manifest)
 
     @property
     def source(self) -> str:

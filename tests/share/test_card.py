@@ -17,8 +17,8 @@ import ddcodec
 from ddcodec.codecs.base import Paper
 from ddcodec.codecs.registry import CODECS
 from ddcodec.format import write
+from ddcodec.inspection.published import Published
 from ddcodec.share.card import card
-from ddcodec.share.cited import Published
 from ddcodec.share.croissant import croissant
 from ddcodec.share.licences import HUB_LICENCES, hub_licence, licence_page
 from ddcodec.share.markdown import escaped, fenced, front_matter
