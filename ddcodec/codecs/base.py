@@ -92,6 +92,7 @@ class Pictures:
     Attributes:
         posters: float32 (C, H, W) each, in the space of the preprocessing.
         grid, cells: class cells (x, y) and the class of each, row by row, for posters.
+        left, top: where the columns and the rows of patches of a poster begin, for posters.
         samples: indices of the samples that are worth a place on a sheet.
         noun: what a sample is called.
     """
@@ -99,6 +100,8 @@ class Pictures:
     posters: Sequence[NDArray[np.float32]] = ()
     grid: tuple[int, int] = (1, 1)
     cells: Sequence[int] = ()
+    left: Sequence[int] = ()
+    top: Sequence[int] = ()
     samples: Sequence[int] = ()
     noun: str = "images"
 

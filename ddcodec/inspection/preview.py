@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ..codecs.registry import CODECS
 from ..codecs.shared.grid import cell_edges
-from ..preprocessing.transform import to_unit_range
 from ..runtime.world import neutral
+from .pixels import Pixels, patches_of, visible_images, visible_posters
 
 if TYPE_CHECKING:
     from ..data.dataset import DistilledDataset
@@ -40,34 +39,35 @@ def render(ds: DistilledDataset) -> Image.Image:
     """Return the picture of a file, RGB, 1600 pixels wide.
 
     A poster is drawn with the classes of its cells: names, or numbers with a legend where names
-    do not fit. Of stored images a sheet is drawn. Values are brought back to pixel units and
-    stretched so that the middle 99 percent keep their contrast, patches by the same stretch.
+    do not fit. Of stored images a sheet is drawn. Colours and contrast are those of ``pixels``,
+    patches as their poster shows them.
     """
     manifest = ds.manifest
     names = [printable(name, index) for index, name in enumerate(ds.classes)]
     legend: list[Image.Image] = []
     drawn = CODECS[manifest.codec["name"]].pictures(manifest, ds.file.arrays, len(ds))
+    shown = spread(len(ds), EXAMPLES)
     if drawn.posters:
-        units = [to_unit_range(poster, manifest.image["preprocessing"]) for poster in drawn.posters]
-        low, high = (float(v) for v in np.percentile(np.stack(units), (0.5, 99.5)))
-        height = POSTER_HEIGHT // len(units)
-        drawings = [enlarge(to_picture(unit, low, high), INNER, height) for unit in units]
+        posters = visible_posters(drawn, manifest.image["preprocessing"])
+        height = POSTER_HEIGHT // len(posters)
+        drawings = [enlarge(Image.fromarray(poster), INNER, height) for poster in posters]
         numbered = [draw_class_grid(d, drawn.grid, drawn.cells, names) for d in drawings]
         if any(numbered) and len(names) <= LEGEND_CLASSES:
             legend = [draw_legend(names)]
+        _, *size = ds.image_shape
+        examples = list(patches_of(drawn, posters, (size[0], size[1]), shown))
     else:
         places = [drawn.samples[i] for i in spread(len(drawn.samples), SHEET)]
-        unit = unit_images(ds, places)
-        low, high = (float(v) for v in np.percentile(unit, (0.5, 99.5)))
-        drawings = [enlarge(to_picture(sheet_of(unit), low, high), INNER, POSTER_HEIGHT)]
-    shown = spread(len(ds), EXAMPLES)
+        sheet = sheet_of(visible_images(ds, places))
+        drawings = [enlarge(Image.fromarray(sheet), INNER, POSTER_HEIGHT)]
+        examples = visible_images(ds, shown)
     return stack(
         [
             draw_title(ds),
             *drawings,
             *legend,
             draw_heading(f"{len(shown)} of {len(ds):,} {drawn.noun} and their labels"),
-            draw_examples(ds, shown, names, low, high),
+            draw_examples(examples, [ds.soft_labels[i].numpy() for i in shown], names),
         ]
     )
 
@@ -81,47 +81,27 @@ def portrait(ds: DistilledDataset, side: int) -> Image.Image:
     manifest = ds.manifest
     drawn = CODECS[manifest.codec["name"]].pictures(manifest, ds.file.arrays, len(ds))
     if drawn.posters:
-        unit = to_unit_range(drawn.posters[0], manifest.image["preprocessing"])
+        shown = visible_posters(drawn, manifest.image["preprocessing"])[0]
     else:
         places = [drawn.samples[i] for i in spread(len(drawn.samples), SHEET)]
-        unit = sheet_of(unit_images(ds, places))
-    low, high = (float(v) for v in np.percentile(unit[np.isfinite(unit)], (0.5, 99.5)))
-    return enlarge(to_picture(unit, low, high), side, side)
+        shown = sheet_of(visible_images(ds, places))
+    return enlarge(Image.fromarray(shown), side, side)
 
 
-def unit_images(ds: DistilledDataset, shown: Sequence[int]) -> NDArray[np.float32]:
-    """Return the file's own images at ``shown``, float32 (B, C, H, W), 0 black and 1 white."""
-    # Not items of the data set: those may be transformed.
-    images = ds.on("cpu")[0].gather(torch.tensor(shown)).numpy()
-    if ds.raw:
-        scale = np.float32(255 if images.dtype == np.uint8 else 1)
-        unit: NDArray[np.float32] = images.astype(np.float32) / scale
-        return unit
-    return to_unit_range(images, ds.manifest.image["preprocessing"])
-
-
-def sheet_of(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return images (B, C, H, W) side by side as one image (C, ..), with white in between.
+def sheet_of(images: Sequence[Pixels]) -> Pixels:
+    """Return images (H, W, 3) side by side as one, with white in between.
 
     A row has 16 images at most, and as many as make the sheet about twice as wide as high.
     """
-    count, channels, height, width = images.shape
+    count, (height, width, _) = len(images), images[0].shape
     columns = min(count, 16, max(1, round((2 * count * height / width) ** 0.5)))
     gap = max(1, min(height, width) // 16)
     down, across = height + gap, width + gap
-    shape = (channels, -(-count // columns) * down - gap, columns * across - gap)
-    sheet = np.full(shape, np.inf, np.float32)
+    sheet = np.full((-(-count // columns) * down - gap, columns * across - gap, 3), 255, np.uint8)
     for place, image in enumerate(images):
         y, x = divmod(place, columns)
-        sheet[:, y * down : y * down + height, x * across : x * across + width] = image
+        sheet[y * down : y * down + height, x * across : x * across + width] = image
     return sheet
-
-
-def to_picture(image: NDArray[np.float32], low: float, high: float) -> Image.Image:
-    """Return an image (C, H, W) as RGB, ``low`` black and ``high`` white."""
-    stretched = (image - low) / max(high - low, 1e-6)
-    pixels = np.rint(stretched.clip(0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
-    return Image.fromarray(np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3))))
 
 
 def enlarge(picture: Image.Image, width: int, height: int) -> Image.Image:
@@ -227,21 +207,19 @@ def draw_legend(names: Sequence[str]) -> Image.Image:
 
 
 def draw_examples(
-    ds: DistilledDataset, shown: Sequence[int], names: Sequence[str], low: float, high: float
+    images: Sequence[Pixels], labels: Sequence[NDArray[np.float32]], names: Sequence[str]
 ) -> Image.Image:
-    """Return a row of patches, each over bars of the largest shares of its label."""
+    """Return a row of samples, each over bars of the largest shares of its label."""
     gap = 24
     side = (INNER - gap * (EXAMPLES - 1)) // EXAMPLES
-    unit = unit_images(ds, shown)
-    pictures = [enlarge(to_picture(image, low, high), side, side) for image in unit]
+    pictures = [enlarge(Image.fromarray(image), side, side) for image in images]
     tallest = max(picture.height for picture in pictures)
     bar = SMALL + 24
     strip = Image.new("RGB", (INNER, tallest + 14 + BARS * bar), PAPER)
-    labels = ds.soft_labels.numpy()
-    for place, (index, picture) in enumerate(zip(shown, pictures, strict=True)):
+    for place, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
         x = place * (side + gap)
         strip.paste(picture, (x, 0))
-        draw_bars(ImageDraw.Draw(strip), (x, tallest + 14), side, labels[index], names)
+        draw_bars(ImageDraw.Draw(strip), (x, tallest + 14), side, label, names)
     return strip
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..base import Arrays, Codec, Description, ModelPlace, Paper, Pictures, Request
 from ..shared.rules import check_soft
 from .options import PoDD
+from .poster import PosterGeometry
 from .rules import check_podd
 
 if TYPE_CHECKING:
@@ -74,10 +75,18 @@ def describe_posters(manifest: Manifest, names: list[str]) -> Description:
 
 
 def pictures_of(manifest: Manifest, posters: list[Any]) -> Pictures:
-    """Return posters float32 (C, H, W) with the class grid of their manifest."""
-    assert manifest.order is not None  # the reader refuses a manifest without
-    columns, rows = manifest.order["grid"]
-    return Pictures(posters, (columns, rows), manifest.order["cells"], noun="patches")
+    """Return posters float32 (C, H, W) with the class grid and the patches of their manifest."""
+    order, patches = manifest.order, manifest.patches
+    assert order is not None  # the reader refuses a manifest without
+    assert patches is not None
+    grid = (order["grid"][0], order["grid"][1])
+    _, height, width = posters[0].shape
+    (patch_h, patch_w), (across, down) = patches["size"], patches["grid"]
+    geometry = PosterGeometry(
+        height, width, patch_h, patch_w, across, down, patches["origins"], grid
+    )
+    left, top = geometry.origins_x, geometry.origins_y
+    return Pictures(posters, grid, order["cells"], left, top, noun="patches")
 
 
 CODEC = PoDDCodec()
