@@ -15,6 +15,7 @@ from ..errors import UsageError
 
 MOST = 256 << 20  # bytes of a file in a page: browsers hold texts of half a GiB at most
 AT_ONCE = 3 << 20  # bytes turned into letters at a time; a multiple of three
+LETTERS = 120  # of its name that are shown
 PLACE = "<!--file-->"
 FETCHES = "connect-src http: https:"  # only for a page that is given an address
 
@@ -31,7 +32,7 @@ def page_with(data: bytes, name: str) -> Iterator[bytes]:
         )
     before, _, after = viewer().partition(PLACE)
     yield before.replace(FETCHES, "connect-src 'none'").encode()
-    shown = html.escape(name.encode(errors="replace").decode())
+    shown = html.escape(name[:LETTERS].encode(errors="replace").decode())
     yield f'<script type="text/plain" id="inside" data-name="{shown}">'.encode()
     for start in range(0, len(data), AT_ONCE):
         yield base64.b64encode(data[start : start + AT_ONCE])

@@ -136,6 +136,7 @@ READERS = [
     ("info", "--json"),
     ("train", "--nets", "1", "--steps", "1"),
     ("preview", "-o", "out.png"),
+    ("preview", "-o", "out.html", "--html"),
     ("decode", "--to", "npz", "-o", "out"),
 ]
 

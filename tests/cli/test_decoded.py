@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from PIL import Image
 import ddcodec
 from ddcodec import sources
 from ddcodec.evaluate.baselines import stored_pixels
+from tests.helpers import vectors
 
 Run = Callable[..., Any]
 SHORT = ("--nets", "2", "--steps", "3", "--device", "cpu")
@@ -64,6 +68,29 @@ def test_preview_writes_a_picture(run: Run, tmp_path: Path, digits_file: Path) -
         picture.load()
         assert outcome.error_line == f"digits.png: {picture.width} x {picture.height} pixels"
         assert picture.format == "PNG"
+
+
+def test_preview_writes_a_page_with_the_file_inside(
+    run: Run, tmp_path: Path, digits_file: Path
+) -> None:
+    outcome = run("preview", digits_file, "--html")
+    assert (outcome.code, outcome.out) == (0, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["digits.html"]
+    text = (tmp_path / "digits.html").read_text("utf-8")
+    assert outcome.error_line == f"digits.html: {len(text.encode()):,} bytes, the file inside"
+    assert base64.b64encode(digits_file.read_bytes()).decode() in text
+    assert run("preview", digits_file, "--html").code == 5
+    assert run("preview", digits_file, "--html", "-f").code == 0
+
+
+def test_a_page_needs_no_torch(tmp_path: Path) -> None:
+    file = vectors.FOLDER / "valid" / "podd-colour.ddset"
+    code = (
+        "import sys; from ddcodec_cli.app import main; "
+        f"code = main(['preview', {str(file)!r}, '--html']); "
+        "sys.exit(code or int('torch' in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False).returncode == 0
 
 
 def test_npz_holds_exactly_what_load_gives_and_needs_no_pickle(
