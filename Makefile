@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-pythons js lint docs bench fuzz clean
+.PHONY: help install demo test test-all test-pythons js viewer lint docs bench fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ js: ## Test the JavaScript reader, where Node 20 or later is there
 	else \
 		echo "spec/js is not tested: it takes Node 20 or later"; test -z "$(NODE_REQUIRED)"; \
 	fi
+
+viewer: ## Build the page that shows a file, after a change in examples/viewer or spec/js
+	npm ci --silent --prefix examples/viewer
+	node examples/viewer/build.mjs
 
 lint: install docs ## Check style, types and layers, and build the documentation
 	$(BIN)/ruff check .

@@ -24,7 +24,6 @@ async function script() {
   };
   const bundle = await build({
     entryPoints: [here("src/main.js")],
-    nodePaths: [here("node_modules")], // of what the reader in spec/js imports
     plugins: [style],
     bundle: true,
     minify: true,
