@@ -16,6 +16,7 @@ PAGES = {
     "spec/ddset-1.md": "docs/format.md",
     "CHANGELOG.md": "docs/changelog.md",
     "CONTRIBUTING.md": "docs/contributing.md",
+    "ddcodec/inspection/viewer.html": "docs/viewer.html",  # see published_page.py
 }
 LINK = re.compile(r"(?<=\]\()(\.\.?/[^)#\s]*)")
 

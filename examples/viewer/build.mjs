@@ -14,13 +14,18 @@ const MOST = 60_000; // bytes of the page, as it is
 const PACKED = /(id="packed">)([^<]*)/;
 
 const source = (path) => readFile(here(`src/${path}`), "utf8");
-const minified = async (text, loader) => (await transform(text, { loader, minify: true, format: loader === "js" ? "iife" : undefined })).code.trim();
+const minified = async (text, loader) =>
+  (await transform(text, { loader, minify: true, format: loader === "js" ? "iife" : undefined })).code.trim();
 
 /** The script of page and worker, its style in it. */
 async function script() {
   const style = {
     name: "style",
-    setup: (bundler) => bundler.onLoad({ filter: /\.css$/ }, async ({ path }) => ({ contents: await minified(await readFile(path, "utf8"), "css"), loader: "text" })),
+    setup: (bundler) =>
+      bundler.onLoad({ filter: /\.css$/ }, async ({ path }) => ({
+        contents: await minified(await readFile(path, "utf8"), "css"),
+        loader: "text",
+      })),
   };
   const bundle = await build({
     entryPoints: [here("src/main.js")],
@@ -41,7 +46,10 @@ async function script() {
 function sizes({ outputs }) {
   const [{ inputs }] = Object.values(outputs);
   const rows = Object.entries(inputs).map(([path, { bytesInOutput }]) => [bytesInOutput, path]);
-  return rows.sort(([a], [b]) => b - a).map((row) => row.join("  ")).join("\n");
+  return rows
+    .sort(([a], [b]) => b - a)
+    .map((row) => row.join("  "))
+    .join("\n");
 }
 
 /** The page with `packed` in it. */
@@ -59,11 +67,15 @@ async function page(packed) {
     "trusted-types ddset",
   ].join("; ");
   const html = await source("index.html");
-  return html.replace("POLICY", () => policy).replace("UNPACK", () => unpack).replace("PACKED", () => packed);
+  return html
+    .replace("POLICY", () => policy)
+    .replace("UNPACK", () => unpack)
+    .replace("PACKED", () => packed);
 }
 
 const CODES = Array.from({ length: 94 }, (_, digit) => digit + (digit < 28 ? 32 : 33)); // of letters, all but "<"
-const BLOCK = 9, GROUP = 11; // bytes, and letters that hold them
+const BLOCK = 9,
+  GROUP = 11; // bytes, and letters that hold them
 
 /** Bytes as letters that a page can hold: see src/unpack.js. */
 function letters(bytes) {
@@ -72,7 +84,8 @@ function letters(bytes) {
     const block = Buffer.alloc(BLOCK);
     bytes.copy(block, 0, i);
     const group = [];
-    for (let value = BigInt(`0x${block.toString("hex")}`); group.length < GROUP; value /= 94n) group.unshift(CODES[value % 94n]);
+    for (let value = BigInt(`0x${block.toString("hex")}`); group.length < GROUP; value /= 94n)
+      group.unshift(CODES[value % 94n]);
     out += String.fromCharCode(...group.slice(0, Math.ceil((Math.min(BLOCK, bytes.length - i) * GROUP) / BLOCK)));
   }
   return out;
@@ -81,7 +94,9 @@ function letters(bytes) {
 function unpacked(text) {
   const bytes = Buffer.alloc(Math.ceil(text.length / GROUP) * BLOCK);
   for (let i = 0; i < text.length; i += GROUP) {
-    const digits = [...text.slice(i, i + GROUP).padEnd(GROUP, "~")].map((letter) => CODES.indexOf(letter.charCodeAt(0)));
+    const digits = [...text.slice(i, i + GROUP).padEnd(GROUP, "~")].map((letter) =>
+      CODES.indexOf(letter.charCodeAt(0)),
+    );
     const value = digits.reduce((sum, digit) => 94n * sum + BigInt(digit), 0n);
     bytes.write(value.toString(16).padStart(2 * BLOCK, "0"), (i / GROUP) * BLOCK, "hex");
   }

@@ -16,11 +16,15 @@ const PAGE = here("../../ddcodec/inspection/viewer.html");
 const VECTORS = here("../../spec/vectors/");
 const RESULTS = here("../results/");
 const BROWSER = process.env.CHROMIUM ?? "/usr/bin/chromium";
-const FLAGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync";
+const FLAGS =
+  "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync";
 const few = process.argv.includes("--few");
 const folder = process.argv.slice(2).find((word) => !word.startsWith("--"));
 
-const in_ = (path) => readdirSync(path).filter((name) => name.endsWith(".ddset")).map((name) => join(path, name));
+const in_ = (path) =>
+  readdirSync(path)
+    .filter((name) => name.endsWith(".ddset"))
+    .map((name) => join(path, name));
 const put = (name) => join(folder, name);
 
 const browser = await chromium.launch({ executablePath: BROWSER, args: FLAGS.split(" ") });
@@ -33,7 +37,10 @@ async function tab(settings = {}) {
   page.on("console", (message) => said.push(`${message.type()}: ${message.text()}`));
   page.on("pageerror", (error) => said.push(`error: ${error.stack}`));
   page.on("dialog", (dialog) => (said.push(`dialog: ${dialog.message()}`), dialog.dismiss()));
-  page.on("request", (request) => /^(file|blob|data):|127\.0\.0\.1/.test(request.url()) || said.push(`request: ${request.url()}`));
+  page.on(
+    "request",
+    (request) => /^(file|blob|data):|127\.0\.0\.1/.test(request.url()) || said.push(`request: ${request.url()}`),
+  );
   return page;
 }
 
@@ -80,7 +87,8 @@ async function pointerAndKeysMoveTheWindow() {
   const page = await tab();
   await open(page, join(RESULTS, "cifar10-1.0.ddset"));
   const title = () => page.locator(".panel h3").innerText();
-  const becomes = (text) => page.waitForFunction((wanted) => document.querySelector(".panel h3").textContent === wanted, text);
+  const becomes = (text) =>
+    page.waitForFunction((wanted) => document.querySelector(".panel h3").textContent === wanted, text);
   assert.equal(await title(), "Patch 1 of 18");
   const board = page.getByRole("application", { name: /Poster of 160 by 64 pixels/ });
   const box = await board.boundingBox();
@@ -92,7 +100,9 @@ async function pointerAndKeysMoveTheWindow() {
   await becomes("Patch 1 of 18");
   await page.keyboard.press("ArrowRight");
   await becomes("Patch 3 of 18");
-  await page.waitForFunction(() => /^Patch 3 of 18\. Column 2, row 1\./.test(document.getElementById("say").textContent));
+  await page.waitForFunction(() =>
+    /^Patch 3 of 18\. Column 2, row 1\./.test(document.getElementById("say").textContent),
+  );
   await page.getByRole("spinbutton", { name: "Number of the patch" }).fill("7");
   await page.keyboard.press("Enter");
   await becomes("Patch 7 of 18");
@@ -110,7 +120,8 @@ async function everythingIsReachedByKeys() {
     await page.keyboard.press("Tab");
     reached.push(await page.evaluate(() => `${document.activeElement.tagName} ${document.activeElement.className}`));
   }
-  for (const wanted of ["BUTTON thumb", "BUTTON step", "INPUT ", "SUMMARY "]) assert.ok(reached.includes(wanted), `${wanted} in ${reached}`);
+  for (const wanted of ["BUTTON thumb", "BUTTON step", "INPUT ", "SUMMARY "])
+    assert.ok(reached.includes(wanted), `${wanted} in ${reached}`);
   await page.locator(".thumb").nth(1).focus();
   await page.keyboard.press("Enter");
   await page.waitForSelector(".thumb:nth-child(2)[aria-current]");
@@ -119,10 +130,17 @@ async function everythingIsReachedByKeys() {
 
 async function downloads() {
   const page = await tab();
-  for (const [path, name] of [[join(RESULTS, "cifar10-1.0.ddset"), "poster"], [join(VECTORS, "valid", "ppodd-stages.ddset"), "stages"], [join(VECTORS, "valid", "lic-top.ddset"), "mosaics"]]) {
+  for (const [path, name] of [
+    [join(RESULTS, "cifar10-1.0.ddset"), "poster"],
+    [join(VECTORS, "valid", "ppodd-stages.ddset"), "stages"],
+    [join(VECTORS, "valid", "lic-top.ddset"), "mosaics"],
+  ]) {
     await page.goto(pathToFileURL(PAGE).href);
     await open(page, path);
-    for (const [button, ending] of [["Save PNG", "png"], ["Save all as npz", "npz"]]) {
+    for (const [button, ending] of [
+      ["Save PNG", "png"],
+      ["Save all as npz", "npz"],
+    ]) {
       const waiting = page.waitForEvent("download");
       await page.getByRole("button", { name: button }).click();
       await (await waiting).saveAs(put(`${name}.${ending}`));
@@ -176,8 +194,15 @@ async function aLargeFileLeavesThePageFree() {
 async function addresses() {
   const server = createServer(async (request, response) => {
     const path = new URL(request.url, "http://127.0.0.1").pathname;
-    const body = path === "/viewer.html" ? await readFile(PAGE) : path === "/digits.ddset" ? await readFile(join(RESULTS, "digits-0.9.ddset")) : null;
-    response.writeHead(body ? 200 : 404, { "content-type": path.endsWith("html") ? "text/html" : "application/octet-stream" });
+    const body =
+      path === "/viewer.html"
+        ? await readFile(PAGE)
+        : path === "/digits.ddset"
+          ? await readFile(join(RESULTS, "digits-0.9.ddset"))
+          : null;
+    response.writeHead(body ? 200 : 404, {
+      "content-type": path.endsWith("html") ? "text/html" : "application/octet-stream",
+    });
     response.end(body ?? "");
   });
   await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
@@ -206,7 +231,12 @@ try {
     console.log(`ok ${step.name}`);
   }
   times.sort(([a], [b]) => b - a);
-  console.log(`${times.length} files; the slowest: ${times.slice(0, 4).map(([time, name]) => `${name} ${time} ms`).join(", ")}`);
+  console.log(
+    `${times.length} files; the slowest: ${times
+      .slice(0, 4)
+      .map(([time, name]) => `${name} ${time} ms`)
+      .join(", ")}`,
+  );
 } finally {
   await browser.close();
 }

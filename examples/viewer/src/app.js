@@ -35,7 +35,14 @@ export function start() {
 /** The page before there is a file. */
 function layOut() {
   const choose = () => el("input.hidden", { type: "file" });
-  const address = el("input", { type: "url", name: "url", required: true, placeholder: "https://…/cifar10.ddset", autocomplete: "off", spellcheck: "false" });
+  const address = el("input", {
+    type: "url",
+    name: "url",
+    required: true,
+    placeholder: "https://…/cifar10.ddset",
+    autocomplete: "off",
+    spellcheck: "false",
+  });
   document.body.append(
     el(
       "header.top",
@@ -51,11 +58,26 @@ function layOut() {
         "section",
         { id: "start" },
         el("h1", {}, "Look into a .ddset file"),
-        el("p", {}, "It holds a distilled data set: a few pictures and soft labels from which a network learns what it would learn from thousands of images. The file is read and checked in this page, and sent nowhere."),
-        el("label.drop", {}, choose(), el("strong", {}, "Choose a file"), el("span", {}, "or drop it anywhere on this page")),
+        el(
+          "p",
+          {},
+          "It holds a distilled data set: a few pictures and soft labels from which a network learns what it would learn from thousands of images. The file is read and checked in this page, and sent nowhere.",
+        ),
+        el(
+          "label.drop",
+          {},
+          choose(),
+          el("strong", {}, "Choose a file"),
+          el("span", {}, "or drop it anywhere on this page"),
+        ),
         el("form", { id: "fetch" }, el("label", {}, "or give its address ", address), el("button", {}, "Open")),
       ),
-      el("section", { id: "progress", hidden: true }, el("p", { id: "stage" }, "Reading …"), el("progress", { max: 1, "aria-labelledby": "stage" })),
+      el(
+        "section",
+        { id: "progress", hidden: true },
+        el("p", { id: "stage" }, "Reading …"),
+        el("progress", { max: 1, "aria-labelledby": "stage" }),
+      ),
       el("div", { id: "file", hidden: true }),
     ),
     el("p.hidden", { id: "say", role: "status" }),
@@ -78,11 +100,19 @@ function acceptDrops() {
 const openBlob = (blob) => open({ blob }, blob.name);
 
 function openUrl(text) {
-  const url = URL.parse ? URL.parse(text, location.href) : null;
-  if (url?.protocol !== "http:" && url?.protocol !== "https:") {
-    return showProblem({ code: "io", message: `${printable(text)} is not an address that begins with http: or https:` });
+  let url;
+  try {
+    url = new URL(text, location.href);
+  } catch {
+    url = { protocol: "" };
   }
-  return open({ url: url.href }, decodeURIComponent(url.pathname.split("/").pop()));
+  if (!/^https?:$/.test(url.protocol)) {
+    return showProblem({
+      code: "io",
+      message: `${printable(text)} is not an address that begins with http: or https:`,
+    });
+  }
+  return open({ url: url.href }, url.pathname.split("/").pop());
 }
 
 async function open(source, name) {

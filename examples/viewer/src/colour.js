@@ -11,7 +11,8 @@ const LEAST = 1e-3; // of the largest gain of a frequency; weaker ones are lost 
  */
 export function toRgba({ channels, height, width, data }, preprocessing) {
   if (data instanceof Uint8Array) return { ...painted(data, channels, width, height, 0, 255), how: "stored" };
-  const { kind } = preprocessing, products = 2 * channels * height * width * (height + width);
+  const { kind } = preprocessing,
+    products = 2 * channels * height * width * (height + width);
   if (kind === "conv_whiten") {
     const undone = products <= MOST_PRODUCTS;
     const unit = undone ? unwhiten(data, preprocessing, channels, height, width) : data;
@@ -25,7 +26,8 @@ export function toRgba({ channels, height, width, data }, preprocessing) {
 
 /** The values shown black and white: of all channels together the mean - and + 2.5 standard deviations. */
 export function stretch(unit) {
-  let mean = 0, squares = 0;
+  let mean = 0,
+    squares = 0;
   for (const value of unit) mean += value / unit.length;
   for (const value of unit) squares += (value - mean) ** 2;
   const reach = DEVIATIONS * Math.max(1e-6, Math.sqrt(squares / unit.length));
@@ -37,7 +39,8 @@ const unstandardise = (data, { mean, std }, size) =>
 
 /** Planar values as RGBA, `low` black and `high` white. */
 function painted(values, channels, width, height, low, high) {
-  const size = height * width, data = new Uint8ClampedArray(4 * size).fill(255);
+  const size = height * width,
+    data = new Uint8ClampedArray(4 * size).fill(255);
   for (let c = 0; c < 3; c++) {
     const start = channels === 3 ? c * size : 0;
     for (let i = 0; i < size; i++) data[4 * i + c] = (255 * (values[start + i] - low)) / (high - low);
@@ -50,15 +53,21 @@ function painted(values, channels, width, height, low, high) {
  * edges. Mean and contrast of an image are lost, so those of a usual one stand in.
  */
 function unwhiten(values, spec, channels, height, width) {
-  const size = height * width, down = cosines(height), across = cosines(width);
-  const downBack = transposed(down, height), acrossBack = transposed(across, width);
+  const size = height * width,
+    down = cosines(height),
+    across = cosines(width);
+  const downBack = transposed(down, height),
+    acrossBack = transposed(across, width);
   const spectrum = Array.from({ length: channels }, (_, c) => {
     const plane = new Float64Array(values.subarray(c * size, (c + 1) * size));
     return product(product(down, plane, height, height, width), acrossBack, height, width, width);
   });
   divide(spectrum, spec, height, width);
-  const planes = spectrum.map((plane) => product(product(downBack, plane, height, height, width), across, height, width, width));
-  let mean = 0, squares = 0;
+  const planes = spectrum.map((plane) =>
+    product(product(downBack, plane, height, height, width), across, height, width, width),
+  );
+  let mean = 0,
+    squares = 0;
   for (const plane of planes) for (const value of plane) mean += value / values.length;
   for (const plane of planes) for (const value of plane) squares += (value - mean) ** 2;
   const scale = 0.22 / Math.max(1e-12, Math.sqrt(squares / values.length));
@@ -93,8 +102,11 @@ function product(left, right, n, m, p) {
 
 /** Multiply the colours of each frequency by the pseudo-inverse of what the kernel does to them. */
 function divide(planes, { size, kernel }, height, width) {
-  const n = planes.length, down = waves(height, size), across = waves(width, size);
-  const gain = new Float64Array(n * n), colours = new Float64Array(n);
+  const n = planes.length,
+    down = waves(height, size),
+    across = waves(width, size);
+  const gain = new Float64Array(n * n),
+    colours = new Float64Array(n);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       gain.fill(0);
@@ -122,7 +134,9 @@ function waves(n, size) {
 
 /** The pseudo-inverse of an n x n matrix M, n = 1 or 3: V S^-1 U' = V S^-2 V' M', with Jacobi's rotations of M'M. */
 function pseudoInverse(m, n) {
-  const square = new Float64Array(n * n), vectors = new Float64Array(n * n), out = new Float64Array(n * n);
+  const square = new Float64Array(n * n),
+    vectors = new Float64Array(n * n),
+    out = new Float64Array(n * n);
   for (let a = 0; a < n; a++) {
     vectors[a * n + a] = 1;
     for (let b = 0; b < n; b++) for (let k = 0; k < n; k++) square[a * n + b] += m[k * n + a] * m[k * n + b];
@@ -150,14 +164,16 @@ function rotate(square, vectors, n, p, q) {
   if (off === 0) return;
   const half = (square[q * n + q] - square[p * n + p]) / (2 * off);
   const t = (half >= 0 ? 1 : -1) / (Math.abs(half) + Math.sqrt(half * half + 1));
-  const c = 1 / Math.sqrt(t * t + 1), s = t * c;
+  const c = 1 / Math.sqrt(t * t + 1),
+    s = t * c;
   for (let k = 0; k < n; k++) turn(square, k * n + p, k * n + q, c, s);
   for (let k = 0; k < n; k++) turn(square, p * n + k, q * n + k, c, s);
   for (let k = 0; k < n; k++) turn(vectors, k * n + p, k * n + q, c, s);
 }
 
 function turn(m, i, j, c, s) {
-  const left = m[i], right = m[j];
+  const left = m[i],
+    right = m[j];
   m[i] = c * left - s * right;
   m[j] = s * left + c * right;
 }

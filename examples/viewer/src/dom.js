@@ -45,7 +45,9 @@ export const short = (value) => (value >= 100 ? number(Math.round(value)) : Stri
 
 /** A text of a file on one line, its invisible characters shown, cut where it is long. */
 export function printable(text, most = 200) {
-  const shown = String(text).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (c) => (c === "\u200d" ? c : `\\u{${c.codePointAt(0).toString(16)}}`));
+  const shown = String(text).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (c) =>
+    c === "\u200d" ? c : `\\u{${c.codePointAt(0).toString(16)}}`,
+  );
   const letters = [...shown];
   return letters.length > most ? letters.slice(0, most).join("") + "…" : shown;
 }

@@ -8,21 +8,36 @@ const PARTS = 12; // of the bar of bytes; more are told together
 
 /** Figures side by side. */
 export function figures(file) {
-  const { manifest, bytes: parts, checked } = file, classes = manifest.classes.length;
-  const { height, width } = manifest.image, pixels = pixelsOf(file);
+  const { manifest, bytes: parts, checked } = file,
+    classes = manifest.classes.length;
+  const { height, width } = manifest.image,
+    pixels = pixelsOf(file);
   const measured = manifest.measured;
   const tiles = [
-    tile("Images per class", short(pixels / (classes * height * width)), `${number(pixels)} pixels of ${plural(classes, "class")}, images of ${width} x ${height}`),
+    tile(
+      "Images per class",
+      short(pixels / (classes * height * width)),
+      `${number(pixels)} pixels of ${plural(classes, "class")}, images of ${width} x ${height}`,
+    ),
     tile("Bits per class", short((8 * parts.total) / classes), `${bytes(parts.total)}, everything included`),
     measured
-      ? tile("Accuracy", `${(100 * measured.accuracy_mean).toFixed(1)}\u00a0±\u00a0${(100 * measured.accuracy_std).toFixed(1)}\u00a0%`, `of ${plural(measured.nets, "network")} trained on this file alone, ${plural(measured.steps, "step")}, on ${plural(measured.test_count, "test image")} of ${printable(measured.test, 60)}; as recorded in the file`)
+      ? tile(
+          "Accuracy",
+          `${(100 * measured.accuracy_mean).toFixed(1)}\u00a0±\u00a0${(100 * measured.accuracy_std).toFixed(1)}\u00a0%`,
+          `of ${plural(measured.nets, "network")} trained on this file alone, ${plural(measured.steps, "step")}, on ${plural(measured.test_count, "test image")} of ${printable(measured.test, 60)}; as recorded in the file`,
+        )
       : tile("Accuracy", "—", "not recorded in the file"),
-    tile("Digests", checked ? "✓ all match" : "not checked", checked ? "every stored byte and every decoded value is what was written" : ""),
+    tile(
+      "Digests",
+      checked ? "✓ all match" : "not checked",
+      checked ? "every stored byte and every decoded value is what was written" : "",
+    ),
   ];
   return el("dl.figures", { "aria-label": "Figures" }, tiles);
 }
 
-const tile = (name, value, note) => el("div", {}, el("dt", {}, name), el("dd", {}, el("strong", {}, value), el("small", {}, note)));
+const tile = (name, value, note) =>
+  el("div", {}, el("dt", {}, name), el("dd", {}, el("strong", {}, value), el("small", {}, note)));
 
 /** Stored pixels as papers count them; of a model's images those of an epoch. */
 function pixelsOf({ manifest, kind, pictures }) {
@@ -37,7 +52,15 @@ function pixelsOf({ manifest, kind, pictures }) {
 export function summary({ manifest, length, kind }, name, size) {
   const noun = { poster: "patch", images: "image", mosaics: "region", none: "sample" }[kind];
   const samples = plural(length, noun);
-  return [name && printable(name, 120), manifest.codec.name, samples, bytes(size), `from ${plural(manifest.source.count, "image")} (${printable(manifest.source.split, 40)})`].filter(Boolean).join(" · ");
+  return [
+    name && printable(name, 120),
+    manifest.codec.name,
+    samples,
+    bytes(size),
+    `from ${plural(manifest.source.count, "image")} (${printable(manifest.source.split, 40)})`,
+  ]
+    .filter(Boolean)
+    .join(" · ");
 }
 
 /** Bytes by part: a bar and its table. */
@@ -52,11 +75,30 @@ export function bytesView({ bytes: { total, header, tensors, preprocessing } }) 
     const piece = el(`i.part${index % 6}`);
     piece.style.flexGrow = size;
     bar.append(piece);
-    const note = name === "header" ? el("small", {}, ` the manifest; ${number(preprocessing)} of it for the preprocessing`) : null;
-    return el("tr", {}, el("th", { scope: "row" }, el(`i.swatch.part${index % 6}`), printable(name, 64), note), el("td", {}, number(size)), el("td", {}, percent(size / total, 1)));
+    const note =
+      name === "header" ? el("small", {}, ` the manifest; ${number(preprocessing)} of it for the preprocessing`) : null;
+    return el(
+      "tr",
+      {},
+      el("th", { scope: "row" }, el(`i.swatch.part${index % 6}`), printable(name, 64), note),
+      el("td", {}, number(size)),
+      el("td", {}, percent(size / total, 1)),
+    );
   });
-  const sum = el("tr.sum", {}, el("th", { scope: "row" }, "file"), el("td", {}, number(total)), el("td", {}, percent(1, 1)));
-  return el("section.card", {}, el("h2", {}, "Bytes"), bar, el("table", {}, el("caption.hidden", {}, "Bytes of the file by part"), el("tbody", {}, rows, sum)));
+  const sum = el(
+    "tr.sum",
+    {},
+    el("th", { scope: "row" }, "file"),
+    el("td", {}, number(total)),
+    el("td", {}, percent(1, 1)),
+  );
+  return el(
+    "section.card",
+    {},
+    el("h2", {}, "Bytes"),
+    bar,
+    el("table", {}, el("caption.hidden", {}, "Bytes of the file by part"), el("tbody", {}, rows, sum)),
+  );
 }
 
 /** A manifest as a tree that opens by pieces. */
@@ -65,7 +107,8 @@ export function treeView(manifest) {
 }
 
 function children(value) {
-  const entries = Object.entries(value), list = el("ul");
+  const entries = Object.entries(value),
+    list = el("ul");
   let shown = 0;
   const more = el("button.link", { type: "button", onclick: extend });
   const last = el("li", {}, more);
@@ -89,11 +132,14 @@ function entry(key, value) {
   if (line) return el("li", {}, name, " ", line);
   const size = Object.keys(value).length;
   const details = el("details", { ontoggle: () => details.children.length < 2 && details.append(children(value)) });
-  details.append(el("summary", {}, name, " ", el("small", {}, Array.isArray(value) ? `[${number(size)}]` : `{${number(size)}}`)));
+  details.append(
+    el("summary", {}, name, " ", el("small", {}, Array.isArray(value) ? `[${number(size)}]` : `{${number(size)}}`)),
+  );
   return el("li", {}, details);
 }
 
-const scalar = (value) => el(`span.${typeof value}`, {}, typeof value === "string" ? `"${printable(value, 2000)}"` : String(value));
+const scalar = (value) =>
+  el(`span.${typeof value}`, {}, typeof value === "string" ? `"${printable(value, 2000)}"` : String(value));
 
 /** A short list of numbers or texts on one line, or null. */
 function inline(value) {

@@ -3,6 +3,7 @@
 import { canvasOf, el, number, percent, printable } from "./dom.js";
 import { samplePanel } from "./sample.js";
 
+const WINDOWS = 5000; // patches that are drawn all at once
 const LEAST_LETTERS = 4; // of a name that is cut; a shorter piece says nothing
 const HEIGHT = 0.7; // of the window, at most
 const LARGEST = 32; // CSS pixels for one of the poster, at most
@@ -11,10 +12,13 @@ const LARGEST = 32; // CSS pixels for one of the poster, at most
 export function posterView(file, ask, { say, figures }) {
   const { manifest, columns, rows, length } = file;
   const [width, height] = manifest.patches.size.toReversed();
-  const each = columns.length * rows.length, stages = length / each;
+  const each = columns.length * rows.length,
+    stages = length / each;
   const shape = manifest.tensors.poster?.shape ?? manifest.tensors.poster_1.shape;
   const [high, wide] = shape.slice(1);
-  let column = 0, row = 0, stage = 0;
+  let column = 0,
+    row = 0,
+    stage = 0;
 
   const overlay = el("canvas.overlay", { "aria-hidden": "true" });
   const board = el(
@@ -35,10 +39,16 @@ export function posterView(file, ask, { say, figures }) {
   const how = el("p.note", {}, "Drawing …");
   const tabs = stages > 1 ? stageTabs() : null;
   const panel = samplePanel(file, ask, { noun: "patch", describe, chosen: (index) => choose(index, true), say });
-  const tools = el("div.tools", {}, el("label", {}, grid, " Classes"), el("label", {}, windows, " All windows"));
+  const tools = el(
+    "div.tools",
+    {},
+    el("label", {}, grid, " Classes"),
+    each > WINDOWS ? null : el("label", {}, windows, " All windows"),
+  );
   const node = el(
     "section.view",
-    { "aria-label": "Poster" },
+    {},
+    el("h2.hidden", {}, "Poster"),
     el("div.picture", {}, tabs, board, el("div.under", {}, tools, how)),
     figures,
     panel.node,
@@ -81,7 +91,8 @@ export function posterView(file, ask, { say, figures }) {
   }
 
   function choose(index, aloud) {
-    const next = Math.floor(index / each), inside = index % each;
+    const next = Math.floor(index / each),
+      inside = index % each;
     column = Math.floor(inside / rows.length);
     row = inside % rows.length;
     if (next !== stage) {
@@ -104,7 +115,12 @@ export function posterView(file, ask, { say, figures }) {
 
   function key(event) {
     const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-    const ends = { Home: [0, row], End: [columns.length - 1, row], PageUp: [column, 0], PageDown: [column, rows.length - 1] };
+    const ends = {
+      Home: [0, row],
+      End: [columns.length - 1, row],
+      PageUp: [column, 0],
+      PageDown: [column, rows.length - 1],
+    };
     if (event.ctrlKey || event.altKey || event.metaKey || !(steps[event.key] ?? ends[event.key])) return;
     event.preventDefault();
     const [x, y] = ends[event.key] ?? [column + steps[event.key][0], row + steps[event.key][1]];
@@ -114,14 +130,25 @@ export function posterView(file, ask, { say, figures }) {
   function stageTabs() {
     const one = (_, index) => {
       const share = manifest.codec.params.weights[index] / manifest.codec.params.weights.reduce((a, b) => a + b);
-      const input = el("input", { type: "radio", name: "stage", checked: index === 0, onchange: () => choose(index * each + column * rows.length + row, true) });
+      const input = el("input", {
+        type: "radio",
+        name: "stage",
+        checked: index === 0,
+        onchange: () => choose(index * each + column * rows.length + row, true),
+      });
       return el("label", {}, input, el("span", {}, `Stage ${index + 1} · ${percent(share)}`));
     };
-    return el("fieldset.tabs", {}, el("legend.hidden", {}, "Stage, and its share of the samples"), Array.from({ length: stages }, one));
+    return el(
+      "fieldset.tabs",
+      {},
+      el("legend.hidden", {}, "Stage, and its share of the samples"),
+      Array.from({ length: stages }, one),
+    );
   }
 
   function redraw() {
-    const box = board.getBoundingClientRect(), ratio = devicePixelRatio || 1;
+    const box = board.getBoundingClientRect(),
+      ratio = devicePixelRatio || 1;
     if (!box.width) return;
     overlay.width = Math.round(box.width * ratio);
     overlay.height = Math.round(box.height * ratio);
@@ -133,27 +160,34 @@ export function posterView(file, ask, { say, figures }) {
       const pairs = columns.flatMap((x) => rows.map((y) => [x, y]));
       pen.strokeStyle = "rgb(255 255 255 / 0.5)";
       pen.lineWidth = 1;
-      for (const [x, y] of pairs) pen.strokeRect(x * scale + 0.5, y * scale + 0.5, width * scale - 1, height * scale - 1);
+      for (const [x, y] of pairs)
+        pen.strokeRect(x * scale + 0.5, y * scale + 0.5, width * scale - 1, height * scale - 1);
     }
     drawWindow(pen, columns[column] * scale, rows[row] * scale, width * scale, height * scale);
   }
 
   function drawGrid(pen, scale) {
-    const [across, down] = manifest.order.grid, edge = (cell, length, cells) => Math.ceil((cell * length) / cells) * scale;
+    const [across, down] = manifest.order.grid,
+      edge = (cell, length, cells) => Math.ceil((cell * length) / cells) * scale;
     pen.lineWidth = 1;
-    for (const [shade, shift] of [["rgb(0 0 0 / 0.45)", 1.5], ["rgb(255 255 255 / 0.8)", 0.5]]) {
+    for (const [shade, shift] of [
+      ["rgb(0 0 0 / 0.45)", 1.5],
+      ["rgb(255 255 255 / 0.8)", 0.5],
+    ]) {
       pen.strokeStyle = shade;
       pen.beginPath();
       for (let x = 1; x < across; x++) line(pen, edge(x, wide, across) + shift, 0, 0, high * scale);
       for (let y = 1; y < down; y++) line(pen, 0, edge(y, high, down) + shift, wide * scale, 0);
       pen.stroke();
     }
-    const cell = (wide * scale) / across, size = cell < 60 ? 10 : 12;
+    const cell = (wide * scale) / across,
+      size = cell < 60 ? 10 : 12;
     if ((high * scale) / down < size + 10) return;
     pen.font = `${size}px system-ui, sans-serif`;
     pen.textBaseline = "middle";
     manifest.order.cells.forEach((owner, index) => {
-      const x = edge(index % across, wide, across) + 3, y = edge(Math.floor(index / across), high, down) + 3;
+      const x = edge(index % across, wide, across) + 3,
+        y = edge(Math.floor(index / across), high, down) + 3;
       const text = fitting(pen, printable(manifest.classes[owner], 40), cell - 14);
       if (text === null) return;
       pen.fillStyle = "rgb(255 255 255 / 0.85)";
@@ -178,7 +212,10 @@ export const HOW = {
 };
 
 function drawWindow(pen, x, y, width, height) {
-  for (const [shade, size] of [["#0b1a26", 5], ["#ffd23f", 2.5]]) {
+  for (const [shade, size] of [
+    ["#0b1a26", 5],
+    ["#ffd23f", 2.5],
+  ]) {
     pen.strokeStyle = shade;
     pen.lineWidth = size;
     pen.strokeRect(x + 1, y + 1, width - 2, height - 2);

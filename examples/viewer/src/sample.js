@@ -7,13 +7,39 @@ const LEAST = 0.005; // of a label; smaller shares are told together
 
 /** A panel for a file; `noun` is what a sample is called, `chosen(index)` hears of a choice made in it. */
 export function samplePanel({ manifest, length }, ask, { noun, describe, chosen, say }) {
-  const title = el("h3"), note = el("p.note"), frame = el("div.frame"), bars = el("ol.bars");
-  const field = el("input", { type: "number", min: 1, max: length, "aria-label": `Number of the ${noun}`, onchange: typed });
-  const step = (text, label, by) => el("button.step", { type: "button", "aria-label": label, onclick: () => go(index + by) }, text);
+  const title = el("h3"),
+    note = el("p.note"),
+    frame = el("div.frame"),
+    bars = el("ol.bars");
+  const field = el("input", {
+    type: "number",
+    min: 1,
+    max: length,
+    "aria-label": `Number of the ${noun}`,
+    onchange: typed,
+  });
+  const step = (text, label, by) =>
+    el("button.step", { type: "button", "aria-label": label, onclick: () => go(index + by) }, text);
   const download = el("button", { type: "button", onclick: png }, "Save PNG");
-  const controls = el("div.controls", {}, step("‹", `Previous ${noun}`, -1), field, step("›", `Next ${noun}`, 1), download);
-  const node = el("section.panel", { "aria-label": `The chosen ${noun}` }, frame, el("div.told", {}, title, note, controls, bars));
-  let index = -1, wanted = -1, busy = false, loud = false, canvas;
+  const controls = el(
+    "div.controls",
+    {},
+    step("‹", `Previous ${noun}`, -1),
+    field,
+    step("›", `Next ${noun}`, 1),
+    download,
+  );
+  const node = el(
+    "section.panel",
+    { "aria-label": `The chosen ${noun}` },
+    frame,
+    el("div.told", {}, title, note, controls, bars),
+  );
+  let index = -1,
+    wanted = -1,
+    busy = false,
+    loud = false,
+    canvas;
 
   function typed() {
     go(Math.min(length, Math.max(1, Math.round(Number(field.value)) || 1)) - 1);
@@ -58,7 +84,8 @@ export function samplePanel({ manifest, length }, ask, { noun, describe, chosen,
   function drawBars(label, most) {
     const order = ordered(label);
     const shown = order.filter((owner, rank) => rank < most && (label[owner] >= LEAST || rank === 0));
-    const rest = order.length - shown.length, left = 1 - shown.reduce((sum, owner) => sum + label[owner], 0);
+    const rest = order.length - shown.length,
+      left = 1 - shown.reduce((sum, owner) => sum + label[owner], 0);
     bars.replaceChildren(...shown.map((owner) => bar(printable(manifest.classes[owner], 60), label[owner])));
     if (rest > 0) {
       const text = `${plural(rest, "other class")}: ${percent(Math.max(0, left))}`;
@@ -70,7 +97,9 @@ export function samplePanel({ manifest, length }, ask, { noun, describe, chosen,
 
   /** For a screen reader: what the sample is and its largest shares. */
   function summary(label) {
-    const best = ordered(label).slice(0, 3).filter((owner) => label[owner] >= LEAST);
+    const best = ordered(label)
+      .slice(0, 3)
+      .filter((owner) => label[owner] >= LEAST);
     const shares = best.map((owner) => `${printable(manifest.classes[owner], 60)} ${percent(label[owner])}`);
     return `${title.textContent}. ${note.textContent} ${shares.join(", ")}`;
   }
@@ -85,7 +114,13 @@ export function samplePanel({ manifest, length }, ask, { noun, describe, chosen,
 function bar(name, share) {
   const level = el("i");
   level.style.width = `${100 * share}%`;
-  return el("li", {}, el("span.name", { title: name }, name), el("span.value", {}, percent(share)), el("span.track", { "aria-hidden": "true" }, level));
+  return el(
+    "li",
+    {},
+    el("span.name", { title: name }, name),
+    el("span.value", {}, percent(share)),
+    el("span.track", { "aria-hidden": "true" }, level),
+  );
 }
 
 /** Classes by their share, the largest first; of equal ones in label order. */

@@ -31,7 +31,10 @@ const CODES = {
 };
 
 const KINDS = {
-  unsupported: ["This page cannot show this file", "It needs a later reader than the one in this page, or something that this browser lacks."],
+  unsupported: [
+    "This page cannot show this file",
+    "It needs a later reader than the one in this page, or something that this browser lacks.",
+  ],
   io: ["This file could not be fetched", "Check the address. The other server must allow this page to read it (CORS)."],
   memory: ["There is not enough memory", "The browser stopped the work on this file."],
 };

@@ -40,7 +40,8 @@ const ANSWERS = {
   /** A file: a Blob, `{ base64 }` or `{ url }`; what the page shows first. */
   async open({ blob, base64, url }, progress) {
     posters.clear();
-    const source = blob ?? (base64 === undefined ? new URL(url) : Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)));
+    const source =
+      blob ?? (base64 === undefined ? new URL(url) : Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)));
     file = await open(source, { limits: LIMITS, onProgress: progress });
     const { manifest, bytes, checked, length, kind, pictures, needs } = file;
     return { manifest, bytes, checked, length, kind, pictures, needs, ...places(), ...thumbnails() };
@@ -54,7 +55,8 @@ const ANSWERS = {
 
   /** A sample as RGBA, where it lies, and its label. */
   sample(index) {
-    const place = file.place(index), label = file.label(index);
+    const place = file.place(index),
+      label = file.label(index);
     if (place === null) return { label };
     const picture = file.kind === "poster" ? crop(poster(place.picture), place) : rgba(file.pixels(index));
     return { picture, place, label };
@@ -62,7 +64,10 @@ const ANSWERS = {
 
   /** Stored pictures as RGBA with the label of each as a whole. */
   thumbnails: (indices) =>
-    indices.map((index) => ({ ...reduced(rgba(file.picture(index)), 256), best: strongest(file.label(whole(index)), 2) })),
+    indices.map((index) => ({
+      ...reduced(rgba(file.picture(index)), 256),
+      best: strongest(file.label(whole(index)), 2),
+    })),
 
   /** The strongest class of each stored picture; null where a network in the file would have to say it. */
   async classes(_, progress) {
@@ -74,14 +79,22 @@ const ANSWERS = {
 
   /** All samples as a Blob of an npz, by the names that `ddcodec decode --to npz` gives; null where it would be too large. */
   async npz(_, progress) {
-    const { manifest, length } = file, { channels, height, width } = manifest.image;
-    const members = [], steps = file.kind === "none" ? length : 2 * length;
+    const { manifest, length } = file,
+      { channels, height, width } = manifest.image;
+    const members = [],
+      steps = file.kind === "none" ? length : 2 * length;
     const all = async (name, shape, valuesOf, done) => {
-      const parts = [], size = shape.reduce((a, b) => a * b), rows = Math.max(1, Math.floor(PART / size));
-      await inSlices(length, (step) => progress(done + step, steps), (index) => {
-        if (index % rows === 0) parts.push(new Float32Array(Math.min(rows, length - index) * size));
-        parts.at(-1).set(valuesOf(index), (index % rows) * size);
-      });
+      const parts = [],
+        size = shape.reduce((a, b) => a * b),
+        rows = Math.max(1, Math.floor(PART / size));
+      await inSlices(
+        length,
+        (step) => progress(done + step, steps),
+        (index) => {
+          if (index % rows === 0) parts.push(new Float32Array(Math.min(rows, length - index) * size));
+          parts.at(-1).set(valuesOf(index), (index % rows) * size);
+        },
+      );
       members.push(array(name, [length, ...shape], parts));
     };
     const values = length * (channels * height * width + manifest.classes.length);
@@ -137,8 +150,10 @@ function crop(from, { x, y, width, height }) {
 function reduced(picture, side = SIDE) {
   const step = Math.ceil(Math.max(picture.width, picture.height) / side);
   if (step === 1) return { ...picture, step };
-  const width = Math.ceil(picture.width / step), height = Math.ceil(picture.height / step);
-  const from = new Uint32Array(picture.data.buffer), to = new Uint32Array(width * height);
+  const width = Math.ceil(picture.width / step),
+    height = Math.ceil(picture.height / step);
+  const from = new Uint32Array(picture.data.buffer),
+    to = new Uint32Array(width * height);
   for (let i = 0; i < to.length; i++) to[i] = from[Math.floor(i / width) * step * picture.width + (i % width) * step];
   return { width, height, step, data: new Uint8ClampedArray(to.buffer) };
 }
