@@ -74,8 +74,8 @@ async function page(packed) {
 }
 
 const CODES = Array.from({ length: 94 }, (_, digit) => digit + (digit < 28 ? 32 : 33)); // of letters, all but "<"
-const BLOCK = 9,
-  GROUP = 11; // bytes, and letters that hold them
+const BLOCK = 9;
+const GROUP = 11; // bytes, and letters that hold them
 
 /** Bytes as letters that a page can hold: see src/unpack.js. */
 function letters(bytes) {

@@ -1,7 +1,7 @@
 // Opens files in the built page with a real browser: node check.mjs [--few] [FOLDER]
 //
-// Every valid vector and every published file is shown without a message on the console, invalid ones say why. In FOLDER
-// may lie large.ddset, hostile.ddset and hostile.html (the same inside a page); downloads and pictures are put there.
+// Every valid vector and every published file is shown without a message on the console, invalid ones say why. In
+// FOLDER may lie large.ddset, hostile.ddset and hostile.html (the same in a page); downloads are put there.
 
 import assert from "node:assert/strict";
 import { existsSync, readdirSync } from "node:fs";
@@ -17,7 +17,8 @@ const VECTORS = here("../../spec/vectors/");
 const RESULTS = here("../results/");
 const BROWSER = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const FLAGS =
-  "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync";
+  "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking " +
+  "--disable-component-update --disable-sync";
 const few = process.argv.includes("--few");
 const folder = process.argv.slice(2).find((word) => !word.startsWith("--"));
 
@@ -167,6 +168,15 @@ async function textsStayTexts() {
   await page.close();
 }
 
+/** Some places let no worker start: the page then does the work itself. */
+async function aPageWithoutWorkersWorks() {
+  const page = await tab();
+  await page.addInitScript(() => delete self.Worker);
+  await open(page, join(RESULTS, "digits-0.9.ddset"));
+  await page.waitForSelector(".board canvas:not(.overlay)");
+  await page.close();
+}
+
 /** While a worker is busy with a large file the page goes on drawing and answering. */
 async function aLargeFileLeavesThePageFree() {
   const page = await tab();
@@ -220,7 +230,14 @@ async function addresses() {
   server.close();
 }
 
-const steps = [everyFileOpens, invalidFilesSayWhy, pointerAndKeysMoveTheWindow, everythingIsReachedByKeys, addresses];
+const steps = [
+  everyFileOpens,
+  invalidFilesSayWhy,
+  pointerAndKeysMoveTheWindow,
+  everythingIsReachedByKeys,
+  aPageWithoutWorkersWorks,
+  addresses,
+];
 if (folder) steps.push(downloads);
 if (folder && existsSync(put("hostile.html"))) steps.push(textsStayTexts);
 if (folder && existsSync(put("large.ddset"))) steps.push(aLargeFileLeavesThePageFree);

@@ -51,7 +51,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "hostile.ddset").write_bytes(data)
     (folder / "hostile.html").write_bytes(b"".join(page_with(data, "<b>hostile</b>.ddset")))
     said = check("--few", folder)
-    assert said.count("ok ") == 7, said
+    assert said.count("ok ") == 8, said
     return folder
 
 

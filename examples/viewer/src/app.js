@@ -10,7 +10,12 @@ import { inPlainWords } from "./words.js";
 const at = (id) => document.getElementById(id);
 const VIEWS = { poster: posterView, images: galleryView, mosaics: galleryView, none: modelView };
 
-let link, view;
+const INTRODUCTION =
+  "It holds a distilled data set: a few pictures and soft labels from which a network learns what it would learn " +
+  "from thousands of images. The file is read and checked in this page, and sent nowhere.";
+
+let link;
+let view;
 let spoken = 0;
 
 export function start() {
@@ -58,11 +63,7 @@ function layOut() {
         "section",
         { id: "start" },
         el("h1", {}, "Look into a .ddset file"),
-        el(
-          "p",
-          {},
-          "It holds a distilled data set: a few pictures and soft labels from which a network learns what it would learn from thousands of images. The file is read and checked in this page, and sent nowhere.",
-        ),
+        el("p", {}, INTRODUCTION),
         el(
           "label.drop",
           {},
@@ -130,10 +131,16 @@ async function open(source, name) {
   }
 }
 
-function showFile(file, name, { ask }) {
+function showFile(file, name, mine) {
   const { manifest } = file;
+  /** What goes wrong later is shown in place of the file; whoever asked waits in vain. */
+  const ask = (question, given) =>
+    mine.ask(question, given).catch((problem) => {
+      if (mine === link) showProblem(problem);
+      return new Promise(() => {});
+    });
   const heading = el("h1", { tabindex: -1 }, printable(manifest.source.name, 120));
-  const all = el("button", { type: "button", onclick: () => saveAll(ask, all, name) }, "Save all as npz");
+  const all = el("button", { type: "button", onclick: () => saveAll(mine, all, name) }, "Save all as npz");
   view = VIEWS[file.kind](file, ask, { say, figures: figures(file) });
   const license = manifest.license ? el("p.note", {}, `License: ${printable(manifest.license)}`) : null;
   at("file").replaceChildren(
@@ -146,7 +153,7 @@ function showFile(file, name, { ask }) {
   heading.focus({ preventScroll: true });
 }
 
-async function saveAll(ask, button, name) {
+async function saveAll({ ask }, button, name) {
   const text = button.textContent;
   button.disabled = true;
   try {
@@ -178,7 +185,7 @@ function show(part) {
   for (const id of ["progress", "problem", "file"]) at(id).hidden = id !== part;
   at("start").hidden = part !== "problem";
   at("start").classList.toggle("again", part === "problem");
-  at("again").hidden = part !== "file";
+  at("again").hidden = part === "problem";
   if (part !== "problem") scrollTo(0, 0);
 }
 

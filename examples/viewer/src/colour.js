@@ -1,46 +1,43 @@
-// What people can see of stored values: the rule of docs/viewer.md, the same as in the PNG of `ddcodec preview`.
+// What people can see of stored values, by the rule of docs/viewer.md: the reader's, after a whitening is undone.
 
-const BOUND = 1 / 128; // how far values may lie outside of 0..1 and count as pixels
 const DEVIATIONS = 2.5;
 const MOST_PRODUCTS = 4e9; // to undo a whitening: some seconds; larger pictures are shown as they are stored
 const LEAST = 1e-3; // of the largest gain of a frequency; weaker ones are lost in rounding
 
 /**
- * Stored pixels as RGBA, and how they are shown: "stored" (bytes as they are), "pixels" (0 black, 1 white), "stretched"
- * (mean - and + 2.5 deviations), "unwhitened" or "whitened" (the same, with the whitening undone or left in).
+ * Stored picture `index` of a file as RGBA, and how it is shown: "stored" (bytes as they are), "pixels" (0 black, 1
+ * white), "stretched" (mean - and + 2.5 deviations), "unwhitened" or "whitened" (the same, with the whitening undone or
+ * left in).
  */
-export function toRgba({ channels, height, width, data }, preprocessing) {
-  if (data instanceof Uint8Array) return { ...painted(data, channels, width, height, 0, 255), how: "stored" };
-  const { kind } = preprocessing,
-    products = 2 * channels * height * width * (height + width);
-  if (kind === "conv_whiten") {
-    const undone = products <= MOST_PRODUCTS;
-    const unit = undone ? unwhiten(data, preprocessing, channels, height, width) : data;
-    return { ...painted(unit, channels, width, height, ...stretch(unit)), how: undone ? "unwhitened" : "whitened" };
+export function pictureOf(file, index) {
+  const { preprocessing } = file.manifest.image;
+  const pixels = file.picture(index);
+  if (pixels.data instanceof Uint8Array) return { ...file.pictureRgba(index), how: "stored" };
+  if (preprocessing.kind !== "conv_whiten") {
+    return { ...file.pictureRgba(index), how: file.range(index).bounded ? "pixels" : "stretched" };
   }
-  const unit = kind === "none" ? data : unstandardise(data, preprocessing, height * width);
-  const bounded = unit.every((value) => value >= -BOUND && value <= 1 + BOUND);
-  const shown = bounded ? [0, 1] : stretch(unit);
-  return { ...painted(unit, channels, width, height, ...shown), how: bounded ? "pixels" : "stretched" };
+  const { channels, height, width } = pixels;
+  if (2 * channels * height * width * (height + width) > MOST_PRODUCTS) {
+    return { ...file.pictureRgba(index), how: "whitened" };
+  }
+  const unit = unwhiten(pixels, preprocessing);
+  return { ...painted({ ...pixels, data: unit }, ...stretch(unit)), how: "unwhitened" };
 }
 
 /** The values shown black and white: of all channels together the mean - and + 2.5 standard deviations. */
-export function stretch(unit) {
-  let mean = 0,
-    squares = 0;
+function stretch(unit) {
+  let mean = 0;
+  let squares = 0;
   for (const value of unit) mean += value / unit.length;
   for (const value of unit) squares += (value - mean) ** 2;
   const reach = DEVIATIONS * Math.max(1e-6, Math.sqrt(squares / unit.length));
   return [mean - reach, mean + reach];
 }
 
-const unstandardise = (data, { mean, std }, size) =>
-  data.map((value, i) => value * std[Math.floor(i / size)] + mean[Math.floor(i / size)]);
-
 /** Planar values as RGBA, `low` black and `high` white. */
-function painted(values, channels, width, height, low, high) {
-  const size = height * width,
-    data = new Uint8ClampedArray(4 * size).fill(255);
+export function painted({ channels, height, width, data: values }, low, high) {
+  const size = height * width;
+  const data = new Uint8ClampedArray(4 * size).fill(255);
   for (let c = 0; c < 3; c++) {
     const start = channels === 3 ? c * size : 0;
     for (let i = 0; i < size; i++) data[4 * i + c] = (255 * (values[start + i] - low)) / (high - low);
@@ -52,12 +49,12 @@ function painted(values, channels, width, height, low, high) {
  * Whitened pixels as they might have looked: each frequency is divided by what the kernel did to it, mirrored at the
  * edges. Mean and contrast of an image are lost, so those of a usual one stand in.
  */
-function unwhiten(values, spec, channels, height, width) {
-  const size = height * width,
-    down = cosines(height),
-    across = cosines(width);
-  const downBack = transposed(down, height),
-    acrossBack = transposed(across, width);
+function unwhiten({ channels, height, width, data: values }, spec) {
+  const size = height * width;
+  const down = cosines(height);
+  const across = cosines(width);
+  const downBack = transposed(down, height);
+  const acrossBack = transposed(across, width);
   const spectrum = Array.from({ length: channels }, (_, c) => {
     const plane = new Float64Array(values.subarray(c * size, (c + 1) * size));
     return product(product(down, plane, height, height, width), acrossBack, height, width, width);
@@ -66,8 +63,8 @@ function unwhiten(values, spec, channels, height, width) {
   const planes = spectrum.map((plane) =>
     product(product(downBack, plane, height, height, width), across, height, width, width),
   );
-  let mean = 0,
-    squares = 0;
+  let mean = 0;
+  let squares = 0;
   for (const plane of planes) for (const value of plane) mean += value / values.length;
   for (const plane of planes) for (const value of plane) squares += (value - mean) ** 2;
   const scale = 0.22 / Math.max(1e-12, Math.sqrt(squares / values.length));
@@ -102,11 +99,11 @@ function product(left, right, n, m, p) {
 
 /** Multiply the colours of each frequency by the pseudo-inverse of what the kernel does to them. */
 function divide(planes, { size, kernel }, height, width) {
-  const n = planes.length,
-    down = waves(height, size),
-    across = waves(width, size);
-  const gain = new Float64Array(n * n),
-    colours = new Float64Array(n);
+  const n = planes.length;
+  const down = waves(height, size);
+  const across = waves(width, size);
+  const gain = new Float64Array(n * n);
+  const colours = new Float64Array(n);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       gain.fill(0);
@@ -134,9 +131,9 @@ function waves(n, size) {
 
 /** The pseudo-inverse of an n x n matrix M, n = 1 or 3: V S^-1 U' = V S^-2 V' M', with Jacobi's rotations of M'M. */
 function pseudoInverse(m, n) {
-  const square = new Float64Array(n * n),
-    vectors = new Float64Array(n * n),
-    out = new Float64Array(n * n);
+  const square = new Float64Array(n * n);
+  const vectors = new Float64Array(n * n);
+  const out = new Float64Array(n * n);
   for (let a = 0; a < n; a++) {
     vectors[a * n + a] = 1;
     for (let b = 0; b < n; b++) for (let k = 0; k < n; k++) square[a * n + b] += m[k * n + a] * m[k * n + b];
@@ -164,16 +161,16 @@ function rotate(square, vectors, n, p, q) {
   if (off === 0) return;
   const half = (square[q * n + q] - square[p * n + p]) / (2 * off);
   const t = (half >= 0 ? 1 : -1) / (Math.abs(half) + Math.sqrt(half * half + 1));
-  const c = 1 / Math.sqrt(t * t + 1),
-    s = t * c;
+  const c = 1 / Math.sqrt(t * t + 1);
+  const s = t * c;
   for (let k = 0; k < n; k++) turn(square, k * n + p, k * n + q, c, s);
   for (let k = 0; k < n; k++) turn(square, p * n + k, q * n + k, c, s);
   for (let k = 0; k < n; k++) turn(vectors, k * n + p, k * n + q, c, s);
 }
 
 function turn(m, i, j, c, s) {
-  const left = m[i],
-    right = m[j];
+  const left = m[i];
+  const right = m[j];
   m[i] = c * left - s * right;
   m[j] = s * left + c * right;
 }

@@ -8,11 +8,10 @@ const PARTS = 12; // of the bar of bytes; more are told together
 
 /** Figures side by side. */
 export function figures(file) {
-  const { manifest, bytes: parts, checked } = file,
-    classes = manifest.classes.length;
-  const { height, width } = manifest.image,
-    pixels = pixelsOf(file);
-  const measured = manifest.measured;
+  const { manifest, bytes: parts, checked } = file;
+  const classes = manifest.classes.length;
+  const { height, width } = manifest.image;
+  const pixels = pixelsOf(file);
   const tiles = [
     tile(
       "Images per class",
@@ -20,13 +19,7 @@ export function figures(file) {
       `${number(pixels)} pixels of ${plural(classes, "class")}, images of ${width} x ${height}`,
     ),
     tile("Bits per class", short((8 * parts.total) / classes), `${bytes(parts.total)}, everything included`),
-    measured
-      ? tile(
-          "Accuracy",
-          `${(100 * measured.accuracy_mean).toFixed(1)}\u00a0±\u00a0${(100 * measured.accuracy_std).toFixed(1)}\u00a0%`,
-          `of ${plural(measured.nets, "network")} trained on this file alone, ${plural(measured.steps, "step")}, on ${plural(measured.test_count, "test image")} of ${printable(measured.test, 60)}; as recorded in the file`,
-        )
-      : tile("Accuracy", "—", "not recorded in the file"),
+    accuracy(manifest.measured),
     tile(
       "Digests",
       checked ? "✓ all match" : "not checked",
@@ -38,6 +31,15 @@ export function figures(file) {
 
 const tile = (name, value, note) =>
   el("div", {}, el("dt", {}, name), el("dd", {}, el("strong", {}, value), el("small", {}, note)));
+
+function accuracy(measured) {
+  if (!measured) return tile("Accuracy", "—", "not recorded in the file");
+  const [mean, std] = [measured.accuracy_mean, measured.accuracy_std].map((share) => (100 * share).toFixed(1));
+  const trained = `${plural(measured.nets, "network")} trained on this file alone, ${plural(measured.steps, "step")}`;
+  const tested = `${plural(measured.test_count, "test image")} of ${printable(measured.test, 60)}`;
+  const space = "\u00a0"; // that no line ends at
+  return tile("Accuracy", [mean, "±", std, "%"].join(space), `of ${trained}, on ${tested}; as recorded in the file`);
+}
 
 /** Stored pixels as papers count them; of a model's images those of an epoch. */
 function pixelsOf({ manifest, kind, pictures }) {
@@ -107,8 +109,8 @@ export function treeView(manifest) {
 }
 
 function children(value) {
-  const entries = Object.entries(value),
-    list = el("ul");
+  const entries = Object.entries(value);
+  const list = el("ul");
   let shown = 0;
   const more = el("button.link", { type: "button", onclick: extend });
   const last = el("li", {}, more);

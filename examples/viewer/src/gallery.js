@@ -12,18 +12,18 @@ const REGIONS = 17; // of a mosaic; more get no buttons
 /** The part of the page that shows a file of images or mosaics. */
 export function galleryView(file, ask, { say, figures }) {
   const { manifest, pictures, length } = file;
-  const regions = length / pictures,
-    mosaics = file.kind === "mosaics";
-  const noun = mosaics ? "mosaic" : "image",
-    parts = el("div.regions", { role: "group", "aria-label": "Parts of the mosaic" });
+  const regions = length / pictures;
+  const mosaics = file.kind === "mosaics";
+  const noun = mosaics ? "mosaic" : "image";
+  const parts = el("div.regions", { role: "group", "aria-label": "Parts of the mosaic" });
   const panel = samplePanel(file, ask, {
     noun: regions > 1 ? "region" : noun,
     describe,
     chosen: (index) => choose(index, true),
     say,
   });
-  const list = el("div.classes"),
-    how = el("p.note");
+  const list = el("div.classes");
+  const how = el("p.note");
   const search = el("input", {
     type: "search",
     placeholder: "Find a class",
@@ -38,8 +38,8 @@ export function galleryView(file, ask, { say, figures }) {
     el("div.picture", {}, search, list, how),
     panel.node,
   );
-  let groups = [],
-    current = 0;
+  let groups = [];
+  let current = 0;
 
   search.hidden = true;
   if (regions > 1 && regions <= REGIONS)
@@ -80,8 +80,8 @@ export function galleryView(file, ask, { say, figures }) {
   }
 
   function section({ name, members, note }) {
-    const grid = el("div.thumbs"),
-      more = el("button.link", { type: "button", onclick: () => extend(MORE) });
+    const grid = el("div.thumbs");
+    const more = el("button.link", { type: "button", onclick: () => extend(MORE) });
     let shown = 0;
     extend(FIRST);
     return el(
@@ -160,8 +160,8 @@ export function galleryView(file, ask, { say, figures }) {
 
 /** The part of the page that shows a file whose images only a diffusion model makes. */
 export function modelView(file, ask, { say, figures }) {
-  const { manifest, needs, fingerprints } = file,
-    { params } = manifest.codec;
+  const { manifest, needs, fingerprints } = file;
+  const { params } = manifest.codec;
   const images = manifest.classes.length * params.images;
   const noun = "sample";
   const panel = samplePanel(file, ask, {
@@ -189,7 +189,8 @@ export function modelView(file, ask, { say, figures }) {
       el(
         "p",
         {},
-        `This file holds prompts, seeds and labels for ${plural(images, "image")}. The model that makes them is not in it: `,
+        `This file holds prompts, seeds and labels for ${plural(images, "image")}. `,
+        "The model that makes them is not in it: ",
         el("strong", {}, printable(needs.name, 120)),
         `${revision}, ${number(needs.bytes)} bytes. This page does not have it.`,
       ),

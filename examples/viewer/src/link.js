@@ -5,8 +5,8 @@ import { answer } from "./worker.js";
 /** A connection for one file: `ask(question, given, onProgress)` gives a promise, `end()` stops all work. */
 export function connect() {
   const waiting = new Map();
-  let count = 0,
-    worker;
+  let count = 0;
+  let worker;
   const started = new Promise((ready) => {
     try {
       worker = new Worker(self.ddsetScript); // see unpack.js

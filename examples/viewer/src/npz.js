@@ -21,10 +21,10 @@ export function texts(name, values) {
 
 /** A Blob that `numpy.load` opens; null where it would be larger than a zip of 32 bits can be. */
 export function npz(members) {
-  const parts = [],
-    directory = [];
-  let offset = 0,
-    listed = 0;
+  const parts = [];
+  const directory = [];
+  let offset = 0;
+  let listed = 0;
   const put = (bytes) => (parts.push(bytes), (offset += bytes.byteLength));
   for (const { name, descr, shape, parts: values } of members) {
     const content = [npyHeader(descr, shape), ...values].map(bytesOf);
@@ -39,8 +39,8 @@ export function npz(members) {
     listed += place.byteLength;
     [entry, ...content].forEach(put);
   }
-  const start = offset,
-    count = directory.length;
+  const start = offset;
+  const count = directory.length;
   directory.forEach(put);
   put(record([0x06054b50, 0, 0, count, count, listed, start, 0], [4, 2, 2, 2, 2, 4, 4, 2]));
   return new Blob(parts, { type: "application/zip" });
@@ -59,8 +59,8 @@ const bytesOf = (values) => new Uint8Array(values.buffer, values.byteOffset, val
 /** Little-endian numbers of 2 or 4 bytes, then bytes. */
 function record(values, sizes, bytes = new Uint8Array()) {
   const length = sizes.reduce((sum, size) => sum + size, 0);
-  const out = new Uint8Array(length + bytes.length),
-    view = new DataView(out.buffer);
+  const out = new Uint8Array(length + bytes.length);
+  const view = new DataView(out.buffer);
   let at = 0;
   values.forEach((value, i) => {
     if (sizes[i] === 2) view.setUint16(at, value, true);

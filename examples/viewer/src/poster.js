@@ -12,13 +12,13 @@ const LARGEST = 32; // CSS pixels for one of the poster, at most
 export function posterView(file, ask, { say, figures }) {
   const { manifest, columns, rows, length } = file;
   const [width, height] = manifest.patches.size.toReversed();
-  const each = columns.length * rows.length,
-    stages = length / each;
+  const each = columns.length * rows.length;
+  const stages = length / each;
   const shape = manifest.tensors.poster?.shape ?? manifest.tensors.poster_1.shape;
   const [high, wide] = shape.slice(1);
-  let column = 0,
-    row = 0,
-    stage = 0;
+  let column = 0;
+  let row = 0;
+  let stage = 0;
 
   const overlay = el("canvas.overlay", { "aria-hidden": "true" });
   const board = el(
@@ -70,7 +70,7 @@ export function posterView(file, ask, { say, figures }) {
     fit();
   }
 
-  /** As large as the column and the window allow, and no more than a dozen times a pixel. */
+  /** As large as the column and the window allow, within reason. */
   function fit() {
     board.style.maxWidth = `${Math.min(wide * LARGEST, (HEIGHT * innerHeight * wide) / high)}px`;
     board.style.aspectRatio = `${wide} / ${high}`;
@@ -82,7 +82,8 @@ export function posterView(file, ask, { say, figures }) {
     const of = stages > 1 ? `Stage ${Math.floor(index / each) + 1}, ` : "";
     const middle = cellAt(x + width / 2, y + height / 2);
     const where = `${of}column ${Math.floor(inside / rows.length) + 1}, row ${(inside % rows.length) + 1}.`;
-    return `${where[0].toUpperCase()}${where.slice(1)} Its middle lies in the cell of ${printable(manifest.classes[middle], 40)}.`;
+    const cell = `Its middle lies in the cell of ${printable(manifest.classes[middle], 40)}.`;
+    return `${where[0].toUpperCase()}${where.slice(1)} ${cell}`;
   }
 
   function cellAt(x, y) {
@@ -91,8 +92,8 @@ export function posterView(file, ask, { say, figures }) {
   }
 
   function choose(index, aloud) {
-    const next = Math.floor(index / each),
-      inside = index % each;
+    const next = Math.floor(index / each);
+    const inside = index % each;
     column = Math.floor(inside / rows.length);
     row = inside % rows.length;
     if (next !== stage) {
@@ -147,8 +148,8 @@ export function posterView(file, ask, { say, figures }) {
   }
 
   function redraw() {
-    const box = board.getBoundingClientRect(),
-      ratio = devicePixelRatio || 1;
+    const box = board.getBoundingClientRect();
+    const ratio = devicePixelRatio || 1;
     if (!box.width) return;
     overlay.width = Math.round(box.width * ratio);
     overlay.height = Math.round(box.height * ratio);
@@ -167,8 +168,8 @@ export function posterView(file, ask, { say, figures }) {
   }
 
   function drawGrid(pen, scale) {
-    const [across, down] = manifest.order.grid,
-      edge = (cell, length, cells) => Math.ceil((cell * length) / cells) * scale;
+    const [across, down] = manifest.order.grid;
+    const edge = (cell, length, cells) => Math.ceil((cell * length) / cells) * scale;
     pen.lineWidth = 1;
     for (const [shade, shift] of [
       ["rgb(0 0 0 / 0.45)", 1.5],
@@ -180,14 +181,14 @@ export function posterView(file, ask, { say, figures }) {
       for (let y = 1; y < down; y++) line(pen, 0, edge(y, high, down) + shift, wide * scale, 0);
       pen.stroke();
     }
-    const cell = (wide * scale) / across,
-      size = cell < 60 ? 10 : 12;
+    const cell = (wide * scale) / across;
+    const size = cell < 60 ? 10 : 12;
     if ((high * scale) / down < size + 10) return;
     pen.font = `${size}px system-ui, sans-serif`;
     pen.textBaseline = "middle";
     manifest.order.cells.forEach((owner, index) => {
-      const x = edge(index % across, wide, across) + 3,
-        y = edge(Math.floor(index / across), high, down) + 3;
+      const x = edge(index % across, wide, across) + 3;
+      const y = edge(Math.floor(index / across), high, down) + 3;
       const text = fitting(pen, printable(manifest.classes[owner], 40), cell - 14);
       if (text === null) return;
       pen.fillStyle = "rgb(255 255 255 / 0.85)";
@@ -202,7 +203,7 @@ export function posterView(file, ask, { say, figures }) {
   return { node, end: () => (resized.disconnect(), removeEventListener("resize", fit)) };
 }
 
-/** How pixels are shown, see colour.js. */
+/** How pixels are shown, by the names of colour.js. */
 export const HOW = {
   stored: "Shown as stored, in bytes.",
   pixels: "Shown from black, 0, to white, 1.",

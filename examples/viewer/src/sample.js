@@ -7,10 +7,10 @@ const LEAST = 0.005; // of a label; smaller shares are told together
 
 /** A panel for a file; `noun` is what a sample is called, `chosen(index)` hears of a choice made in it. */
 export function samplePanel({ manifest, length }, ask, { noun, describe, chosen, say }) {
-  const title = el("h3"),
-    note = el("p.note"),
-    frame = el("div.frame"),
-    bars = el("ol.bars");
+  const title = el("h3");
+  const note = el("p.note");
+  const frame = el("div.frame");
+  const bars = el("ol.bars");
   const field = el("input", {
     type: "number",
     min: 1,
@@ -35,11 +35,11 @@ export function samplePanel({ manifest, length }, ask, { noun, describe, chosen,
     frame,
     el("div.told", {}, title, note, controls, bars),
   );
-  let index = -1,
-    wanted = -1,
-    busy = false,
-    loud = false,
-    canvas;
+  let index = -1;
+  let wanted = -1;
+  let busy = false;
+  let loud = false;
+  let canvas;
 
   function typed() {
     go(Math.min(length, Math.max(1, Math.round(Number(field.value)) || 1)) - 1);
@@ -84,8 +84,8 @@ export function samplePanel({ manifest, length }, ask, { noun, describe, chosen,
   function drawBars(label, most) {
     const order = ordered(label);
     const shown = order.filter((owner, rank) => rank < most && (label[owner] >= LEAST || rank === 0));
-    const rest = order.length - shown.length,
-      left = 1 - shown.reduce((sum, owner) => sum + label[owner], 0);
+    const rest = order.length - shown.length;
+    const left = 1 - shown.reduce((sum, owner) => sum + label[owner], 0);
     bars.replaceChildren(...shown.map((owner) => bar(printable(manifest.classes[owner], 60), label[owner])));
     if (rest > 0) {
       const text = `${plural(rest, "other class")}: ${percent(Math.max(0, left))}`;

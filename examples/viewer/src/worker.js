@@ -1,11 +1,12 @@
 // What is slow: reading, checking and decoding a file, and making pixels of it. Runs in a worker.
 
 import { open } from "../../../spec/js/ddset.js";
-import { toRgba } from "./colour.js";
+import { painted, pictureOf } from "./colour.js";
 import { array, npz, texts } from "./npz.js";
 
 const LIMITS = { fileBytes: 2 ** 30, decodedBytes: 2 ** 30 }; // what a browser has room for
 const SIDE = 4096; // pixels; of larger pictures every second, third, .. is shown
+const STAGES = 8; // posters kept as RGBA
 const PART = 1 << 20; // values of a part of an array
 const SLICE = 30; // milliseconds of work between two looks at other questions
 
@@ -49,23 +50,22 @@ const ANSWERS = {
 
   /** A stored picture as RGBA, `step` pixels apart where it is very large. */
   picture(index) {
-    const { how, ...whole } = file.kind === "poster" ? poster(index) : rgba(file.picture(index));
+    const { how, ...whole } = file.kind === "poster" ? poster(index) : pictureOf(file, index);
     return { ...reduced(whole), how };
   },
 
   /** A sample as RGBA, where it lies, and its label. */
   sample(index) {
-    const place = file.place(index),
-      label = file.label(index);
+    const place = file.place(index);
+    const label = file.label(index);
     if (place === null) return { label };
-    const picture = file.kind === "poster" ? crop(poster(place.picture), place) : rgba(file.pixels(index));
-    return { picture, place, label };
+    return { picture: pictureOfSample(index, place), place, label };
   },
 
   /** Stored pictures as RGBA with the label of each as a whole. */
   thumbnails: (indices) =>
     indices.map((index) => ({
-      ...reduced(rgba(file.picture(index)), 256),
+      ...reduced(pictureOf(file, index), 256),
       best: strongest(file.label(whole(index)), 2),
     })),
 
@@ -77,16 +77,16 @@ const ANSWERS = {
     return found;
   },
 
-  /** All samples as a Blob of an npz, by the names that `ddcodec decode --to npz` gives; null where it would be too large. */
+  /** All samples as a Blob of an npz, by the names of `ddcodec decode --to npz`; null where it would be too large. */
   async npz(_, progress) {
-    const { manifest, length } = file,
-      { channels, height, width } = manifest.image;
-    const members = [],
-      steps = file.kind === "none" ? length : 2 * length;
+    const { manifest, length } = file;
+    const { channels, height, width } = manifest.image;
+    const members = [];
+    const steps = file.kind === "none" ? length : 2 * length;
     const all = async (name, shape, valuesOf, done) => {
-      const parts = [],
-        size = shape.reduce((a, b) => a * b),
-        rows = Math.max(1, Math.floor(PART / size));
+      const parts = [];
+      const size = shape.reduce((a, b) => a * b);
+      const rows = Math.max(1, Math.floor(PART / size));
       await inSlices(
         length,
         (step) => progress(done + step, steps),
@@ -124,14 +124,19 @@ function places() {
 function thumbnails() {
   if (file.kind !== "none") return {};
   const { data } = file.tensors.fingerprints;
-  const one = (start) => toRgba({ channels: 1, height: 4, width: 4, data: data.subarray(start, start + 16) }, {});
+  const one = (start) => painted({ channels: 1, height: 4, width: 4, data: data.subarray(start, start + 16) }, 0, 255);
   return { fingerprints: Array.from({ length: Math.min(1000, data.length / 16) }, (_, index) => one(16 * index)) };
 }
 
-const rgba = (pixels) => toRgba(pixels, file.manifest.image.preprocessing);
+/** A patch as its poster shows it, a region of a mosaic, an image. */
+function pictureOfSample(index, place) {
+  if (file.kind === "poster") return crop(poster(place.picture), place);
+  return file.kind === "mosaics" ? file.sampleRgba(index) : pictureOf(file, index);
+}
 
 function poster(stage) {
-  if (!posters.has(stage)) posters.set(stage, rgba(file.picture(stage)));
+  if (posters.size > STAGES) posters.clear();
+  if (!posters.has(stage)) posters.set(stage, pictureOf(file, stage));
   return posters.get(stage);
 }
 
@@ -150,10 +155,10 @@ function crop(from, { x, y, width, height }) {
 function reduced(picture, side = SIDE) {
   const step = Math.ceil(Math.max(picture.width, picture.height) / side);
   if (step === 1) return { ...picture, step };
-  const width = Math.ceil(picture.width / step),
-    height = Math.ceil(picture.height / step);
-  const from = new Uint32Array(picture.data.buffer),
-    to = new Uint32Array(width * height);
+  const width = Math.ceil(picture.width / step);
+  const height = Math.ceil(picture.height / step);
+  const from = new Uint32Array(picture.data.buffer);
+  const to = new Uint32Array(width * height);
   for (let i = 0; i < to.length; i++) to[i] = from[Math.floor(i / width) * step * picture.width + (i % width) * step];
   return { width, height, step, data: new Uint8ClampedArray(to.buffer) };
 }
