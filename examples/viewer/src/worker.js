@@ -41,8 +41,7 @@ const ANSWERS = {
   /** A file: a Blob, `{ base64 }` or `{ url }`; what the page shows first. */
   async open({ blob, base64, url }, progress) {
     posters.clear();
-    const source =
-      blob ?? (base64 === undefined ? new URL(url) : Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)));
+    const source = blob ?? (base64 === undefined ? new URL(url) : bytesOf(atob(base64)));
     file = await open(source, { limits: LIMITS, onProgress: progress });
     const { manifest, bytes, checked, length, kind, pictures, needs } = file;
     return { manifest, bytes, checked, length, kind, pictures, needs, ...places(), ...thumbnails() };
@@ -109,6 +108,12 @@ const ANSWERS = {
     return npz(members);
   },
 };
+
+function bytesOf(letters) {
+  const bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = letters.charCodeAt(i);
+  return bytes;
+}
 
 /** Where the patches of a poster begin: x of each column, y of each row. */
 function places() {
