@@ -19,6 +19,7 @@ from ddcodec.errors import DDSetError
 
 from . import (
     card,
+    compare,
     decode,
     demo,
     diff,
@@ -31,6 +32,7 @@ from . import (
     preview,
     prior,
     push,
+    score,
     split,
     sweep,
     train,
@@ -79,6 +81,8 @@ app.command("encode", cls=CodecCommand, short_help="Distil real images into one 
 app.command("info", short_help="Show what is in a file and what it costs.")(info.info)
 app.command("verify", short_help="Check files down to the last bit.")(verify.verify)
 app.command("train", short_help="Train fresh networks on a file, test on real images.")(train.train)
+app.command("score", short_help="Label- and augmentation-robust scores of a file.")(score.score)
+app.command("compare", short_help="Measure several files: one table, one picture.")(compare.compare)
 app.command("preview", short_help="Draw the picture of a file.")(preview.preview)
 app.command("decode", short_help="Write a file's images and soft labels for other tools.")(
     decode.decode

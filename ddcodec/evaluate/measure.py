@@ -85,13 +85,19 @@ def train_students(ds: DistilledDataset, test: Any, **settings: Any) -> Accuracy
     return on_file(ds, protocol(ds, test, **settings))
 
 
-def on_file(ds: DistilledDataset, trial: Trial) -> Accuracy:
-    """Return the accuracy of the networks of a trial that learn from the file."""
+def on_file(
+    ds: DistilledDataset, trial: Trial, name: str = "this file", labels: Tensor | None = None
+) -> Accuracy:
+    """Return the accuracy of the networks of a trial that learn from the file.
+
+    ``name`` is what the reporter is told; ``labels`` float32 (N, classes) take the place of the
+    file's own, under another name.
+    """
     samples, _ = ds.on(trial.device)
     if trial.nets * trial.recipe.steps * trial.recipe.batch_size >= len(samples):
         samples.prepare(trial.reporter)  # all of them will be asked for
-    labels = ds.soft_labels.to(trial.device)
-    return trial.run("this file", lambda net: (samples, labels))
+    labels = (ds.soft_labels if labels is None else labels).to(trial.device)
+    return trial.run(name, lambda net: (samples, labels))
 
 
 def run_of(

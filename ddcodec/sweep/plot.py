@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,36 +53,38 @@ def draw(record: SweepRecord, path: Path) -> None:
 def render(record: SweepRecord) -> bytes:
     """Return the picture as PNG, 1200 x 810 pixels; the same record gives the same picture."""
     require_matplotlib()
-    from matplotlib import style
-
     found = curves(record)
     if not found:
         raise UsageError(f"{record.folder}: no point is measured yet, so there is no picture")
+    return picture(lambda axes: _draw_all(axes, record, found), *titles(record))
+
+
+def picture(paint: Callable[[Axes], None], title: str, subtitle: str) -> bytes:
+    """Return what ``paint`` draws on axes of accuracy against bits per class, as PNG.
+
+    Its labels make the legend. Raises MissingExtra without matplotlib.
+    """
+    require_matplotlib()
+    from matplotlib import style
+
     # Nobody's own settings; and a name in a script that the font lacks is drawn as boxes, since
     # the numbers are what matters.
     with style.context("default"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")
-        return _render(record, found)
+        return _picture(paint, title, subtitle)
 
 
-def _render(record: SweepRecord, found: list[Curve]) -> bytes:
+def _picture(paint: Callable[[Axes], None], title: str, subtitle: str) -> bytes:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=INCHES, dpi=DOTS_PER_INCH)
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.08)
     axes = figure.add_subplot()
-    for index, curve in enumerate(curve for curve in found if not curve.baseline):
-        draw_curve(axes, curve, STRONG[index % len(STRONG)], "o", "-", strong=True)
-    for index, curve in enumerate(curve for curve in found if curve.baseline):
-        color, mark, dashes = PLAIN[index % len(PLAIN)]
-        draw_curve(axes, curve, color, mark, dashes, strong=False)
-    if record.full_data:
-        mean = 100 * record.full_data["accuracy_mean"]
-        axes.axhline(mean, color=INK, linewidth=1, label=f"{FULL} ({mean:.1f} %)", zorder=1)
-    draw_frame(axes, record)
+    paint(axes)
+    draw_frame(axes, title, subtitle)
     named = zip(*axes.get_legend_handles_labels(), strict=True)
     handles, labels = zip(*sorted(named, key=lambda each: each[1].startswith(FULL)), strict=True)
-    figure.legend(
+    legend = figure.legend(
         handles,
         labels,
         loc="outside lower center",
@@ -90,9 +93,22 @@ def _render(record: SweepRecord, found: list[Curve]) -> bytes:
         fontsize=10.5,
         labelcolor=INK,
     )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
     data = io.BytesIO()
     figure.savefig(data, format="png", metadata={"Software": None})
     return data.getvalue()
+
+
+def _draw_all(axes: Axes, record: SweepRecord, found: list[Curve]) -> None:
+    for index, curve in enumerate(curve for curve in found if not curve.baseline):
+        draw_curve(axes, curve, STRONG[index % len(STRONG)], "o", "-", strong=True)
+    for index, curve in enumerate(curve for curve in found if curve.baseline):
+        color, mark, dashes = PLAIN[index % len(PLAIN)]
+        draw_curve(axes, curve, color, mark, dashes, strong=False)
+    if record.full_data:
+        mean = 100 * record.full_data["accuracy_mean"]
+        axes.axhline(mean, color=INK, linewidth=1, label=f"{FULL} ({mean:.1f} %)", zorder=1)
 
 
 def draw_curve(
@@ -115,11 +131,10 @@ def draw_curve(
     )
 
 
-def draw_frame(axes: Axes, record: SweepRecord) -> None:
+def draw_frame(axes: Axes, title: str, subtitle: str) -> None:
     """Draw title, axes and grid."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    title, subtitle = titles(record)
     heading: dict[str, Any] = {"parse_math": False, "in_layout": False}
     # An empty line keeps the room for the line under the title.
     axes.set_title("\n", fontsize=13)

@@ -1,0 +1,237 @@
+"""``ddcodec compare``: several files, of any method and origin, under one test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ddcodec.codecs.options import Common, Options, option
+from ddcodec.errors import UsageError
+from ddcodec.runtime.outputs import check_output, output_path
+
+from .arguments import Cache, Prior
+from .files import reading
+from .flags import read, with_options
+from .output import accuracy, message, number, table, write_report
+from .progress import Quiet, progress
+from .train import find_source, tell_interrupted
+
+if TYPE_CHECKING:
+    from ddcodec.judge.trial import Trial
+    from ddcodec.runtime.finished import FinishedFile
+    from ddcodec.runtime.progress import Reporter
+
+Report = dict[str, Any]  # what ``compare --json`` prints; accuracies are shares of 1
+
+
+@dataclass(frozen=True)
+class CompareOptions(Options):
+    """How the networks are trained that measure each file."""
+
+    nets: int = option(8, "Networks a file, each from scratch.", metavar="N", least=1)
+    steps: int | None = option(
+        None, "Steps of training.", metavar="N", least=1, shown="each file's recipe"
+    )
+
+
+def compare(
+    files: Annotated[list[Path], typer.Argument(metavar="F...", help="The .ddset files.")],
+    test: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE", help="Real data to test on. [default: what the files were made from]"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            parser=output_path,
+            metavar="P.png",
+            help="Draw accuracy against bits per class (extra plot).",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("-f", "--force", help="Replace P if it exists.")] = False,
+    prior: Prior = None,
+    cache: Cache = None,
+    quiet: Quiet = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    **options: Any,
+) -> None:
+    """Train fresh networks on each file by its own recipe and put them in one table."""
+    common = read({name: options.pop(name, None) for name in Common.names()}, Common)
+    chosen = read(options, CompareOptions)
+    if out is not None:
+        check_picture(out, force)
+
+    from ddcodec.runtime.device import keep_large_blocks
+
+    keep_large_blocks()
+    places = {"prior": prior, "cache": cache, "download": common.download}
+    advice = f"{len(files)} files of {chosen.nets} networks; fewer --nets is shorter"
+    with progress(quiet, advice=advice) as reporter:
+        subjects = prepare(files, test, chosen, common, places, reporter)
+        report = measure(subjects)
+    if out is not None:
+        from ddcodec.runtime.atomic import write_atomically
+
+        write_atomically(out, render(report))
+        message(f"{out}: accuracy against bits per class")
+    write_report(report, describe, as_json)
+    for subject in subjects:
+        subject.finished.remove()
+
+
+compare = with_options(compare, CompareOptions, Common, without=("resume", "overwrite"))
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A file that is ready to be measured."""
+
+    facts: Report  # ``info`` of the file
+    test: str
+    trial: Trial
+    finished: FinishedFile
+    load: Callable[[], Any]  # decoded again when its turn comes: all at once may be much
+
+
+def check_picture(out: Path, force: bool) -> None:
+    """Raise before any work where the picture could not be drawn or written."""
+    from ddcodec.sweep.plot import require_matplotlib
+
+    if out.suffix.lower() != ".png":
+        raise UsageError(f"{out}: the picture is a PNG; give it a name that ends in .png")
+    check_output(out, force)
+    require_matplotlib()
+
+
+def prepare(
+    files: list[Path],
+    test: str | None,
+    chosen: CompareOptions,
+    common: Common,
+    places: dict[str, Any],
+    reporter: Reporter,
+) -> list[Subject]:
+    """Return all files with their tests: what is wrong with the last one shows before the first.
+
+    Raises UsageError where they would be tested on different images, or one cannot be tested so.
+    """
+    from ddcodec.data.dataset import load
+    from ddcodec.evaluate.measure import protocol, run_of, test_split
+    from ddcodec.inspection.info import info
+    from ddcodec.runtime.finished import FinishedFile
+
+    found: list[Subject] = []
+    tested: tuple[Any, ...] = ()
+    for file in files:
+        reporter.stage(f"{file}: reading", 0)
+        with reading(file):
+            ds = load(file, **places)
+            source = find_source(ds, test, common, reporter.result)
+            split = test_split(ds, source)
+            trial = protocol(
+                ds,
+                split,
+                nets=chosen.nets,
+                steps=chosen.steps,
+                seed=common.seed,
+                device=common.device,
+                reporter=reporter,
+            )
+            run = run_of(trial, split, None, None)
+        images = (run["test"], source.name, len(split.labels))
+        if tested and images[0] != tested[0]:
+            raise UsageError(
+                f"{files[0]} is tested on {tested[2]} images of {tested[1]}, {file} on {images[2]} "
+                f"others of {images[1]}; compare files of one size, on one --test SOURCE"
+            )
+        tested = images
+        finished = FinishedFile(file, run, reporter)
+        trial = replace(trial, finished=finished)
+        again = lambda file=file: load(file, **places)  # noqa: E731
+        found.append(Subject(info(file), source.name, trial, finished, again))
+    return found
+
+
+def measure(subjects: list[Subject]) -> Report:
+    """Train on each file; return what ``compare`` prints.
+
+    Raises KeyboardInterrupt after saying what is finished and kept.
+    """
+    from ddcodec.evaluate.measure import on_file
+
+    rows = []
+    for subject in subjects:
+        facts, trial = subject.facts, subject.trial
+        trial.reporter.result(f"{facts['file']}:")
+        try:
+            result = on_file(subject.load(), trial)
+        except KeyboardInterrupt:
+            tell_interrupted(trial, subject.finished)
+            raise
+        network = facts["recipe"]["network"]
+        rows.append(
+            {
+                "file": facts["file"],
+                "codec": facts["codec"],
+                "network": network_name(network),
+                "bytes": facts["bytes"]["total"],
+                "external_bytes": sum(item["bytes"] for item in facts["external"]),
+                "bits_per_class": facts["bits_per_class"],
+                "accuracy_mean": result.mean,
+                "accuracy_std": result.std,
+                "per_net": list(result.per_net),
+                "steps": result.steps,
+                "seconds": result.seconds,
+            }
+        )
+    first = subjects[0]
+    about = {"test": first.test, "test_images": len(first.trial.test[1])}
+    return {**about, "nets": first.trial.nets, "files": rows}
+
+
+def network_name(network: dict[str, Any]) -> str:
+    """Return the network of a recipe as people say it: ``convnet-3 x 128, instance norm``."""
+    return f"{network['name']}-{network['depth']} x {network['width']}, {network['norm']} norm"
+
+
+def render(report: Report) -> bytes:
+    """Return the picture of a report as PNG."""
+    from ddcodec.sweep.comparison import render as drawn
+    from ddcodec.sweep.record import Spot
+
+    points = [
+        (
+            f"{row['file']} ({row['codec']})",
+            Spot(row["bits_per_class"], row["accuracy_mean"], row["accuracy_std"]),
+        )
+        for row in report["files"]
+    ]
+    title = f"{report['test']}: accuracy against bytes"
+    nets = "1 network a file" if report["nets"] == 1 else f"{report['nets']} networks a file"
+    subtitle = f"{nets}, each by its file's recipe; mean ± std; {report['test_images']:,} images"
+    return drawn(points, title, subtitle)
+
+
+def describe(report: Report) -> str:
+    """Return a line for each file, and what they were tested on."""
+    alone = report["nets"] == 1
+    external = any(row["external_bytes"] for row in report["files"])
+    rows = []
+    for row in report["files"]:
+        std = None if alone else row["accuracy_std"]
+        cells = [row["file"], row["codec"], row["network"], accuracy(row["accuracy_mean"], std)]
+        cells += [number(row["bytes"]), f"{row['bits_per_class']:,.1f}"]
+        rows.append([*cells, number(row["external_bytes"])] if external else cells)
+    header = ["file", "codec", "network", "accuracy", "bytes", "bits/class"]
+    header += ["external bytes"] if external else []
+    nets = "one network" if alone else f"mean ± std of {report['nets']} networks"
+    head = f"{number(report['test_images'])} test images of {report['test']}: {nets} a file"
+    return f"{head}\n\n{table(rows, header, left=3)}"

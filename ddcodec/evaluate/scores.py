@@ -1,0 +1,222 @@
+"""How much of an accuracy is due to the images, and not to soft labels or augmentation.
+
+The label-robust score and the augmentation-robust score of DD-Ranking (arXiv 2505.13300), by the
+formulas in the README of its version 0.2.0. Of accuracies as shares of 1:
+
+    HLR = real-hard - syn-hard      what is lost against all real images; every label is a class
+    IOR = syn-any - rdm-any         what is won over random real images; everything as the file says
+    LRS = n(w IOR - (1 - w) HLR)
+    ARS = n(g (syn-aug - rdm-aug) + (1 - g) (syn-naug - rdm-naug))
+    n(x) = (e^x - e^-1) / (e - e^-1), 0 to 1 for x from -1 to 1
+
+syn is the file, rdm random real images of the same size; aug and naug are with and without
+augmentation. ``hard`` is without, as in the package by default. Nothing is selected on test
+images: every network has the rate and steps of the file's recipe and is tested after the last one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import e
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from ..errors import UsageError
+from ..judge.trial import Accuracy, Trial
+from ..nn.augment import AUGMENTATIONS
+from ..runtime.arguments import text
+from ..runtime.world import neutral
+from .baselines import Label, full_data, learn, stored_pixels
+from .budgets import Budget, same_bytes, same_pixels
+from .draws import Draw, images_by_class, random_draw
+from .measure import on_file
+from .soft_baselines import Labeller
+
+if TYPE_CHECKING:
+    from ..data.dataset import DistilledDataset
+    from ..observers.file import Trained
+    from ..sources.base import Source
+
+EQUAL = ("pixels", "bytes")
+NO_AUGMENT = "none"
+
+Entry = dict[str, Any]
+Scores = NDArray[np.float64]
+
+
+class Weights(NamedTuple):
+    """``label`` is w of the LRS, ``augment`` is g of the ARS; both from 0 to 1."""
+
+    label: float = 0.5
+    augment: float = 0.5
+
+
+def normalised(x: Scores) -> Scores:
+    """Return ``x`` from -1..1 as a score from 0 to 1, convex: a gain counts more than a loss."""
+    return (np.exp(x) - 1 / e) / (e - 1 / e)
+
+
+def robust_scores(per_net: dict[str, Sequence[float]], weights: Weights) -> dict[str, float]:
+    """Return mean and std over networks of both scores and of what they are made of.
+
+    Args:
+        per_net: accuracies, shares of 1, by ``real_hard``, ``syn_hard``, ``syn_any``, ``rdm_any``,
+            ``syn_aug``, ``rdm_aug``, ``syn_naug`` and ``rdm_naug``, all of as many networks. The
+            scores are those of each network by itself, then averaged, as in the package.
+        weights: of the two parts of each score.
+
+    Returns:
+        ``NAME_mean`` and ``NAME_std`` (of the population) by the names of the package:
+        ``hard_label_recovery``, ``improvement_over_random``, ``label_robust_score``,
+        ``with_aug_scores``, ``without_aug_scores`` and ``augmentation_robust_score``.
+    """
+    of = {name: np.asarray(scores, np.float64) for name, scores in per_net.items()}
+    recovery = of["real_hard"] - of["syn_hard"]
+    over_random = of["syn_any"] - of["rdm_any"]
+    augmented, plain = of["syn_aug"] - of["rdm_aug"], of["syn_naug"] - of["rdm_naug"]
+    w, g = weights
+    found = {
+        "hard_label_recovery": recovery,
+        "improvement_over_random": over_random,
+        "label_robust_score": normalised(w * over_random - (1 - w) * recovery),
+        "with_aug_scores": augmented,
+        "without_aug_scores": plain,
+        "augmentation_robust_score": normalised(g * augmented + (1 - g) * plain),
+    }
+    return {
+        f"{name}_{what}": float(function(values))
+        for name, values in found.items()
+        for what, function in (("mean", np.mean), ("std", np.std))
+    }
+
+
+@neutral()
+def score(
+    trial: Trial,
+    ds: DistilledDataset,
+    source: Source,
+    *,
+    equal: str = "pixels",
+    observer: Trained | None = None,
+    augment: str | None = None,
+    weights: Weights | None = None,
+    full_steps: int | None = None,
+) -> Entry:
+    """Train all networks that the two scores need; return the scores and every accuracy.
+
+    Args:
+        trial: from ``measure.protocol``; tests on images that the source does not train on.
+        ds: the distilled data set.
+        source: its training images are all real data, and random images come from there.
+        equal: what random images have in common with the file: ``pixels``, as images a class in
+            the package, or ``bytes``.
+        observer: labels the random images softly at the temperature of the file's labels; without
+            one their labels are their classes.
+        augment: a name in ``AUGMENTATIONS`` for the augmented half of the ARS; by default the
+            recipe's. Where that is ``none``, both halves are the same networks.
+        weights: by default all halves weigh the same.
+        full_steps: on all real images, see ``baselines.baselines``.
+
+    Returns:
+        What ``robust_scores`` returns, and ``accuracies`` by the names there (``accuracy_mean``,
+        ``accuracy_std``, ``per_net`` each), ``augment``, ``full_steps``, ``lrs_lambda``,
+        ``ars_lambda``, and ``random``: ``equal``, ``labels``, ``images_per_class``,
+        ``stored_size``, ``pixels`` and ``bytes`` of the random images.
+
+    Raises UsageError for arguments out of range, an observer of other images or a file without
+    pixels at equal pixels, SourceError for a class without training images.
+    """
+    weights = weights or Weights()
+    text("equal", equal, EQUAL)
+    if augment is not None:
+        text("augment", augment, tuple(AUGMENTATIONS))
+    by_class = images_by_class(source)
+    draw = random_draw(by_class, trial.seed)
+    if equal == "pixels":
+        pixels = stored_pixels(ds)
+        if pixels == 0:
+            raise UsageError("the file stores no pixels; take random images at `equal`=bytes")
+        budget = same_pixels(pixels, by_class)
+    else:
+        trial.reporter.stage("random images: how many fit", 0)
+        budget = same_bytes(ds.file.sizes.total, by_class, draw, trial.nets)
+    random = _Random(ds, draw, budget, equal, _labels_by(observer, trial, ds))
+    recipe = trial.recipe
+    augment = augment or recipe.augment
+    plain = replace(trial, recipe=replace(recipe, augment=NO_AUGMENT))
+    strong = replace(trial, recipe=replace(recipe, augment=augment))
+
+    found = {"syn_any": _entry(on_file(ds, trial)), "rdm_any": random.learn(trial)}
+    for name, how in (("aug", strong), ("naug", plain)):
+        same, title = how.recipe == recipe, f", augmented by {how.recipe.augment}"
+        title = ", not augmented" if how is plain else title
+        found[f"syn_{name}"] = (
+            found["syn_any"] if same else _entry(on_file(ds, how, f"this file{title}"))
+        )
+        found[f"rdm_{name}"] = found["rdm_any"] if same else random.learn(how, title)
+    hard = hard_labels(ds.soft_labels)
+    found["syn_hard"] = (
+        found["syn_naug"]
+        if bool((hard == ds.soft_labels).all())
+        else _entry(on_file(ds, plain, "this file, hard labels", hard))
+    )
+    found["real_hard"] = full_data(plain, ds, source.train, full_steps)
+    measured = ("accuracy_mean", "accuracy_std", "per_net")
+    stored = ("images_per_class", "stored_size", "pixels", "bytes")
+    return {
+        **robust_scores({name: each["per_net"] for name, each in found.items()}, weights),
+        "lrs_lambda": weights.label,
+        "ars_lambda": weights.augment,
+        "augment": augment,
+        "full_steps": full_steps,
+        "random": {
+            "equal": equal,
+            "labels": "class" if observer is None else "observer",
+            **{name: found["rdm_any"][name] for name in stored},
+        },
+        "accuracies": {
+            name: {key: each[key] for key in measured} for name, each in sorted(found.items())
+        },
+    }
+
+
+class _Random(NamedTuple):
+    """Random real images in place of a file."""
+
+    ds: DistilledDataset
+    draw: Draw
+    budget: Budget
+    equal: str
+    label: Label | None
+
+    def learn(self, trial: Trial, how: str = "") -> Entry:
+        who = "" if self.label is None else ", the observer's labels"
+        title = f"random images{who}, same {self.equal}{how}"
+        return learn(title, trial, self.ds, self.draw, self.budget, label=self.label)
+
+
+def hard_labels(soft: Tensor) -> Tensor:
+    """Return soft labels (N, classes) as 0 and 1: the largest share, of equal ones the first."""
+    return one_hot(soft.argmax(1), soft.shape[1]).to(soft.dtype)
+
+
+def _labels_by(observer: Trained | None, trial: Trial, ds: DistilledDataset) -> Label | None:
+    if observer is None:
+        return None
+    observer.require_fit(ds.classes, ds.image_shape)
+    observer.network.to(trial.device)
+    temperature = ds.manifest.labels.get("temperature", 1.0)
+    return Labeller(observer, len(ds.classes), temperature).soft
+
+
+def _entry(result: Accuracy) -> Entry:
+    return {
+        "accuracy_mean": result.mean,
+        "accuracy_std": result.std,
+        "per_net": list(result.per_net),
+    }
