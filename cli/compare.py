@@ -207,12 +207,15 @@ def render(report: Report) -> bytes:
     from ddcodec.sweep.comparison import render as drawn
     from ddcodec.sweep.record import Spot
 
+    rows = report["files"]
+    stems = [Path(row["file"]).stem for row in rows]
+    names = stems if len(set(stems)) == len(stems) else [row["file"] for row in rows]
     points = [
         (
-            f"{row['file']} ({row['codec']})",
+            f"{name} ({row['codec']})",
             Spot(row["bits_per_class"], row["accuracy_mean"], row["accuracy_std"]),
         )
-        for row in report["files"]
+        for name, row in zip(names, rows, strict=True)
     ]
     title = f"{report['test']}: accuracy against bytes"
     nets = "1 network a file" if report["nets"] == 1 else f"{report['nets']} networks a file"

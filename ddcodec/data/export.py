@@ -99,6 +99,16 @@ class Decoded:
                 images = np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
             yield images.transpose(0, 2, 3, 1), labels
 
+    def units(self) -> Iterator[tuple[Floats, Floats]]:
+        """Give (images float32 (B, C, H, W), 0 black and 1 white, soft labels (B, classes)).
+
+        Nothing is clipped: distilled values may lie outside.
+        """
+        for images, labels in self._batches(raw=True):
+            if images.dtype == np.uint8:
+                images = images.astype(np.float32) / np.float32(255)
+            yield images, labels
+
     def _batches(self, raw: bool) -> Iterator[tuple[NDArray[Any], Floats]]:
         if self._whole is not None:
             self._whole.on("cpu")[0].prepare(self._reporter)
@@ -211,7 +221,7 @@ def write_image_folder(decoded: Decoded, folder: Path) -> None:
     if decoded.weights is not None:
         with (folder / "weights.csv").open("w", newline="", encoding="utf-8") as text:
             csv.writer(text).writerows([("file", "weight"), *weights])
-    _write_manifest(decoded, folder)
+    write_manifest(decoded, folder)
 
 
 def write_parquet(decoded: Decoded, folder: Path) -> None:
@@ -287,7 +297,7 @@ def write_webdataset(decoded: Decoded, folder: Path) -> None:
     (folder / "classes.txt").write_text(
         "".join(f"{name}\n" for name in decoded.manifest.classes), encoding="utf-8"
     )
-    _write_manifest(decoded, folder)
+    write_manifest(decoded, folder)
 
 
 LAYOUTS: dict[str, Callable[[Decoded, Path], None]] = {
@@ -327,5 +337,6 @@ def folder_names(classes: Sequence[str]) -> list[str]:
     return names
 
 
-def _write_manifest(decoded: Decoded, folder: Path) -> None:
+def write_manifest(decoded: Decoded, folder: Path) -> None:
+    """Write the manifest as ``manifest.json``, for whoever asks where the files come from."""
     (folder / "manifest.json").write_text(decoded.manifest.to_json(), encoding="utf-8")
