@@ -17,7 +17,7 @@ from ..runtime.world import neutral_tensors
 from .export import Decoded, write_manifest
 
 MOST_BYTES = 2 << 30  # of all images as one tensor; twice that is needed to put them in order
-LEAST = float(np.finfo(np.float32).tiny)  # a share of 0, whose logarithm is no number
+NOTHING = -128.0  # for the logarithm of 0: a softmax makes it 0 again, and no product NaN
 
 
 def write(decoded: Decoded, folder: Path) -> list[int]:
@@ -46,9 +46,11 @@ def write(decoded: Decoded, folder: Path) -> list[int]:
         done += len(labels)
     hard = soft.argmax(1)
     order = np.argsort(hard, kind="stable")
+    logs = np.full(soft.shape, NOTHING, np.float32)
+    np.log(soft, out=logs, where=soft > 0)
     tensors = {
         "images": images[order],
-        "soft_labels": np.log(np.maximum(soft[order], np.float32(LEAST))),
+        "soft_labels": logs[order],
         "hard_labels": hard[order].astype(np.int64),
         "lr": np.array(decoded.manifest.recipe["optimizer"]["lr"], np.float32),
     }

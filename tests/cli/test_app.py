@@ -18,7 +18,7 @@ Run = Callable[..., Any]
 
 COMMANDS = [
     *("encode", "info", "verify", "train", "preview", "decode", "sweep", "diff", "observer"),
-    "demo",
+    *("score", "compare", "demo"),
 ]
 
 
