@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,9 +23,11 @@ from .progress import Quiet, progress
 from .train import find_source, tell_interrupted
 
 if TYPE_CHECKING:
+    from ddcodec.data.dataset import DistilledDataset
     from ddcodec.judge.trial import Trial
     from ddcodec.runtime.finished import FinishedFile
     from ddcodec.runtime.progress import Reporter
+    from ddcodec.sources.base import Source
 
 Report = dict[str, Any]  # what ``compare --json`` prints; accuracies are shares of 1
 
@@ -76,6 +80,7 @@ def compare(
     advice = f"{len(files)} files of {chosen.nets} networks; fewer --nets is shorter"
     with progress(quiet, advice=advice) as reporter:
         subjects = prepare(files, test, chosen, common, places, reporter)
+        kept = [subject.finished for subject in subjects]
         report = measure(subjects)
     if out is not None:
         from ddcodec.runtime.atomic import write_atomically
@@ -83,8 +88,8 @@ def compare(
         write_atomically(out, render(report))
         message(f"{out}: accuracy against bits per class")
     write_report(report, describe, as_json)
-    for subject in subjects:
-        subject.finished.remove()
+    for finished in kept:
+        finished.remove()
 
 
 compare = with_options(compare, CompareOptions, Common, without=("resume", "overwrite"))
@@ -98,7 +103,7 @@ class Subject:
     test: str
     trial: Trial
     finished: FinishedFile
-    load: Callable[[], Any]  # decoded again when its turn comes: all at once may be much
+    load: Callable[[], DistilledDataset]  # when its turn comes: all at once may be much
 
 
 def check_picture(out: Path, force: bool) -> None:
@@ -129,12 +134,16 @@ def prepare(
     from ddcodec.runtime.finished import FinishedFile
 
     found: list[Subject] = []
+    sources: dict[str, Source] = {}  # read once for all files that were made alike
     tested: tuple[Any, ...] = ()
     for file in files:
         reporter.stage(f"{file}: reading", 0)
         with reading(file):
             ds = load(file, **places)
-            source = find_source(ds, test, common, reporter.result)
+            made = json.dumps([ds.manifest.source, ds.classes], sort_keys=True)
+            if made not in sources:
+                sources[made] = find_source(ds, test, common, reporter.result)
+            source = sources[made]
             split = test_split(ds, source)
             trial = protocol(
                 ds,
@@ -155,20 +164,26 @@ def prepare(
         tested = images
         finished = FinishedFile(file, run, reporter)
         trial = replace(trial, finished=finished)
-        again = lambda file=file: load(file, **places)  # noqa: E731
+        again = partial(load, file, **places)
         found.append(Subject(info(file), source.name, trial, finished, again))
     return found
 
 
 def measure(subjects: list[Subject]) -> Report:
-    """Train on each file; return what ``compare`` prints.
+    """Train on each file; return what ``compare`` prints. Subjects are let go one by one.
 
     Raises KeyboardInterrupt after saying what is finished and kept.
     """
     from ddcodec.evaluate.measure import on_file
 
-    rows = []
-    for subject in subjects:
+    report: Report = {
+        "test": subjects[0].test,
+        "test_images": len(subjects[0].trial.test[1]),
+        "nets": subjects[0].trial.nets,
+        "files": [],
+    }
+    while subjects:
+        subject = subjects.pop(0)
         facts, trial = subject.facts, subject.trial
         trial.reporter.result(f"{facts['file']}:")
         try:
@@ -177,7 +192,7 @@ def measure(subjects: list[Subject]) -> Report:
             tell_interrupted(trial, subject.finished)
             raise
         network = facts["recipe"]["network"]
-        rows.append(
+        report["files"].append(
             {
                 "file": facts["file"],
                 "codec": facts["codec"],
@@ -192,9 +207,7 @@ def measure(subjects: list[Subject]) -> Report:
                 "seconds": result.seconds,
             }
         )
-    first = subjects[0]
-    about = {"test": first.test, "test_images": len(first.trial.test[1])}
-    return {**about, "nets": first.trial.nets, "files": rows}
+    return report
 
 
 def network_name(network: dict[str, Any]) -> str:

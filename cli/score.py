@@ -129,6 +129,11 @@ def measure(
             device=common.device,
             reporter=reporter,
         )
+        if teacher is None and "temperature" in ds.manifest.labels:
+            reporter.note(
+                f"{file}: its labels are those of an observer; both scores are too high without "
+                "--observer, which labels the random images too"
+            )
         run = run_of(trial, split, source, None if teacher is None else teacher.digest)
         finished = FinishedFile(file, run, reporter)
         trial = replace(trial, finished=finished)

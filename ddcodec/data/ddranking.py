@@ -58,4 +58,4 @@ def write(decoded: Decoded, folder: Path) -> list[int]:
         for name, array in tensors.items():
             torch.save(torch.from_numpy(array), folder / f"{name}.pt")
     write_manifest(decoded, folder)
-    return np.bincount(hard, minlength=classes).tolist()
+    return [int(count) for count in np.bincount(hard, minlength=classes)]

@@ -227,7 +227,7 @@ def write_image_folder(decoded: Decoded, folder: Path) -> None:
 def write_parquet(decoded: Decoded, folder: Path) -> None:
     """Write ``train-00000-of-00001.parquet`` and ``manifest.json``, see ``write_table``."""
     write_table(decoded, folder / "train-00000-of-00001.parquet")
-    _write_manifest(decoded, folder)
+    write_manifest(decoded, folder)
 
 
 def write_table(decoded: Decoded, path: Path) -> None:

@@ -29,7 +29,7 @@ from torch.nn.functional import one_hot
 from ..errors import UsageError
 from ..judge.trial import Accuracy, Trial
 from ..nn.augment import AUGMENTATIONS
-from ..runtime.arguments import text
+from ..runtime.arguments import real, text, whole
 from ..runtime.world import neutral
 from .baselines import Label, full_data, learn, stored_pixels
 from .budgets import Budget, same_bytes, same_pixels
@@ -132,7 +132,12 @@ def score(
     pixels at equal pixels, SourceError for a class without training images.
     """
     weights = weights or Weights()
+    weights = Weights(
+        real("lrs_lambda", weights.label, 0, 1), real("ars_lambda", weights.augment, 0, 1)
+    )
     text("equal", equal, EQUAL)
+    if full_steps is not None:
+        full_steps = whole("full_steps", full_steps, 1)
     if augment is not None:
         text("augment", augment, tuple(AUGMENTATIONS))
     by_class = images_by_class(source)
@@ -140,7 +145,7 @@ def score(
     if equal == "pixels":
         pixels = stored_pixels(ds)
         if pixels == 0:
-            raise UsageError("the file stores no pixels; take random images at `equal`=bytes")
+            raise UsageError("the file stores no pixels; take random images with `equal`=bytes")
         budget = same_pixels(pixels, by_class)
     else:
         trial.reporter.stage("random images: how many fit", 0)

@@ -119,3 +119,15 @@ def test_any_files_images_can_be_scored(run: Run, tmp_path: Path) -> None:
     assert report["random"]["bytes"] <= (tmp_path / "own.ddset").stat().st_size
     of = report["accuracies"]
     assert of["syn_hard"] == of["syn_any"]  # the labels are classes already
+
+
+def test_labels_of_an_observer_want_an_observer_for_random_images(
+    run: Run, tmp_path: Path, observer_file: Path
+) -> None:
+    words = ("encode", "digits", "--codec", "lic", "--ipc", "1", "--observer", observer_file)
+    assert run(*words, "--steps", "2", "--device", "cpu", "-o", "x.ddset").code == 0
+    outcome = run("score", "x.ddset", *SHORT, "--quiet")
+    assert "x.ddset: its labels are those of an observer" in outcome.error_line
+    outcome = run("score", "x.ddset", *SHORT, "--quiet", "--observer", observer_file)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "observer's" in outcome.out

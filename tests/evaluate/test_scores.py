@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddcodec import DistilledDataset, UsageError, encode, load, pack
+from ddcodec.evaluate import scores
 from ddcodec.evaluate.measure import protocol, train_students
 from ddcodec.evaluate.scores import Weights, hard_labels, normalised, robust_scores, score
 from ddcodec.judge.trial import Trial
@@ -172,14 +173,33 @@ def test_random_images_keep_to_the_bytes_of_the_file(
     assert found["random"]["bytes"] <= soft.file.sizes.total
 
 
-@pytest.mark.parametrize("wrong", [{"equal": "images"}, {"augment": "blur"}])
-def test_an_unknown_word_is_refused_before_any_training(
-    soft: DistilledDataset, rows_and_columns: Source, wrong: dict[str, str]
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"equal": "images"}, "images"),
+        ({"augment": "blur"}, "blur"),
+        ({"weights": Weights(1.1, 0.5)}, "lrs_lambda"),
+        ({"weights": Weights(0.5, float("nan"))}, "ars_lambda"),
+        ({"full_steps": 0}, "steps"),
+    ],
+)
+def test_an_argument_out_of_range_is_refused_before_any_training(
+    soft: DistilledDataset, rows_and_columns: Source, wrong: dict[str, Any], said: str
 ) -> None:
     trial = trial_of(soft, rows_and_columns)
-    with pytest.raises(UsageError, match=next(iter(wrong.values()))):
+    with pytest.raises(UsageError, match=said):
         score(trial, soft, rows_and_columns, **wrong)
     assert trial.scores == {}
+
+
+def test_a_file_without_pixels_is_compared_by_bytes(
+    soft: DistilledDataset, rows_and_columns: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scores, "stored_pixels", lambda ds: 0)  # as of prompts
+    trial = trial_of(soft, rows_and_columns, augment="none")
+    with pytest.raises(UsageError, match="`equal`=bytes"):
+        score(trial, soft, rows_and_columns)
+    assert score(trial, soft, rows_and_columns, equal="bytes", full_steps=1)["random"]["bytes"] > 0
 
 
 @pytest.fixture(scope="module")
