@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from ..errors import UsageError
 from ..judge.trial import Accuracy, Trial
 from ..nn.augment import AUGMENTATIONS
 from ..runtime.arguments import real, text, whole
@@ -128,8 +127,8 @@ def score(
         ``ars_lambda``, and ``random``: ``equal``, ``labels``, ``images_per_class``,
         ``stored_size``, ``pixels`` and ``bytes`` of the random images.
 
-    Raises UsageError for arguments out of range, an observer of other images or a file without
-    pixels at equal pixels, SourceError for a class without training images.
+    Raises UsageError for arguments out of range, an observer of other images, SourceError
+    for a class without training images.
     """
     weights = weights or Weights()
     weights = Weights(
@@ -143,10 +142,7 @@ def score(
     by_class = images_by_class(source)
     draw = random_draw(by_class, trial.seed)
     if equal == "pixels":
-        pixels = stored_pixels(ds)
-        if pixels == 0:
-            raise UsageError("the file stores no pixels; take random images with `equal`=bytes")
-        budget = same_pixels(pixels, by_class)
+        budget = same_pixels(stored_pixels(ds), by_class)
     else:
         trial.reporter.stage("random images: how many fit", 0)
         budget = same_bytes(ds.file.sizes.total, by_class, draw, trial.nets)

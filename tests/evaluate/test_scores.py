@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddcodec import DistilledDataset, UsageError, encode, load, pack
-from ddcodec.evaluate import scores
 from ddcodec.evaluate.measure import protocol, train_students
 from ddcodec.evaluate.scores import Weights, hard_labels, normalised, robust_scores, score
 from ddcodec.judge.trial import Trial
@@ -190,16 +189,6 @@ def test_an_argument_out_of_range_is_refused_before_any_training(
     with pytest.raises(UsageError, match=said):
         score(trial, soft, rows_and_columns, **wrong)
     assert trial.scores == {}
-
-
-def test_a_file_without_pixels_is_compared_by_bytes(
-    soft: DistilledDataset, rows_and_columns: Source, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scores, "stored_pixels", lambda ds: 0)  # as of prompts
-    trial = trial_of(soft, rows_and_columns, augment="none")
-    with pytest.raises(UsageError, match="`equal`=bytes"):
-        score(trial, soft, rows_and_columns)
-    assert score(trial, soft, rows_and_columns, equal="bytes", full_steps=1)["random"]["bytes"] > 0
 
 
 @pytest.fixture(scope="module")
