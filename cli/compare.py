@@ -16,7 +16,7 @@ from ddcodec.errors import UsageError
 from ddcodec.runtime.outputs import check_output, output_path
 
 from .arguments import Cache, Prior
-from .files import reading
+from .files import kept_beside, reading
 from .flags import read, with_options
 from .output import accuracy, message, number, table, write_report
 from .progress import Quiet, progress
@@ -43,7 +43,10 @@ class CompareOptions(Options):
 
 
 def compare(
-    files: Annotated[list[Path], typer.Argument(metavar="F...", help="The .ddset files.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="F...", help="The .ddset files, or their addresses on the hub."),
+    ],
     test: Annotated[
         str | None,
         typer.Option(
@@ -117,7 +120,7 @@ def check_picture(out: Path, force: bool) -> None:
 
 
 def prepare(
-    files: list[Path],
+    files: list[str],
     test: str | None,
     chosen: CompareOptions,
     common: Common,
@@ -138,8 +141,8 @@ def prepare(
     tested: tuple[Any, ...] = ()
     for file in files:
         reporter.stage(f"{file}: reading", 0)
-        with reading(file):
-            ds = load(file, **places)
+        with reading(file) as place:
+            ds = load(place, **places)
             made = json.dumps([ds.manifest.source, ds.classes], sort_keys=True)
             if made not in sources:
                 sources[made] = find_source(ds, test, common, reporter.result)
@@ -155,6 +158,7 @@ def prepare(
                 reporter=reporter,
             )
             run = run_of(trial, split, None, None)
+            facts = info(place) | {"file": file}
         images = (run["test"], source.name, len(split.labels))
         if tested and images[0] != tested[0]:
             raise UsageError(
@@ -162,10 +166,10 @@ def prepare(
                 f"others of {images[1]}; compare files of one size, on one --test SOURCE"
             )
         tested = images
-        finished = FinishedFile(file, run, reporter)
+        finished = FinishedFile(kept_beside(file, place), run, reporter)
         trial = replace(trial, finished=finished)
-        again = partial(load, file, **places)
-        found.append(Subject(info(file), source.name, trial, finished, again))
+        again = partial(load, place, **places)
+        found.append(Subject(facts, source.name, trial, finished, again))
     return found
 
 

@@ -10,6 +10,14 @@ from ddcodec.errors import DDSetError
 from ddcodec.hub import is_address, local
 
 
+def kept_beside(file: str, place: Path) -> Path:
+    """Return the file beside which finished work on ``file`` is kept, which lies at ``place``.
+
+    That is not the hub's cache: a name in the current folder takes its place.
+    """
+    return Path(place.name) if is_address(file) else place
+
+
 @contextmanager
 def reading(file: str) -> Iterator[Path]:
     """Give the place of a ``.ddset`` file, which is fetched where ``file`` is its address.

@@ -10,8 +10,8 @@ import typer
 
 from ddcodec.codecs.options import Common, Options, option
 
-from .arguments import Cache, Prior
-from .files import reading
+from .arguments import Cache, File, Prior
+from .files import kept_beside, reading
 from .flags import read, with_options
 from .output import accuracy, number, table, write_report
 from .progress import Quiet, progress
@@ -54,7 +54,7 @@ class ScoreOptions(Options):
 
 
 def score(
-    file: Annotated[Path, typer.Argument(metavar="F", help="The .ddset file to score.")],
+    file: File,
     test: Annotated[
         str | None,
         typer.Option(
@@ -81,9 +81,9 @@ def score(
     from ddcodec.runtime.device import keep_large_blocks
 
     keep_large_blocks()
-    with reading(file):
-        ds = dataset.load(file, prior=prior, cache=cache, download=common.download)
-    report, finished = measure(file, ds, test, chosen, common, quiet)
+    with reading(file) as place:
+        ds = dataset.load(place, prior=prior, cache=cache, download=common.download)
+    report, finished = measure(file, place, ds, test, chosen, common, quiet)
     write_report(report, describe, as_json)
     finished.remove()
 
@@ -92,7 +92,8 @@ score = with_options(score, ScoreOptions, Common, without=("resume", "overwrite"
 
 
 def measure(
-    file: Path,
+    file: str,
+    place: Path,
     ds: DistilledDataset,
     test: str | None,
     chosen: ScoreOptions,
@@ -100,6 +101,8 @@ def measure(
     quiet: bool = False,
 ) -> tuple[Report, FinishedFile]:
     """Train all networks; return what ``score`` prints, and what it kept beside the file.
+
+    ``place`` is where ``file`` lies; beside a file of the hub's cache nothing is kept, but here.
 
     Raises KeyboardInterrupt after saying what is finished and kept.
     """
@@ -135,7 +138,7 @@ def measure(
                 "--observer, which labels the random images too"
             )
         run = run_of(trial, split, source, None if teacher is None else teacher.digest)
-        finished = FinishedFile(file, run, reporter)
+        finished = FinishedFile(kept_beside(file, place), run, reporter)
         trial = replace(trial, finished=finished)
         try:
             found = scores.score(
@@ -153,7 +156,7 @@ def measure(
             raise
     about = {"test": source.name, "test_images": len(split.labels)}
     how = {"nets": trial.nets, "steps": trial.recipe.steps, "recipe_augment": trial.recipe.augment}
-    return {"file": str(file), **about, **how, **found}, finished
+    return {"file": file, **about, **how, **found}, finished
 
 
 def describe(report: Report) -> str:

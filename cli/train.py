@@ -14,7 +14,7 @@ from ddcodec.errors import UsageError
 from ddcodec.hub import is_address
 
 from .arguments import Cache, File, Prior
-from .files import reading
+from .files import kept_beside, reading
 from .flags import read, with_options
 from .output import accuracy, message, number, seconds, table, write_report
 from .progress import Quiet, progress
@@ -132,7 +132,6 @@ def measure(
     from ddcodec.inspection.info import info
     from ddcodec.runtime.finished import FinishedFile
 
-    kept_beside = Path(place.name) if is_address(file) else place
     teacher = None
     if chosen.observer is not None:
         from ddcodec.observers.file import load as load_observer
@@ -160,7 +159,7 @@ def measure(
         )
         real = source if chosen.baselines or teacher is not None else None
         run = run_of(trial, split, real, None if teacher is None else teacher.digest)
-        finished = FinishedFile(kept_beside, run, reporter)
+        finished = FinishedFile(kept_beside(file, place), run, reporter)
         trial = replace(trial, finished=finished)
         others = {}
         try:
