@@ -40,6 +40,8 @@ def test_every_reading_command_takes_an_address(
         ["preview", f"{ADDRESS}@main"],
         ["decode", ADDRESS, "-o", "npz", "--to", "npz"],
         ["train", ADDRESS, "--nets", "1", "--steps", "2", "--device", "cpu"],
+        ["score", ADDRESS, "--nets", "1", "--steps", "2", "--full-steps", "1", "--device", "cpu"],
+        ["compare", ADDRESS, digits_file, "--nets", "1", "--steps", "2", "--device", "cpu"],
         ["card", ADDRESS],
     ):
         assert run(*words).code == 0, words
