@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +16,7 @@ from ddcodec.hub import is_address
 from .arguments import Cache, File, Prior
 from .files import kept_beside, reading
 from .flags import read, with_options
+from .networks import network_table
 from .output import accuracy, message, number, seconds, table, write_report
 from .progress import Quiet, progress
 
@@ -53,9 +54,10 @@ class StudentOptions(Options):
     )
     architecture: str | None = option(
         None,
-        "Students of another network: convnet3, convnet4, resnet18, mobilenetv2, all with batch "
-        "norm.",
-        metavar="A", flag="--arch", shown="that of the file's recipe",
+        "Also train these networks, each by a recipe of its own, and print a table: all, or some "
+        "of convnet3, convnet4 (batch norm; with -in or -gn instance or group norm), resnet18, "
+        "resnet18-in, vgg11, mobilenetv2, vit, mlp, timm:NAME.",
+        metavar="A,B,...", flag="--arch",
     )  # fmt: skip
     precision: str = option(
         "float32", "Of the students' convolutions; bfloat16 is often faster.",
@@ -92,15 +94,14 @@ def train(
         raise UsageError(f"--record writes into the file, and {file} is on the hub; download it")
 
     from ddcodec.data import dataset
-    from ddcodec.observers.build import check_name
+    from ddcodec.judge.field import names_of
     from ddcodec.runtime.device import keep_large_blocks
 
     keep_large_blocks()
-    if chosen.architecture is not None:
-        check_name(chosen.architecture)
+    names = None if chosen.architecture is None else names_of(chosen.architecture)
     with reading(file) as place:
         ds = dataset.load(place, prior=prior, cache=cache, download=common.download)
-    report, finished = measure(file, place, ds, test, chosen, common, quiet)
+    report, finished = measure(file, place, ds, test, chosen, common, names, quiet)
     if record:
         write_down(place, report)
     write_report(report, describe, as_json)
@@ -117,14 +118,17 @@ def measure(
     test: str | None,
     chosen: StudentOptions,
     common: Common,
+    names: Sequence[str] | None = None,
     quiet: bool = False,
 ) -> tuple[Report, FinishedFile]:
     """Train on ``ds``, test on ``test``; return what ``train`` prints, and what it kept beside.
 
     ``place`` is where ``file`` lies; beside a file of the hub's cache nothing is kept, but here.
+    ``names`` are networks for the table, None for no table.
 
     Raises KeyboardInterrupt after saying what is finished and kept.
     """
+    from ddcodec.evaluate.architectures import across_networks
     from ddcodec.evaluate.baselines import baselines
     from ddcodec.evaluate.draws import images_by_class
     from ddcodec.evaluate.measure import on_file, protocol, run_of, test_split
@@ -141,6 +145,8 @@ def measure(
     advice = f"fewer than {chosen.nets} with --nets or a smaller --steps is shorter"
     if chosen.baselines:
         advice += "; five baselines follow"
+    if names is not None:
+        advice += f"; then {len(names)} other networks"
     with progress(quiet, advice=advice) as reporter:
         reporter.stage("reading the test images", 0)
         source = find_source(ds, test, common, reporter.result)
@@ -153,15 +159,16 @@ def measure(
             steps=chosen.steps,
             seed=common.seed,
             device=common.device,
-            architecture=chosen.architecture,
             precision="bfloat16" if chosen.precision == "bfloat16" else "float32",
             reporter=reporter,
         )
         real = source if chosen.baselines or teacher is not None else None
         run = run_of(trial, split, real, None if teacher is None else teacher.digest)
+        if names is not None:
+            run["table"] = True  # a run without one ends earlier, and would remove its networks
         finished = FinishedFile(kept_beside(file, place), run, reporter)
         trial = replace(trial, finished=finished)
-        others = {}
+        others, across = {}, None
         try:
             result = on_file(ds, trial)
             if teacher is not None:
@@ -171,6 +178,9 @@ def measure(
                 )
             if chosen.baselines:
                 others |= baselines(trial, ds, source)
+            if names is not None:
+                real = source if chosen.baselines else None
+                across = across_networks(ds, trial, names, steps=chosen.steps, source=real)
         except KeyboardInterrupt:
             tell_interrupted(trial, finished)
             raise
@@ -187,8 +197,10 @@ def measure(
         "steps": result.steps,
         "seconds": result.seconds,
         "baselines": others or None,
-        "network": chosen.architecture or "recipe",
+        "network": "recipe",
     }
+    if across is not None:
+        report |= {"networks": across["rows"], "transfer": across["transfer"]}
     return report, finished
 
 
@@ -232,13 +244,12 @@ def find_source(
 
 
 def describe(report: Report) -> str:
-    """Return the result in one line, and the baselines, if any, in a table under it."""
-    network = "" if report["network"] == "recipe" else f" ({report['network']})"
+    """Return the result in one line; under it tables of the baselines and networks, if any."""
     alone = report["nets"] == 1
     nets = "one network" if alone else f"mean ± std of {report['nets']} networks"
     head = (
         f"{accuracy(report['accuracy_mean'], None if alone else report['accuracy_std'])} on "
-        f"{number(report['test_images'])} test images of {report['test']}: {nets}{network}, "
+        f"{number(report['test_images'])} test images of {report['test']}: {nets}, "
         f"{number(report['steps'])} steps{'' if alone else ' each'}, {seconds(report['seconds'])}"
     )
     if report["external_bytes"]:
@@ -246,8 +257,16 @@ def describe(report: Report) -> str:
             f"; {number(report['bytes'])} bytes, and {number(report['external_bytes'])} of the "
             "model that it needs"
         )
-    if report["baselines"] is None:
-        return head
+    parts = [head]
+    if report["baselines"] is not None:
+        parts.append(baseline_table(report, alone))
+    if "networks" in report:
+        parts.append(network_table(report))
+    return "\n\n".join(parts)
+
+
+def baseline_table(report: Report, alone: bool) -> str:
+    """Return what the same networks learn from other data; ``alone``: there is one of each."""
     rows = [
         [
             BASELINE_TITLES.get(name, name),
@@ -257,4 +276,4 @@ def describe(report: Report) -> str:
         ]
         for name, entry in {"this file": report, **report["baselines"]}.items()
     ]
-    return f"{head}\n\n{table(rows, ['trained on', 'accuracy', 'pixels', 'bytes'])}"
+    return table(rows, ["trained on", "accuracy", "pixels", "bytes"])

@@ -58,8 +58,8 @@ def protocol(
         steps: instead of the recipe's.
         seed: 0 or more.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        architecture: of other students than the recipe's: a name of ``observers.networks``, which
-            all have batch norm. Everything else of the recipe stays.
+        architecture: of other students than the recipe's: a name of ``judge.field``. Everything
+            else of the recipe stays; ``architectures`` takes recipes of their own.
         precision: ``float32``, or ``bfloat16`` for faster convolutions.
         reporter: told of every few steps, and of each network.
         finished: keeps networks; whoever makes it sees to it that it is one for each data to test

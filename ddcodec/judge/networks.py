@@ -8,20 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from ..nn.workarounds import keep_narrow_exact
-from ..observers.build import build, initialise
+from ..observers.build import initialise
+from .field import student
+from .norms import InstanceNorm
 from .recipe import Recipe
-
-
-class InstanceNorm(nn.GroupNorm):
-    """Instance norm with scale and shift. One image of one pixel has a norm too: all zeros."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return images (N, C, H, W), each channel of each with mean 0, variance 1, moved."""
-        # The module's own way refuses a single value a channel.
-        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 
 class Halve(nn.Module):
@@ -69,11 +59,11 @@ def fresh(recipe: Recipe, random: torch.Generator, architecture: str | None = No
     """Return a network with new float32 weights on the CPU, all drawn from ``random``.
 
     ``architecture`` None is the ConvNet of the recipe, with weights uniform within 1/sqrt(fan in)
-    and norms at scale 1 and shift 0. Else it is a name of ``observers.networks``, which all have
-    batch norm. Raises UsageError for an unknown name, MissingExtra where its library is not there.
+    and norms at scale 1 and shift 0. Else it is a name of ``field``. Raises UsageError for an
+    unknown name, MissingExtra where its library is not there.
     """
     if architecture is not None:
-        made = build(architecture, *recipe.image, recipe.classes)
+        made = student(architecture, recipe.image, recipe.classes)
         return keep_narrow_exact(initialise(made, random), *recipe.image)
     with torch.device("meta"):  # PyTorch's own initialisation would draw from the global generator
         network = ConvNet(recipe.image, recipe.classes, recipe.depth, recipe.filters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,11 @@ class Recipe:
         augment: a name in ``AUGMENTATIONS``, for every batch.
         weight_decay: of AdamW, apart from the gradient; 0 makes it Adam. Of SGD, in the gradient.
         schedule: ``constant``; ``multistep``, a fifth of the rate after 2/3 and again after 5/6
-            of the steps; or ``half``, a tenth of it in the second half.
+            of the steps; ``half``, a tenth of it in the second half; or ``cosine``, down to zero.
         optimizer: ``adam``, ``adamw``, or ``sgd``, whose momentum is 0.9.
+        warmup: share of the steps in which the rate rises in a line, before the cosine.
+
+    Files ask for neither a cosine nor a warm-up: those belong to the ways of ``field``.
     """
 
     image: tuple[int, int, int]
@@ -45,6 +49,7 @@ class Recipe:
     weight_decay: float = 0.0
     schedule: str = "constant"
     optimizer: str = "adam"
+    warmup: float = 0.0
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
@@ -52,6 +57,12 @@ class Recipe:
             return self.lr
         if self.schedule == "half":
             return self.lr * (TENTH if 2 * step >= self.steps else 1)
+        if self.schedule == "cosine":
+            rising = round(self.warmup * self.steps)
+            if step < rising:
+                return self.lr * (step + 1) / (rising + 1)
+            done = (step - rising) / (self.steps - rising)
+            return self.lr * 0.5 * (1 + math.cos(math.pi * done))
         drops = (3 * step >= 2 * self.steps) + (6 * step >= 5 * self.steps)
         return self.lr * DROP**drops
 

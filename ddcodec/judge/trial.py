@@ -53,7 +53,7 @@ class Trial:
         test: images float32 (N, C, H, W), or what gives them part by part, and labels int64 (N,).
         nets, seed: how many networks, and the key of what is random in them.
         reporter: told of every few steps, and of each network.
-        architecture: of other students than the recipe's, a name of ``observers.networks``.
+        architecture: of other students than the recipe's, a name of ``field``.
         precision: of their convolutions while they learn and are tested; weights are float32.
         finished: keeps networks that need not be trained again.
         subject: JSON values that say on which data the trial is; part of what is kept goes by.

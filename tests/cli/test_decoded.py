@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ddcodec_cli.networks import network_table
 from PIL import Image
 
 import ddcodec
@@ -194,15 +196,56 @@ def test_every_command_takes_a_file_of_images(run: Run, tmp_path: Path) -> None:
         assert (outcome.code, outcome.error_line) == (0, f"{layout}: 40 images with soft labels")
 
 
-def test_train_takes_students_of_another_network(run: Run, digits_file: Path) -> None:
-    words = ("train", digits_file, "--nets", "1", "--steps", "2", "--device", "cpu")
-    outcome = run(*words, "--arch", "convnet3")
+def test_train_prints_one_table_of_networks(run: Run, digits_file: Path) -> None:
+    words = ("train", digits_file, "--nets", "1", "--steps", "2", "--device", "cpu", "--arch")
+    outcome = run(*words, "mlp,convnet3")
     assert outcome.code == 0
-    assert "one network (convnet3), 2 steps" in outcome.out
-    for more, said in (
+    lines = outcome.out.splitlines()
+    head = "network norm this file steps optimiser, rate bytes time"
+    assert lines[2].split() == head.split()
+    assert [line.split()[:2] for line in lines[4:6]] == [["mlp", "none"], ["convnet3", "batch"]]
+    assert [line[:11] for line in lines[6:8]] == ["its own, by", "its own, in"]
+    assert re.fullmatch(
+        r"transfer: [\d.]+ %, mean of 2 networks other than the file's own", lines[8]
+    )
+    report = json.loads(run(*words, "mlp", "--json").out)
+    assert [row["network"] for row in report["networks"]] == ["mlp", "convnet2-in", "convnet2-in"]
+    assert report["transfer"] == report["networks"][0]["accuracy_mean"]
+    assert report["network"] == "recipe"
+
+
+def test_train_without_other_networks_says_nothing_of_them(run: Run, digits_file: Path) -> None:
+    report = json.loads(run("train", digits_file, *SHORT, "--json").out)
+    assert not {"networks", "transfer"} & set(report)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
         (("--arch", "vgg"), "unknown architecture 'vgg'; known: convnet3"),
+        (("--arch", "mlp,"), "unknown architecture ''; known: convnet3"),
         (("--arch", "resnet18", "--record"), "leave out --arch"),
-    ):
-        wrong = run(*words, *more)
-        assert wrong.code == 2
-        assert said in wrong.error_line
+    ],
+)
+def test_networks_that_train_cannot_take_are_refused(
+    run: Run, digits_file: Path, more: tuple[str, ...], said: str
+) -> None:
+    wrong = run("train", digits_file, *SHORT, *more)
+    assert wrong.code == 2
+    assert said in wrong.error_line
+
+
+def test_the_table_warns_where_real_images_teach_more() -> None:
+    def row(network: str, mean: float, real: float | None) -> dict[str, Any]:
+        beside = None if real is None else {"accuracy_mean": real, "accuracy_std": 0.01}
+        return {
+            "network": network, "norm": "batch", "kind": "network", "own": False,
+            "accuracy_mean": mean, "accuracy_std": 0.01, "steps": 200, "optimizer": "adam",
+            "lr": 0.001, "bytes": 1500, "seconds": 3.0, "random_images_same_bytes": beside,
+        }  # fmt: skip
+
+    rows = [row("resnet18", 0.2, 0.3), row("vit", 0.4, 0.3), row("mlp", 0.4, None)]
+    text = network_table({"nets": 2, "networks": rows, "transfer": 1 / 3})
+    assert text.splitlines()[-1].endswith("random real images of the same bytes: resnet18")
+    assert "20.0 ± 1.0 %" in text
+    assert "warning" not in network_table({"nets": 2, "networks": rows[1:], "transfer": None})

@@ -153,6 +153,28 @@ def test_networks_of_another_run_are_not_taken_for_this_one(
     assert run("train", "d.ddset", *TRAIN, "--nets", "4").err.count("as kept") == 2
 
 
+def test_a_table_of_networks_goes_on_and_may_grow(
+    run: Run, tmp_path: Path, digits_file: Path
+) -> None:
+    mine = tmp_path / "d.ddset"
+    mine.write_bytes(digits_file.read_bytes())
+    words = ("train", "d.ddset", "--nets", "2", *TRAIN[2:], "--json", "--arch")
+    whole = json.loads(run(*words, "mlp,vit").out)
+    done = interrupted(tmp_path, *words, "mlp", told="result", at=4)
+    assert done.returncode == 143
+    assert "this file, mlp: " in done.stderr
+    # A run without a table is another one: it ends, and leaves the networks of the table.
+    assert run("train", "d.ddset", "--nets", "2", *TRAIN[2:]).code == 0
+    resumed = run(*words, "mlp,vit")
+    assert resumed.err.count("as kept") == 3
+
+    def still(report: dict[str, Any]) -> Any:
+        return [row | {"seconds": 0} for row in report["networks"]]
+
+    assert still(json.loads(resumed.out)) == still(whole)
+    assert [path.name for path in tmp_path.iterdir()] == ["d.ddset"]
+
+
 def test_nothing_is_claimed_before_the_first_network(tmp_path: Path, digits_file: Path) -> None:
     mine = tmp_path / "d.ddset"
     mine.write_bytes(digits_file.read_bytes())

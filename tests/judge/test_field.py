@@ -1,0 +1,158 @@
+"""The networks of the field: they see images of any size, and learn by their own recipes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from ddcodec import MissingExtra, UsageError
+from ddcodec.judge.field import STUDENTS, names_of, norm_of, way_of
+from ddcodec.judge.networks import fresh
+from ddcodec.judge.norms import with_norm
+from ddcodec.judge.recipe import Recipe
+from ddcodec.judge.student import train
+from ddcodec.observers import zoo
+
+RECIPE = Recipe((1, 8, 8), 10, 2, 16, 0.01, 3, 4, "none")
+
+
+def noise(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(3))
+
+
+def made(name: str, image: tuple[int, int, int] = (1, 8, 8), seed: int = 1) -> nn.Module:
+    return fresh(replace(RECIPE, image=image), torch.Generator().manual_seed(seed), name)
+
+
+@pytest.mark.parametrize("name", STUDENTS)
+def test_networks_tell_images_of_any_size_apart(name: str) -> None:
+    # Eight pixels become one in the deep networks, where instance norm alone leaves zeros.
+    for image in ((1, 8, 8), (3, 5, 9)):
+        network = made(name, image)
+        logits = network(noise(4, *image))
+        assert logits.shape == (4, 10)
+        assert torch.isfinite(logits).all()
+        assert logits.std(0).max() > 1e-3
+        logits.square().sum().backward()
+        for weight in network.parameters():
+            assert weight.grad is not None
+            assert torch.isfinite(weight.grad).all()
+
+
+@pytest.mark.parametrize("name", STUDENTS)
+def test_all_weights_come_from_the_generator(name: str) -> None:
+    one, same, other = (list(made(name, seed=seed).parameters()) for seed in (1, 1, 2))
+    assert all(torch.equal(a, b) for a, b in zip(one, same, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("name", STUDENTS)
+def test_the_norm_is_the_one_that_is_told(name: str) -> None:
+    found = {type(module) for module in made(name).modules()}
+    norms = {
+        "batch": {nn.BatchNorm2d}, "group": {nn.GroupNorm}, "layer": {nn.LayerNorm}, "none": set(),
+    }  # fmt: skip
+    kinds = {kind for kind in found if "Norm" in kind.__name__}
+    if norm_of(name) == "instance":
+        assert {kind.__name__ for kind in kinds} == {"LastingInstanceNorm"}
+    else:
+        assert kinds == norms[norm_of(name)]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    # Convolutions without biases, norms and heads, counted by hand.
+    [("vgg11", 9_228_362), ("resnet18-in", 11_173_962), ("mlp", 411_146)],
+)
+def test_networks_have_the_published_number_of_parameters(name: str, parameters: int) -> None:
+    network = made(name, (3, 32, 32))
+    assert sum(weight.numel() for weight in network.parameters()) == parameters
+
+
+def test_an_instance_norm_keeps_what_one_pixel_says() -> None:
+    layer = with_norm(nn.Sequential(nn.BatchNorm2d(8)), "instance")[0]
+    x = noise(2, 8, 1, 1)
+    out = layer(x)
+    torch.testing.assert_close(out, nn.functional.group_norm(x, 1))
+    wide = noise(2, 8, 3, 3)
+    torch.testing.assert_close(layer(wide), nn.functional.instance_norm(wide))
+
+
+def test_names_are_taken_once_and_all_means_every_one() -> None:
+    assert names_of("vit, mlp,vit") == ["vit", "mlp"]
+    assert names_of("all") == list(STUDENTS)
+    assert names_of("mlp,all")[0] == "mlp"
+
+
+@pytest.mark.parametrize("asked", ["", "vgg", "mlp,,vit", "convnet3_in"])
+def test_an_unknown_name_is_refused(asked: str) -> None:
+    with pytest.raises(UsageError, match=r"unknown architecture '.*'; known: convnet3, convnet3-"):
+        names_of(asked)
+
+
+def test_a_librarys_network_needs_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(library: str) -> list[str]:
+        raise MissingExtra(f"{library}, whose models were asked for,", zoo.EXTRA)
+
+    monkeypatch.setattr(zoo, "_known", absent)
+    with pytest.raises(MissingExtra, match="observers"):
+        names_of("timm:resnet18")
+
+
+@given(st.integers(1, 300), st.floats(0, 1), st.floats(1e-4, 1))
+def test_the_rate_rises_in_a_line_and_falls_by_a_cosine(
+    steps: int, warmup: float, lr: float
+) -> None:
+    recipe = replace(RECIPE, steps=steps, warmup=warmup, lr=lr, schedule="cosine")
+    rates = [recipe.rate(step) for step in range(steps)]
+    rising = round(warmup * steps)
+    assert all(0 < rate <= lr for rate in rates)
+    assert rates[:rising] == sorted(rates[:rising])
+    assert rates[rising:] == sorted(rates[rising:], reverse=True)
+    assert rising == steps or rates[rising] == lr
+
+
+@pytest.mark.parametrize("name", ["mlp", "timm:anything"])
+def test_a_way_keeps_batches_and_augmentation_of_the_file(name: str) -> None:
+    own = replace(RECIPE, steps=5000, augment="flip")
+    way = way_of(name)
+    recipe = way.recipe(own)
+    assert (recipe.steps, recipe.batch_size, recipe.augment) == (5000, 4, "flip")
+    assert (recipe.lr, recipe.schedule) == (way.lr, "cosine")
+    assert way.recipe(replace(own, steps=1)).steps == way.steps
+    assert way.recipe(own, 7).steps == 7
+
+
+class Few:
+    """Eight images of noise."""
+
+    shares, variations = None, 1
+    images = noise(8, 1, 8, 8)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def gather(self, index: Tensor) -> Tensor:
+        return self.images[index]
+
+
+def test_sgd_goes_down_the_gradient_with_momentum() -> None:
+    recipe = replace(RECIPE, batch_size=8, optimizer="sgd", lr=0.1, steps=2, augment="none")
+    labels = torch.eye(10)[:8]
+    trained, plain = nn.Sequential(made("mlp")), nn.Sequential(made("mlp"))
+    train(trained, Few(), labels, recipe, (0, 0))
+    speed = [torch.zeros_like(weight) for weight in plain.parameters()]
+    for _ in range(2):
+        loss = nn.functional.cross_entropy(plain(Few.images), labels)
+        slopes = torch.autograd.grad(loss, list(plain.parameters()))
+        with torch.no_grad():
+            for weight, fast, slope in zip(plain.parameters(), speed, slopes, strict=True):
+                fast.mul_(0.9).add_(slope)
+                weight.sub_(0.1 * fast)
+    for one, other in zip(trained.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
