@@ -127,6 +127,8 @@ STUDENTS: dict[str, Student] = {
     "vit": Student(Transformer, "layer", Way(0.001, 200)),
     "mlp": Student(MLP, "none", Way(0.001, 200)),
 }
+# No recipe is known by which these learn from few samples: only who names them gets them.
+UNSETTLED = ("mobilenetv2",)
 # Of a library's model, of which nothing is known.
 ANY = Way(0.001, 200)
 # The file's own network with plain SGD.
@@ -154,7 +156,8 @@ def names_of(asked: str) -> list[str]:
     """
     found: dict[str, None] = {}
     for name in asked.split(","):
-        found |= dict.fromkeys(STUDENTS if name.strip() == "all" else [name.strip()])
+        settled = [known for known in STUDENTS if known not in UNSETTLED]
+        found |= dict.fromkeys(settled if name.strip() == "all" else [name.strip()])
     for name in found:
         check_student(name)
     return list(found)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from ddcodec import MissingExtra, UsageError
-from ddcodec.judge.field import STUDENTS, names_of, norm_of, way_of
+from ddcodec.judge.field import STUDENTS, UNSETTLED, names_of, norm_of, way_of
 from ddcodec.judge.networks import fresh
 from ddcodec.judge.norms import with_norm
 from ddcodec.judge.recipe import Recipe
@@ -85,7 +85,8 @@ def test_an_instance_norm_keeps_what_one_pixel_says() -> None:
 
 def test_names_are_taken_once_and_all_means_every_one() -> None:
     assert names_of("vit, mlp,vit") == ["vit", "mlp"]
-    assert names_of("all") == list(STUDENTS)
+    assert names_of("all") == [name for name in STUDENTS if name not in UNSETTLED]
+    assert names_of("all,mobilenetv2")[-1] == "mobilenetv2"
     assert names_of("mlp,all")[0] == "mlp"
 
 
