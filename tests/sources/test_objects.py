@@ -342,7 +342,7 @@ def test_names_of_hugging_face_are_those_of_their_hub() -> None:
         *(3, None, torch.zeros(3, 1, 8, 8), [PIXELS], PIXELS, {}),
         *({"train": PIXELS}, {"train": {"train": Items(FIRST)}}),
     ],
-    ids=str,
+    ids=["number", "none", "tensor", "list", "array", "empty", "split of an array", "nested"],
 )
 def test_what_is_no_data_set_is_refused(source: Any, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=f"or a mapping of such, got {type(source).__name__}") as e:
