@@ -30,7 +30,7 @@ def reading(file: str) -> Iterator[Path]:
         yield place
     except DDSetError as problem:
         said = str(problem)
-        if is_address(file):
+        if is_address(file) and place != Path(file):
             said = said.replace(str(place), file)
         if file not in said and str(place) not in said:
             said = f"{file}: {said}"

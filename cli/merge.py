@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 
 from ddcodec.runtime.outputs import output_path
 
+from .files import reading
 from .output import number, write_report
 
 if TYPE_CHECKING:
@@ -22,7 +24,9 @@ Force = Annotated[bool, typer.Option("-f", "--force", help="Replace F if it exis
 
 
 def merge(
-    files: Annotated[list[Path], typer.Argument(metavar="A B ...", help="Files of one kind.")],
+    files: Annotated[
+        list[str], typer.Argument(metavar="A B ...", help="Files of one kind, or their addresses.")
+    ],
     out: Out,
     force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -33,7 +37,10 @@ def merge(
     """
     from ddcodec.share.merging import merge as run
 
-    write_report(report_of(out, run(files, out, overwrite=force)), describe, as_json)
+    with ExitStack() as stack:
+        places = [stack.enter_context(reading(file)) for file in files]
+        manifest = run(places, out, overwrite=force)
+    write_report(report_of(out, manifest), describe, as_json)
 
 
 def report_of(out: Path, manifest: Manifest) -> Report:

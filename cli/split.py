@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
+from .arguments import File
+from .files import reading
 from .merge import Force, Out, describe, report_of
 from .output import write_report
 
@@ -29,7 +30,7 @@ class ClassesCommand(TyperCommand):
 
 
 def split(
-    file: Annotated[Path, typer.Argument(metavar="F", help="A file of the codec images or lic.")],
+    file: File,
     out: Out,
     classes: Annotated[
         list[str],
@@ -38,8 +39,12 @@ def split(
     force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Write the samples of some classes of F, exactly as they are."""
+    """Write the samples of some classes of F, exactly as they are.
+
+    For files of the codecs images and lic.
+    """
     from ddcodec.share.merging import split as run
 
-    manifest = run(file, out, classes, overwrite=force)
+    with reading(file) as place:
+        manifest = run(place, out, classes, overwrite=force)
     write_report(report_of(out, manifest), describe, as_json)

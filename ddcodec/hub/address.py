@@ -48,8 +48,13 @@ class Address:
 
 
 def is_address(path: str | os.PathLike[str] | bytes) -> bool:
-    """Say whether ``path`` means a file on the hub: it begins with ``hf://``."""
-    return not isinstance(path, bytes) and os.fspath(path).startswith((SCHEME, "hf:/datasets/"))
+    """Say whether ``path`` means a file on the hub: it begins with ``hf://``.
+
+    Text with one slash is a path; a ``Path`` that was made of an address has lost the other one.
+    """
+    if isinstance(path, str | bytes):
+        return isinstance(path, str) and path.startswith(SCHEME)
+    return os.fspath(path).startswith("hf:/datasets/")
 
 
 def parse(path: str | os.PathLike[str]) -> Address:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
+from ..errors import UsageError
 from ..limits import Limits
-from .address import is_address, parse
+from .address import FORM, is_address, parse
 
 
 def local(path: str | os.PathLike[str], limits: Limits = Limits()) -> str | os.PathLike[str]:
@@ -16,6 +17,8 @@ def local(path: str | os.PathLike[str], limits: Limits = Limits()) -> str | os.P
     the network or the hub does, and for another digest; LimitExceeded for too large a file,
     MissingExtra without huggingface_hub.
     """
+    if isinstance(path, str) and path.startswith(("https://", "http://")):
+        raise UsageError(f"{path}: is an address on the web; fetch it first, or write {FORM}")
     if not is_address(path):
         return path
     from .fetch import fetch

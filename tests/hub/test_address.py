@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ddcodec.errors import UsageError
-from ddcodec.hub import Address, is_address
+from ddcodec.hub import Address, is_address, local
 from ddcodec.hub.address import check_repo, parse
 
 DIGEST = "0123456789abcdef" * 4
@@ -35,6 +35,13 @@ def test_an_address_says_where_a_file_is_and_which(text: str, parts: Address) ->
     assert str(parts) == text
     assert is_address(Path(text))  # which drops a slash
     assert parse(Path(text)) == parts
+
+
+def test_text_with_one_slash_is_a_path_and_the_web_is_not_the_hub() -> None:
+    assert not is_address("hf:/datasets/a/b/c.ddset")
+    assert local("hf:/datasets/a/b/c.ddset") == "hf:/datasets/a/b/c.ddset"
+    with pytest.raises(UsageError, match="address on the web; fetch it first, or write hf://"):
+        local("https://example.org/c.ddset")
 
 
 @pytest.mark.parametrize(

@@ -427,3 +427,16 @@ def test_accuracy_is_measured_and_recorded(tmp_path: Path, digits: Source) -> No
     assert (recorded["nets"], recorded["steps"], recorded["test"]) == (2, 3, "digits")
     assert result.manifest == load(out).manifest
     assert replace(result, measured=None).kind.startswith("RDED")
+
+
+def test_a_file_of_this_format_and_a_shortened_archive_are_named(
+    digits_file: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=r"is a \.ddset file already"):
+        find(digits_file)
+    whole = tmp_path / "set.npz"
+    np.savez(whole, images=np.zeros((2, 1, 4, 4), np.uint8), labels=np.arange(2))
+    short = tmp_path / "short.pt"
+    short.write_bytes(whole.read_bytes()[:200])
+    with pytest.raises(InvalidFile, match="cut short or damaged"):
+        find(short)

@@ -30,7 +30,7 @@ from .outer_loop import Distiller, Run
 from .pace import Pace, affordable, cheapest_unrolled, fastest_threads
 from .pack import describe, pack
 from .plan import Plan
-from .planning import make_plan, orders, settled
+from .planning import make_plan, orders, require_less, settled
 from .variables import PosterVariables
 
 LEAST_SHARE = 0.3  # of ``time``, for the optimisation, however long loading took
@@ -53,6 +53,7 @@ def encode(request: Request, options: PoDD) -> Manifest:
     request.reporter.stage("reading images, ordering classes", 0)
     if options.total_bytes is None:
         assert options.ipc is not None  # checked with the options
+        require_less(source, options.ipc)
         plan = make_plan(source, options.ipc, options, request)
     else:
         ordered = orders(source, options, request.seed)

@@ -48,6 +48,7 @@ from .stored import StoredBits
 # Rounding is seen by the end of the last stage only: earlier it sends the run elsewhere, and the
 # rate of learning at the end is small enough to settle on the levels.
 AWARE_SHARE = 0.25
+MANY = 64  # images per class; fewer do no harm where the source has fewer still
 BEST_IN_BYTES = "bits=3"  # more pixels of fewer bits, until two: docs/coding.md
 MIRRORED = "images are mirrored as well; for writing, signs and the like give `augment`=none"
 NATURAL_SIDE = 16  # pixels; smaller images are icons, and have too few frequencies to whiten
@@ -73,6 +74,13 @@ def settled(options: Settled, device: torch.device) -> Settled:
         quality=options.quality or (BEST_IN_BYTES if bytes_given else "high"),
         meta_batches=options.meta_batches * world_size(),
     )
+
+
+def require_less(source: Source, ipc: float) -> None:
+    """Raise UsageError for a budget of many images per class, and more than there are."""
+    there = len(source.train) / len(source.classes)
+    if ipc > max(there, MANY):
+        raise UsageError(f"`ipc`={ipc:g}: the source itself has {there:g} images per class")
 
 
 def make_plan(

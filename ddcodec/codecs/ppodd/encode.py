@@ -28,7 +28,7 @@ from ..podd.judging import Judge, shared_out
 from ..podd.outer_loop import Distiller, Run
 from ..podd.pack import arrays_of, describe, storage_of
 from ..podd.plan import Plan
-from ..podd.planning import make_plan, settled
+from ..podd.planning import make_plan, require_less, settled
 from ..podd.presets import spelled_out, with_steps
 from ..podd.variables import PosterVariables
 from .options import PPoDD
@@ -61,6 +61,7 @@ class _Encode:
         source = request.source
         self.request, self.options, self.note = request, options, request.reporter.note
         request.reporter.stage("reading images, ordering classes", 0)
+        require_less(source, options.ipc)
         self.plan = make_plan(source, options.ipc, options, request)
         for note in self.plan.notes:
             self.note(note)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
-from ...errors import InvalidFile, SourceError
+from ...errors import DDSetError, InvalidFile, SourceError, UsageError
+from ...format import read_manifest
 from ...format.opening import reading
 from ...sources.complete import require_finished
 from . import array_sets, folder_sets, torch_sets
@@ -26,6 +28,7 @@ def find(path: Path, labels_file: Path | None = None) -> Found:
         raise SourceError(f"{path}: no such file or folder")
     with reading(path):
         require_finished(path)
+        _require_foreign(path)
         apart = None if labels_file is None else read_table(labels_file)
         # Class folders before parquet: a folder of classes may hold a table beside them.
         found = (
@@ -44,3 +47,19 @@ def find(path: Path, labels_file: Path | None = None) -> Found:
     raise InvalidFile(
         f"{path}: is in no layout that is known (torch.save, npz, HDF5, parquet, class folders)"
     )
+
+
+def _require_foreign(path: Path) -> None:
+    """Raise UsageError for a file of this format, InvalidFile for an archive that was cut short."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        start = file.read(9)
+    if start[:2] == b"PK" and not zipfile.is_zipfile(path):
+        raise InvalidFile(f"{path}: is cut short or damaged; fetch it again")
+    if start[8:] == b"{":
+        try:
+            read_manifest(path)
+        except DDSetError:
+            return
+        raise UsageError(f"{path}: is a .ddset file already; decode takes it apart")

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from ddcodec import PoDD, UsageError
+from ddcodec import PoDD, UsageError, encode
 from ddcodec.codecs.podd import planning
 from ddcodec.codecs.podd.order import ClassOrder, order_classes
 from ddcodec.codecs.podd.planning import make_plan, orders, settled
+from ddcodec.sources import Source
 from tests.helpers.plans import noise_source, plan, request_for
 
 
@@ -91,3 +92,10 @@ def test_a_patch_has_one_label_cell_wherever_every_class_has_one(profile: str) -
     assert plan(10, (32, 32), ipc=0.4, profile=profile).label_pooling == "cell"
     few = plan(10, (8, 8), ipc=0.5, profile=profile, patches=(4, 2))
     assert (few.order.grid, few.label_pooling) == ((5, 2), "area")
+
+
+def test_a_budget_of_more_than_the_source_is_refused(digits: Source, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="`ipc`=1000: the source itself has 140 images per class"):
+        encode(digits, ipc=1000, out=tmp_path / "x.ddset", steps=1)
+    with pytest.raises(UsageError, match="`ipc` must be more than 0, got -1"):
+        encode(tmp_path / "absent.npz", ipc=-1, out=tmp_path / "x.ddset")
