@@ -147,12 +147,16 @@ class Codec(ABC):
         title: a line about the method.
         papers: where the method was published.
         Options: the options of its encoder; None where files of it come from another call.
+        inseparable: why files without ``chunks`` cannot be joined, or cut by class.
+        in_chunks: whether few images are stored in a chunk too, not in one piece.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     papers: ClassVar[tuple[Paper, ...]] = ()
     Options: ClassVar[type[Options] | None] = None
+    inseparable: ClassVar[str] = "its samples are not stored one by one"
+    in_chunks: ClassVar[bool] = False
 
     @abstractmethod
     def check(self, manifest: Manifest, limits: Limits) -> None:

@@ -11,25 +11,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..codecs.lic.rules import regions_of
 from ..codecs.shared.rules import NOTHING
 from ..format import DDSetFile
 
 
-def widened(file: DDSetFile, classes: tuple[str, ...], hard: bool) -> NDArray[Any]:
-    """Return the labels of a file for more classes: indices where ``hard``, else soft ones."""
-    manifest, labels = file.manifest, file.arrays["labels"]
-    numbers = np.array([classes.index(name) for name in manifest.classes], np.int32)
-    if labels.ndim == 1 and hard:
-        return np.asarray(numbers[labels])
-    symbols = manifest.codec["name"] == "lic"
-    shape: tuple[int, ...] = (len(labels), len(classes))
-    if symbols:
-        shape = (len(labels), regions_of(manifest), len(classes))
-    nothing, all_of_it = (NOTHING, 0) if symbols else (0, 1)
-    wide = np.full(shape, nothing, np.uint8 if symbols else np.float32)
-    if manifest.labels["kind"] == "top":
+def widened(file: DDSetFile, classes: tuple[str, ...], kind: str, regions: int) -> NDArray[Any]:
+    """Return the labels of a file for more classes, as labels of a ``kind`` (``labels.kind``).
+
+    ``regions`` of an image have symbols each, where the kind has symbols.
+    """
+    labels = file.arrays["labels"]
+    if kind == "top":
         return labels
+    numbers = np.array([classes.index(name) for name in file.manifest.classes], np.int32)
+    if kind == "index":
+        return np.asarray(numbers[labels])
+    if kind == "soft":
+        wide = np.zeros((len(labels), len(classes)), np.float32)
+    else:
+        wide = np.full((len(labels), regions, len(classes)), NOTHING, np.uint8)
+    all_of_it = 1 if kind == "soft" else 0  # a symbol of 0 is the largest weight
     if labels.ndim == 1:
         wide[np.arange(len(labels)), ..., numbers[labels]] = all_of_it
     else:

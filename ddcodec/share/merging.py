@@ -13,24 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..codecs.lic.rules import regions_of
+from ..codecs.registry import CODECS
 from ..codecs.shared.statement import provenance_of
 from ..errors import UsageError
-from ..format import DDSetFile, Manifest, Storage, read, write
+from ..format import DDSetFile, Manifest, read, write
 from ..format.chunk_writer import ChunkWriter
 from ..inspection.published import NAME
 from ..runtime.outputs import check_output
 from .joined_labels import best_of, narrowed, widened
-from .writing import chunk_of
+from .writing import chunk_of, storage_of
 
-CODECS = ("images", "lic")
 NAME_LENGTH = 200  # characters of a text
-SHARED = "its patches overlap, so its classes share pixels"
-REASONS = {
-    "podd": SHARED,
-    "ppodd": SHARED,
-    "d3m": "its images are made of seeds that count by their class",
-}
 ADVICE = "decode it with --to npz and import that"
 Arrays = dict[str, NDArray[Any]]
 
@@ -55,16 +48,18 @@ def merge(paths: Sequence[Path], out: Path, *, overwrite: bool = False) -> Manif
         _check_alike(paths[0], files[0].manifest, path, file.manifest)
     manifests = [file.manifest for file in files]
     classes = tuple(dict.fromkeys(name for each in manifests for name in each.classes))
-    hard = all(each.labels["kind"] == "index" for each in manifests)
-    top = any(each.labels["kind"] == "top" for each in manifests)
+    kinds = {each.labels["kind"] for each in manifests}
+    top = "top" in kinds
     if top and any(each.classes != classes for each in manifests):
         raise UsageError(
             "labels of the most probable classes alone say nothing of classes that join; encode "
             "with `labels`=logits"
         )
-    labels = [widened(file, classes, hard) for file in files]
-    if len({part.shape[1:] for part in labels}) > 1 or (top and len(_kinds(manifests)) > 1):
+    shapes = {file.arrays["labels"].shape[1:] for file in files}
+    if len(kinds - {"index"}) > 1 or (top and max(len(kinds), len(shapes)) > 1):
         raise UsageError("the files differ in the kind of their labels; encode them alike")
+    field = _label_field(manifests)
+    labels = [widened(file, classes, field["kind"], _per_row(manifests[0])) for file in files]
     arrays: Arrays = {"labels": np.concatenate(labels)}
     if top:
         arrays["label_classes"] = np.concatenate([f.arrays["label_classes"] for f in files])
@@ -73,7 +68,7 @@ def merge(paths: Sequence[Path], out: Path, *, overwrite: bool = False) -> Manif
         first,
         classes=classes,
         tensors={},
-        labels=_label_field(manifests, hard),
+        labels=field,
         recipe=_joined_recipe(manifests),
         source=_joined_source(manifests),
         provenance=provenance_of(_command("merge", [path.name for path in paths]), 0),
@@ -127,11 +122,11 @@ def split(path: Path, out: Path, classes: Sequence[str], *, overwrite: bool = Fa
 
 
 def _check_codec(path: Path, manifest: Manifest) -> None:
-    codec = manifest.codec["name"]
-    if codec not in CODECS:
-        reason = REASONS.get(codec, "only images and lic can")
+    codec = CODECS[manifest.codec["name"]]
+    if codec.chunks(manifest) is None:
         raise UsageError(
-            f"{path}: a file of the codec {codec} cannot be joined or cut: {reason}; {ADVICE}"
+            f"{path}: a file of the codec {codec.name} cannot be joined or cut: "
+            f"{codec.inseparable}; {ADVICE}"
         )
     if manifest.labels["kind"] == "teacher":
         raise UsageError(f"{path}: its labels come from a network for these classes; {ADVICE}")
@@ -163,20 +158,22 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join([*names[:8], *(["..."] if len(names) > 8 else [])])
 
 
-def _kinds(manifests: Sequence[Manifest]) -> set[str]:
-    return {each.labels["kind"] for each in manifests}
-
-
-def _label_field(manifests: Sequence[Manifest], hard: bool) -> dict[str, Any]:
-    if hard:
-        return {"kind": "index"}
-    return next(each.labels for each in manifests if each.labels["kind"] != "index")
+def _label_field(manifests: Sequence[Manifest]) -> dict[str, Any]:
+    """Return that of the first file with soft labels, into which others fit, if there is one."""
+    fields = [each.labels for each in manifests]
+    return next((field for field in fields if field["kind"] != "index"), fields[0])
 
 
 def _samples(manifest: Manifest) -> int:
     """Return how many training images a file has."""
-    count = int(manifest.tensors["images"].shape[0])
-    return count * (regions_of(manifest) if manifest.codec["name"] == "lic" else 1)
+    return int(manifest.tensors["images"].shape[0]) * _per_row(manifest)
+
+
+def _per_row(manifest: Manifest) -> int:
+    """Return the training images of a stored one."""
+    decoder = CODECS[manifest.codec["name"]].chunks(manifest)
+    assert decoder is not None  # see ``_check_codec``
+    return decoder.per_row
 
 
 def _joined_recipe(manifests: Sequence[Manifest]) -> dict[str, Any]:
@@ -248,13 +245,8 @@ def _write(
     images = np.concatenate([_rows(file.arrays["images"], rows) for file, rows in parts])
     specs = [file.manifest.tensors["images"].quantiser for file, _ in parts]
     if any(spec is None for spec in specs):
-        chunk = chunk_of(images, False)
-        if manifest.codec["name"] == "lic":
-            chunk = chunk or len(images)
-        whole = chunk is None and images.dtype == np.uint8
-        how = {name: Storage(chunk=chunk) for name in arrays}
-        how["images"] = Storage(chunk=chunk, coder="context" if whole else None)
-        return write(out, manifest, {**arrays, "images": images}, how)
+        arrays = {**arrays, "images": images}
+        return write(out, manifest, arrays, storage_of(manifest, arrays))
     each = [_by_row(file, rows) for file, rows in parts]
     offset, scale = (np.concatenate([part[i] for part in each]) for i in (0, 1))
     bits = max(spec["bits"] for spec in specs if spec is not None)

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..codecs.podd.stored import StoredBits
+from ..codecs.registry import CODECS
 from ..codecs.shared.labels import LabelPlan, plan_labels, store
 from ..codecs.shared.statement import image_of, student_recipe
 from ..errors import UsageError
@@ -99,14 +100,9 @@ def write_images(
         len(images),
         labels={"kind": "index" if labels.ndim == 1 else "soft"},
     )
-    how = bits.poster_bits if images.dtype == np.float32 else None
-    chunk = chunk_of(images, how is not None)
-    coder = None
-    if images.dtype == np.uint8:
-        coder = "context" if chunk is None else "zstd"
-    kept = Storage(bits=how, coder=coder, chunk=chunk)
+    levels = bits.poster_bits if images.dtype == np.float32 else None
     arrays = {"images": images, "labels": labels}
-    return write(out, manifest, arrays, {"images": kept, "labels": Storage(chunk=chunk)})
+    return write(out, manifest, arrays, storage_of(manifest, arrays, levels))
 
 
 def write_mosaics(
@@ -135,9 +131,7 @@ def write_mosaics(
         labels=plan.as_json(),
         params={"cells": [cells, cells], "filter": "bilinear"},
     )
-    chunk = chunk_of(mosaics, False) or count
-    storage = {name: Storage(chunk=chunk) for name in arrays}
-    return write(out, manifest, arrays, storage)
+    return write(out, manifest, arrays, storage_of(manifest, arrays))
 
 
 def write_poster(
@@ -166,6 +160,18 @@ def write_poster(
     shape = (poster.shape[0], height, width)
     manifest = statement.manifest("podd", shape, 1, across * down, labels=labels, **layout)
     return write(out, manifest, arrays, storage)
+
+
+def storage_of(
+    manifest: Manifest, arrays: Mapping[str, NDArray[Any]], bits: int | None = None
+) -> dict[str, Storage]:
+    """Return how stored images, in ``bits`` of a quantiser or as they are, and labels are kept."""
+    images, codec = arrays["images"], CODECS[manifest.codec["name"]]
+    chunk = chunk_of(images, bits is not None) or (len(images) if codec.in_chunks else None)
+    whole = chunk is None and images.dtype == np.uint8
+    return {name: Storage(chunk=chunk) for name in arrays} | {
+        "images": Storage(bits=bits, coder="context" if whole else None, chunk=chunk)
+    }
 
 
 def chunk_of(images: NDArray[Any], quantised: bool) -> int | None:

@@ -211,3 +211,16 @@ def test_labels_of_the_most_probable_classes_are_joined_or_refused(tmp_path: Pat
     assert torch.equal(samples(out)[0], torch.cat([x, x]))
     with pytest.raises(UsageError, match="most probable classes alone"):
         split(path, out, manifest.classes[:1], overwrite=True)
+
+
+@pytest.mark.parametrize("kind", ["index", "logits"])
+def test_lists_of_probable_classes_join_no_other_labels(kind: str, tmp_path: Path) -> None:
+    paths = []
+    for name in ("top", kind):
+        manifest = lic_files.lic_manifest(name)
+        paths.append(tmp_path / f"{name}.ddset")
+        write(paths[-1], manifest, lic_files.lic_arrays(manifest), {})
+    for pair in (paths, paths[::-1]):
+        with pytest.raises(UsageError, match="differ in the kind of their labels"):
+            merge(pair, tmp_path / "out.ddset")
+    assert not (tmp_path / "out.ddset").exists()

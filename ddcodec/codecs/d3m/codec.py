@@ -27,6 +27,7 @@ class D3MCodec(Codec):
         ),
     )
     Options = D3M
+    inseparable = "its images are made of seeds that count by their class"
 
     def check(self, manifest: Manifest, limits: Limits) -> None:
         check_d3m(manifest, limits)

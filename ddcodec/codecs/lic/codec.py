@@ -29,6 +29,7 @@ class LICCodec(Codec):
         ),
     )
     Options = LIC
+    in_chunks = True
 
     def check(self, manifest: Manifest, limits: Limits) -> None:
         check_lic(manifest, limits)

@@ -29,6 +29,7 @@ class PoDDCodec(Codec):
         ),
     )
     Options = PoDD
+    inseparable = "its patches overlap, so its classes share pixels"
 
     def check(self, manifest: Manifest, limits: Limits) -> None:
         check_podd(manifest, limits)

@@ -80,7 +80,7 @@ class Given:
         """Put poster and labels into ``variables`` where they fit as they are; say if they did."""
         manifest = self.file.manifest
         if (
-            manifest.codec["name"] != "podd"
+            "poster" not in self.file.arrays
             or manifest.classes != self._source.classes
             or manifest.image["preprocessing"] != spec
             or geometry_of(manifest) != plan.geometry

@@ -27,6 +27,7 @@ class PPoDDCodec(Codec):
         *PoDDCodec.papers,
     )
     Options = PPoDD
+    inseparable = PoDDCodec.inseparable
 
     def check(self, manifest: Manifest, limits: Limits) -> None:
         check_ppodd(manifest, limits)
