@@ -179,7 +179,7 @@ def take_pace(plan: Plan, variables: PosterVariables, real: Real, run: Run, end:
         return timing.seconds_per_step(plan.stages[-1].method, most, threads)
 
     free = asked is None and run.device.type == "cpu"
-    several = default_threads(*real[0].shape[-2:]) if free else 1
+    several = run.ranks.first(default_threads(*real[0].shape[-2:]) if free else 1)
     threads, cheapest = fastest_threads(unrolled, several, asked)
     kernel = timing.seconds_per_step(plan.stages[0].method, most, threads)
     run.pace = Pace(end, left)

@@ -25,6 +25,7 @@ from ddcodec.format import read
 from ddcodec.judge.recipe import Recipe
 from ddcodec.preprocessing.transform import fit
 from ddcodec.runtime.progress import SILENT
+from ddcodec.runtime.ranks import Ranks
 from ddcodec.sources import Source
 from tests.helpers.plans import numbers_of, plan_of
 from tests.helpers.reporters import Notes
@@ -180,6 +181,25 @@ def test_steps_that_take_long_are_timed_once(
         taken.clear()
         distiller.seconds_per_step(plan.stages[0].method, most)
         assert len(taken) == steps
+
+
+def test_processes_time_as_many_steps_as_the_first(
+    digits: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step needs all of them, whatever their own clocks say."""
+
+    class Second(Ranks):
+        def first(self, mine: int) -> int:
+            return 7_000_000_000 if mine > 1 else 0  # not yet over; a step took seven seconds
+
+    plan, device = plan_of(digits, ipc=0.4, profile="quick"), torch.device("cpu")
+    real = real_tensors(digits, dict(fit(digits.train.images, "none")), device)
+    run = Run(device, SILENT, ranks=Second())
+    distiller = Distiller(plan, initial_variables(plan, real, device), real, run)
+    taken: list[Any] = []
+    monkeypatch.setattr(Distiller, "_outer_step", lambda _, stage: taken.append(stage))
+    assert distiller.seconds_per_step(plan.stages[0].method, 0.0) == 7
+    assert len(taken) == 4
 
 
 def test_no_steps_keep_the_start(digits: Source, tmp_path: Path) -> None:
