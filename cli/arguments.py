@@ -6,12 +6,13 @@ import math
 import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ddcodec.errors import UsageError
 from ddcodec.hub.address import is_address, parse
+from ddcodec.runtime.outputs import output_folder
 
 # Of a command that reads one file: a path or an address, which no pathlib.Path would keep.
 File = Annotated[
@@ -28,8 +29,17 @@ Cache = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="d3m: keep generated images in this folder, up to 8 GiB."),
 ]
+# Of a command that writes a folder, whole or not at all.
+ReplaceFolder = Annotated[
+    bool, typer.Option("-f", "--force", help="Replace DIR and all that is in it.")
+]
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def folder_option(text: str, metavar: str = "DIR") -> Any:
+    """Return ``-o``, the folder that a command writes, with its help."""
+    return typer.Option("-o", "--out", parser=output_folder, metavar=metavar, help=text)
 
 
 def parse_duration(text: str) -> float:

@@ -9,9 +9,8 @@ import typer
 
 from ddcodec.hub.address import check_repo
 from ddcodec.runtime.folders import check_folder, whole_folder
-from ddcodec.runtime.outputs import output_folder
 
-from .arguments import Cache, File, Prior, default_output
+from .arguments import Cache, File, Prior, ReplaceFolder, default_output, folder_option
 from .files import reading
 from .output import message, number
 from .progress import Quiet, progress
@@ -20,14 +19,7 @@ from .progress import Quiet, progress
 def card(
     file: File,
     out: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--out",
-            parser=output_folder,
-            metavar="DIR",
-            help="Folder to write; new or empty. [default: F-card here]",
-        ),
+        Path | None, folder_option("Folder to write; new or empty. [default: F-card here]")
     ] = None,
     repo: Annotated[
         str | None,
@@ -35,9 +27,7 @@ def card(
     ] = None,
     prior: Prior = None,
     cache: Cache = None,
-    force: Annotated[
-        bool, typer.Option("-f", "--force", help="Replace DIR and all that is in it.")
-    ] = False,
+    force: ReplaceFolder = False,
     quiet: Quiet = False,
 ) -> None:
     """Write the card of F: README.md in the hub's form, croissant.json, a picture and a parquet.

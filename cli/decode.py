@@ -8,9 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from ddcodec.runtime.folders import check_folder, whole_folder
-from ddcodec.runtime.outputs import output_folder
 
-from .arguments import Cache, File, Prior
+from .arguments import Cache, File, Prior, ReplaceFolder, folder_option
 from .files import reading
 from .output import message, number, percent
 from .progress import Quiet, progress
@@ -21,16 +20,7 @@ TENSORS = "ddranking"
 
 def decode(
     file: File,
-    out: Annotated[
-        Path,
-        typer.Option(
-            "-o",
-            "--out",
-            parser=output_folder,
-            metavar="DIR",
-            help="Folder to write; new or empty.",
-        ),
-    ],
+    out: Annotated[Path, folder_option("Folder to write; new or empty.")],
     to: Annotated[
         Layout,
         typer.Option(
@@ -45,9 +35,7 @@ def decode(
     ],
     prior: Prior = None,
     cache: Cache = None,
-    force: Annotated[
-        bool, typer.Option("-f", "--force", help="Replace DIR and all that is in it.")
-    ] = False,
+    force: ReplaceFolder = False,
     quiet: Quiet = False,
 ) -> None:
     """Write the decoded images and soft labels of F as files that other tools read."""

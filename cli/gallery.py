@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from ddcodec.runtime.folders import check_folder, whole_folder
-from ddcodec.runtime.outputs import output_folder
 
+from .arguments import folder_option
 from .output import message, number
 from .progress import Quiet, progress
 
@@ -18,16 +18,7 @@ def gallery(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Folder of .ddset files, in folders too.")
     ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "-o",
-            "--out",
-            parser=output_folder,
-            metavar="SITE",
-            help="Folder to write; new or empty.",
-        ),
-    ],
+    out: Annotated[Path, folder_option("Folder to write; new or empty.", "SITE")],
     title: Annotated[
         str, typer.Option(metavar="TEXT", help="Title of the page.")
     ] = "Distilled data sets",

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ddcodec.codecs.options import Common, option
-from ddcodec.runtime.outputs import check_parent, output_folder
+from ddcodec.runtime.outputs import check_parent
 
-from .arguments import default_output
+from .arguments import default_output, folder_option
 from .flags import read, with_options
 from .output import number, seconds, write_report
 from .progress import Quiet, resumable
@@ -52,16 +52,7 @@ def prior() -> None:
 
 def train(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="Real data, as encode takes it.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--out",
-            parser=output_folder,
-            metavar="DIR",
-            help="Folder. [default: SOURCE-prior here]",
-        ),
-    ] = None,
+    out: Annotated[Path | None, folder_option("Folder. [default: SOURCE-prior here]")] = None,
     vae: Annotated[
         bool | None,
         typer.Option(

@@ -128,16 +128,14 @@ def _accuracy(subject: Subject) -> str:
 
 
 def _content(subject: Subject) -> str:
-    facts, manifest = subject.facts, subject.manifest
+    facts = subject.facts
     size = facts["bytes"]
     parts = {"header (classes, preprocessing, recipe)": size["header"], **size["tensors"]}
     rows = [
         (name, f"{count:,}", f"{100 * count / size['total']:.1f} %")
         for name, count in [*parts.items(), ("all", size["total"])]
     ]
-    names = ", ".join(escaped(name) for name in manifest.classes[:CLASSES_SHOWN])
-    more = len(manifest.classes) - CLASSES_SHOWN
-    listed = names + (f" and {more:,} more" if more > 0 else "")
+    listed = escaped(subject.class_names(CLASSES_SHOWN))
     facts_rows = [
         ("method", f"{facts['codec']}: {CODECS[facts['codec']].title}"),
         ("pixels", f"{facts['pixels']:,}, {facts['ipc']:.3g} images per class"),
@@ -187,10 +185,7 @@ def _origin(subject: Subject) -> str:
         licence = f"{escaped(manifest.license)}. That of the source data set applies beside it."
     first = subject.published
     lines = [f"- The set: {first.link}"] if first.link else []
-    lines += [
-        f'- {paper.authors}, "{paper.title}"' + (f", {paper.url}" if paper.url else "")
-        for paper in subject.papers
-    ]
+    lines += [f"- {cited}" for cited in subject.citations]
     papers = "\n".join(lines)
     found = f" It was found at <{first.url}>." if first.url else ""
     return (

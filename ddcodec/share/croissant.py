@@ -47,11 +47,7 @@ def croissant(subject: Subject) -> dict[str, Any]:
     """
     manifest, facts = subject.manifest, subject.facts
     first = subject.published
-    papers = [first.link] if first.link else []
-    papers += [
-        f'{paper.authors}, "{paper.title}"' + (f", {paper.url}" if paper.url else "")
-        for paper in subject.papers
-    ]
+    papers = [*([first.link] if first.link else []), *subject.citations]
     out: dict[str, Any] = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -66,7 +62,7 @@ def croissant(subject: Subject) -> dict[str, Any]:
         "keywords": ["dataset distillation", "image classification", "soft labels", facts["codec"]],
         "version": "1.0.0",
         "isLiveDataset": False,
-        "distribution": [_file(subject.file, subject, "application/vnd.safetensors")],
+        "distribution": [_file(subject.file, "application/vnd.safetensors")],
         "recordSet": [_classes(manifest.classes)],
     }
     if manifest.license is not None:
@@ -79,12 +75,12 @@ def croissant(subject: Subject) -> dict[str, Any]:
     if first.url is not None:
         out["sameAs"] = first.url
     if subject.sidecar is not None:
-        out["distribution"].append(_file(subject.sidecar, subject, "application/x-parquet"))
+        out["distribution"].append(_file(subject.sidecar, "application/x-parquet"))
         out["recordSet"].append(_samples(subject.sidecar.path, len(manifest.classes)))
     return out
 
 
-def _file(stored: Stored, subject: Subject, form: str) -> dict[str, Any]:
+def _file(stored: Stored, form: str) -> dict[str, Any]:
     return {
         "@type": "cr:FileObject",
         "@id": stored.path,

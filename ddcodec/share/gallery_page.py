@@ -21,14 +21,13 @@ WIDE, NARROW = (1000, 380), (340, 300)  # units of the curve on a desk and on a 
 
 @dataclass(frozen=True)
 class Entry:
-    """A row: a file, its picture and the larger one behind it, and where it can be downloaded."""
+    """A row: a file, its picture, the larger one behind it, and where it can be downloaded."""
 
     subject: Subject
     name: str
     row: str
-    picture: str | None = None
-    size: tuple[int, int] = (1, 1)
-    preview: str | None = None
+    pictures: tuple[str, str] | None = None
+    size: tuple[int, int] = (1, 1)  # of the first picture
     link: str | None = None
 
 
@@ -119,23 +118,19 @@ def _cell(name: str, value: object, shown: str) -> str:
 
 
 def _picture(entry: Entry) -> str:
-    if entry.picture is None:
+    if entry.pictures is None:
         return "<small>its images are made by a model</small>"
-    width, height = entry.size
-    image = (
-        f'<img src="{escape(entry.picture)}" width="{width}" height="{height}" loading="lazy" '
-        f'alt="What {escape(entry.name)} holds">'
+    (small, large), (width, height) = map(escape, entry.pictures), entry.size
+    return (
+        f'<a href="{large}"><img src="{small}" width="{width}" height="{height}" loading="lazy" '
+        f'alt="What {escape(entry.name)} holds"></a>'
     )
-    return f'<a href="{escape(entry.preview)}">{image}</a>' if entry.preview else image
 
 
 def _details(subject: Subject) -> str:
     manifest = subject.manifest
-    names = ", ".join(manifest.classes[:CLASSES_SHOWN])
-    if (more := len(manifest.classes) - CLASSES_SHOWN) > 0:
-        names += f" and {more:,} more"
     rows = {
-        "Classes": names,
+        "Classes": subject.class_names(CLASSES_SHOWN),
         "Made by": manifest.provenance["command"],
         "Recipe": _recipe(manifest.recipe),
         "Content digest": manifest.content_digest,

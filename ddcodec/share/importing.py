@@ -25,7 +25,7 @@ from ..format import Manifest, restate
 from ..inspection.published import statement
 from ..judge.recipe import Recipe
 from ..judge.trial import Accuracy
-from ..preprocessing.transform import to_unit_range
+from ..preprocessing.transform import mean_and_std, to_unit_range
 from ..runtime.outputs import check_output
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.world import neutral
@@ -34,7 +34,7 @@ from .choosing import STEPS, Fit, as_soft, chosen, fits, verdict
 from .job import Job, class_names
 from .layouts import Found, find
 from .options import Import
-from .spaces import AsPrepared, Plain, Space, Whitened, candidates, complete, standardised_for
+from .spaces import Plain, Space, Whitened, candidates, complete, standardised_for
 from .writing import in_bytes, write_images, write_mosaics, write_poster
 
 CLIPPED = 0.001  # of the values: more than that outside of 0 to 1 is no rounding
@@ -196,9 +196,8 @@ def _of_pixels(job: Job, images: NDArray[Any], labels: NDArray[Any], cells: int)
         as_bytes, outside = in_bytes(images)
         if cells == 1 and (outside > CLIPPED or options.quality == "lossless"):
             # Distilled values that no byte can hold are kept as networks are to see them.
-            mean = np.array(spec.get("mean", 0)).reshape(-1, 1, 1)
-            std = np.array(spec.get("std", 1)).reshape(-1, 1, 1)
-            seen = ((images - mean) / std).astype(np.float32)
+            mean, std = mean_and_std(spec, images.shape[1])
+            seen = ((images - mean[:, None, None]) / std[:, None, None]).astype(np.float32)
             manifest = write_images(job.out, seen, labels, told, options.bits)
             return Imported(manifest, kind, "pixels")
         job.say_clipped(outside)
@@ -239,7 +238,7 @@ def _compared(job: Job, result: Imported, space: Space, images: Floats, soft: Fl
     (before,) = _fits(job, images, soft, [space], recipe)
     ds = load(job.out)
     stored = ds.on("cpu")[0].gather(torch.arange(len(ds))).numpy()
-    own = AsPrepared(ds.preprocess)
+    own = Plain("file", ds.manifest.image["preprocessing"])
     (after,) = _fits(job, stored, ds.soft_labels.numpy(), [own], recipe)
     job.reporter.note(
         f"from {space.name} to a whitening that fits into the file: "

@@ -6,11 +6,11 @@ import importlib.util
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from ..data.export import Decoded, write_table
 from ..errors import InvalidFile, MissingExtra
-from ..format import read_manifest
 from ..inspection.verify import verify
 from ..runtime.progress import SILENT, Reporter
 from .card import card
@@ -45,19 +45,18 @@ def write_page(
     """
     if findings := verify(path):
         raise InvalidFile(findings[0].message, findings[0].code)
-    manifest, _ = read_manifest(path)
     if with_file:
         shutil.copyfile(path, folder / path.name)
-    if manifest.external and prior is None:
+    subject = subject_of(path, repo=repo)
+    if subject.manifest.external and prior is None:
         reporter.note(
             f"{path.name}: needs a diffusion model; with `prior` its card gets a picture and a "
             "sidecar"
         )
-        subject = subject_of(path, repo=repo)
     else:
         samples = _write_samples(path, folder, prior, cache, reporter)
         sidecar = Stored.of(folder, SIDECAR)
-        subject = subject_of(path, repo=repo, sidecar=sidecar, samples=samples, pictured=True)
+        subject = replace(subject, sidecar=sidecar, samples=samples, pictured=True)
     (folder / CARD).write_text(card(subject), encoding="utf-8")
     metadata = json.dumps(croissant(subject), indent=2, ensure_ascii=False)
     (folder / CROISSANT).write_text(metadata + "\n", encoding="utf-8")

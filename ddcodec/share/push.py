@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import DDSetError, OutputError, UsageError
+from ..errors import OutputError, UsageError
 from ..hub.address import check_repo, parse
 from ..hub.client import LOGIN, endpoint, quiet, reason, require_client
 from .page import CARD
@@ -103,7 +103,7 @@ def push_files(
     return commit
 
 
-def _failed(repo: str, error: Exception) -> DDSetError:
+def _failed(repo: str, error: Exception) -> OutputError:
     return OutputError(
         f"{repo}: cannot be written to at {endpoint()}: {reason(error)}; its files are as they were"
     )

@@ -85,20 +85,6 @@ class Whitened:
         return whiten_values(plain, self.spec).numpy(), dict(self.spec)
 
 
-@dataclass(frozen=True)
-class AsPrepared:
-    """The space of a file: what its preprocessing makes of real images."""
-
-    preprocess: Preprocess
-    name: str = "file"
-
-    def seen(self, pixels: NDArray[np.uint8]) -> Tensor:
-        return self.preprocess(pixels)
-
-    def stored(self, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        raise NotImplementedError  # it is stored already
-
-
 def means_of(text: str | None, source: Source | None, channels: int) -> tuple[str, Means]:
     """Return name and values of ``--means``: a known name, or R,G,B/R,G,B.
 

@@ -74,6 +74,20 @@ class Subject:
         return Published.of(self.manifest)
 
     @property
+    def citations(self) -> list[str]:
+        """Who published the method, and where."""
+        return [
+            f'{paper.authors}, "{paper.title}"' + (f", {paper.url}" if paper.url else "")
+            for paper in self.papers
+        ]
+
+    def class_names(self, most: int) -> str:
+        """Return up to ``most`` classes in the order of the labels, and how many there are more."""
+        names = self.manifest.classes
+        more = f" and {len(names) - most:,} more" if len(names) > most else ""
+        return ", ".join(names[:most]) + more
+
+    @property
     def source(self) -> str:
         return str(self.manifest.source.get("name") or "an unnamed data set")
 

@@ -22,7 +22,7 @@ from ..errors import UsageError
 from ..preprocessing.stored import Stored, in_parts
 
 VARIANTS = ("kornia", "podd")
-MOST_VALUES = 3 * 32 * 32  # of an image: the decomposition takes the cube of it, 15 s here
+MOST_VALUES = 3 * 32 * 32  # of an image: the decomposition takes the cube of it
 EPSILON = 0.1
 AT_ONCE = 1 << 23  # values of real images in float64 at a time
 

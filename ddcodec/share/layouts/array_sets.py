@@ -22,7 +22,7 @@ from ...format import Manifest, strict_json
 from ...format.rules import check_manifest
 from ...limits import Limits
 from ...sources import npz
-from .found import Found, checked_images, checked_labels
+from .found import Found, checked_images, checked_labels, starts_with
 from .tables import LABELS, checked_array
 
 IMAGES = ("images", "image", "data", "x")
@@ -44,15 +44,14 @@ def find_npz(path: Path, apart: NDArray[Any] | None, limits: Limits = Limits()) 
     label = next((key for key in LABELS if key in keys), None)
     classes = _names(path) if "class_names" in keys else ()
     if image is not None and (apart is not None or label is not None):
-        images = _channels_first(checked_array(path, image, limits))
-        images = checked_images(path, images, limits)
+        images = checked_images(path, checked_array(path, image, limits), limits)
         given = checked_array(path, label, limits) if label and apart is None else apart
         labels = checked_labels(path, given, len(images))
         return Found("KIP, FRePo or plain npz", images, labels, classes=classes)
     if set(TRAIN) <= keys:
         pixels = checked_array(path, TRAIN[0], limits)
         pixels = pixels[..., None] if pixels.ndim == 3 else pixels
-        images = checked_images(path, _channels_first(pixels), limits)
+        images = checked_images(path, pixels, limits)
         labels = checked_labels(path, checked_array(path, TRAIN[1], limits), len(images))
         space = "pixels" if images.dtype == np.uint8 else None
         return Found("npz", images, labels, space=space, classes=classes)
@@ -69,11 +68,8 @@ def find_hdf5(path: Path, apart: NDArray[Any] | None, limits: Limits = Limits())
 
     Raises MissingExtra without h5py, InvalidFile for arrays that contradict each other.
     """
-    if not path.is_file():
+    if not path.is_file() or not starts_with(path, HDF5):
         return None
-    with path.open("rb") as file:
-        if file.read(len(HDF5)) != HDF5:
-            return None
     if importlib.util.find_spec("h5py") is None:
         raise MissingExtra("h5py, which reads HDF5,", "h5")
     import h5py
@@ -121,11 +117,6 @@ def _square(path: Path, data: NDArray[Any]) -> NDArray[Any]:
     raise InvalidFile(f"{path}: rows of {data.shape[1]} values are no square images")
 
 
-def _channels_first(x: NDArray[Any]) -> NDArray[Any]:
-    last = x.ndim == 4 and x.shape[3] in (1, 3)
-    return x.transpose(0, 3, 1, 2) if last and x.shape[1] not in (1, 3) else x
-
-
 def _names(path: Path) -> tuple[str, ...]:
     return tuple(map(str, checked_array(path, "class_names", Limits()).reshape(-1).tolist()))
 
@@ -134,7 +125,7 @@ def _exported(path: Path, limits: Limits) -> Found:
     """Return what ``decode`` wrote: bytes where the file had bytes, else floats, to the bit."""
     manifest = manifest_of(path, str(checked_array(path, "manifest", limits)), limits)
     key = "train_images" if holds_bytes(manifest) else "images"
-    images = checked_images(path, _channels_first(checked_array(path, key, limits)), limits)
+    images = checked_images(path, checked_array(path, key, limits), limits)
     labels = checked_labels(path, checked_array(path, "labels", limits), len(images))
     return Found(
         "ddcodec decode", images, labels, "soft", classes=manifest.classes, manifest=manifest

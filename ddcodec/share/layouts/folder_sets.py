@@ -26,7 +26,7 @@ from ...sources.imagefolder import SUFFIXES
 from ...sources.images import Item, decode_all
 from ...sources.spelling import TEXT_MAX, plain
 from .array_sets import holds_bytes, manifest_of
-from .found import Found, checked_images, checked_labels
+from .found import Found, checked_images, checked_labels, starts_with
 from .tables import TABLES, read_table
 
 IMAGE_COLUMNS, LABEL_COLUMNS = ("image", "img"), ("label", "labels", "fine_label")
@@ -83,7 +83,7 @@ def find_folder(path: Path, apart: NDArray[Any] | None, limits: Limits = Limits(
 
 def find_parquet(path: Path, limits: Limits = Limits()) -> Found | None:
     """Return the set in a parquet file, or in all those of a folder; None where there is none."""
-    files = [path] if path.is_file() and _starts_with(path, b"PAR1") else []
+    files = [path] if path.is_file() and starts_with(path, b"PAR1") else []
     if path.is_dir():
         files = sorted(path.glob("*.parquet")) or sorted(path.glob("*/train-*.parquet"))
     if not files:
@@ -227,8 +227,3 @@ def _manifest(folder: Path, limits: Limits) -> Manifest | None:
         return manifest_of(place, place.read_text("utf-8"), limits)
     except UnicodeDecodeError:
         raise InvalidFile(f"{place}: is no text") from None
-
-
-def _starts_with(path: Path, magic: bytes) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(magic)) == magic

@@ -56,6 +56,12 @@ class Found:
     manifest: Manifest | None = None
 
 
+def starts_with(path: Path, magic: bytes) -> bool:
+    """Say whether a file begins with these bytes."""
+    with path.open("rb") as file:
+        return file.read(len(magic)) == magic
+
+
 def checked_images(where: Path, value: Any, limits: Limits = Limits()) -> NDArray[Any]:
     """Return images as uint8 or float32 (N, C, H, W); channels may come last.
 

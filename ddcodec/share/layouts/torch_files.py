@@ -33,8 +33,7 @@ ZIP = b"PK\x03\x04"
 MAGIC = 0x1950A86A20F9469CFC6C  # of a file before 1.6
 PICKLE_BYTES = 64 << 20  # of the pickle itself, which has no numbers of tensors in it
 DEPTH = 8  # of containers around tensors; published files have three
-BROKEN = (OSError, EOFError, KeyError, RuntimeError, NotImplementedError)
-UNREADABLE = (*BROKEN, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
