@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ddcodec_cli.files import kept_beside, reading
 
 import ddcodec
 from tests.helpers.local_hub import TOKEN, LocalHub, environment
@@ -65,6 +66,18 @@ def test_what_is_printed_names_the_address_and_not_the_cache(
         assert outcome.error_line.startswith(f"error: {ADDRESS}: ")
         assert "snapshots" not in outcome.err
     assert run("verify", ADDRESS).code == 3
+
+
+def test_an_error_about_a_copy_names_its_address_and_work_is_kept_here(
+    hub: LocalHub, small: bytes
+) -> None:
+    hub.put(REPO, {"zoo.ddset": small})
+    with reading(ADDRESS) as place:
+        assert kept_beside(ADDRESS, place) == Path("zoo.ddset")
+        assert kept_beside(str(place), place) == place
+    with pytest.raises(ddcodec.InvalidFile) as raised, reading(ADDRESS):
+        raise ddcodec.InvalidFile(f"{place}: is odd")
+    assert str(raised.value) == f"{ADDRESS}: is odd"
 
 
 @pytest.mark.parametrize(

@@ -54,8 +54,10 @@ def test_text_with_one_slash_is_a_path_and_the_web_is_not_the_hub() -> None:
         "hf://datasets/a/b@main/c.ddset",
         "hf://datasets/a/b/../c.ddset",
         "hf://datasets/../b/c.ddset",
+        "hf://datasets/a/b..c/d.ddset",
         "hf://datasets/a/b/.c.ddset",
         "hf://datasets/a/b/c.ddset@../x",
+        "hf://datasets/a/b/c.ddset@v1/../x",
         "hf://datasets/a/b/c.ddset#sha256=abc",
         f"hf://datasets/a/b/c.ddset#md5={DIGEST}",
         f"hf://datasets/a/b/c.ddset#sha256={DIGEST.upper()}",
@@ -77,7 +79,9 @@ def test_everything_else_is_a_path(text: str | bytes) -> None:
     assert not is_address(text)
 
 
-@pytest.mark.parametrize("name", ["a", "a/b/c", "a/", "/b", "a/b\n", "../b", "a b/c", "a/b--c"])
+@pytest.mark.parametrize(
+    "name", ["a", "a/b/c", "a/", "/b", "a/b\n", "../b", "a b/c", "a/b--c", "a/b..c"]
+)
 def test_no_name_of_a_repository(name: str) -> None:
     with pytest.raises(UsageError, match="write OWNER/NAME"):
         check_repo(name)

@@ -100,9 +100,10 @@ def test_a_content_digest_that_a_file_only_claims_counts_for_nothing(
     forged.manifest["classes"][0] = "wasp"
     hub.put(REPO, {NAME: forged.build()})
     assert ddcodec.info(ADDRESS)["content_digest"] == digest
-    with pytest.raises(InvalidFile, match="the content digest does not match"):
-        ddcodec.info(f"{ADDRESS}#content={digest}")
-    (finding,) = ddcodec.verify(f"{ADDRESS}#content={digest}")
+    pinned = f"{ADDRESS}#content={digest}"
+    with pytest.raises(InvalidFile, match=f"^{pinned}: .*the content digest does not match"):
+        ddcodec.info(pinned)
+    (finding,) = ddcodec.verify(pinned)
     assert finding.code == "DDS-E032"
 
 
@@ -123,6 +124,15 @@ def test_more_than_was_stated_is_not_taken(hub: LocalHub, small: bytes) -> None:
     hub.put(REPO, {NAME: small})
     hub.claimed = 200
     assert "more than the stated 200 bytes" in refused(ADDRESS)
+
+
+def test_less_than_was_stated_is_a_broken_transfer(
+    hub: LocalHub, small: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.put(REPO, {NAME: small})
+    hub.claimed = len(small) + 1
+    monkeypatch.setenv("HF_ENDPOINT", f"{hub.url}/")
+    assert f"from {hub.url}: the transfer broke off" in refused(ADDRESS)
 
 
 @pytest.mark.parametrize(

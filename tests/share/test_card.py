@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from ddcodec.codecs.base import Paper
 from ddcodec.codecs.registry import CODECS
 from ddcodec.format import write
 from ddcodec.inspection.published import Published
-from ddcodec.share.card import card
+from ddcodec.share.card import card, metadata
 from ddcodec.share.croissant import croissant
 from ddcodec.share.licences import HUB_LICENCES, hub_licence, licence_page
 from ddcodec.share.markdown import escaped, fenced, front_matter
@@ -95,6 +96,26 @@ def test_a_card_says_what_the_file_says() -> None:
     ):
         assert words in text
     assert "The file states none." in text
+    # The steps of the recipe have a row of their own only where they are others.
+    assert "| steps |" not in text
+    recipe = facts["recipe"] | {"steps": 70}
+    subject = published(path)
+    other = replace(subject, manifest=replace(subject.manifest, recipe=recipe))
+    assert "| steps | 70 |" in card(other)
+
+
+def test_long_lists_of_classes_are_cut(make: Callable[..., Path]) -> None:
+    subject = published(make())
+    assert subject.class_names(3) == "ant, bee, zebra"
+    assert subject.class_names(2) == "ant, bee and 1 more"
+
+
+@pytest.mark.parametrize(
+    ("samples", "size"),
+    [(999, "n<1K"), (1000, "1K<n<10K"), (99_999, "10K<n<100K"), (10**5, "100K<n<1M")],
+)
+def test_a_card_says_how_many_samples_there_are(samples: int, size: str) -> None:
+    assert metadata(replace(published(RESULTS[0]), samples=samples))["size_categories"] == [size]
 
 
 def test_the_lines_that_load_a_file_are_three_and_pinned() -> None:
@@ -172,6 +193,14 @@ def test_a_fence_is_longer_than_what_is_in_it() -> None:
 def test_a_licence_gets_the_hubs_name(given_licence: str | None, fields: dict[str, str]) -> None:
     assert hub_licence(given_licence) == fields
     assert fields["license"] in HUB_LICENCES
+
+
+def test_croissant_says_where_a_file_is_and_its_licence(make: Callable[..., Path]) -> None:
+    found = croissant(published(make(license="MIT")))
+    assert found["license"] == "https://spdx.org/licenses/MIT.html"
+    assert found["url"] == "https://huggingface.co/datasets/some-one/sets"
+    assert found["publisher"]["name"] == "some-one"
+    assert "license" not in croissant(published(make(license=None)))
 
 
 def test_a_licence_leads_to_its_page() -> None:
@@ -261,6 +290,13 @@ def test_a_damaged_file_is_not_published(make: Callable[..., Path], tmp_path: Pa
     path.write_bytes(data)
     folder = tmp_path / "page"
     folder.mkdir()
+    with pytest.raises(ddcodec.InvalidFile, match="digest"):
+        write_page(path, folder)
+    # Nor one whose content nobody decodes for its page.
+    model = next(path for path in VECTORS.glob("*.ddset") if ddcodec.info(path)["external"])
+    data = bytearray(model.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
     with pytest.raises(ddcodec.InvalidFile, match="digest"):
         write_page(path, folder)
     assert list(folder.iterdir()) == []
