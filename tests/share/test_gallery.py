@@ -91,7 +91,8 @@ def test_every_file_has_a_row_with_its_figures(root: Path, site: Path) -> None:
     assert bits == sorted(bits)
     assert set(bits) == {ddcodec.info(path)["bits_per_class"] for path in root.rglob("*.ddset")}
     for words in (
-        "40.0 ± 1.0 %",
+        "40.0 ± 1.0 %<small>on zoo</small>",
+        "pixels, needs a model of ",
         "not measured",
         "MIT",
         "not stated",
@@ -165,6 +166,16 @@ def test_the_curve_has_a_point_for_every_measured_file(tmp_path: Path) -> None:
     links = {one["href"] for one in made.all("a") if str(one["href"]).startswith("#")}
     assert links == {"#file-0", "#file-1"}
     assert shown(c).all("figure") == []
+
+
+def test_each_set_of_test_images_has_a_colour_of_its_own(tmp_path: Path) -> None:
+    made = shown(*(
+        put(tmp_path, f"{test}.ddset", measured=MEASURED | {"accuracy_mean": 0.4, "test": test})
+        for test in ("zoo", "circus")
+    ))  # fmt: skip
+    assert [one["class"] for one in made.all("g")] == ["series s0", "series s1"] * 2
+    assert [one["class"] for one in made.all("i")] == ["s0", "s1"]
+    assert [text for text in made.texts["i"] if text.strip()] == ["circus", "zoo"]
 
 
 def test_a_line_joins_what_no_smaller_file_reaches() -> None:
