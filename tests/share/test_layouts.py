@@ -393,7 +393,15 @@ def test_what_is_not_said_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="`measure` needs real images"):
         taken(path, out, source=None, measure=True)
     with pytest.raises(UsageError, match="neither an arXiv id nor a DOI"):
-        taken(path, out, cite="a nice paper")
+        taken(tmp_path / "nothing.pt", out, cite="a nice paper")
+    with pytest.raises(UsageError, match="`space`=zca: these images are pixels"):
+        taken(made.plain(tmp_path).path, out, space="zca")
+    # What cannot be measured is said before anything is written.
+    images, labels = real()
+    untested = tmp_path / "untested.npz"
+    np.savez(untested, train_images=made.colours(images), train_labels=labels)
+    with pytest.raises(SourceError, match="has no test split"):
+        taken(path, out, source=str(untested), means=MEANS, measure=True)
     assert not out.exists()
 
 

@@ -11,6 +11,7 @@ import torch
 from ddcodec import UsageError, load
 from ddcodec.codecs.options import Common
 from ddcodec.share import zca
+from ddcodec.share.choosing import Fit, chosen, verdict
 from ddcodec.share.importing import import_set
 from ddcodec.share.options import Import
 from ddcodec.share.spaces import means_of
@@ -87,6 +88,16 @@ def test_a_whitened_set_is_recognised_and_keeps_its_pixels(
     stored = torch.stack([x for x, _ in ds])
     # The same images, whitened from bytes as the file says: only the rounding of bytes differs.
     assert torch.allclose(stored, ds.preprocess(pixels), atol=0.05)
+
+
+def test_of_spaces_that_fit_alike_the_usual_one_is_taken_and_the_other_named() -> None:
+    scores = [Fit("pixels", 0.3), Fit("zca-kornia", 0.29), Fit("zca-podd", 0.2)]
+    assert chosen(scores, "zca-kornia") is scores[1]
+    assert chosen(scores, "zca-podd") is scores[0]
+    apart = "space: pixels fits, 30.0 % beside zca-podd 20.0 %"
+    assert verdict([scores[0], scores[2]], scores[0]) == apart
+    said = verdict(scores, scores[0])
+    assert said.endswith("; zca-kornia as well, so say `space` if you know it")
 
 
 def test_means_are_named_or_written_out() -> None:
