@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,11 +16,11 @@ from ddcodec.errors import UsageError
 from ddcodec.runtime.outputs import check_output, output_path
 
 from .arguments import Cache, Prior
-from .files import kept_beside, reading
+from .files import reading
 from .flags import read, with_options
+from .measuring import Report, find_source, interruption_told, keeping, trial_on
 from .output import accuracy, message, number, table, write_report
 from .progress import Quiet, progress
-from .train import find_source, tell_interrupted
 
 if TYPE_CHECKING:
     from ddcodec.data.dataset import DistilledDataset
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from ddcodec.runtime.finished import FinishedFile
     from ddcodec.runtime.progress import Reporter
     from ddcodec.sources.base import Source
-
-Report = dict[str, Any]  # what ``compare --json`` prints; accuracies are shares of 1
 
 
 @dataclass(frozen=True)
@@ -132,9 +130,8 @@ def prepare(
     Raises UsageError where they would be tested on different images, or one cannot be tested so.
     """
     from ddcodec.data.dataset import load
-    from ddcodec.evaluate.measure import protocol, run_of, test_split
+    from ddcodec.evaluate.measure import run_of
     from ddcodec.inspection.info import info
-    from ddcodec.runtime.finished import FinishedFile
 
     found: list[Subject] = []
     sources: dict[str, Source] = {}  # read once for all files that were made alike
@@ -147,15 +144,8 @@ def prepare(
             if made not in sources:
                 sources[made] = find_source(ds, test, common, reporter.result)
             source = sources[made]
-            split = test_split(ds, source)
-            trial = protocol(
-                ds,
-                split,
-                nets=chosen.nets,
-                steps=chosen.steps,
-                seed=common.seed,
-                device=common.device,
-                reporter=reporter,
+            trial, split = trial_on(
+                ds, source, common, reporter, nets=chosen.nets, steps=chosen.steps
             )
             run = run_of(trial, split, None, None)
             facts = info(place) | {"file": file}
@@ -166,8 +156,7 @@ def prepare(
                 f"others of {images[1]}; compare files of one size, on one --test SOURCE"
             )
         tested = images
-        finished = FinishedFile(kept_beside(file, place), run, reporter)
-        trial = replace(trial, finished=finished)
+        trial, finished = keeping(trial, run, file, place)
         again = partial(load, place, **places)
         found.append(Subject(facts, source.name, trial, finished, again))
     return found
@@ -190,11 +179,8 @@ def measure(subjects: list[Subject]) -> Report:
         subject = subjects.pop(0)
         facts, trial = subject.facts, subject.trial
         trial.reporter.result(f"{facts['file']}:")
-        try:
+        with interruption_told(trial, subject.finished):
             result = on_file(subject.load(), trial)
-        except KeyboardInterrupt:
-            tell_interrupted(trial, subject.finished)
-            raise
         network = facts["recipe"]["network"]
         report["files"].append(
             {

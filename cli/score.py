@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,17 +11,22 @@ import typer
 from ddcodec.codecs.options import Common, Options, option
 
 from .arguments import Cache, File, Prior
-from .files import kept_beside, reading
+from .files import reading
 from .flags import read, with_options
+from .measuring import (
+    Report,
+    find_observer,
+    find_source,
+    interruption_told,
+    keeping,
+    trial_on,
+)
 from .output import accuracy, number, table, write_report
 from .progress import Quiet, progress
-from .train import find_source, tell_interrupted
 
 if TYPE_CHECKING:
     from ddcodec.data.dataset import DistilledDataset
     from ddcodec.runtime.finished import FinishedFile
-
-Report = dict[str, Any]  # what ``score --json`` prints; accuracies and their sums are shares of 1
 
 
 @dataclass(frozen=True)
@@ -102,45 +107,27 @@ def measure(
 ) -> tuple[Report, FinishedFile]:
     """Train all networks; return what ``score`` prints, and what it kept beside the file.
 
-    ``place`` is where ``file`` lies; beside a file of the hub's cache nothing is kept, but here.
-
-    Raises KeyboardInterrupt after saying what is finished and kept.
+    ``place`` is where ``file`` lies. Raises KeyboardInterrupt after saying what is finished.
     """
     from ddcodec.evaluate import scores
-    from ddcodec.evaluate.measure import protocol, run_of, test_split
-    from ddcodec.runtime.finished import FinishedFile
+    from ddcodec.evaluate.measure import run_of
 
-    teacher = None
-    if chosen.observer is not None:
-        from ddcodec.observers.file import load as load_observer
-
-        teacher = load_observer(chosen.observer)
-        teacher.require_fit(ds.classes, ds.image_shape)
+    teacher = find_observer(ds, chosen.observer)
     advice = (
         f"six trainings of {chosen.nets} networks; fewer --nets or a smaller --steps is shorter"
     )
     with progress(quiet, advice=advice) as reporter:
         reporter.stage("reading the test images", 0)
         source = find_source(ds, test, common, reporter.result)
-        split = test_split(ds, source)
-        trial = protocol(
-            ds,
-            split,
-            nets=chosen.nets,
-            steps=chosen.steps,
-            seed=common.seed,
-            device=common.device,
-            reporter=reporter,
-        )
+        trial, split = trial_on(ds, source, common, reporter, nets=chosen.nets, steps=chosen.steps)
         if teacher is None and "temperature" in ds.manifest.labels:
             reporter.note(
                 f"{file}: its labels are those of an observer; both scores are too high without "
                 "--observer, which labels the random images too"
             )
         run = run_of(trial, split, source, None if teacher is None else teacher.digest)
-        finished = FinishedFile(kept_beside(file, place), run, reporter)
-        trial = replace(trial, finished=finished)
-        try:
+        trial, finished = keeping(trial, run, file, place)
+        with interruption_told(trial, finished):
             found = scores.score(
                 trial,
                 ds,
@@ -151,9 +138,6 @@ def measure(
                 weights=scores.Weights(chosen.lrs_lambda, chosen.ars_lambda),
                 full_steps=chosen.full_steps,
             )
-        except KeyboardInterrupt:
-            tell_interrupted(trial, finished)
-            raise
     about = {"test": source.name, "test_images": len(split.labels)}
     how = {"nets": trial.nets, "steps": trial.recipe.steps, "recipe_augment": trial.recipe.augment}
     return {"file": file, **about, **how, **found}, finished

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,17 +14,23 @@ from ddcodec.errors import UsageError
 from ddcodec.hub import is_address
 
 from .arguments import Cache, File, Prior
-from .files import kept_beside, reading
+from .files import reading
 from .flags import read, with_options
+from .measuring import (
+    Report,
+    find_observer,
+    find_source,
+    interruption_told,
+    keeping,
+    trial_on,
+)
 from .networks import network_table
-from .output import accuracy, message, number, seconds, table, write_report
+from .output import accuracy, number, seconds, table, write_report
 from .progress import Quiet, progress
 
 if TYPE_CHECKING:
     from ddcodec.data.dataset import DistilledDataset
-    from ddcodec.judge.trial import Trial
     from ddcodec.runtime.finished import FinishedFile
-    from ddcodec.sources.base import Source
 
 BASELINE_TITLES = {
     "random_images_same_pixels": "random real images, same pixels",
@@ -63,9 +69,6 @@ class StudentOptions(Options):
         "float32", "Of the students' convolutions; bfloat16 is often faster.",
         choices=("float32", "bfloat16"),
     )  # fmt: skip
-
-
-Report = dict[str, Any]  # what ``train --json`` prints; accuracies are shares of 1
 
 
 def train(
@@ -123,25 +126,17 @@ def measure(
 ) -> tuple[Report, FinishedFile]:
     """Train on ``ds``, test on ``test``; return what ``train`` prints, and what it kept beside.
 
-    ``place`` is where ``file`` lies; beside a file of the hub's cache nothing is kept, but here.
-    ``names`` are networks for the table, None for no table.
-
-    Raises KeyboardInterrupt after saying what is finished and kept.
+    ``place`` is where ``file`` lies; ``names`` are networks for the table, None for no table.
+    Raises KeyboardInterrupt after saying what is finished.
     """
     from ddcodec.evaluate.architectures import across_networks
     from ddcodec.evaluate.baselines import baselines
     from ddcodec.evaluate.draws import images_by_class
-    from ddcodec.evaluate.measure import on_file, protocol, run_of, test_split
+    from ddcodec.evaluate.measure import on_file, run_of
     from ddcodec.evaluate.soft_baselines import random_images_with_observer
     from ddcodec.inspection.info import info
-    from ddcodec.runtime.finished import FinishedFile
 
-    teacher = None
-    if chosen.observer is not None:
-        from ddcodec.observers.file import load as load_observer
-
-        teacher = load_observer(chosen.observer)
-        teacher.require_fit(ds.classes, ds.image_shape)
+    teacher = find_observer(ds, chosen.observer)
     advice = f"fewer than {chosen.nets} with --nets or a smaller --steps is shorter"
     if chosen.baselines:
         advice += "; five baselines follow"
@@ -150,26 +145,16 @@ def measure(
     with progress(quiet, advice=advice) as reporter:
         reporter.stage("reading the test images", 0)
         source = find_source(ds, test, common, reporter.result)
-        split = test_split(ds, source)
+        how = {"nets": chosen.nets, "steps": chosen.steps, "precision": chosen.precision}
+        trial, split = trial_on(ds, source, common, reporter, **how)
         facts = info(place)
-        trial = protocol(
-            ds,
-            split,
-            nets=chosen.nets,
-            steps=chosen.steps,
-            seed=common.seed,
-            device=common.device,
-            precision="bfloat16" if chosen.precision == "bfloat16" else "float32",
-            reporter=reporter,
-        )
         real = source if chosen.baselines or teacher is not None else None
         run = run_of(trial, split, real, None if teacher is None else teacher.digest)
         if names is not None:
             run["table"] = True  # a run without one ends earlier, and would remove its networks
-        finished = FinishedFile(kept_beside(file, place), run, reporter)
-        trial = replace(trial, finished=finished)
+        trial, finished = keeping(trial, run, file, place)
         others, across = {}, None
-        try:
+        with interruption_told(trial, finished):
             result = on_file(ds, trial)
             if teacher is not None:
                 by_class, total = images_by_class(source), ds.file.sizes.total
@@ -181,9 +166,6 @@ def measure(
             if names is not None:
                 real = source if chosen.baselines else None
                 across = across_networks(ds, trial, names, steps=chosen.steps, source=real)
-        except KeyboardInterrupt:
-            tell_interrupted(trial, finished)
-            raise
     report = {
         "file": file,
         "test": source.name,
@@ -204,20 +186,6 @@ def measure(
     return report, finished
 
 
-def tell_interrupted(trial: Trial, finished: FinishedFile) -> None:
-    """Say what the networks that are finished have reached, and how to go on."""
-    import numpy as np
-
-    for name, found in trial.scores.items():
-        if found:
-            reached = accuracy(float(np.mean(found)), float(np.std(found)))
-            message(f"{name}: {reached} after {len(found)} of {trial.nets} networks")
-    if finished.kept:
-        message(f"interrupted; the same command goes on from {finished.path}")
-    else:
-        message("interrupted; no network is kept, the same command begins anew")
-
-
 def write_down(file: Path, report: Report) -> None:
     """Put the result into the file's manifest; its content digest changes with it."""
     from ddcodec.format import restate
@@ -226,21 +194,6 @@ def write_down(file: Path, report: Report) -> None:
     measured |= {name: round(report[name], 4) for name in ("accuracy_mean", "accuracy_std")}
     with reading(str(file)):
         restate(file, measured=measured | {"test_count": report["test_images"]})
-
-
-def find_source(
-    ds: DistilledDataset, spec: str | None, common: Common, say: Callable[[str], None]
-) -> Source:
-    """Return the source called ``spec``, or the one that the file was made from.
-
-    Raises UsageError where there is nothing to go by, SourceError where the source is not found.
-    """
-    from ddcodec import sources
-
-    made = ds.manifest.source
-    if spec is None:
-        return sources.find_again(made, ds.classes, say=say, **common.of_source)
-    return sources.open_for(spec, made, ds.classes, say=say, **common.of_source)
 
 
 def describe(report: Report) -> str:
