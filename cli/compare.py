@@ -190,9 +190,7 @@ def measure(subjects: list[Subject]) -> Report:
                 "bytes": facts["bytes"]["total"],
                 "external_bytes": sum(item["bytes"] for item in facts["external"]),
                 "bits_per_class": facts["bits_per_class"],
-                "accuracy_mean": result.mean,
-                "accuracy_std": result.std,
-                "per_net": list(result.per_net),
+                **result.figures(),
                 "steps": result.steps,
                 "seconds": result.seconds,
             }

@@ -46,12 +46,9 @@ def decode(
 
     with reading(file) as place, progress(quiet) as reporter:
         decoded = Decoded(place, prior=prior, cache=cache, reporter=reporter)
-        counts = None
+        write = ddranking.write if to == TENSORS else LAYOUTS[to]
         with whole_folder(out, force) as folder:
-            if to == TENSORS:
-                counts = ddranking.write(decoded, folder)
-            else:
-                LAYOUTS[to](decoded, folder)
+            counts = write(decoded, folder)
     if counts is not None:
         message(f"{out}: {number(decoded.count)} images in class order; {of_classes(counts)}")
         if decoded.weights is not None:

@@ -7,6 +7,7 @@ the same way. They put soft labels through a softmax, so labels are written as l
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def write(decoded: Decoded, folder: Path) -> list[int]:
     """
     image, classes = decoded.manifest.image, len(decoded.manifest.classes)
     shape = (decoded.count, image["channels"], image["height"], image["width"])
-    size = 4 * int(np.prod(shape, dtype=np.int64))
+    size = 4 * prod(shape)
     if size > MOST_BYTES:
         raise Unsupported(
             f"{decoded.count} images take {size} bytes as one tensor, {MOST_BYTES} at most are "

@@ -85,7 +85,7 @@ def across_networks(
     MissingExtra where its library is not there.
     """
     rows = [*_rows(trial.recipe, names, steps)]
-    check_batches(ds, rows)
+    _check_batches(ds, rows)
     reference = None if source is None else _RandomImages(ds, trial, source)
     found = []
     for row in rows:
@@ -113,7 +113,7 @@ def learn_less(rows: Sequence[dict[str, Any]]) -> list[str]:
     ]
 
 
-def check_batches(ds: DistilledDataset, rows: Iterable[Row]) -> None:
+def _check_batches(ds: DistilledDataset, rows: Iterable[Row]) -> None:
     """Raise UsageError where a network with batch norm would see one image a step."""
     samples, _ = ds.on("cpu")
     for row in rows:
@@ -158,9 +158,7 @@ def _entry(row: Row, result: Accuracy, size: int) -> dict[str, Any]:
         "norm": row.norm,
         "kind": row.kind,
         "own": row.own,
-        "accuracy_mean": result.mean,
-        "accuracy_std": result.std,
-        "per_net": list(result.per_net),
+        **result.figures(),
         "nets": result.nets,
         "steps": result.steps,
         "optimizer": recipe.optimizer,

@@ -182,9 +182,7 @@ def _samples(
 
 def _entry(result: Accuracy, pixels: int, size: int, budget: Budget) -> dict[str, Any]:
     return {
-        "accuracy_mean": result.mean,
-        "accuracy_std": result.std,
-        "per_net": list(result.per_net),
+        **result.figures(),
         "pixels": pixels,
         "bytes": size,
         "images_per_class": budget.per_class,

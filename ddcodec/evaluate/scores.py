@@ -19,14 +19,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from math import e
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from ..judge.trial import Accuracy, Trial
+from ..judge.trial import Entry, Trial
 from ..nn.augment import AUGMENTATIONS
 from ..runtime.arguments import real, text, whole
 from ..runtime.world import neutral
@@ -34,7 +34,7 @@ from .baselines import Label, full_data, learn, stored_pixels
 from .budgets import Budget, same_bytes, same_pixels
 from .draws import Draw, images_by_class, random_draw
 from .measure import on_file
-from .soft_baselines import Labeller
+from .soft_baselines import labeller
 
 if TYPE_CHECKING:
     from ..data.dataset import DistilledDataset
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 EQUAL = ("pixels", "bytes")
 NO_AUGMENT = "none"
 
-Entry = dict[str, Any]
 Scores = NDArray[np.float64]
 
 
@@ -146,25 +145,28 @@ def score(
     else:
         trial.reporter.stage("random images: how many fit", 0)
         budget = same_bytes(ds.file.sizes.total, by_class, draw, trial.nets)
-    random = _Random(ds, draw, budget, equal, _labels_by(observer, trial, ds))
+    label = None if observer is None else labeller(observer, ds, trial.device).soft
+    random = _Random(ds, draw, budget, equal, label)
     recipe = trial.recipe
     augment = augment or recipe.augment
     plain = replace(trial, recipe=replace(recipe, augment=NO_AUGMENT))
     strong = replace(trial, recipe=replace(recipe, augment=augment))
 
-    found = {"syn_any": _entry(on_file(ds, trial)), "rdm_any": random.learn(trial)}
-    for name, how in (("aug", strong), ("naug", plain)):
-        same, title = how.recipe == recipe, f", augmented by {how.recipe.augment}"
-        title = ", not augmented" if how is plain else title
-        found[f"syn_{name}"] = (
-            found["syn_any"] if same else _entry(on_file(ds, how, f"this file{title}"))
-        )
-        found[f"rdm_{name}"] = found["rdm_any"] if same else random.learn(how, title)
+    found = {"syn_any": on_file(ds, trial).figures(), "rdm_any": random.learn(trial)}
+    for name, how, title in (
+        ("aug", strong, f", augmented by {augment}"),
+        ("naug", plain, ", not augmented"),
+    ):
+        if how.recipe == recipe:
+            found |= {f"syn_{name}": found["syn_any"], f"rdm_{name}": found["rdm_any"]}
+        else:
+            found[f"syn_{name}"] = on_file(ds, how, f"this file{title}").figures()
+            found[f"rdm_{name}"] = random.learn(how, title)
     hard = hard_labels(ds.soft_labels)
     found["syn_hard"] = (
         found["syn_naug"]
         if bool((hard == ds.soft_labels).all())
-        else _entry(on_file(ds, plain, "this file, hard labels", hard))
+        else on_file(ds, plain, "this file, hard labels", hard).figures()
     )
     found["real_hard"] = full_data(plain, ds, source.train, full_steps)
     measured = ("accuracy_mean", "accuracy_std", "per_net")
@@ -204,20 +206,3 @@ class _Random(NamedTuple):
 def hard_labels(soft: Tensor) -> Tensor:
     """Return soft labels (N, classes) as 0 and 1: the largest share, of equal ones the first."""
     return one_hot(soft.argmax(1), soft.shape[1]).to(soft.dtype)
-
-
-def _labels_by(observer: Trained | None, trial: Trial, ds: DistilledDataset) -> Label | None:
-    if observer is None:
-        return None
-    observer.require_fit(ds.classes, ds.image_shape)
-    observer.network.to(trial.device)
-    temperature = ds.manifest.labels.get("temperature", 1.0)
-    return Labeller(observer, len(ds.classes), temperature).soft
-
-
-def _entry(result: Accuracy) -> Entry:
-    return {
-        "accuracy_mean": result.mean,
-        "accuracy_std": result.std,
-        "per_net": list(result.per_net),
-    }

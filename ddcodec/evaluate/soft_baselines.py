@@ -46,6 +46,16 @@ class Labeller:
         return restore({"labels": self.symbols(images)}, "logits", self._classes)
 
 
+def labeller(observer: Trained, ds: DistilledDataset, device: torch.device) -> Labeller:
+    """Return who labels images for ``ds`` on ``device``, at its temperature or 1.
+
+    Raises UsageError for an observer of other classes or images.
+    """
+    observer.require_fit(ds.classes, ds.image_shape)
+    observer.network.to(device)
+    return Labeller(observer, len(ds.classes), ds.manifest.labels.get("temperature", 1.0))
+
+
 @neutral()
 def random_images_with_observer(
     trial: Trial, ds: DistilledDataset, by_class: ClassImages, observer: Trained, total: int
@@ -56,14 +66,12 @@ def random_images_with_observer(
     temperature is that of ``ds``, or 1. Raises UsageError for an observer of other classes or
     images.
     """
-    observer.require_fit(ds.classes, ds.image_shape)
-    observer.network.to(trial.device)
-    labeller = Labeller(observer, len(ds.classes), ds.manifest.labels.get("temperature", 1.0))
+    giver = labeller(observer, ds, trial.device)
     coder = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
     _, height, width = ds.image_shape
 
     def coded(images: Bytes, classes: int) -> int:
-        labels = labeller.symbols(enlarge(images, (height, width)))
+        labels = giver.symbols(enlarge(images, (height, width)))
         parts = (np.ascontiguousarray(part).tobytes() for part in (images, labels))
         return sum(len(coder.compress(part)) for part in parts)
 
@@ -76,5 +84,5 @@ def random_images_with_observer(
         draw,
         budget,
         lambda images, classes: (images, coded(images, classes)),
-        label=labeller.soft,
+        label=giver.soft,
     )

@@ -154,10 +154,10 @@ def names_of(asked: str) -> list[str]:
 
     Raises as ``check_student`` does.
     """
+    settled = [name for name in STUDENTS if name not in UNSETTLED]
     found: dict[str, None] = {}
-    for name in asked.split(","):
-        settled = [known for known in STUDENTS if known not in UNSETTLED]
-        found |= dict.fromkeys(settled if name.strip() == "all" else [name.strip()])
+    for name in map(str.strip, asked.split(",")):
+        found |= dict.fromkeys(settled if name == "all" else [name])
     for name in found:
         check_student(name)
     return list(found)

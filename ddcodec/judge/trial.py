@@ -43,6 +43,14 @@ class Accuracy:
     seconds: float
     per_net: tuple[float, ...]
 
+    def figures(self) -> Entry:
+        """Return ``accuracy_mean``, ``accuracy_std`` and ``per_net``, JSON values of reports."""
+        return {
+            "accuracy_mean": self.mean,
+            "accuracy_std": self.std,
+            "per_net": list(self.per_net),
+        }
+
 
 @dataclass(frozen=True)
 class Trial:

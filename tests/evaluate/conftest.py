@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from ddcodec import DistilledDataset, encode, load
 from ddcodec.sources import Source, Split
 
 
@@ -26,3 +29,13 @@ def lines(per_class: int = 16, noise: float = 12.0) -> Source:
 @pytest.fixture(scope="session")
 def rows_and_columns() -> Source:
     return lines()
+
+
+@pytest.fixture(scope="session")
+def lic_file(
+    tmp_path_factory: pytest.TempPathFactory, digits: Source, observer_file: Path
+) -> DistilledDataset:
+    """Images with the labels of an observer."""
+    out = tmp_path_factory.mktemp("lic") / "x.ddset"
+    encode(digits, out, "lic", ipc=2, steps=2, observer=observer_file, device="cpu")
+    return load(out)

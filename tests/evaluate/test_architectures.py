@@ -73,6 +73,14 @@ def test_the_mean_leaves_out_the_own_network() -> None:
     assert transfer(rows[1:2]) is None
 
 
+def test_a_convnet_of_the_same_depth_and_norm_is_the_own_one(path: Path, digits: Source) -> None:
+    trial = trial_of(path, digits)
+    trial = replace(trial, recipe=replace(trial.recipe, depth=3))
+    found = across_networks(load(path), trial, ["convnet3", "convnet3-in"], steps=1)
+    assert [row["own"] for row in found["rows"]] == [False, True, True, True]
+    assert found["transfer"] == found["rows"][0]["accuracy_mean"]
+
+
 def test_real_images_stand_beside_and_whoever_learns_less_is_named(
     path: Path, digits: Source
 ) -> None:

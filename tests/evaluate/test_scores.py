@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddcodec import DistilledDataset, UsageError, encode, load, pack
+from ddcodec import DistilledDataset, UsageError, load, pack
 from ddcodec.evaluate.measure import protocol, train_students
 from ddcodec.evaluate.scores import Weights, hard_labels, normalised, robust_scores, score
 from ddcodec.judge.trial import Trial
@@ -189,15 +189,6 @@ def test_an_argument_out_of_range_is_refused_before_any_training(
     with pytest.raises(UsageError, match=said):
         score(trial, soft, rows_and_columns, **wrong)
     assert trial.scores == {}
-
-
-@pytest.fixture(scope="module")
-def lic_file(
-    tmp_path_factory: pytest.TempPathFactory, digits: Source, observer_file: Path
-) -> DistilledDataset:
-    out = tmp_path_factory.mktemp("lic") / "x.ddset"
-    encode(digits, out, "lic", ipc=1, steps=2, observer=observer_file, device="cpu")
-    return load(out)
 
 
 def test_an_observer_labels_the_random_images(

@@ -10,7 +10,7 @@ import pytest
 import torch
 import zstandard
 
-from ddcodec import DistilledDataset, UsageError, encode, load
+from ddcodec import DistilledDataset, UsageError
 from ddcodec.evaluate.budgets import shrink
 from ddcodec.evaluate.draws import images_by_class, random_draw
 from ddcodec.evaluate.measure import protocol
@@ -20,24 +20,10 @@ from ddcodec.observers.file import load as load_observer
 from ddcodec.sources import Source
 
 
-@pytest.fixture(scope="module")
-def observer(observer_file: Path) -> Path:
-    return observer_file
-
-
-@pytest.fixture(scope="module")
-def ds(
-    tmp_path_factory: pytest.TempPathFactory, digits: Source, observer: Path
-) -> DistilledDataset:
-    out = tmp_path_factory.mktemp("lic") / "x.ddset"
-    encode(digits, out, "lic", ipc=2, steps=2, observer=observer, device="cpu")
-    return load(out)
-
-
 def test_labels_are_those_of_the_observer_in_the_symbols_of_a_file(
-    digits: Source, observer: Path
+    digits: Source, observer_file: Path
 ) -> None:
-    teacher: Trained = load_observer(observer)
+    teacher: Trained = load_observer(observer_file)
     labeller = Labeller(teacher, 10, 2.0)
     images = digits.train.images[:50]
     with torch.no_grad():
@@ -48,12 +34,12 @@ def test_labels_are_those_of_the_observer_in_the_symbols_of_a_file(
 
 
 def test_the_bytes_are_those_of_images_and_labels_and_fit(
-    ds: DistilledDataset, digits: Source, observer: Path
+    lic_file: DistilledDataset, digits: Source, observer_file: Path
 ) -> None:
-    teacher, by_class = load_observer(observer), images_by_class(digits)
-    trial = protocol(ds, digits.require_test(), nets=2, steps=40, device="cpu")
-    total = ds.file.sizes.total
-    entry = random_images_with_observer(trial, ds, by_class, teacher, total)
+    teacher, by_class = load_observer(observer_file), images_by_class(digits)
+    trial = protocol(lic_file, digits.require_test(), nets=2, steps=40, device="cpu")
+    total = lic_file.file.sizes.total
+    entry = random_images_with_observer(trial, lic_file, by_class, teacher, total)
     coder = zstandard.ZstdCompressor(level=19)
     labeller = Labeller(teacher, 10, 2.0)
 
@@ -68,4 +54,4 @@ def test_the_bytes_are_those_of_images_and_labels_and_fit(
     assert entry["accuracy_mean"] > 0.3  # ten classes
     other = replace(teacher, description=replace(teacher.description, classes=("a",)))
     with pytest.raises(UsageError, match="classes"):
-        random_images_with_observer(trial, ds, by_class, other, total)
+        random_images_with_observer(trial, lic_file, by_class, other, total)

@@ -15,7 +15,6 @@ from ddcodec.judge.field import STUDENTS, UNSETTLED, names_of, norm_of, way_of
 from ddcodec.judge.networks import fresh
 from ddcodec.judge.norms import with_norm
 from ddcodec.judge.recipe import Recipe
-from ddcodec.judge.student import train
 from ddcodec.observers import zoo
 
 RECIPE = Recipe((1, 8, 8), 10, 2, 16, 0.01, 3, 4, "none")
@@ -127,33 +126,3 @@ def test_a_way_keeps_batches_and_augmentation_of_the_file(name: str) -> None:
     assert (recipe.lr, recipe.schedule) == (way.lr, "cosine")
     assert way.recipe(replace(own, steps=1)).steps == way.steps
     assert way.recipe(own, 7).steps == 7
-
-
-class Few:
-    """Eight images of noise."""
-
-    shares, variations = None, 1
-    images = noise(8, 1, 8, 8)
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def gather(self, index: Tensor) -> Tensor:
-        return self.images[index]
-
-
-def test_sgd_goes_down_the_gradient_with_momentum() -> None:
-    recipe = replace(RECIPE, batch_size=8, optimizer="sgd", lr=0.1, steps=2, augment="none")
-    labels = torch.eye(10)[:8]
-    trained, plain = nn.Sequential(made("mlp")), nn.Sequential(made("mlp"))
-    train(trained, Few(), labels, recipe, (0, 0))
-    speed = [torch.zeros_like(weight) for weight in plain.parameters()]
-    for _ in range(2):
-        loss = nn.functional.cross_entropy(plain(Few.images), labels)
-        slopes = torch.autograd.grad(loss, list(plain.parameters()))
-        with torch.no_grad():
-            for weight, fast, slope in zip(plain.parameters(), speed, slopes, strict=True):
-                fast.mul_(0.9).add_(slope)
-                weight.sub_(0.1 * fast)
-    for one, other in zip(trained.parameters(), plain.parameters(), strict=True):
-        torch.testing.assert_close(one, other)
