@@ -112,6 +112,27 @@ def test_npz_holds_exactly_what_load_gives_and_needs_no_pickle(
     assert manifest["codec"]["name"] == "podd"
 
 
+def test_tensors_for_ddranking_come_with_the_number_of_images_of_a_class(
+    run: Run, tmp_path: Path, digits_file: Path
+) -> None:
+    def told(path: Path) -> list[str]:
+        outcome = run("decode", path, "--to", "ddranking", "-o", "out", "-f")
+        assert (outcome.code, outcome.out) == (0, "")
+        names = {file.name for file in (tmp_path / "out").iterdir()}
+        tensors = {"images.pt", "soft_labels.pt", "hard_labels.pt", "lr.pt"}
+        assert names == {*tensors, "manifest.json"}
+        return [line for line in outcome.err.splitlines() if line.startswith("out: ")]
+
+    ds = ddcodec.load(digits_file)
+    counts = np.bincount(ds.soft_labels.argmax(1).numpy(), minlength=10)
+    said = f"{len(ds)} images in class order; {counts.min()} to {counts.max()} of each class: give "
+    assert told(digits_file)[0].startswith(f"out: {said}hard_labels")
+    ddcodec.pack(np.zeros((4, 1, 8, 8), np.uint8), np.array([1, 0, 0, 1]), ["a", "b"], "x.ddset")
+    assert told(tmp_path / "x.ddset") == ["out: 4 images in class order; ipc=2"]
+    weighted = told(vectors.FOLDER / "valid" / "ppodd-stages.ddset")
+    assert weighted[-1].endswith("the weights of F are left out")
+
+
 def test_an_image_folder_keeps_pictures_in_class_folders_and_all_soft_labels(
     run: Run, tmp_path: Path, digits_file: Path
 ) -> None:

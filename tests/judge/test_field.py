@@ -15,6 +15,7 @@ from ddcodec.judge.field import STUDENTS, UNSETTLED, names_of, norm_of, way_of
 from ddcodec.judge.networks import fresh
 from ddcodec.judge.norms import with_norm
 from ddcodec.judge.recipe import Recipe
+from ddcodec.judge.transformer import Transformer
 from ddcodec.observers import zoo
 
 RECIPE = Recipe((1, 8, 8), 10, 2, 16, 0.01, 3, 4, "none")
@@ -71,6 +72,14 @@ def test_the_norm_is_the_one_that_is_told(name: str) -> None:
 def test_networks_have_the_published_number_of_parameters(name: str, parameters: int) -> None:
     network = made(name, (3, 32, 32))
     assert sum(weight.numel() for weight in network.parameters()) == parameters
+
+
+def test_places_weigh_more_than_patches_when_a_transformer_begins() -> None:
+    # Else they are never learned from few samples.
+    for image in ((1, 8, 8), (3, 32, 32)):
+        network = made("vit", image)
+        assert isinstance(network, Transformer)
+        assert network.places.weight.std() > network.cut(noise(4, *image)).std()
 
 
 def test_an_instance_norm_keeps_what_one_pixel_says() -> None:
