@@ -18,6 +18,7 @@ from ddcodec.runtime.outputs import output_folder
 File = Annotated[
     str, typer.Argument(metavar="F", help="The .ddset file, or its address on the hub: hf://...")
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 # Of every command that needs the images of a file.
 Prior = Annotated[
     str | None,

@@ -15,9 +15,9 @@ from ddcodec.codecs.options import Common, Options, option
 from ddcodec.errors import UsageError
 from ddcodec.runtime.outputs import check_output, output_path
 
-from .arguments import Cache, Prior
+from .arguments import Cache, Json, Prior
 from .files import reading
-from .flags import read, with_options
+from .flags import read, read_common, with_options
 from .measuring import Report, find_source, interruption_told, keeping, trial_on
 from .output import accuracy, message, number, table, write_report
 from .progress import Quiet, progress
@@ -65,11 +65,11 @@ def compare(
     prior: Prior = None,
     cache: Cache = None,
     quiet: Quiet = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
     **options: Any,
 ) -> None:
     """Train fresh networks on each file by its own recipe and put them in one table."""
-    common = read({name: options.pop(name, None) for name in Common.names()}, Common)
+    common = read_common(options)
     chosen = read(options, CompareOptions)
     if out is not None:
         check_picture(out, force)

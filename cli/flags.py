@@ -66,6 +66,11 @@ def read(given: Mapping[str, Any], kind: type[T]) -> T:
     return kind(**values(given, kind))
 
 
+def read_common(given: dict[str, Any]) -> Common:
+    """Take the options that every encode takes out of ``given``; raises UsageError."""
+    return read({name: given.pop(name, None) for name in Common.names()}, Common)
+
+
 def values(given: Mapping[str, Any], *kinds: type[Options]) -> dict[str, Any]:
     """Return the options that were given, by name, as values; raises UsageError.
 

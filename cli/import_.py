@@ -10,7 +10,7 @@ import typer
 from ddcodec.codecs.options import Common
 from ddcodec.share.options import Import
 
-from .flags import read, with_options
+from .flags import read, read_common, with_options
 from .merge import Out
 from .output import accuracy, number, percent, write_report
 from .progress import Quiet, progress
@@ -33,7 +33,7 @@ def import_set(
     Its kind is found by its content: DC, DSA, DM, MTT, TESLA, FTD, DATM, IDC, LIC, KIP, FRePo,
     RaT-BPTT, PoDD, folders of RDED, SRe2L, CDA, parquet, npz. Nothing of it is executed.
     """
-    common = read({name: options.pop(name, None) for name in Common.names()}, Common)
+    common = read_common(options)
 
     from ddcodec.runtime.device import keep_large_blocks
     from ddcodec.share.importing import import_set as run

@@ -10,17 +10,10 @@ import typer
 
 from ddcodec.codecs.options import Common, Options, option
 
-from .arguments import Cache, File, Prior
+from .arguments import Cache, File, Json, Prior
 from .files import reading
-from .flags import read, with_options
-from .measuring import (
-    Report,
-    find_observer,
-    find_source,
-    interruption_told,
-    keeping,
-    trial_on,
-)
+from .flags import read, read_common, with_options
+from .measuring import Report, find_observer, find_source, interruption_told, keeping, trial_on
 from .output import accuracy, number, table, write_report
 from .progress import Quiet, progress
 
@@ -71,7 +64,7 @@ def score(
     prior: Prior = None,
     cache: Cache = None,
     quiet: Quiet = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
     **options: Any,
 ) -> None:
     """Give F the label-robust and the augmentation-robust score of DD-Ranking 0.2.
@@ -79,7 +72,7 @@ def score(
     Every network has the rate and steps of the file's recipe and is tested after its last step:
     nothing is selected on test images.
     """
-    common = read({name: options.pop(name, None) for name in Common.names()}, Common)
+    common = read_common(options)
     chosen = read(options, ScoreOptions)
 
     from ddcodec.data import dataset

@@ -13,17 +13,10 @@ from ddcodec.codecs.options import Common, Options, option
 from ddcodec.errors import UsageError
 from ddcodec.hub import is_address
 
-from .arguments import Cache, File, Prior
+from .arguments import Cache, File, Json, Prior
 from .files import reading
-from .flags import read, with_options
-from .measuring import (
-    Report,
-    find_observer,
-    find_source,
-    interruption_told,
-    keeping,
-    trial_on,
-)
+from .flags import read, read_common, with_options
+from .measuring import Report, find_observer, find_source, interruption_told, keeping, trial_on
 from .networks import network_table
 from .output import accuracy, number, seconds, table, write_report
 from .progress import Quiet, progress
@@ -85,11 +78,11 @@ def train(
     prior: Prior = None,
     cache: Cache = None,
     quiet: Quiet = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
     **options: Any,
 ) -> None:
     """Train fresh networks on F alone and report their accuracy on real test images."""
-    common = read({name: options.pop(name, None) for name in Common.names()}, Common)
+    common = read_common(options)
     chosen = read(options, StudentOptions)
     if record and chosen.architecture is not None:
         raise UsageError("--record keeps the accuracy of the file's recipe; leave out --arch")
