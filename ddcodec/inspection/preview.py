@@ -16,6 +16,7 @@ from ..runtime.world import neutral
 from .pixels import Pixels, patches_of, visible_images, visible_posters
 
 if TYPE_CHECKING:
+    from ..codecs.base import Pictures
     from ..data.dataset import DistilledDataset
 
 WIDTH = 1600  # pixels of the picture
@@ -45,21 +46,17 @@ def render(ds: DistilledDataset) -> Image.Image:
     manifest = ds.manifest
     names = [printable(name, index) for index, name in enumerate(ds.classes)]
     legend: list[Image.Image] = []
-    drawn = CODECS[manifest.codec["name"]].pictures(manifest, ds.file.arrays, len(ds))
+    drawn, wholes = shown_whole(ds)
+    height = POSTER_HEIGHT // len(wholes)
+    drawings = [enlarge(Image.fromarray(whole), INNER, height) for whole in wholes]
     shown = spread(len(ds), EXAMPLES)
     if drawn.posters:
-        posters = visible_posters(drawn, manifest.image["preprocessing"])
-        height = POSTER_HEIGHT // len(posters)
-        drawings = [enlarge(Image.fromarray(poster), INNER, height) for poster in posters]
         numbered = [draw_class_grid(d, drawn.grid, drawn.cells, names) for d in drawings]
         if any(numbered) and len(names) <= LEGEND_CLASSES:
             legend = [draw_legend(names)]
         _, *size = ds.image_shape
-        examples = list(patches_of(drawn, posters, (size[0], size[1]), shown))
+        examples = list(patches_of(drawn, wholes, (size[0], size[1]), shown))
     else:
-        places = [drawn.samples[i] for i in spread(len(drawn.samples), SHEET)]
-        sheet = sheet_of(visible_images(ds, places))
-        drawings = [enlarge(Image.fromarray(sheet), INNER, POSTER_HEIGHT)]
         examples = visible_images(ds, shown)
     return stack(
         [
@@ -78,14 +75,18 @@ def portrait(ds: DistilledDataset, side: int) -> Image.Image:
 
     RGB, at most ``side`` pixels wide and high.
     """
+    _, wholes = shown_whole(ds)
+    return enlarge(Image.fromarray(wholes[0]), side, side)
+
+
+def shown_whole(ds: DistilledDataset) -> tuple[Pictures, list[Pixels]]:
+    """Return what a file has to draw, and its posters, or one sheet of images, (H, W, 3) each."""
     manifest = ds.manifest
     drawn = CODECS[manifest.codec["name"]].pictures(manifest, ds.file.arrays, len(ds))
     if drawn.posters:
-        shown = visible_posters(drawn, manifest.image["preprocessing"])[0]
-    else:
-        places = [drawn.samples[i] for i in spread(len(drawn.samples), SHEET)]
-        shown = sheet_of(visible_images(ds, places))
-    return enlarge(Image.fromarray(shown), side, side)
+        return drawn, visible_posters(drawn, manifest.image["preprocessing"])
+    places = [drawn.samples[i] for i in spread(len(drawn.samples), SHEET)]
+    return drawn, [sheet_of(visible_images(ds, places))]
 
 
 def sheet_of(images: Sequence[Pixels]) -> Pixels:

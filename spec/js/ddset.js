@@ -5,13 +5,13 @@
  * Typed arrays are little-endian on all machines of today, as the format is.
  */
 
+import { rangeOf, rgba } from "./colours.js";
 import { DDSetError, limit, LIMITS, need, unsupported } from "./errors.js";
 import { readHeader } from "./header.js";
 import { FORMAT } from "./manifest.js";
 import { preprocess, samplesOf } from "./samples.js";
 import { digest, hexDigest, sha256 } from "./sha256.js";
 import { decodeTensor } from "./tensors.js";
-import { clamp } from "./values.js";
 
 export { DDSetError, FORMAT, LIMITS, sha256 };
 
@@ -162,49 +162,4 @@ export class DDSet {
 function check(index, length, what) {
   const good = Number.isInteger(index) && index >= 0 && index < length;
   need(good, `no ${what} ${index}: the file has ${length}`, "usage");
-}
-
-/** From a stored float value to 0 black and 1 white: factor and term of each channel. */
-function unitOf({ channels, preprocessing: p }) {
-  const standardised = p.kind === "standardise";
-  return Array.from({ length: channels }, (_, c) => (standardised ? [p.std[c], p.mean[c]] : [1, 0]));
-}
-
-const SLACK = 1 / 128; // that values may lie outside of 0..1 and still be those of plain images
-const SPREAD = 2.5; // standard deviations around the mean that are shown of others
-
-function rangeOf({ data, height, width }, image) {
-  if (data instanceof Uint8Array) return { low: 0, high: 1, bounded: true };
-  const plane = height * width;
-  let [least, most, sum, squares] = [Infinity, -Infinity, 0, 0];
-  unitOf(image).forEach(([factor, term], c) => {
-    for (let i = c * plane; i < (c + 1) * plane; i++) {
-      const value = data[i] * factor + term;
-      if (value < least) least = value;
-      if (value > most) most = value;
-      sum += value;
-    }
-  });
-  const mean = sum / data.length;
-  unitOf(image).forEach(([factor, term], c) => {
-    for (let i = c * plane; i < (c + 1) * plane; i++) squares += (data[i] * factor + term - mean) ** 2;
-  });
-  const bounded = image.preprocessing.kind !== "conv_whiten" && least >= -SLACK && most <= 1 + SLACK;
-  const std = Math.max(Math.sqrt(squares / data.length), 1e-6);
-  return bounded ? { low: 0, high: 1, bounded } : { low: mean - SPREAD * std, high: mean + SPREAD * std, bounded };
-}
-
-function rgba({ channels, height, width, data }, image, { low, high }) {
-  const plane = height * width;
-  const out = new Uint8ClampedArray(4 * plane).fill(255);
-  const units = data instanceof Uint8Array ? [] : unitOf(image);
-  for (let c = 0; c < 3; c++) {
-    const source = channels === 1 ? 0 : c;
-    const [factor, term] = units[source] ?? [1 / 255, 0];
-    for (let i = 0; i < plane; i++) {
-      const unit = (data[source * plane + i] * factor + term - low) / (high - low);
-      out[4 * i + c] = Math.round(255 * clamp(unit, 0, 1));
-    }
-  }
-  return { width, height, data: out };
 }

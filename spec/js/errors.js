@@ -29,6 +29,11 @@ export function need(condition, message, code = "DDS-E010") {
   if (!condition) throw new DDSetError(code, message);
 }
 
+/** In a decoder that knows neither its tensor nor a number: a plain Error, which its caller turns into one of those. */
+export function demand(good, why) {
+  if (!good) throw new Error(why);
+}
+
 export function limit(value, most, message, code = "DDS-E040") {
   if (value > most) throw new DDSetError(code, `${message}, the limit is ${most}`, true);
 }

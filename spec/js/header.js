@@ -2,14 +2,14 @@
 
 import { limit, need, shown } from "./errors.js";
 import { parseJson } from "./json.js";
-import { asLater, checkFields, checkShape, checkVersion, SIZES, TAGS } from "./manifest.js";
+import { asLater, checkFields, checkShape, checkVersion, rowsOf, SIZES, TAGS } from "./manifest.js";
 import { checkManifest } from "./rules.js";
 import { ceil, isInteger, isObject, plain, product, same, sameSet } from "./values.js";
 
 /** Everything that is known without decoding: manifest, places of the pieces, sizes. */
 export function readHeader(data, limits) {
-  need(data.length <= limits.fileBytes, `${data.length} bytes cannot be a .ddset file`, "DDS-E001");
-  need(data.length >= 8, `${data.length} bytes cannot be a .ddset file`, "DDS-E001");
+  const sized = data.length >= 8 && data.length <= limits.fileBytes;
+  need(sized, `${data.length} bytes cannot be a .ddset file`, "DDS-E001");
   const view = new DataView(data.buffer, data.byteOffset);
   const length = view.getUint32(4, true) * 2 ** 32 + view.getUint32(0, true);
   const fits = length >= 2 && length <= data.length - 8;
@@ -105,11 +105,10 @@ function checkStored(entries, tensors) {
       expected.add(stored);
       const entry = entries.get(stored);
       need(entry, `tensor ${shown(stored)}: stored and listed tensors differ`, "DDS-E013");
-      const rows = Math.min(t.chunk ?? t.shape[0], t.shape[0] - i * (t.chunk ?? 0));
       const tag = t.quantiser ? "U8" : TAGS[t.dtype];
       const fits =
         t.coder === "raw"
-          ? entry.dtype === tag && same(entry.shape, [rows, ...t.shape.slice(1)])
+          ? entry.dtype === tag && same(entry.shape, [rowsOf(t, i), ...t.shape.slice(1)])
           : entry.dtype === "U8" && entry.shape.length === 1;
       need(fits, `tensor '${stored}': stored with another dtype or shape`, "DDS-E013");
     });

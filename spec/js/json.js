@@ -39,16 +39,12 @@ export function parseJson(text, nesting) {
     if (match(/[ \t\n\r]+/y)) canonical = false;
   };
   const string = () => {
-    const start = at;
     const found = match(/"((?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*)"/y);
     if (!found) fail("a string is expected, or damaged");
-    if (!found[1].includes("\\")) {
-      if (/[\ud800-\udfff]/u.test(found[1])) fail("a lone surrogate");
-      return found[1];
-    }
-    const value = JSON.parse(found[0]);
+    const escaped = found[1].includes("\\");
+    const value = escaped ? JSON.parse(found[0]) : found[1];
     if (/[\ud800-\udfff]/u.test(value)) fail("a lone surrogate");
-    canonical &&= JSON.stringify(value) === text.slice(start, at);
+    if (escaped) canonical &&= JSON.stringify(value) === found[0];
     return value;
   };
   const number = () => {

@@ -119,6 +119,9 @@ export const SIZES = { uint8: 1, int32: 4, int64: 8, float16: 2, float32: 4 };
 export const TAGS = { uint8: "U8", int32: "I32", int64: "I64", float16: "F16", float32: "F32" };
 export const PICTURES = ["webp", "avif"];
 
+/** The rows in piece i of a tensor: of the last one what is left. */
+export const rowsOf = ({ chunk, shape }, i) => Math.min(chunk ?? shape[0], shape[0] - i * (chunk ?? 0));
+
 export function checkShape(name, shape, limits) {
   const good = Array.isArray(shape) && shape.every((n) => isInteger(n, 1, 2 ** 53));
   need(good, `tensor ${shown(name)}: shape must be positive integers`, "DDS-E006");

@@ -2,7 +2,7 @@
 
 import { decodeContext } from "./context.js";
 import { allocate, need } from "./errors.js";
-import { PICTURES, SIZES } from "./manifest.js";
+import { PICTURES, rowsOf, SIZES } from "./manifest.js";
 import { decodePicture, sheetOf } from "./pictures.js";
 import { hexDigest } from "./sha256.js";
 import { product } from "./values.js";
@@ -16,21 +16,20 @@ export async function decodeTensor(name, t, pieces, options, step) {
   const rowSize = size / t.shape[0];
   const what = `tensor '${name}'`;
   const width = t.quantiser ? 1 : SIZES[t.dtype];
-  const rowsOf = (i) => Math.min(t.chunk ?? t.shape[0], t.shape[0] - i * (t.chunk ?? 0));
   // All claims are compared before anything is allocated for them.
-  const claims = (piece, i) => checkFrame(what, piece, rowsOf(i) * rowSize * width, options.limits);
+  const claims = (piece, i) => checkFrame(what, piece, rowsOf(t, i) * rowSize * width, options.limits);
   const frames = t.coder === "zstd" ? pieces.map(claims) : [];
-  const sheets = PICTURES.includes(t.coder) ? pieces.map((p, i) => sheetOf(what, p, t, rowsOf(i))) : [];
+  const sheets = PICTURES.includes(t.coder) ? pieces.map((p, i) => sheetOf(what, p, t, rowsOf(t, i))) : [];
   const stored = allocate(size * width, what);
   const out = t.quantiser ? allocate(size * 4, what) : stored;
-  for (let i = 0, row = 0; i < pieces.length; row += rowsOf(i++)) {
+  for (let i = 0, row = 0; i < pieces.length; row += rowsOf(t, i++)) {
     const compare = async (bytes) =>
       need(
         !options.check || !t.digests || (await hexDigest(bytes)) === t.digests[i],
         `${what}: the digest of chunk ${i} does not match`,
         "DDS-E031",
       );
-    const shape = [rowsOf(i), ...t.shape.slice(1)];
+    const shape = [rowsOf(t, i), ...t.shape.slice(1)];
     const target = stored.subarray(row * rowSize * width, (row + shape[0]) * rowSize * width);
     if (sheets.length) {
       await compare(pieces[i]);

@@ -10,6 +10,13 @@ export const ceil = (a, b) => Math.ceil(a / b);
 /** To the nearest integer, ties to even; what is 2^51 or more is limited by every caller anyway. */
 export const rint = (x) => x + 6755399441055744 - 6755399441055744;
 export const clamp = (x, low, high) => (x < low ? low : x > high ? high : x);
+export const toByte = (x) => (x < 0 ? 0 : x > 255 ? 255 : x);
+/** A little-endian number of some bytes; those behind the end are 0. */
+export const little = (data, at, bytes) => {
+  let value = 0;
+  for (let i = bytes - 1; i >= 0; i--) value = value * 256 + (data[at + i] ?? 0);
+  return value;
+};
 
 export const isObject = (v) => v !== null && typeof v === "object" && !Array.isArray(v) && !(v instanceof Real);
 export const isInteger = (v, low, high) => typeof v === "number" && Number.isInteger(v) && v >= low && v <= high;

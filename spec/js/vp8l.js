@@ -1,8 +1,7 @@
 /** Lossless WebP (RFC 9649, section 3), to RGBA. Pixels are 32-bit integers, alpha highest. */
 
-function demand(good, why) {
-  if (!good) throw new Error(why);
-}
+import { demand } from "./errors.js";
+import { toByte } from "./values.js";
 
 class Bits {
   constructor(data) {
@@ -202,9 +201,8 @@ const mean = (a, b) => (((a ^ b) & 0xfefefefe) >>> 1) + (a & b);
 const bytes = [24, 16, 8, 0];
 const map = (f) => (a, b, c) =>
   bytes.reduce((out, s) => out | (f((a >>> s) & 255, (b >>> s) & 255, (c >>> s) & 255) << s), 0);
-const clip = (v) => (v < 0 ? 0 : v > 255 ? 255 : v);
-const whole = map((a, b, c) => clip(a + b - c));
-const half = map((a, b) => clip(a + Math.trunc((a - b) / 2)));
+const whole = map((a, b, c) => toByte(a + b - c));
+const half = map((a, b) => toByte(a + Math.trunc((a - b) / 2)));
 
 function nearer(left, top, corner) {
   let [toLeft, toTop] = [0, 0];

@@ -1,4 +1,4 @@
-/** Tables of VP8, the bitstream of lossy WebP (RFC 6386); modes are numbered as in vp8.js. */
+/** Tables of VP8, the bitstream of lossy WebP (RFC 6386); modes are numbered as in vp8pixels.js. */
 
 /** Default probabilities of coefficients, [type 4][band 8][context 3][node 11] (section 13.5). */
 export const COEFFICIENTS = new Uint8Array([

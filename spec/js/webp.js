@@ -1,10 +1,10 @@
 /** Still WebP pictures (RFC 9649) of one chunk, decoded to the same bits as by libwebp. */
 
+import { little } from "./values.js";
 import { decodeVp8 } from "./vp8.js";
 import { decodeVp8l } from "./vp8l.js";
 
 const tag = (data, at) => String.fromCharCode(...data.subarray(at, at + 4));
-const little = (data, at, bytes) => (bytes ? data[at] + 256 * little(data, at + 1, bytes - 1) : 0);
 
 /** What a file of a single picture claims, {width, height}; null for any other. */
 export function webpSize(data) {

@@ -4,14 +4,9 @@
  */
 
 import { DDSetError, limit, need } from "./errors.js";
+import { little } from "./values.js";
 
 const BLOCK = 2 ** 17; // bytes that a block decodes to, at most
-
-const little = (data, at, bytes) => {
-  let value = 0;
-  for (let i = bytes - 1; i >= 0; i--) value = value * 256 + (data[at + i] ?? 0);
-  return value;
-};
 
 /** Compare what a frame claims, and walk its blocks; gives the place of the first one. */
 export function checkFrame(what, frame, size, limits) {

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from ..base import Arrays, Codec, Description, ModelPlace, Paper, Pictures, Request
 from ..shared.rules import check_soft
 from .options import PoDD
-from .poster import PosterGeometry
 from .rules import check_podd
 
 if TYPE_CHECKING:
@@ -76,18 +75,12 @@ def describe_posters(manifest: Manifest, names: list[str]) -> Description:
 
 
 def pictures_of(manifest: Manifest, posters: list[Any]) -> Pictures:
-    """Return posters float32 (C, H, W) with the class grid and the patches of their manifest."""
-    order, patches = manifest.order, manifest.patches
-    assert order is not None  # the reader refuses a manifest without
-    assert patches is not None
-    grid = (order["grid"][0], order["grid"][1])
-    _, height, width = posters[0].shape
-    (patch_h, patch_w), (across, down) = patches["size"], patches["grid"]
-    geometry = PosterGeometry(
-        height, width, patch_h, patch_w, across, down, patches["origins"], grid
-    )
+    """Return posters float32 (C, H, W) with the class grid and the patches of one's manifest."""
+    from .decode import geometry_of, order_of
+
+    order, geometry = order_of(manifest), geometry_of(manifest)
     left, top = geometry.origins_x, geometry.origins_y
-    return Pictures(posters, grid, order["cells"], left, top, noun="patches")
+    return Pictures(posters, order.grid, order.cells, left, top, noun="patches")
 
 
 CODEC = PoDDCodec()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..base import Arrays, Codec, Description, ModelPlace, Paper, Pictures, Request
 from ..podd.codec import PoDDCodec, describe_posters, pictures_of
 from .options import PPoDD
-from .rules import check_ppodd, check_ppodd_values
+from .rules import check_ppodd, check_ppodd_values, stage_view
 from .stages import stage_arrays, stage_count, stage_shares, tensor_names
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ class PPoDDCodec(Codec):
         return replace(found, facts={**found.facts, "stages": stages}, rows=rows)
 
     def pictures(self, manifest: Manifest, arrays: Arrays, count: int) -> Pictures:
-        return pictures_of(manifest, [stage["poster"] for stage in stage_arrays(manifest, arrays)])
+        posters = [stage["poster"] for stage in stage_arrays(manifest, arrays)]
+        return pictures_of(stage_view(manifest, 1), posters)
 
 
 CODEC = PPoDDCodec()

@@ -118,7 +118,7 @@ function openUrl(text) {
 
 async function open(source, name) {
   link?.end();
-  view?.end();
+  view?.end?.();
   const mine = (link = connect());
   show("progress");
   const bar = document.querySelector("progress");

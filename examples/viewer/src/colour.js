@@ -1,6 +1,7 @@
 // What people can see of stored values, by the rule of docs/viewer.md: the reader's, after a whitening is undone.
 
-const DEVIATIONS = 2.5;
+import { rangeOf, rgba } from "../../../spec/js/colours.js";
+
 const MOST_PRODUCTS = 4e9; // to undo a whitening: some seconds; larger pictures are shown as they are stored
 const LEAST = 1e-3; // of the largest gain of a frequency; weaker ones are lost in rounding
 
@@ -10,7 +11,8 @@ const LEAST = 1e-3; // of the largest gain of a frequency; weaker ones are lost 
  * left in).
  */
 export function pictureOf(file, index) {
-  const { preprocessing } = file.manifest.image;
+  const { image } = file.manifest;
+  const { preprocessing } = image;
   const pixels = file.picture(index);
   if (pixels.data instanceof Uint8Array) return { ...file.pictureRgba(index), how: "stored" };
   if (preprocessing.kind !== "conv_whiten") {
@@ -20,29 +22,8 @@ export function pictureOf(file, index) {
   if (2 * channels * height * width * (height + width) > MOST_PRODUCTS) {
     return { ...file.pictureRgba(index), how: "whitened" };
   }
-  const unit = unwhiten(pixels, preprocessing);
-  return { ...painted({ ...pixels, data: unit }, ...stretch(unit)), how: "unwhitened" };
-}
-
-/** The values shown black and white: of all channels together the mean - and + 2.5 standard deviations. */
-function stretch(unit) {
-  let mean = 0;
-  let squares = 0;
-  for (const value of unit) mean += value / unit.length;
-  for (const value of unit) squares += (value - mean) ** 2;
-  const reach = DEVIATIONS * Math.max(1e-6, Math.sqrt(squares / unit.length));
-  return [mean - reach, mean + reach];
-}
-
-/** Planar values as RGBA, `low` black and `high` white. */
-export function painted({ channels, height, width, data: values }, low, high) {
-  const size = height * width;
-  const data = new Uint8ClampedArray(4 * size).fill(255);
-  for (let c = 0; c < 3; c++) {
-    const start = channels === 3 ? c * size : 0;
-    for (let i = 0; i < size; i++) data[4 * i + c] = (255 * (values[start + i] - low)) / (high - low);
-  }
-  return { width, height, data };
+  const unit = { ...pixels, data: unwhiten(pixels, preprocessing) };
+  return { ...rgba(unit, image, rangeOf(unit, image)), how: "unwhitened" };
 }
 
 /**

@@ -1,12 +1,10 @@
 // Elements, made of text alone: nothing in this page is ever parsed as markup.
 
-const SVG = "http://www.w3.org/2000/svg";
-
 /** An element: `spec` is "tag.class.class", `has` its attributes and listeners (`onclick`). */
 export function el(spec, has = {}, ...children) {
   const [tag, ...classes] = spec.split(".");
-  const node = tag === "svg" || tag === "path" ? document.createElementNS(SVG, tag) : document.createElement(tag);
-  if (classes.length) node.setAttribute("class", classes.join(" "));
+  const node = document.createElement(tag);
+  if (classes.length) node.className = classes.join(" ");
   for (const [name, value] of Object.entries(has)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (value === true) node.setAttribute(name, "");

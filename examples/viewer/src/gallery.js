@@ -26,6 +26,7 @@ export function galleryView(file, ask, { say, figures }) {
   const how = el("p.note");
   const search = el("input", {
     type: "search",
+    hidden: true,
     placeholder: "Find a class",
     "aria-label": "Find a class",
     oninput: () => fill(CLASSES),
@@ -41,7 +42,6 @@ export function galleryView(file, ask, { say, figures }) {
   let groups = [];
   let current = 0;
 
-  search.hidden = true;
   if (regions > 1 && regions <= REGIONS)
     panel.node.querySelector(".told").insertBefore(parts, panel.node.querySelector(".bars"));
   sort().then(() => choose(regions - 1, false));
@@ -155,7 +155,7 @@ export function galleryView(file, ask, { say, figures }) {
       : `${which}, its cell of ${width} x ${height} pixels at (${x}, ${y}), enlarged.`;
   }
 
-  return { node, end: () => {} };
+  return { node };
 }
 
 /** The part of the page that shows a file whose images only a diffusion model makes. */
@@ -209,5 +209,5 @@ export function modelView(file, ask, { say, figures }) {
     panel.node,
   );
   panel.show(0);
-  return { node, end: () => {} };
+  return { node };
 }

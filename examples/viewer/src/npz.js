@@ -1,14 +1,7 @@
 // Arrays as NumPy reads them: .npy members in a zip without compression.
 
-const DESCR = new Map([
-  [Float32Array, "<f4"],
-  [BigInt64Array, "<i8"],
-  [Uint8Array, "|u1"],
-]);
-const MOST = 0xffffffff; // bytes; more needs zip64
-
-/** An array member of a file: its name, shape and values in parts, typed arrays in C order. */
-export const array = (name, shape, parts) => ({ name, descr: DESCR.get(parts[0].constructor), shape, parts });
+/** An array member of a file: its name, shape and values in parts, each a Float32Array, in C order. */
+export const array = (name, shape, parts) => ({ name, descr: "<f4", shape, parts });
 
 /** A member of texts (n,), as NumPy's fixed-width Unicode. */
 export function texts(name, values) {
@@ -19,7 +12,7 @@ export function texts(name, values) {
   return { name, descr: `<U${width}`, shape: [values.length], parts: [data] };
 }
 
-/** A Blob that `numpy.load` opens; null where it would be larger than a zip of 32 bits can be. */
+/** A Blob that `numpy.load` opens; members must have less than 4 GiB together, which a zip of 32 bits can hold. */
 export function npz(members) {
   const parts = [];
   const directory = [];
@@ -29,7 +22,6 @@ export function npz(members) {
   for (const { name, descr, shape, parts: values } of members) {
     const content = [npyHeader(descr, shape), ...values].map(bytesOf);
     const size = content.reduce((sum, part) => sum + part.byteLength, 0);
-    if (offset + size > MOST - 65536) return null;
     const file = new TextEncoder().encode(`${name}.npy`);
     const fields = [0x14, 0, 0, 0, 0x21, content.reduce(crc32, 0), size, size, file.length, 0];
     const sizes = [2, 2, 2, 2, 2, 4, 4, 4, 2, 2];

@@ -1,7 +1,8 @@
 // What is slow: reading, checking and decoding a file, and making pixels of it. Runs in a worker.
 
+import { rgba } from "../../../spec/js/colours.js";
 import { open } from "../../../spec/js/ddset.js";
-import { painted, pictureOf } from "./colour.js";
+import { pictureOf } from "./colour.js";
 import { array, npz, texts } from "./npz.js";
 
 const LIMITS = { fileBytes: 2 ** 30, decodedBytes: 2 ** 30 }; // what a browser has room for
@@ -47,7 +48,7 @@ const ANSWERS = {
     return { manifest, bytes, checked, length, kind, pictures, needs, ...places(), ...thumbnails() };
   },
 
-  /** A stored picture as RGBA, `step` pixels apart where it is very large. */
+  /** A stored picture as RGBA, thinned out where it is very large. */
   picture(index) {
     const { how, ...whole } = file.kind === "poster" ? poster(index) : pictureOf(file, index);
     return { ...reduced(whole), how };
@@ -129,7 +130,8 @@ function places() {
 function thumbnails() {
   if (file.kind !== "none") return {};
   const { data } = file.tensors.fingerprints;
-  const one = (start) => painted({ channels: 1, height: 4, width: 4, data: data.subarray(start, start + 16) }, 0, 255);
+  const one = (start) =>
+    rgba({ channels: 1, height: 4, width: 4, data: data.subarray(start, start + 16) }, null, { low: 0, high: 1 });
   return { fingerprints: Array.from({ length: Math.min(1000, data.length / 16) }, (_, index) => one(16 * index)) };
 }
 
@@ -140,8 +142,10 @@ function pictureOfSample(index, place) {
 }
 
 function poster(stage) {
-  if (posters.size > STAGES) posters.clear();
-  if (!posters.has(stage)) posters.set(stage, pictureOf(file, stage));
+  if (!posters.has(stage)) {
+    if (posters.size === STAGES) posters.clear();
+    posters.set(stage, pictureOf(file, stage));
+  }
   return posters.get(stage);
 }
 
@@ -159,13 +163,13 @@ function crop(from, { x, y, width, height }) {
 
 function reduced(picture, side = SIDE) {
   const step = Math.ceil(Math.max(picture.width, picture.height) / side);
-  if (step === 1) return { ...picture, step };
+  if (step === 1) return picture;
   const width = Math.ceil(picture.width / step);
   const height = Math.ceil(picture.height / step);
   const from = new Uint32Array(picture.data.buffer);
   const to = new Uint32Array(width * height);
   for (let i = 0; i < to.length; i++) to[i] = from[Math.floor(i / width) * step * picture.width + (i % width) * step];
-  return { width, height, step, data: new Uint8ClampedArray(to.buffer) };
+  return { width, height, data: new Uint8ClampedArray(to.buffer) };
 }
 
 /** The `count` largest shares of a label, with their classes. */
