@@ -2,12 +2,15 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { test } from "node:test";
 
+import { rangeOf } from "./colours.js";
 import { DDSetError, LIMITS, open, sha256 } from "./ddset.js";
 import { run } from "./fuzz.mjs";
+import { parseJson } from "./json.js";
 
 const vectors = new URL("../vectors/", import.meta.url);
 const VALID = JSON.parse(readFileSync(new URL("valid.json", vectors)));
@@ -82,22 +85,31 @@ test("any source of bytes opens", async () => {
     const file = await open(source);
     assert.equal(file.length, 9);
   }
+  const opening = open(shared);
+  shared.fill(0); // others may do so at any time
+  assert.equal((await opening).length, 9);
   await refuses("podd-colour.ddset", "usage");
   await refuses(new URL("data:,x"), "DDS-E001");
 });
 
-test("a URL is fetched, and no more of it than the cap", async (t) => {
+test("a URL is fetched, and no more of it than the cap", { timeout: 60_000 }, async (t) => {
   const data = load("valid/podd-colour");
+  let closed;
   const server = createServer((request, response) => {
     if (request.url === "/missing") response.statusCode = 404;
-    response.end(data);
+    if (request.url !== "/endless") return response.end(data);
+    closed = once(response, "close");
+    const more = () => response.write(data) && setImmediate(more);
+    response.on("drain", more);
+    more();
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => server.close());
+  t.after(() => (server.close(), server.closeAllConnections()));
   const at = (path) => new URL(`http://127.0.0.1:${server.address().port}/${path}`);
   assert.equal((await open(at("file"))).length, 9);
   await refuses(at("missing"), "io");
-  await refuses(at("file"), "DDS-E001", { limits: { fileBytes: 100 } });
+  await refuses(at("endless"), "DDS-E001", { limits: { fileBytes: 100_000 } });
+  await closed;
   const reason = new Error("stopped");
   await assert.rejects(open(at("file"), { signal: AbortSignal.abort(reason) }), reason);
 });
@@ -111,6 +123,8 @@ test("a caller's caps hold", async () => {
     await refuses(poster, "DDS-E040", { limits: { [cap]: 1 } });
   await refuses(load("valid/podd-zstd-8-bits"), "DDS-E021", { limits: { zstdWindow: 1 } });
   await refuses(load("valid/lic-teacher-convnet3"), "DDS-E040", { limits: { teacherProducts: 1 } });
+  // A later version may break a rule, but no cap.
+  await refuses(load("valid/later-minor-version"), "DDS-E040", { limits: { patches: 1 } });
   assert.throws(() => (LIMITS.patches = 2), TypeError);
 });
 
@@ -143,7 +157,43 @@ test("weights are probabilities", async () => {
     let sum = 0;
     for (let i = 0; i < file.length; i++) sum += file.weight(i);
     assert.ok(Math.abs(sum - 1) < 1e-9, name);
+    const { weights } = file.manifest.codec.params;
+    for (let i = 0; weights && i < file.length; i++) {
+      const ratio = weights[file.place(i).picture] / weights[0];
+      assert.ok(Math.abs(file.weight(i) / file.weight(0) - ratio) < 1e-9, name);
+    }
   }
+});
+
+test("bytes are told by part", async () => {
+  for (const [name, parts] of [
+    ["podd-zstd-8-bits", ["labels"]],
+    ["podd-fixed-labels", []],
+    ["ppodd-stages", ["labels_1", "labels_2", "labels_3"]],
+    ["lic-top", ["labels", "label_classes"]],
+    ["lic-teacher-convnet3", ["label_weights", "label_affine"]],
+  ]) {
+    const { bytes } = await open(load(`valid/${name}`));
+    const sum = parts.reduce((all, part) => all + bytes.tensors[part], 0);
+    assert.equal(bytes.labels, sum, name);
+  }
+  const { bytes, text } = await open(load("valid/podd-zstd-8-bits"));
+  const [, spelt] = /"preprocessing":(\{.*?\})/.exec(text);
+  assert.equal(bytes.preprocessing, spelt.length + '"kind":"standardise",'.length); // left out there
+});
+
+test("a sample is the caller's own", async () => {
+  for (const name of ["podd-colour", "images-float32", "images-colour", "lic-top"]) {
+    const file = await open(load(`valid/${name}`));
+    const before = digestOf([file.sample(0)]);
+    file.sample(0).fill(7);
+    assert.equal(digestOf([file.sample(0)]), before, name);
+  }
+});
+
+test("keys are in order by code points", () => {
+  assert.equal(parseJson('{"\uffee":1,"🐝":2}', 2).canonical, true);
+  assert.equal(parseJson('{"🐝":2,"\uffee":1}', 2).canonical, false);
 });
 
 test("a patch is its place in the poster, and looks like it", async () => {
@@ -183,6 +233,20 @@ test("bytes are shown as they are, bounded floats from black to white, others ar
     const byte = Math.round(255 * Math.min(1, Math.max(0, (u - low) / (high - low))));
     assert.equal(poster.pictureRgba(0).data[4 * i], byte);
   });
+});
+
+test("floats count as pixels up to 1/128 outside of black and white, whitened ones never", async () => {
+  const shown = (kind, ...values) => {
+    const picture = { height: 1, width: values.length, data: Float32Array.from(values) };
+    return rangeOf(picture, { channels: 1, preprocessing: { kind } });
+  };
+  const slack = 1 / 128;
+  assert.deepEqual(shown("none", -slack, 1 + slack), { low: 0, high: 1, bounded: true });
+  assert.equal(shown("none", -2 * slack, 1).bounded, false);
+  assert.equal(shown("none", 0, 1 + 2 * slack).bounded, false);
+  assert.deepEqual(shown("conv_whiten", 0, 1), { low: -0.75, high: 1.75, bounded: false });
+  assert.deepEqual(shown("conv_whiten", 2, 2), { low: 2 - 2.5e-6, high: 2 + 2.5e-6, bounded: false });
+  assert.equal((await open(load("valid/images-float32"))).range(0).bounded, true);
 });
 
 test("SHA-256 is that of FIPS 180-4", () => {

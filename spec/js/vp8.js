@@ -1,4 +1,4 @@
-/** VP8 key frames (RFC 6386): what stands in the bits; vp8pixels.js makes pixels of it. Sections are those of the RFC. */
+/** VP8 key frames (RFC 6386, and its sections): what stands in the bits; vp8pixels.js makes pixels of it. */
 
 import { demand } from "./errors.js";
 import { clamp } from "./values.js";

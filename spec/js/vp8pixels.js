@@ -174,7 +174,7 @@ function filterNormal(data, q, step, limit, interior, high, strong) {
   data[q + step] = toByte(q1 - a3);
 }
 
-/** Chroma brought to full size between its samples, weights 9, 3, 3, 1, then colours in integers: as libwebp does it. */
+/** As libwebp does it: chroma brought to full size between its samples, weights 9, 3, 3, 1, colours in integers. */
 export function toRgba([luma, u, v], width, height) {
   const out = new Uint8Array(4 * width * height).fill(255);
   const [across, down] = [(width + 1) >> 1, (height + 1) >> 1];
