@@ -43,7 +43,6 @@ def render(ds: DistilledDataset) -> Image.Image:
     do not fit. Of stored images a sheet is drawn. Colours and contrast are those of ``pixels``,
     patches as their poster shows them.
     """
-    manifest = ds.manifest
     names = [printable(name, index) for index, name in enumerate(ds.classes)]
     legend: list[Image.Image] = []
     drawn, wholes = shown_whole(ds)
