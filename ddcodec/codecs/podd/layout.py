@@ -16,6 +16,7 @@ from .poster import PER_CLASS
 from .presets import PoDDPreset
 
 MOST_IMAGES = Limits().patches // 16  # of a poster; it has more patches than images
+MOST_CELLS = 2048  # of labels, one a patch: the weights of patches and cells are a table
 CLOSE = 1 / 8  # of a patch: classes whose patches begin nearer to each other look alike
 
 
@@ -189,10 +190,11 @@ def _in_a_cell(length: int, cells: int, size: int) -> int:
     return cells * min(half_overlapping(least, size), least - size + 1)
 
 
-def label_grid_for(pooling: Pooling, grid: Pair, patches: Pair, ipc: float) -> Pair:
+def label_grid_for(pooling: Pooling, profile: str, grid: Pair, patches: Pair, ipc: float) -> Pair:
     """Return the cells (x, y) of a learned label array.
 
-    Of the pooling ``cell`` one for each patch where there are few patches, else those of the class
+    Of the pooling ``cell`` one for each patch: always with the profile ``quick``, up to
+    ``MOST_CELLS`` of them, else where there are few patches. Otherwise those of the class
     ``grid``, more of them in proportion to the square root of ``ipc`` above 1 (paper section 6).
     """
     times = max(1, round(math.sqrt(ipc)))
@@ -201,6 +203,7 @@ def label_grid_for(pooling: Pooling, grid: Pair, patches: Pair, ipc: float) -> P
         return finer
     if patches[0] < grid[0] or patches[1] < grid[1]:
         return grid
-    if patches[0] * patches[1] <= 2 * finer[0] * finer[1]:
+    most = MOST_CELLS if profile == "quick" else 2 * finer[0] * finer[1]
+    if patches[0] * patches[1] <= most:
         return patches
     return finer if patches[0] >= finer[0] and patches[1] >= finer[1] else grid

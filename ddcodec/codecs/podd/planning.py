@@ -139,7 +139,7 @@ def make_plan(
         order=order,
         label_kind=kind,
         label_pooling=pooling,
-        label_grid=label_grid_for(pooling, grid, patch_grid, ipc),
+        label_grid=label_grid_for(pooling, options.profile, grid, patch_grid, ipc),
         stages=stages,
         depth=network_depth(*patch),
         width=QUICK_WIDTH if quick else 128,

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ddcodec.codecs.podd.layout import (
     default_patch_grid,
     grid_with_room,
+    label_grid_for,
     most_patches,
     pixel_budget,
     poster_size,
@@ -193,6 +194,24 @@ def test_published_patch_grids_are_the_default(name: str, grid: tuple[int, int])
     n, h, w, _ = preset.shape
     poster = poster_size(0.9, n, h, w, preset.class_grid, preset.poster_sizes)
     assert default_patch_grid(poster, (h, w), preset.class_grid, preset.patch_grid) == grid
+
+
+@pytest.mark.parametrize(
+    ("profile", "patches", "ipc", "cells"),
+    [
+        ("quick", (14, 5), 2.2, (14, 5)),
+        ("paper", (14, 5), 2.2, (5, 2)),
+        ("paper", (9, 2), 0.9, (9, 2)),
+        ("quick", (64, 32), 30.0, (64, 32)),
+        ("quick", (65, 32), 30.0, (25, 10)),
+        ("quick", (4, 5), 0.5, (5, 2)),
+    ],
+)
+def test_each_patch_has_a_label_of_its_own_unless_there_are_too_many(
+    profile: str, patches: tuple[int, int], ipc: float, cells: tuple[int, int]
+) -> None:
+    assert label_grid_for("cell", profile, (5, 2), patches, ipc) == cells
+    assert label_grid_for("area", profile, (5, 2), (64, 32), 0.9) == (5, 2)
 
 
 def test_a_published_patch_grid_shrinks_where_patches_would_coincide() -> None:
