@@ -17,6 +17,9 @@ from .presets import PoDDPreset
 
 MOST_IMAGES = Limits().patches // 16  # of a poster; it has more patches than images
 MOST_CELLS = 2048  # of labels, one a patch: the weights of patches and cells are a table
+OF_A_CLASS = 7  # patches of a quick poster for each class, where they may lie close enough
+DENSITIES = (2, 2.5, 3, 3.5, 4)  # patches that begin within one, along an axis
+LABELS_A_VALUE = 1 / 8  # shares of labels for a value of the poster, at most: they take bytes too
 CLOSE = 1 / 8  # of a patch: classes whose patches begin nearer to each other look alike
 
 
@@ -88,9 +91,12 @@ def default_patch_grid(
     return min(across, most[0]), min(down, most[1])
 
 
-def half_overlapping(length: int, size: int) -> int:
-    """Return how many patches along an axis overlap their neighbours by half of them or more."""
-    return max(1, -(-2 * length // size) - 1)
+def half_overlapping(length: int, size: int, a_patch: float = 2) -> int:
+    """Return how many patches along an axis overlap their neighbours by half of them or more.
+
+    Or, as closely, how many there are if ``a_patch`` of them begin within one.
+    """
+    return max(1, math.ceil((length - size) * a_patch / size) + 1)
 
 
 def most_patches(poster: Pair, patch: Pair) -> Pair:
@@ -164,24 +170,50 @@ def poster_for(
 
 
 def patch_grid_for(
-    preset: PoDDPreset, profile: str, poster: Pair, patch: Pair, grid: Pair, rule: str
+    preset: PoDDPreset,
+    profile: str,
+    poster: tuple[int, int, int],
+    patch: Pair,
+    grid: Pair,
+    rule: str,
 ) -> Pair:
-    """Return the default patch grid (x, y) of a poster; all its pixels are in some patch."""
+    """Return the default patch grid (x, y) of a poster (C, H, W); all its pixels are in some patch.
+
+    The published one with the profile ``paper``. Else at least one patch a class and one between
+    neighbours, half overlapping above one image a class; and closer where that makes no more
+    than a few for each class: docs/ablation.md.
+    """
+    _, height, width = poster
     if rule == PER_CLASS:
         across, down = (
             _in_a_cell(length, cells, size)
-            for length, cells, size in zip(poster[::-1], grid, patch[::-1], strict=True)
+            for length, cells, size in zip((width, height), grid, patch[::-1], strict=True)
         )
         return across, down
     if profile == "paper":
-        return default_patch_grid(poster, patch, grid, preset.patch_grid)
-    # One patch a class and one between neighbours: more did not help within minutes on digits, and
-    # the published 96 of CIFAR-10 make a step a dozen times as long.
-    most = most_patches(poster, patch)
-    across = max(2 * grid[0] - 1, half_overlapping(poster[1], patch[1]))
-    roomy = poster[0] > grid[1] * patch[0]
-    down = half_overlapping(poster[0], patch[0]) if roomy else grid[1]
-    return min(across, most[0]), min(max(down, grid[1]), most[1])
+        return default_patch_grid((height, width), patch, grid, preset.patch_grid)
+    most = most_patches((height, width), patch)
+    least = min(2 * grid[0] - 1, most[0]), min(grid[1], most[1])
+    found = _covering(poster, patch, least, 2)
+    if height <= grid[1] * patch[0]:
+        found = found[0], least[1]
+    classes = math.prod(grid)
+    for a_patch in DENSITIES:
+        denser = _covering(poster, patch, least, a_patch)
+        labels = math.prod(denser) * classes
+        if math.prod(found) >= OF_A_CLASS * classes or labels > LABELS_A_VALUE * math.prod(poster):
+            break
+        found = denser
+    return found
+
+
+def _covering(poster: tuple[int, int, int], patch: Pair, least: Pair, a_patch: float) -> Pair:
+    """Return a patch grid (x, y), at least ``least``, with ``a_patch`` of them within one."""
+    down, across = (
+        half_overlapping(length, size, a_patch)
+        for length, size in zip(poster[1:], patch, strict=True)
+    )
+    return max(across, least[0]), max(down, least[1])
 
 
 def _in_a_cell(length: int, cells: int, size: int) -> int:

@@ -58,8 +58,8 @@ class PosterOptions(Options):
         metavar="NAME",
     )
     quality: str | None = option(
-        None, "Precision of what is stored.", metavar="lossless|high|small|bits=N",
-        shown="high, 8 bits; for a number of bytes bits=3",
+        None, "Precision in the file.", metavar="lossless|high|small|bits=N",
+        shown="small, 4 bits; for N bytes bits=3; paper: high",
     )  # fmt: skip
     class_grid: Pair | None = option(
         None, "Columns x rows of class cells; the poster takes its shape from them.",
@@ -134,6 +134,11 @@ class PosterOptions(Options):
             raise UsageError("`truncation` belongs to `profile`=paper; quick has short inner runs")
 
     @property
+    def usual_quality(self) -> str:
+        """What is stored where ``quality`` is not given."""
+        return "high"
+
+    @property
     def rule(self) -> str:
         """The rule for patch origins, as files name it."""
         return ORIGINS[self.origins]
@@ -155,6 +160,17 @@ class PoDD(PosterOptions):
         "same patches as it is, else from the images of its classes.",
         metavar="F", shown="class means; noise with `profile` paper", expert=True,
     )  # fmt: skip
+
+    @property
+    def usual_quality(self) -> str:
+        """What is stored where ``quality`` is not given; of a settled ``profile``.
+
+        Four bits cost nothing against eight, and of bytes three and more pixels make most:
+        docs/coding.md. The published settings were not measured with fewer than eight.
+        """
+        if self.total_bytes is not None:
+            return "bits=3"
+        return "small" if self.profile == "quick" else super().usual_quality
 
     def check(self) -> None:
         """Check what holds between options; raises UsageError."""

@@ -49,7 +49,6 @@ from .stored import StoredBits
 # rate of learning at the end is small enough to settle on the levels.
 AWARE_SHARE = 0.25
 MANY = 64  # images per class; fewer do no harm where the source has fewer still
-BEST_IN_BYTES = "bits=3"  # more pixels of fewer bits, until two: docs/coding.md
 MIRRORED = "images are mirrored as well; for writing, signs and the like give `augment`=none"
 NATURAL_SIDE = 16  # pixels; smaller images are icons, and have too few frequencies to whiten
 
@@ -67,13 +66,12 @@ Settled = TypeVar("Settled", bound=PosterOptions)
 def settled(options: Settled, device: torch.device) -> Settled:
     """Return options with what depends on the machine decided: profile, processes, precision."""
     best = "paper" if device.type == "cuda" else "quick"
-    bytes_given = getattr(options, "total_bytes", None) is not None
-    return replace(
+    options = replace(
         options,
         profile=best if options.profile == "auto" else options.profile,
-        quality=options.quality or (BEST_IN_BYTES if bytes_given else "high"),
         meta_batches=options.meta_batches * world_size(),
     )
+    return replace(options, quality=options.quality or options.usual_quality)
 
 
 def require_less(source: Source, ipc: float) -> None:
@@ -100,7 +98,7 @@ def make_plan(
     preset = preset_for(source.name, (n, *patch, source.channels))
     grid = _class_grid(options, preset, n, ipc, patch)
     poster = poster_for(ipc, n, patch, grid, rule, preset.poster_sizes)
-    patch_grid = _patch_grid(options, preset, poster, patch, grid)
+    patch_grid = _patch_grid(options, preset, (source.channels, *poster), patch, grid)
     order = (ordered or orders(source, options, request.seed))(grid)
     if options.class_grid not in (None, order.grid):
         raise UsageError(f"`class_grid`={grid[0]}x{grid[1]}: `order`=paper has a grid of its own")
@@ -169,7 +167,7 @@ def recorded(ipc: float, options: PosterOptions, request: Request) -> dict[str, 
         "ipc": None if values["total_bytes"] else f"{ipc:g}",
         "seed": request.seed,
         "order": Path(options.order).name,
-        "quality": None if options.quality == "high" else options.quality,
+        "quality": None if options.quality == options.usual_quality else options.quality,
         **request.source.asked,
     }
 
@@ -220,14 +218,18 @@ def _class_grid(
 
 
 def _patch_grid(
-    options: PosterOptions, preset: PoDDPreset, poster: Pair, patch: Pair, grid: Pair
+    options: PosterOptions,
+    preset: PoDDPreset,
+    poster: tuple[int, int, int],
+    patch: Pair,
+    grid: Pair,
 ) -> Pair:
-    rule = options.rule
-    most = most_patches(poster, patch)
+    rule, (_, height, width) = options.rule, poster
+    most = most_patches((height, width), patch)
     found = options.patches or patch_grid_for(preset, options.profile, poster, patch, grid, rule)
     if found[0] > most[0] or found[1] > most[1]:
         raise UsageError(
-            f"`patches`={found[0]}x{found[1]}: a poster of {poster[1]}x{poster[0]} has "
+            f"`patches`={found[0]}x{found[1]}: a poster of {width}x{height} has "
             f"at most {most[0]}x{most[1]} different patches of {patch[1]}x{patch[0]}"
         )
     return found

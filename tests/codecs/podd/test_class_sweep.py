@@ -48,7 +48,7 @@ def sizes(classes: int, ipc: float, rule: str) -> tuple[Pair, PosterGeometry]:
         grid = grid_without_spare(grid, classes)
     grid = grid_with_room(grid, classes, ipc, PATCH)
     poster = poster_for(ipc, classes, PATCH, grid, rule, {})
-    patches = patch_grid_for(GENERIC, "quick", poster, PATCH, grid, rule)
+    patches = patch_grid_for(GENERIC, "quick", (1, *poster), PATCH, grid, rule)
     assert patches <= most_patches(poster, PATCH)
     return grid, PosterGeometry(*poster, *PATCH, *patches, rule, grid)
 

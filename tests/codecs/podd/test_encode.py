@@ -227,7 +227,7 @@ def test_what_a_clock_decided_does_not_change_what_was_asked(
 def test_threads_that_a_clock_decided_are_in_the_command(
     digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = digits.train.images[:300].repeat(3, axis=1).repeat(3, axis=2)
+    few = digits.train.images[:300].repeat(2, axis=1).repeat(2, axis=2)
     train = Split(few, digits.train.labels[:300])
     large = Source("large", digits.classes, {"train": lambda: train})
     used: list[int] = []
@@ -245,7 +245,7 @@ def test_threads_that_a_clock_decided_are_in_the_command(
         monkeypatch.setattr(
             "ddcodec.codecs.podd.encode.fastest_threads", lambda seconds, *_: (1, seconds(1))
         )
-        timed = encode(large, ipc=0.4, out=tmp_path / "a.ddset", time=2.0, width=4, window=2)
+        timed = encode(large, ipc=0.4, out=tmp_path / "a.ddset", time=4.0, width=4, window=2)
         assert set(used) == {1}
         assert torch.get_num_threads() == 2
         numbers = numbers_of(timed.provenance["command"])
@@ -438,13 +438,16 @@ def test_cifar_posters_have_the_papers_sizes(tmp_path: Path) -> None:
     assert facts["pixels"] == 9180
     assert (facts["poster"]["height"], facts["poster"]["width"]) == (60, 153)
     assert facts["patches"] == {"count": 18, "grid": [9, 2], "size": [32, 32]}
-    assert patch_grid_for(PRESETS["cifar10"], "paper", (60, 153), (32, 32), (5, 2), EVEN) == (16, 6)
+    assert patch_grid_for(PRESETS["cifar10"], "paper", (3, 60, 153), (32, 32), (5, 2), EVEN) == (
+        16,
+        6,
+    )
     out = tmp_path / "c100.ddset"
     encode(few_of("cifar100", 2000), ipc=0.4, out=out, steps=1)
     facts = info(out)
     assert (facts["pixels"], facts["classes"]) == (40804, 100)
     assert facts["patches"] == {"count": 190, "grid": [19, 10], "size": [32, 32]}
-    whole = PRESETS["cifar100"], "paper", (202, 202), (32, 32), (10, 10), EVEN
+    whole = PRESETS["cifar100"], "paper", (3, 202, 202), (32, 32), (10, 10), EVEN
     assert patch_grid_for(*whole) == (20, 20)
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from ddcodec import PoDD, UsageError, encode
+from ddcodec import PoDD, PPoDD, UsageError, encode
 from ddcodec.codecs.podd import planning
 from ddcodec.codecs.podd.order import ClassOrder, order_classes
-from ddcodec.codecs.podd.planning import make_plan, orders, settled
+from ddcodec.codecs.podd.planning import make_plan, orders, recorded, settled
 from ddcodec.sources import Source
 from tests.helpers.plans import noise_source, plan, request_for
 
@@ -40,10 +40,10 @@ def test_an_unknown_augmentation_is_refused_with_the_known_ones() -> None:
 
 
 def test_the_command_of_a_file_has_what_differs_from_the_defaults() -> None:
-    made = plan(10, (8, 8), ipc=0.5, seed=3, quality="small")
+    made = plan(10, (8, 8), ipc=0.5, seed=3, quality="bits=5")
     assert shlex.split(made.command(40)) == shlex.split(
         "ddcodec encode noise --ipc 0.5 --steps 40 --seed 3 --profile quick --order given "
-        "--quality small"
+        "--quality bits=5"
     )
 
 
@@ -85,6 +85,27 @@ def test_a_class_order_is_made_once_for_plans_of_many_sizes(
     plans = [make_plan(source, ipc, options, request, ordered) for ipc in (0.5, 0.7, 1.0, 2.0)]
     assert made == [(5, 2)]
     assert len({p.order for p in plans}) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "quality"),
+    [
+        (PoDD, {"ipc": 1.0, "profile": "quick"}, "small"),
+        (PoDD, {"ipc": 1.0, "profile": "paper"}, "high"),
+        (PoDD, {"total_bytes": 2000, "profile": "quick"}, "bits=3"),
+        (PoDD, {"total_bytes": 2000, "profile": "paper"}, "bits=3"),
+        (PPoDD, {"ipc": 1.0, "profile": "quick"}, "high"),
+    ],
+)
+def test_a_command_names_the_precision_where_it_is_not_the_usual_one(
+    kind: type[Any], given: dict[str, Any], quality: str
+) -> None:
+    request = request_for(noise_source(2, 8, 8))
+    for asked in (None, "small", "high", "bits=3"):
+        options = settled(kind(**given, quality=asked), request.device)
+        assert options.quality == (asked or quality)
+        said = recorded(1.0, options, request)["quality"]
+        assert said == (None if options.quality == quality else asked)
 
 
 @pytest.mark.parametrize("profile", ["quick", "paper"])

@@ -16,13 +16,14 @@ from ddcodec.codecs.podd.layout import (
     grid_with_room,
     label_grid_for,
     most_patches,
+    patch_grid_for,
     pixel_budget,
     poster_size,
     smallest_ipc,
 )
 from ddcodec.codecs.podd.order import class_grid
-from ddcodec.codecs.podd.poster import PER_CLASS, PosterGeometry, origins
-from ddcodec.codecs.podd.presets import PRESETS
+from ddcodec.codecs.podd.poster import EVEN, PER_CLASS, PosterGeometry, origins
+from ddcodec.codecs.podd.presets import GENERIC, PRESETS
 from ddcodec.codecs.shared.grid import cell_edges
 from ddcodec.errors import UsageError
 
@@ -194,6 +195,30 @@ def test_published_patch_grids_are_the_default(name: str, grid: tuple[int, int])
     n, h, w, _ = preset.shape
     poster = poster_size(0.9, n, h, w, preset.class_grid, preset.poster_sizes)
     assert default_patch_grid(poster, (h, w), preset.class_grid, preset.patch_grid) == grid
+
+
+@pytest.mark.parametrize(
+    ("classes", "image", "ipc", "grid"),
+    [
+        (10, (3, 32, 32), 0.5, (12, 3)),
+        (10, (3, 32, 32), 1.0, (15, 5)),
+        (10, (3, 32, 32), 2.2, (14, 5)),
+        (10, (3, 32, 32), 5.0, (22, 8)),
+        (10, (1, 28, 28), 1.0, (15, 5)),
+        (2, (3, 32, 32), 1.0, (5, 1)),
+        (10, (1, 8, 8), 0.9, (9, 2)),
+        (100, (3, 32, 32), 0.4, (19, 10)),
+        (100, (3, 32, 32), 1.0, (19, 19)),
+    ],
+)
+def test_quick_patches_are_seven_a_class_unless_labels_would_outweigh_the_poster(
+    classes: int, image: tuple[int, int, int], ipc: float, grid: tuple[int, int]
+) -> None:
+    channels, *side = image
+    patch = side[0], side[1]
+    cells = class_grid(classes)
+    poster = poster_size(ipc, classes, *patch, cells)
+    assert patch_grid_for(GENERIC, "quick", (channels, *poster), patch, cells, EVEN) == grid
 
 
 @pytest.mark.parametrize(
