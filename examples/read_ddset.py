@@ -9,6 +9,7 @@ bits and checks every digest; it does not refuse everything that a strict reader
 """
 
 import io
+import itertools
 import json
 import sys
 from hashlib import sha256
@@ -206,6 +207,11 @@ def fill_defaults(m):
         spec.setdefault("coder", "context" if "quantiser" in spec else "zstd")
         spec.get("quantiser", {}).setdefault("kind", "square" if name == "labels" else "uniform")
         spec.get("quantiser", {}).setdefault("bits", 8)
+    entries = m["measured"] if isinstance(m.get("measured"), list) else []
+    for before, entry in itertools.pairwise(entries):
+        for field in ("lr", "norm", "nets", "optimizer", "steps", "tool"):
+            if field in before:
+                entry.setdefault(field, before[field])
     return m
 
 

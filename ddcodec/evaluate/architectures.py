@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
+from ..format.measured import transfer
 from ..judge.field import SGD, norm_of, way_of
 from ..judge.recipe import Recipe
 from ..judge.trial import Accuracy, Trial
@@ -95,12 +96,6 @@ def across_networks(
             entry["random_images_same_bytes"] = reference.learned_by(row)
         found.append(entry)
     return {"rows": found, "transfer": transfer(found)}
-
-
-def transfer(rows: Sequence[dict[str, Any]]) -> float | None:
-    """Return the mean accuracy of the networks other than the file's own; None for none."""
-    others = [row["accuracy_mean"] for row in rows if row["kind"] == "network" and not row["own"]]
-    return sum(others) / len(others) if others else None
 
 
 def learn_less(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -10,8 +10,10 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from .measured import INHERITED, MOST
+
 JSON = dict[str, Any]
-Path = tuple[str, ...]
+Path = tuple[str | int, ...]
 
 # Path in the manifest ("*" stands for every name) -> fields with a fixed default.
 FIXED: dict[Path, JSON] = {
@@ -56,11 +58,14 @@ def strip(manifest: JSON) -> JSON:
 
 
 def _spine(manifest: JSON, depth: int = DEPTH) -> JSON:
-    # A copy of the objects that rules may change; lists and what lies deeper is shared.
-    return {
+    # A copy of the objects that rules may change; other lists and what lies deeper is shared.
+    spine = {
         name: _spine(value, depth - 1) if depth and isinstance(value, dict) else value
         for name, value in manifest.items()
     }
+    if depth == DEPTH and (entries := _entries(manifest)):
+        spine["measured"] = [dict(e) if isinstance(e, dict) else e for e in entries]
+    return spine
 
 
 def _rules(manifest: JSON) -> Iterator[tuple[Path, JSON]]:
@@ -90,10 +95,26 @@ def _rules(manifest: JSON) -> Iterator[tuple[Path, JSON]]:
         for labels in _at(manifest, ("labels",)):
             if labels.get("kind") == "learned":
                 yield ("labels",), {"grid": grid}
+    # Asked for one after the other: an entry is filled in before the next one looks at it.
+    for index in range(1, len(_entries(manifest))):
+        for before in _at(manifest, ("measured", index - 1)):
+            same = {name: before[name] for name in INHERITED if name in before}
+            yield (
+                ("measured", index),
+                {name: value for name, value in same.items() if type(value) in (str, int, float)},
+            )
+
+
+def _entries(manifest: JSON) -> list[Any]:
+    """Return the list in ``measured``; a longer one than allowed costs no memory here."""
+    value = manifest.get("measured")
+    return value if isinstance(value, list) and len(value) <= MOST else []
 
 
 def _at(value: Any, path: Path) -> list[JSON]:
     """Return the objects at ``path``; whatever is missing or no object is passed over."""
+    if path and isinstance(value, list) and isinstance(path[0], int):
+        return _at(value[path[0]], path[1:])
     if not isinstance(value, dict):
         return []
     if not path:

@@ -12,17 +12,22 @@ from ..errors import InvalidFile, LimitExceeded, Unsupported
 from ..limits import Limits
 from ..methods import known
 from . import defaults, strict_json
+from .measured import joined, parted
 from .tensors import TensorSpec, parse_tensor
 from .values import is_hex, is_integer, need, shown
 
 MAJOR, MINOR = 1, 0
 
 _KINDS: dict[Any, str] = {dict: "an object", list: "a list", str: "a string"}
+_KINDS[dict, list] = "an object or a list"
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The typed manifest; see the specification for every field. Dictionaries hold plain JSON."""
+    """The typed manifest; see the specification for every field. Dictionaries hold plain JSON.
+
+    ``measured`` is the entry of the file's own network, ``measured_networks`` those of others.
+    """
 
     codec: dict[str, Any]
     classes: tuple[str, ...]
@@ -35,6 +40,7 @@ class Manifest:
     order: dict[str, Any] | None = None
     patches: dict[str, Any] | None = None
     measured: dict[str, Any] | None = None
+    measured_networks: tuple[dict[str, Any], ...] = ()
     external: tuple[dict[str, Any], ...] = ()
     license: str | None = None
     ignorable: dict[str, Any] = field(default_factory=dict)
@@ -49,6 +55,7 @@ class Manifest:
             "classes": list(self.classes),
             "tensors": {name: spec.as_json() for name, spec in self.tensors.items()},
             "external": list(self.external),
+            "measured": joined(self.measured, self.measured_networks),
         }
         return {name: value for name, value in out.items() if value or _FIELDS[name][0]}
 
@@ -118,19 +125,23 @@ class Manifest:
         external = value.get("external", [])
         good = all(isinstance(item, dict) for item in external)
         need(good, "manifest: external holds something else than objects")
+        measured, networks = parted(value.get("measured"))
         typed = value | {
             "classes": _classes(value["classes"], limits),
             "tensors": {n: parse_tensor(n, t, limits) for n, t in value["tensors"].items()},
             "external": tuple(external),
+            "measured": measured,
+            "measured_networks": networks,
         }
         del typed["format"]
         return cls(**typed, minor=minor)
 
 
+_APART = ("measured_networks", "minor")  # stand in other fields
 _OPTIONAL = {"order", "patches", "measured", "external", "license", "ignorable"}
-_NAMES = ("format", *(each.name for each in fields(Manifest) if each.name != "minor"))
-_TYPES: dict[str, type] = {"classes": list, "external": list, "license": str}  # others: objects
-_TYPES |= {"content_digest": str, "data_digest": str}
+_NAMES = ("format", *(each.name for each in fields(Manifest) if each.name not in _APART))
+_TYPES: dict[str, Any] = {"classes": list, "external": list, "license": str}  # others: objects
+_TYPES |= {"content_digest": str, "data_digest": str, "measured": (dict, list)}
 # field -> (required, JSON type)
 _FIELDS = {name: (name not in _OPTIONAL, _TYPES.get(name, dict)) for name in _NAMES}
 

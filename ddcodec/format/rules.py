@@ -81,6 +81,16 @@ FIELDS: dict[str, dict[str, Check]] = {
         "test": is_text,
         "test_count": _count(),
     },
+    "measured.networks": {
+        "network": is_text,
+        "norm": _word,
+        "accuracy_mean": _between(0, 1),
+        "accuracy_std": _between(0, 1),
+        "nets": _count(10**6),
+        "steps": _count(10**9),
+        "optimizer": _word,
+        "lr": _between(1e-12, 1e3),
+    },
     "external": {"name": is_text, "revision": is_text, "bytes": _count(low=0)},
 }
 OPTIONAL: dict[str, dict[str, Check]] = {
@@ -88,6 +98,8 @@ OPTIONAL: dict[str, dict[str, Check]] = {
     "recipe": {"schedule": _word},
     "recipe.optimizer": {"weight_decay": _between(0, 1)},
     "provenance": {"observer": _object},
+    "measured": {"tool": is_text},
+    "measured.networks": {"own": lambda value: value is True, "tool": is_text},
     "external": {"files": _files},
 }
 PREPROCESSING = {
@@ -127,6 +139,8 @@ def _check_descriptions(manifest: Manifest) -> None:
         _check("provenance.observer", manifest.provenance["observer"])
     if manifest.measured is not None:
         _check("measured", manifest.measured)
+    for entry in manifest.measured_networks:
+        _check("measured.networks", entry)
     for item in manifest.external:
         _check("external", item)
     if manifest.license is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..codecs.registry import CODECS
 from ..format import read_manifest
+from ..format.measured import transfer
 from ..format.strict_json import dumps
 from ..hub import local
 from .published import published
@@ -56,6 +57,8 @@ def examined(
         "bits_per_class": 8 * sizes.total / classes,
         "external": list(manifest.external),
         "measured": manifest.measured,
+        "measured_networks": list(manifest.measured_networks),
+        "transfer": transfer(manifest.measured_networks),
         "source": manifest.source,
         "recipe": manifest.recipe,
         "provenance": manifest.provenance,

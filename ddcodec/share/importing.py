@@ -181,6 +181,7 @@ def _again(job: Job, old: Manifest, labels: NDArray[Any]) -> Imported:
         license=job.options.license or old.license,
         ignorable=old.ignorable | job.ignorable(),
         measured=old.measured,
+        measured_networks=old.measured_networks,
     )
     exact = StoredBits.of("lossless")
     manifest = write_images(job.out, job.found.images, labels, told, exact)

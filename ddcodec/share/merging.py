@@ -73,6 +73,7 @@ def merge(paths: Sequence[Path], out: Path, *, overwrite: bool = False) -> Manif
         source=_joined_source(manifests),
         provenance=provenance_of(_command("merge", [path.name for path in paths]), 0),
         measured=None,
+        measured_networks=(),
         license=_joined_license(manifests),
         ignorable=_alike_or_nothing([_without_accuracy(each.ignorable) for each in manifests]),
     )
@@ -116,6 +117,7 @@ def split(path: Path, out: Path, classes: Sequence[str], *, overwrite: bool = Fa
                        _samples(manifest) * len(rows) // len(labels)),
         provenance=provenance_of(_command("split", [path.name, "--classes", *kept]), 0),
         measured=None,
+        measured_networks=(),
         ignorable=_without_accuracy(manifest.ignorable),
     )  # fmt: skip
     return _write(out, cut, {"labels": narrowed(labels[rows], numbers)}, [(file, rows)])

@@ -30,7 +30,7 @@ class Statement:
     """What a manifest says beside its tensors, whatever the codec.
 
     Attributes:
-        classes, source, provenance, license, ignorable, measured: as there.
+        classes, source, provenance, license, ignorable, measured, measured_networks: as there.
         preprocessing: ``image.preprocessing``.
         recipe: fields that differ from the usual ones of the codec; with ``epochs`` in place of
             ``steps``.
@@ -44,6 +44,7 @@ class Statement:
     license: str | None = None
     ignorable: Mapping[str, Any] = field(default_factory=dict)
     measured: Mapping[str, Any] | None = None
+    measured_networks: tuple[dict[str, Any], ...] = ()
 
     def manifest(
         self, codec: str, shape: tuple[int, ...], regions: int, count: int, **more: Any
@@ -61,6 +62,7 @@ class Statement:
             license=self.license,
             ignorable=dict(self.ignorable),
             measured=None if self.measured is None else dict(self.measured),
+            measured_networks=self.measured_networks,
             **more,
         )
 

@@ -111,19 +111,38 @@ export interface Manifest {
   };
   source: { name: string; split: string; count: number; digest: string; size?: number; test_share?: number };
   provenance: { tool: string; command: string; seed: number; observer?: { architecture: string; digest: string } };
-  measured?: {
-    accuracy_mean: number;
-    accuracy_std: number;
-    nets: number;
-    steps: number;
-    test: string;
-    test_count: number;
-  };
+  /** The file's own network; in a list others follow it. */
+  measured?: Measured | [Measured, ...MeasuredNetwork[]];
   external?: External[];
   license?: string;
   ignorable?: { [key: string]: Json };
   content_digest: string;
   data_digest: string;
+}
+
+/** Accuracy of networks that were trained on the file alone, shares of 1; section 7. */
+export interface Measured {
+  accuracy_mean: number;
+  accuracy_std: number;
+  nets: number;
+  steps: number;
+  test: string;
+  test_count: number;
+  tool?: string;
+}
+
+export interface MeasuredNetwork {
+  network: string;
+  norm: string;
+  accuracy_mean: number;
+  accuracy_std: number;
+  nets: number;
+  steps: number;
+  optimizer: string;
+  lr: number;
+  /** The file's own network, by another recipe. */
+  own?: true;
+  tool?: string;
 }
 
 export type Dtype = "uint8" | "int32" | "int64" | "float16" | "float32";

@@ -2,7 +2,7 @@
 
 import { DDSetError, limit, need, shown, unsupported } from "./errors.js";
 import { Real } from "./json.js";
-import { ceil, has, inside, isHex, isInteger, isObject, product, sameSet } from "./values.js";
+import { ceil, has, inside, isEntries, isHex, isInteger, isObject, product, sameSet } from "./values.js";
 
 export const FORMAT = Object.freeze({ major: 1, minor: 0 });
 
@@ -11,7 +11,12 @@ const OPTIONAL = ["order", "patches", "measured", "external", "license", "ignora
 const REQUIRED = ["format", "codec", "classes", "image", "tensors", "labels", "recipe", "source", "provenance"];
 const FIELDS = [...REQUIRED, "content_digest", "data_digest", ...OPTIONAL];
 const LISTS = ["classes", "external"];
+/** What an entry of a list in `measured` leaves out is as in the entry before it. */
+const INHERITED = ["lr", "norm", "nets", "optimizer", "steps", "tool"];
 const STRINGS = ["license", "content_digest", "data_digest"];
+
+const isScalar = (v) => ["string", "number"].includes(typeof v) || v instanceof Real;
+const alike = (a, b) => a === b || (a instanceof Real && b instanceof Real && Number(a) === Number(b));
 
 /** Fill in what a manifest leaves out, in place; return whether it left out all that it must. */
 function fillDefaults(m) {
@@ -55,6 +60,15 @@ function fillDefaults(m) {
   if (Array.isArray(grid) && grid.length === 2 && grid.every(Number.isInteger)) {
     at(recipe, { batch_size: product(grid) });
     if (isObject(labels) && labels.kind === "learned") at(labels, { grid });
+  }
+  const entries = isEntries(m.measured) ? m.measured : [];
+  for (const [i, entry] of entries.entries()) {
+    const before = entries[i - 1];
+    for (const name of i ? INHERITED : []) {
+      if (!isScalar(before[name])) continue;
+      if (!has(entry, name)) entry[name] = before[name];
+      else if (alike(entry[name], before[name])) short = false;
+    }
   }
   const empty = (v) => v === "" || (Array.isArray(v) && !v.length) || (isObject(v) && !Object.keys(v).length);
   return short && !OPTIONAL.some((name) => has(m, name) && empty(m[name]));
@@ -102,7 +116,9 @@ export function checkFields(m, limits) {
       ? Array.isArray
       : STRINGS.includes(name)
         ? (v) => typeof v === "string"
-        : isObject;
+        : name === "measured"
+          ? (v) => isObject(v) || isEntries(v)
+          : isObject;
     need(!has(m, name) || fits(m[name]), `manifest: field '${name}' has another type`);
   }
   need(isHex(m.content_digest, 64), "manifest: content_digest must be 64 hex digits");

@@ -59,6 +59,19 @@ const DESCRIPTIONS = {
     steps: count(1e9),
     test: isText,
     test_count: count(),
+    "tool?": isText,
+  },
+  "measured.networks": {
+    network: isText,
+    norm: isWord,
+    accuracy_mean: between(0, 1),
+    accuracy_std: between(0, 1),
+    nets: count(1e6),
+    steps: count(1e9),
+    optimizer: isWord,
+    lr: between(1e-12, 1000),
+    "own?": (v) => v === true,
+    "tool?": isText,
   },
   external: { name: isText, revision: isText, bytes: count(2 ** 53, 0), "files?": isFiles },
 };
@@ -86,7 +99,9 @@ export function checkManifest(m, limits) {
   describe("source", m.source);
   describe("provenance", m.provenance);
   if (has(m.provenance, "observer")) describe("provenance.observer", m.provenance.observer);
-  if (has(m, "measured")) describe("measured", m.measured);
+  const [own, ...networks] = [m.measured ?? []].flat();
+  if (own) describe("measured", own);
+  for (const entry of networks) describe("measured.networks", entry);
   for (const item of m.external ?? []) describe("external", item);
   need(!has(m, "license") || isText(m.license), "manifest: license must be a short text");
   for (const name of m.classes) need(isText(name), `classes: the name ${shown(name)} is not allowed`, "DDS-E011");

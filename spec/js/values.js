@@ -19,6 +19,8 @@ export const little = (data, at, bytes) => {
 };
 
 export const isObject = (v) => v !== null && typeof v === "object" && !Array.isArray(v) && !(v instanceof Real);
+/** A list in `measured`: the file's own network, then others. */
+export const isEntries = (v) => Array.isArray(v) && v.length >= 2 && v.length <= 100 && v.every(isObject);
 export const isInteger = (v, low, high) => typeof v === "number" && Number.isInteger(v) && v >= low && v <= high;
 export const isNumber = (v, low, high) => (typeof v === "number" || v instanceof Real) && v >= low && v <= high;
 export const inside = (v, low, high) => isNumber(v, low, high) && v > low && v < high;

@@ -177,6 +177,36 @@ def raw_labels(fill: bytes) -> Change:
     return change
 
 
+MEASURED = {"accuracy_mean": 0.5, "accuracy_std": 0.125, "nets": 8, "steps": 100, "test": "zoo",
+            "test_count": 10}  # fmt: skip
+ENTRY = {"network": "vit", "norm": "layer", "accuracy_mean": 0.25, "accuracy_std": 0.0,
+         "steps": 200, "optimizer": "adam", "lr": 0.001}  # fmt: skip
+SAME = {"network": "vit", "accuracy_mean": 0.25, "accuracy_std": 0.0}  # as the entry before
+# name -> fields of an entry of a table; None leaves one out
+TABLES: dict[str, dict[str, Any]] = {
+    "over-one": {"accuracy_mean": 1.5},
+    "below-zero": {"accuracy_std": -0.5},
+    "of-a-thousand-letters": {"network": "n" * 1000},
+    "with-an-escape": {"network": "vit\x1b[2J"},
+    "of-no-name": {"network": ""},
+    "without-a-norm": {"norm": None},
+    "without-a-name": {"network": None},
+    "of-half-a-step": {"steps": 0.5},
+    "of-no-rate": {"lr": 0},
+    "of-a-rate-of-text": {"lr": "high"},
+    "that-are-not-own": {"own": False},
+    "with-a-test-of-their-own": {"test": "another"},
+    "of-a-tool-of-numbers": {"tool": 1},
+    "with-nets-of-true": {"nets": True},
+}
+
+
+def table(**changes: Any) -> Change:
+    """Record a table of one other network, with changes."""
+    fields = {name: value for name, value in (ENTRY | changes).items() if value is not None}
+    return set_path("measured", [MEASURED, fields])
+
+
 SYMBOLS = zstd(bytes(24))
 FORGED += [
     ("poster-smaller-than-a-patch", set_path("tensors/poster/shape", [1, 3, 20]), "DDS-E012"),
@@ -204,6 +234,15 @@ FORGED += [
     ("manifest-with-another-name", set_path("classes", ["ant", "bee", "zebro"]), "DDS-E032"),
     ("score-is-text", set_path("order/score", "high"), "DDS-E011"),
     ("measured-over-one", set_path("measured", {"accuracy_mean": 2}), "DDS-E010"),
+    *[(f"networks-{name}", table(**change), "DDS-E010") for name, change in TABLES.items()],
+    ("networks-that-are-too-many", set_path("measured", [MEASURED, *[ENTRY] * 100]), "DDS-E010"),
+    ("networks-of-nothing", set_path("measured", []), "DDS-E010"),
+    ("networks-without-another", set_path("measured", [MEASURED]), "DDS-E010"),
+    ("networks-of-texts", set_path("measured", [MEASURED, "resnet18"]), "DDS-E010"),
+    ("networks-after-a-network", set_path("measured", [ENTRY, SAME]), "DDS-E010"),
+    ("networks-of-one-rate-said-twice", set_path("measured", [MEASURED, ENTRY, ENTRY]), "DDS-E004"),
+    ("networks-of-one-real-rate-said-twice", set_path("measured",
+        [MEASURED, ENTRY | {"lr": 1.0}, SAME | {"lr": 1.0}]), "DDS-E004"),
     ("external-without-size", set_path("external", [{"name": "model"}]), "DDS-E010"),
     ("license-of-many-lines", set_path("license", "a\nb"), "DDS-E010"),
     ("seed-below-zero", set_path("provenance/seed", -1), "DDS-E010"),

@@ -65,6 +65,7 @@ def valid() -> dict[str, bytes]:
     none = {"image": manifest().image | {"preprocessing": {"kind": "none"}}}
     add("podd-no-preprocessing", none, arrays(), STORAGE)
     add("podd-everything-stated", everything(), arrays(), STORAGE)
+    add("podd-several-networks", several_networks(), arrays(), STORAGE)
     add("podd-one-patch", *one_patch(), STORAGE)
     add("podd-per-class-origins", *per_class(), STORAGE)
 
@@ -224,6 +225,24 @@ def everything() -> dict[str, Any]:
             "augment": "flip",
             "loss": "mse",
         },
+    }
+
+
+def several_networks() -> dict[str, Any]:
+    """Return what leaves out all that a table may leave out, and says again what differs."""
+    own = everything()["measured"] | {"tool": "test 1.0, torch 2.9"}
+    same = {"nets": 8, "steps": 200, "norm": "batch", "optimizer": "adam", "lr": 0.001}
+    same |= {"accuracy_mean": 0.25, "accuracy_std": 0.0625, "tool": own["tool"]}
+    return {
+        "measured": own,
+        "measured_networks": (
+            same | {"network": "convnet3"},
+            same | {"network": "convnet3-in", "norm": "instance", "lr": 1.0, "own": True},
+            same | {"network": "timm:resnet10t", "norm": "own", "lr": 1.0, "accuracy_mean": 1},
+            same | {"network": "vit 🐝", "norm": "layer", "nets": 2, "tool": "another"},
+            same
+            | {"network": "convnet3-in", "optimizer": "sgd", "lr": 1, "steps": 10, "own": True},
+        ),
     }
 
 
