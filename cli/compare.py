@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from .arguments import Cache, Json, Prior
 from .files import reading
 from .flags import read, read_common, with_options
 from .measuring import Report, find_source, interruption_told, keeping, trial_on
-from .output import accuracy, message, number, table, write_report
+from .output import accuracy, message, number, percent, printable, table, write_report
 from .progress import Quiet, progress
 
 if TYPE_CHECKING:
@@ -37,6 +37,13 @@ class CompareOptions(Options):
     nets: int = option(8, "Networks a file, each from scratch.", metavar="N", least=1)
     steps: int | None = option(
         None, "Steps of training.", metavar="N", least=1, shown="each file's recipe"
+    )
+    architecture: str | None = option(
+        None,
+        "Also train these networks on each file, as train does, and state their mean, the "
+        "transfer. Without it the transfer is what files record, if they do.",
+        metavar="A,B,...",
+        flag="--arch",
     )
 
 
@@ -74,15 +81,18 @@ def compare(
     if out is not None:
         check_picture(out, force)
 
+    from ddcodec.judge.field import names_of
     from ddcodec.runtime.device import keep_large_blocks
 
     keep_large_blocks()
+    names = () if chosen.architecture is None else names_of(chosen.architecture)
     places = {"prior": prior, "cache": cache, "download": common.download}
-    advice = f"{len(files)} files of {chosen.nets} networks; fewer --nets is shorter"
+    kinds = f" of each of {1 + len(names)} kinds" if names else ""
+    advice = f"{len(files)} files of {chosen.nets} networks{kinds}; fewer --nets is shorter"
     with progress(quiet, advice=advice) as reporter:
         subjects = prepare(files, test, chosen, common, places, reporter)
         kept = [subject.finished for subject in subjects]
-        report = measure(subjects)
+        report = measure(subjects, names, chosen.steps)
     if out is not None:
         from ddcodec.runtime.atomic import write_atomically
 
@@ -156,18 +166,23 @@ def prepare(
                 f"others of {images[1]}; compare files of one size, on one --test SOURCE"
             )
         tested = images
+        if chosen.architecture is not None:
+            run["table"] = True  # a run without one ends earlier, and would remove its networks
         trial, finished = keeping(trial, run, file, place)
         again = partial(load, place, **places)
         found.append(Subject(facts, source.name, trial, finished, again))
     return found
 
 
-def measure(subjects: list[Subject]) -> Report:
+def measure(subjects: list[Subject], names: Sequence[str], steps: int | None) -> Report:
     """Train on each file; return what ``compare`` prints. Subjects are let go one by one.
 
+    ``names`` are other networks to train, in ``steps`` each, None for those of their recipes.
     Raises KeyboardInterrupt after saying what is finished and kept.
     """
+    from ddcodec.evaluate.architectures import across_networks
     from ddcodec.evaluate.measure import on_file
+    from ddcodec.format.measured import others_of, transfer
 
     report: Report = {
         "test": subjects[0].test,
@@ -180,7 +195,10 @@ def measure(subjects: list[Subject]) -> Report:
         facts, trial = subject.facts, subject.trial
         trial.reporter.result(f"{facts['file']}:")
         with interruption_told(trial, subject.finished):
-            result = on_file(subject.load(), trial)
+            ds = subject.load()
+            result, rows = on_file(ds, trial), recorded(facts, report)
+            if names:
+                rows = across_networks(ds, trial, names, steps=steps, beside=False)["rows"]
         network = facts["recipe"]["network"]
         report["files"].append(
             {
@@ -191,11 +209,20 @@ def measure(subjects: list[Subject]) -> Report:
                 "external_bytes": sum(item["bytes"] for item in facts["external"]),
                 "bits_per_class": facts["bits_per_class"],
                 **result.figures(),
+                "transfer": transfer(rows),
+                "transfer_networks": [row["network"] for row in others_of(rows)],
                 "steps": result.steps,
                 "seconds": result.seconds,
             }
         )
     return report
+
+
+def recorded(facts: Report, report: Report) -> list[dict[str, Any]]:
+    """Return the networks that a file records, where they were tested on the same images."""
+    measured, tested = facts["measured"] or {}, (report["test"], report["test_images"])
+    same = (measured.get("test"), measured.get("test_count")) == tested
+    return facts["measured_networks"] if same else []
 
 
 def network_name(network: dict[str, Any]) -> str:
@@ -215,6 +242,7 @@ def render(report: Report) -> bytes:
         (
             f"{name} ({row['codec']})",
             Spot(row["bits_per_class"], row["accuracy_mean"], row["accuracy_std"]),
+            row["transfer"],
         )
         for name, row in zip(names, rows, strict=True)
     ]
@@ -228,14 +256,34 @@ def describe(report: Report) -> str:
     """Return a line for each file, and what they were tested on."""
     alone = report["nets"] == 1
     external = any(row["external_bytes"] for row in report["files"])
+    known = any(row["transfer"] is not None for row in report["files"])
     rows = []
     for row in report["files"]:
         std = None if alone else row["accuracy_std"]
         cells = [row["file"], row["codec"], row["network"], accuracy(row["accuracy_mean"], std)]
+        if known:
+            cells.append("-" if row["transfer"] is None else percent(row["transfer"]))
         cells += [number(row["bytes"]), f"{row['bits_per_class']:,.1f}"]
         rows.append([*cells, number(row["external_bytes"])] if external else cells)
     header = ["file", "codec", "network", "accuracy", "bytes", "bits/class"]
+    if known:
+        header.insert(4, "transfer")
     header += ["external bytes"] if external else []
     nets = "one network" if alone else f"mean ± std of {report['nets']} networks"
     head = f"{number(report['test_images'])} test images of {report['test']}: {nets} a file"
-    return f"{head}\n\n{table(rows, header, left=3)}"
+    return f"{head}\n\n{table(rows, header, left=3)}{transfer_text(report)}"
+
+
+def transfer_text(report: Report) -> str:
+    """Return the lines under the table: what the transfer is over, and whether it is comparable."""
+    over = [row["transfer_networks"] for row in report["files"] if row["transfer_networks"]]
+    if not over:
+        return ""
+    if any(set(names) != set(over[0]) for names in over):
+        return (
+            "\nwarning: transfer is the mean of other networks for each file, as recorded there; "
+            "--arch A,B measures the same ones"
+        )
+    return (
+        f"\ntransfer: mean of networks other than the file's own: {printable(', '.join(over[0]))}"
+    )

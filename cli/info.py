@@ -69,6 +69,7 @@ def describe(file: str, facts: Facts, rows: list[tuple[str, str]]) -> str:
         *equivalent_rows(facts),
         ("external", external_text(facts["external"])),
         ("measured", measured_text(facts["measured"])),
+        *transfer_rows(facts),
         *published_rows(facts),
         ("content digest", facts["content_digest"]),
     ]
@@ -87,6 +88,10 @@ def compare(files: list[str], facts: list[Facts]) -> str:
         "bits/class": lambda fact: f"{fact['bits_per_class']:,.1f}",
         "measured": lambda fact: measured_text(fact["measured"], short=True),
     }
+    if any(fact["transfer"] is not None for fact in facts):
+        columns["transfer"] = lambda fact: (
+            "-" if fact["transfer"] is None else percent(fact["transfer"])
+        )
     if all("equivalents" in fact for fact in facts):
         columns["fp32 images/class"] = lambda fact: (
             f"{fact['equivalents']['fp32_images_per_class']:.3g}"
@@ -162,6 +167,15 @@ def external_text(external: list[Facts]) -> str:
         f"{item.get('id', item.get('name', '?'))} ({byte_count(item.get('bytes', 0))})"
         for item in external
     )
+
+
+def transfer_rows(facts: Facts) -> list[tuple[str, str]]:
+    """Return what other networks learn from the file, where it says so."""
+    if facts["transfer"] is None:
+        return []
+    count = sum(not entry.get("own") for entry in facts["measured_networks"])
+    over = "one other network" if count == 1 else f"{count} other networks"
+    return [("transfer", f"{percent(facts['transfer'])} over {over}")]
 
 
 def measured_text(measured: Facts | None, short: bool = False) -> str:

@@ -20,6 +20,7 @@ from .measuring import Report, find_observer, find_source, interruption_told, ke
 from .networks import network_table
 from .output import accuracy, number, seconds, table, write_report
 from .progress import Quiet, progress
+from .recording import write_down
 
 if TYPE_CHECKING:
     from ddcodec.data.dataset import DistilledDataset
@@ -73,7 +74,7 @@ def train(
         ),
     ] = None,
     record: Annotated[
-        bool, typer.Option("--record", help="Write the accuracy into F, for others to see.")
+        bool, typer.Option("--record", help="Write accuracy and table into F, for others to see.")
     ] = False,
     prior: Prior = None,
     cache: Cache = None,
@@ -84,8 +85,6 @@ def train(
     """Train fresh networks on F alone and report their accuracy on real test images."""
     common = read_common(options)
     chosen = read(options, StudentOptions)
-    if record and chosen.architecture is not None:
-        raise UsageError("--record keeps the accuracy of the file's recipe; leave out --arch")
     if record and is_address(file):
         raise UsageError(f"--record writes into the file, and {file} is on the hub; download it")
 
@@ -177,16 +176,6 @@ def measure(
     if across is not None:
         report |= {"networks": across["rows"], "transfer": across["transfer"]}
     return report, finished
-
-
-def write_down(file: Path, report: Report) -> None:
-    """Put the result into the file's manifest; its content digest changes with it."""
-    from ddcodec.format import restate
-
-    measured = {name: report[name] for name in ("nets", "steps", "test")}
-    measured |= {name: round(report[name], 4) for name in ("accuracy_mean", "accuracy_std")}
-    with reading(str(file)):
-        restate(file, measured=measured | {"test_count": report["test_images"]})
 
 
 def describe(report: Report) -> str:

@@ -65,6 +65,7 @@ def across_networks(
     *,
     steps: int | None = None,
     source: Source | None = None,
+    beside: bool = True,
 ) -> dict[str, Any]:
     """Return the accuracy of networks of the field that learn from the file.
 
@@ -74,6 +75,7 @@ def across_networks(
         names: of ``judge.field``, or of a library's models.
         steps: of every network, instead of those of its recipe.
         source: real images; with it each network learns from random ones in the same bytes too.
+        beside: whether the file's own network learns in two more ways.
 
     Returns JSON values: ``rows``, and ``transfer``, the mean of the accuracies of networks other
     than the file's own (None where there is no other). Each row has ``network``, ``norm``,
@@ -85,7 +87,7 @@ def across_networks(
     Raises UsageError for a name that is unknown or a network that cannot learn from the file,
     MissingExtra where its library is not there.
     """
-    rows = [*_rows(trial.recipe, names, steps)]
+    rows = [*_rows(trial.recipe, names, steps, beside)]
     _check_batches(ds, rows)
     reference = None if source is None else _RandomImages(ds, trial, source)
     found = []
@@ -119,12 +121,14 @@ def _check_batches(ds: DistilledDataset, rows: Iterable[Row]) -> None:
             )
 
 
-def _rows(own: Recipe, names: Iterable[str], steps: int | None) -> Iterator[Row]:
-    """Give the networks asked for, then the file's own by SGD and in a tenth of the steps."""
+def _rows(own: Recipe, names: Iterable[str], steps: int | None, beside: bool) -> Iterator[Row]:
+    """Give the networks asked for; ``beside`` them the own by SGD and in a tenth of the steps."""
     name = f"convnet{own.depth}-in"
     for other in names:
         recipe = way_of(other).recipe(own, steps)
         yield Row(other, norm_of(other), recipe, "network", other == name)
+    if not beside:
+        return
     yield Row(name, "instance", SGD.recipe(own), "sgd", True)
     yield Row(name, "instance", replace(own, steps=max(1, own.steps // FAST)), "fast", True)
 

@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from ..codecs.registry import CODECS
+from ..format.measured import others_of, transfer
 from .licences import hub_licence
 from .markdown import escaped, fenced, front_matter, table
 from .subject import PICTURE, Subject, network_text, settings_text
@@ -115,6 +116,7 @@ def _accuracy(subject: Subject) -> str:
             ("over", over),
             ("trained for", f"{measured['steps']:,} steps on this file alone"),
             ("tested on", f"{measured['test_count']:,} real images of {measured['test']}"),
+            *_transfer(subject.manifest.measured_networks),
             *(row for row in rows if row[0] != "steps" or measured["steps"] != recipe["steps"]),
         ]
         text = "The file states this; `ddcodec train` repeats it."
@@ -125,6 +127,15 @@ def _accuracy(subject: Subject) -> str:
         network = f", {first.network}" if first.network else ""
         rows.append(("stated by the set's authors", f"{100 * first.accuracy:.4g} %{network}"))
     return f"## Accuracy\n\n{text}\n\n{table(['', ''], rows)}"
+
+
+def _transfer(networks: tuple[dict[str, Any], ...]) -> list[tuple[str, str]]:
+    others, mean = others_of(networks), transfer(networks)
+    if mean is None:
+        return []
+    each = ", ".join(f"{one['network']} {100 * one['accuracy_mean']:.1f} %" for one in others)
+    of = "one other network" if len(others) == 1 else f"mean of {len(others)} other networks"
+    return [("transfer", f"{100 * mean:.1f} %, {of}: {each}")]
 
 
 def _content(subject: Subject) -> str:

@@ -96,6 +96,8 @@ def _row(entry: Entry) -> str:
     if subject.manifest.external:
         about += f", needs a model of {sum(one['bytes'] for one in facts['external']):,} bytes"
     tested = f"<small>on {escape(measured['test'])}</small>" if measured else ""
+    if facts["transfer"] is not None:
+        tested += f"<small>other networks {100 * facts['transfer']:.1f} %</small>"
     network = network_text(facts)
     licence = subject.manifest.license or ""
     cells = [

@@ -245,7 +245,6 @@ def test_train_without_other_networks_says_nothing_of_them(run: Run, digits_file
     [
         (("--arch", "vgg"), "unknown architecture 'vgg'; known: convnet3"),
         (("--arch", "mlp,"), "unknown architecture ''; known: convnet3"),
-        (("--arch", "resnet18", "--record"), "leave out --arch"),
     ],
 )
 def test_networks_that_train_cannot_take_are_refused(

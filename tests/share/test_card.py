@@ -26,6 +26,7 @@ from ddcodec.share.markdown import escaped, fenced, front_matter
 from ddcodec.share.page import write_page
 from ddcodec.share.subject import SIDECAR, Stored, Subject, subject_of
 from tests.helpers.small_files import STORAGE, arrays, manifest
+from tests.helpers.vectors import several_networks
 
 yaml = pytest.importorskip("yaml")
 hub_cards = pytest.importorskip("tests.helpers.hub_cards")
@@ -141,6 +142,12 @@ def test_without_a_measurement_the_card_claims_none(make: Callable[..., Path]) -
     text = card(published(make(measured=one | {"test_count": 9})))
     assert "50.0 %" in text
     assert "| over | one network, from scratch |" in text
+
+
+def test_a_card_says_what_other_networks_learn(make: Callable[..., Path]) -> None:
+    text = card(published(make(**several_networks())))
+    assert "| transfer | 50.0 %, mean of 3 other networks: convnet3 25.0 %, " in text
+    assert "transfer" not in card(published(make(measured=several_networks()["measured"])))
 
 
 def test_text_of_a_stranger_stays_text(make: Callable[..., Path]) -> None:

@@ -24,6 +24,7 @@ from ddcodec.share.gallery_chart import Point, chart, frontier
 from ddcodec.share.gallery_page import Entry, page
 from ddcodec.share.subject import subject_of
 from tests.helpers.small_files import STORAGE, arrays, manifest
+from tests.helpers.vectors import several_networks
 
 VECTORS = Path(__file__).parents[2] / "spec" / "vectors" / "valid"
 HOSTILE = '"><script>alert(1)</script><img src=//evil onerror=alert(2)>'
@@ -153,6 +154,11 @@ def test_nothing_is_fetched_from_elsewhere_and_nothing_else_runs(site: Path) -> 
         digest = hashlib.sha256(made.texts[tag][0].encode()).digest()
         assert f"{tag}-src 'sha256-{base64.b64encode(digest).decode()}'" in str(policy)
     assert "url(" not in made.texts["style"][0]
+
+
+def test_what_other_networks_learn_stands_with_the_accuracy(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.ddset", **several_networks())
+    assert "other networks 50.0 %" in shown(path).texts["small"]
 
 
 def test_the_curve_has_a_point_for_every_measured_file(tmp_path: Path) -> None:

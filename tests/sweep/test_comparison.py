@@ -6,12 +6,17 @@ import io
 
 from PIL import Image
 
-from ddcodec.sweep.comparison import NAME, render, short
+from ddcodec.sweep.comparison import NAME, TRANSFER, paint, render, short
+from ddcodec.sweep.plot import STRONG
 from ddcodec.sweep.record import Spot
 
 
-def points(count: int, name: str = "file") -> list[tuple[str, Spot]]:
-    return [(f"{name} {i}", Spot(900.0 * (i + 1), 0.5 + 0.01 * i, 0.02)) for i in range(count)]
+def points(
+    count: int, name: str = "file", transfer: float | None = None
+) -> list[tuple[str, Spot, float | None]]:
+    return [
+        (f"{name} {i}", Spot(900.0 * (i + 1), 0.5 + 0.01 * i, 0.02), transfer) for i in range(count)
+    ]
 
 
 def test_the_picture_has_one_size_and_is_the_same_each_time() -> None:
@@ -25,6 +30,20 @@ def test_the_picture_has_one_size_and_is_the_same_each_time() -> None:
 def test_one_file_and_many_can_be_drawn() -> None:
     for count in (1, 24):
         render(points(count), "digits", "")
+
+
+def test_transfer_is_an_open_mark_of_its_file_and_in_the_legend() -> None:
+    from matplotlib.figure import Figure
+
+    axes = Figure().add_subplot()
+    paint(axes, [*points(1), *points(1, transfer=0.25)])
+    *_, mark, legend = axes.lines
+    assert (mark.get_xdata()[0], mark.get_ydata()[0]) == (900, 25)
+    assert mark.get_markerfacecolor() == "none"
+    assert mark.get_color() == STRONG[1]
+    assert legend.get_label() == TRANSFER
+    assert len(axes.get_legend_handles_labels()[1]) == 3
+    assert render(points(2, transfer=0.25), "digits", "") != render(points(2), "digits", "")
 
 
 def test_names_are_text_and_no_formula() -> None:

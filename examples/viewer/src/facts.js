@@ -34,11 +34,16 @@ const tile = (name, value, note) =>
 
 function accuracy(measured) {
   if (!measured) return tile("Accuracy", "—", "not recorded in the file");
-  const [mean, std] = [measured.accuracy_mean, measured.accuracy_std].map((share) => (100 * share).toFixed(1));
-  const trained = `${plural(measured.nets, "network")} trained on this file alone, ${plural(measured.steps, "step")}`;
-  const tested = `${plural(measured.test_count, "test image")} of ${printable(measured.test, 60)}`;
+  const [own, ...networks] = [measured].flat();
+  const [mean, std] = [own.accuracy_mean, own.accuracy_std].map((share) => (100 * share).toFixed(1));
+  const trained = `${plural(own.nets, "network")} trained on this file alone, ${plural(own.steps, "step")}`;
+  const tested = `${plural(own.test_count, "test image")} of ${printable(own.test, 60)}`;
   const space = "\u00a0"; // that no line ends at
-  return tile("Accuracy", [mean, "±", std, "%"].join(space), `of ${trained}, on ${tested}; as recorded in the file`);
+  const others = networks.filter((one) => !one.own).map((one) => one.accuracy_mean);
+  const transfer = (100 * others.reduce((sum, one) => sum + one, 0)) / others.length;
+  const beside = others.length ? `; ${transfer.toFixed(1)} % over ${plural(others.length, "other network")}` : "";
+  const note = `of ${trained}, on ${tested}${beside}; as recorded in the file`;
+  return tile("Accuracy", [mean, "±", std, "%"].join(space), note);
 }
 
 /** Stored pixels as papers count them; of a model's images those of an epoch. */
