@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-pythons js viewer lint docs bench fuzz clean
+.PHONY: help install demo test test-all test-pythons js viewer lint docs bench results fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,11 @@ bench: install ## Run the benchmarks of start-up, encoding and decoding
 	$(BIN)/python tests/bench/bench_outer_step.py
 	$(BIN)/python tests/bench/bench_decode.py
 	$(BIN)/python tests/bench/bench_d3m.py
+
+# Hours for all; ARGS='--only digits' for some of them, ARGS=--help for what else there is.
+ARGS ?=
+results: install ## Measure the published files again, and write the tables of the pages
+	$(BIN)/python docs/remeasure.py $(ARGS)
 
 # Guided by coverage where atheris is installed: make fuzz SECONDS=3600
 SECONDS ?= 60

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import re
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pytest
 
 from ddcodec import info, load, verify
+from ddcodec.errors import DDSetError, SourceError
 
-RESULTS = Path(__file__).parents[1] / "examples" / "results"
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "examples" / "results"
 FILES = sorted(RESULTS.glob("*.ddset"))
 TABLE = (RESULTS / "README.md").read_text(encoding="utf-8")
+sys.path.append(str(ROOT / "docs"))  # the scripts there import each other
+tables = importlib.import_module("result_tables")
+PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in tables.PAGES}
 PAGE = (RESULTS.parents[1] / "docs" / "results.md").read_text(encoding="utf-8")
 
 
@@ -33,9 +43,123 @@ def test_a_published_file_is_what_the_table_says(path: Path) -> None:
     mean, std = 100 * measured["accuracy_mean"], 100 * measured["accuracy_std"]
     assert cells[3] == f"{mean:.1f} ± {std:.1f}"
     assert any(cells[1] in line and cells[3] in line for line in PAGE.splitlines())
+    # Nobody types it: everywhere it comes from the file.
+    for name, text in PAGES.items():
+        assert cells[3] not in tables.MARKED.sub("", text), name
     x, y = load(path)[0]
     assert x.shape[0] == facts["image"]["channels"]
     assert float(y.sum()) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_pages_say_what_the_files_say() -> None:
+    for name, text in PAGES.items():
+        assert tables.filled(text) == text, f"{name} is behind: python docs/result_tables.py"
+
+
+def test_a_figure_that_someone_typed_is_found() -> None:
+    text = PAGES["README.md"]
+    marks = list(tables.MARKED.finditer(text))
+    assert len(marks) >= 5
+    for mark in marks:
+        digit = re.search(r"\d(?=[^|]*$)", mark[2]) or re.search(r"\d", mark[2])
+        assert digit is not None, mark[1]
+        at = mark.start(2) + digit.start()
+        typed = text[:at] + str((int(text[at]) + 1) % 10) + text[at + 1 :]
+        assert tables.filled(typed) == text, mark[1]
+
+
+def test_every_table_has_a_place_and_marks_in_sentences_are_no_blocks() -> None:
+    whole = "\n".join(PAGES.values())
+    assert set(tables.TABLES) <= {mark[1] for mark in tables.MARKED.finditer(whole)}
+    assert whole.count("<!-- results:") == whole.count("<!-- /results -->")
+    # A line that begins with a comment is HTML to the end, and would show what follows as it is.
+    for mark in re.findall(r"^<!-- (?:results:\S+|/results) -->(.*)$", whole, re.MULTILINE):
+        assert mark == ""
+
+
+def test_what_a_mark_does_not_know_is_an_error() -> None:
+    for name in ("tables", "digits-0.9:best", "digits-0.5:mean"):
+        with pytest.raises((KeyError, DDSetError)):
+            tables.filled(f"<!-- results:{name} --><!-- /results -->")
+
+
+@pytest.fixture
+def remeasure() -> Any:
+    return importlib.import_module("remeasure")  # needs torch
+
+
+def test_two_standard_errors_are_those_of_both(remeasure: Any) -> None:
+    def entry(mean: float, std: float, nets: int) -> dict[str, float]:
+        return {"accuracy_mean": mean, "accuracy_std": std, "nets": nets}
+
+    old = entry(0.5, 0.02, 5)  # a standard error of 0.01
+    assert not remeasure.changed(old, entry(0.5, 0.02, 5))
+    assert not remeasure.changed(old, entry(0.528, 0.02, 5))
+    assert remeasure.changed(old, entry(0.529, 0.02, 5))
+    assert not remeasure.changed(old, entry(0.529, 0.04, 5))
+    assert remeasure.changed(entry(0.5, 0, 1), entry(0.51, 0, 1))
+    assert not remeasure.changed(entry(0.5, 0, 1), entry(0.50004, 0, 1))  # as it was rounded
+
+
+@pytest.fixture
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of one published file, its page, and what was measured: nothing yet."""
+    text = (RESULTS / "digits-0.9.ddset").read_bytes()
+    (tmp_path / "digits-0.9.ddset").write_bytes(text)
+    (tmp_path / "measured.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "made.json").write_text('{"files": {}, "others": {}}', encoding="utf-8")
+    tables.stored.cache_clear()
+    page = (f"<!-- results:{name} -->?<!-- /results -->" for name in ("again", "digits-0.9:mean"))
+    (tmp_path / "page.md").write_text("\n\nis ".join(page), encoding="utf-8")
+    monkeypatch.setattr(tables, "RESULTS", tmp_path)
+    monkeypatch.setattr(tables, "ROOT", tmp_path)
+    monkeypatch.setattr(tables, "PAGES", ("page.md",))
+    yield tmp_path
+    monkeypatch.undo()
+    tables.stored.cache_clear()
+    tables.facts.cache_clear()
+
+
+def test_a_file_is_measured_again_and_the_page_written(
+    copy: Path, remeasure: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the protocol of ``train``, here in few steps: what changes by that is said."""
+    path = copy / "digits-0.9.ddset"
+    real = remeasure.measure
+
+    def few(file: str, place: Path, ds: Any, test: Any, chosen: Any, *more: Any) -> Any:
+        return real(file, place, ds, test, replace(chosen, steps=3), *more)
+
+    monkeypatch.setattr(remeasure, "measure", few)
+    words = ["--only", "digits-0.9", "--nets", "2", "--device", "cpu"]
+    assert remeasure.main(words) == 0
+    found = json.loads((copy / "measured.json").read_text())["digits-0.9"]["again"]
+    assert (found["nets"], found["steps"]) == (2, 3)
+    said = capsys.readouterr().out
+    assert "changed: digits-0.9.ddset: 95.0 ± 0.8 %, now" in said
+    assert "1 of 1 files measured, 1 figures changed" in said
+    page = (copy / "page.md").read_text(encoding="utf-8")
+    assert "| digits-0.9 | 95.0 ± 0.8 |" in page
+    assert ">95.0<" in page
+    assert path.read_bytes() == (RESULTS / path.name).read_bytes()
+    assert not list(copy.glob("*.unfinished-*"))
+    assert remeasure.main([*words, "--record"]) == 0
+    assert info(path)["measured"]["accuracy_mean"] == found["accuracy_mean"]
+    assert ">95.0<" not in (copy / "page.md").read_text(encoding="utf-8")
+
+
+def test_a_file_that_cannot_be_measured_does_not_stop_the_others(
+    copy: Path, remeasure: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise SourceError("no data set here")
+
+    monkeypatch.setattr(remeasure, "measure", refuse)
+    assert remeasure.main(["--device", "cpu"]) == 1
+    said = capsys.readouterr()
+    assert "digits-0.9.ddset: not measured: no data set here" in said.err
+    assert "0 of 1 files measured" in said.out
+    assert remeasure.main(["--only", "cifar"]) == 2
 
 
 def test_the_table_names_no_other_file() -> None:

@@ -1,0 +1,238 @@
+"""The figures of README and docs, from the published files and what was measured beside them.
+
+``python docs/result_tables.py`` writes them between marks in the pages: ``<!-- results:NAME -->``
+and ``<!-- /results -->``. A NAME is that of a table below, or FILE:FIELD for one figure in a
+sentence. Nothing is measured here; ``remeasure.py`` does that. Both JSON files lie beside the
+published ones: ``made.json`` says how files were made, and is written by hand; ``measured.json`` is
+written by ``remeasure.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ddcodec import info
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "examples" / "results"
+PAGES = (
+    *("README.md", "docs/index.md", "docs/results.md", "docs/architectures.md"),
+    "examples/results/README.md",
+)
+MARKED = re.compile(r"<!-- results:(\S+) -->(.*?)<!-- /results -->", re.DOTALL)
+BASELINES = {
+    "class_means_same_pixels": "class means, same pixels",
+    "random_images_same_pixels": "random images, same pixels",
+    "class_means_same_bytes": "class means, same bytes",
+    "random_images_same_bytes": "random images, same bytes",
+}
+FIRST = ("digits-0.4", "digits-0.9", "cifar10-10k", "cifar10-20k", "cifar10-1.0", "cifar100-0.4")
+LONGER = (
+    *("cifar10-0.3", "cifar10-0.7", "cifar10-1.0", "cifar10-1.0-hour", "cifar10-10k"),
+    *("cifar10-20k", "cifar100-0.4"),
+)
+
+Entry = dict[str, Any]
+
+
+@cache
+def stored(name: str) -> Entry:
+    """Return ``made.json`` or ``measured.json``."""
+    found: Entry = json.loads((RESULTS / name).read_text(encoding="utf-8"))
+    return found
+
+
+@cache
+def facts(stem: str) -> Entry:
+    """Return ``info`` of a published file."""
+    return info(RESULTS / f"{stem}.ddset")
+
+
+def made(stem: str) -> Entry:
+    found: Entry = stored("made.json")["files"][stem]
+    return found
+
+
+def baselines(stem: str) -> Entry:
+    found: Entry = stored("measured.json").get(stem, {}).get("baselines", {})
+    return found
+
+
+def accuracy(entry: Entry | None) -> str:
+    """Return mean and deviation in percent, nothing for None."""
+    if entry is None:
+        return ""
+    size = f" ({entry['bytes']:,} bytes)" if "bytes" in entry else ""
+    return f"{100 * entry['accuracy_mean']:.1f} ± {100 * entry['accuracy_std']:.1f}{size}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["".join(f"| {cell} " if cell else "| " for cell in row) + "|" for row in (head, *rows)]
+    lines.insert(1, "|" + "---|" * len(head))
+    return "\n".join(lines)
+
+
+def size_of(stem: str) -> tuple[str, str]:
+    """Return bytes and bits per class."""
+    found = facts(stem)
+    return f"{found['bytes']['total']:,}", f"{found['bits_per_class']:,.0f}"
+
+
+def readme() -> str:
+    """Some files, and figures without a file, beside real images in the same bytes."""
+    known = {
+        stem: {"codec": facts(stem)["codec"], "bytes": facts(stem)["bytes"]["total"]}
+        | facts(stem)["measured"]
+        | made(stem)
+        | {"baselines": baselines(stem)}
+        for stem in FIRST
+    }
+    rows = []
+    for each in [*known.values(), *stored("made.json")["others"].values()]:
+        own = accuracy({name: each[name] for name in ("accuracy_mean", "accuracy_std")})
+        beside = each.get("baselines", {})
+        others = (f"{kind}_same_bytes" for kind in ("random_images", "class_means"))
+        cells = [each["title"], each["codec"], f"{each['bytes']:,}", own]
+        cells += [accuracy(beside.get(name)) for name in others]
+        rows.append([*cells, each.get("encoded_in", "")])
+    head = "data set, images per class|codec|bytes|this file|random images|class means|encoded in"
+    return table(head.split("|"), rows)
+
+
+def digits() -> str:
+    """Both files of digits beside all baselines."""
+    rows = []
+    for stem in ("digits-0.4", "digits-0.9"):
+        beside = [accuracy(baselines(stem)[name]) for name in BASELINES]
+        own = accuracy(facts(stem)["measured"])
+        ipc = stem.partition("-")[2]
+        rows.append([ipc, f"{facts(stem)['pixels']:,}", size_of(stem)[0], own, *beside])
+    return table(["IPC", "pixels", "bytes", "this file", *BASELINES.values()], rows)
+
+
+def cifar() -> str:
+    """The files of CIFAR by the command that made them."""
+    rows = []
+    for stem in LONGER:
+        how, note = made(stem), made(stem).get("note")
+        command = f"`{how['command']}`" + (f" ({note})" if note else "")
+        own = accuracy(facts(stem)["measured"])
+        rows.append([command, *size_of(stem), own, how["encoded_in"], str(how.get("paper", ""))])
+    return table(["command", "bytes", "bits per class", "accuracy", "encoded in", "paper"], rows)
+
+
+def files() -> str:
+    """Every published file."""
+    rows = []
+    for stem in sorted(stored("made.json")["files"]):
+        how, own = made(stem), accuracy(facts(stem)["measured"])
+        link = f"[{stem}.ddset]({stem}.ddset)"
+        paper = str(how.get("paper", ""))
+        rows.append([link, *size_of(stem), own, paper, f"`{how['command']}`", how["encoded_in"]])
+    head = "file|bytes|bits per class|accuracy, %|the paper's, %|made by|in"
+    return table(head.split("|"), rows)
+
+
+def again() -> str:
+    """What ``remeasure.py`` found, beside what the files say."""
+    rows = []
+    for stem, entry in sorted(stored("measured.json").items()):
+        if "again" not in entry:
+            continue
+        new, old = entry["again"], facts(stem)["measured"]
+        how = f"{new['nets']} of {new['steps']} steps"
+        rows.append([stem, accuracy(old), accuracy(new), how, new["tool"]])
+    return table(["file", "in the file, %", "again, %", "networks", "with"], rows)
+
+
+def networks() -> str:
+    """What a file records of other networks than its own."""
+    return network_rows("digits-0.9-networks")
+
+
+def network_rows(stem: str) -> str:
+    rows = []
+    for entry in facts(stem)["measured_networks"]:
+        kind = "its own" if entry.get("own") else f"`{entry['network']}`"
+        how = f"{entry['optimizer']} {entry['lr']:g}"
+        rows.append([kind, entry["norm"], accuracy(entry), str(entry["steps"]), how])
+    return table(["network", "norm", "accuracy, %", "steps", "optimiser, rate"], rows)
+
+
+def printed() -> str:
+    """What the Python of the README prints."""
+    found = facts("digits-0.9")
+    lines = [
+        f"{found['patches']['count']} images (1, 8, 8) of {found['classes']} classes",
+        *["batch (6, 1, 8, 8) (6, 10)"] * (found["patches"]["count"] // 6),
+        f"{found['bytes']['total']} bytes, accuracy {found['measured']['accuracy_mean']}",
+        "[]",
+    ]
+    return "\n".join(["```text", *lines, "```"])
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    each.__name__: each for each in (readme, digits, cifar, files, again, networks, printed)
+}
+
+
+def figure(stem: str, field: str) -> str:
+    """Return one figure of a sentence: ``bytes``, ``mean``, ``accuracy``, or a baseline's.
+
+    ``transfer`` is the mean over other networks, ``more-than-OTHER`` the distance to another file.
+    """
+    others = stored("made.json")["others"]
+    if stem in others:
+        return accuracy({name: others[stem][name] for name in ("accuracy_mean", "accuracy_std")})
+    found = facts(stem)
+    own = found["measured"]
+    if field == "bytes":
+        return size_of(stem)[0]
+    if field == "accuracy":
+        return accuracy(own)
+    if field == "mean":
+        return f"{100 * own['accuracy_mean']:.1f}"
+    if field == "transfer":
+        return f"{100 * found['transfer']:.1f}"
+    if field.startswith("more-than-"):
+        other = facts(field.removeprefix("more-than-"))["measured"]
+        return f"{100 * (own['accuracy_mean'] - other['accuracy_mean']):.1f}"
+    name = field.removesuffix(".mean")
+    entry = {k: v for k, v in baselines(stem)[name].items() if k != "bytes"}
+    return accuracy(entry).split(" ")[0] if name != field else accuracy(entry)
+
+
+def filled(text: str) -> str:
+    """Return a page with what belongs between its marks; raises KeyError for an unknown name."""
+
+    def fill(found: re.Match[str]) -> str:
+        name = found[1]
+        stem, _, field = name.partition(":")
+        inside = figure(stem, field) if field else f"\n\n{TABLES[name]()}\n\n"
+        return f"<!-- results:{name} -->{inside}<!-- /results -->"
+
+    return MARKED.sub(fill, text)
+
+
+def write() -> list[str]:
+    """Write the figures into the pages; return the names of those that changed."""
+    stored.cache_clear()
+    facts.cache_clear()
+    changed = []
+    for name in PAGES:
+        before = (ROOT / name).read_text(encoding="utf-8")
+        after = filled(before)
+        if after != before:
+            (ROOT / name).write_text(after, encoding="utf-8")
+            changed.append(name)
+    return changed
+
+
+if __name__ == "__main__":
+    sys.stdout.write("".join(f"{name}: written\n" for name in write()))
