@@ -45,8 +45,8 @@ def paint(axes: Axes, points: Sequence[Point]) -> None:
 def open_mark(
     axes: Axes, x: Sequence[float], y: Sequence[float], color: str, mark: str, label: str = ""
 ) -> None:
-    """Draw marks that are only outlined."""
-    axes.plot(
+    """Draw marks that are only outlined; not by ``plot``, whose marks a legend shows first."""
+    axes.errorbar(
         x,
         y,
         color=color,
@@ -54,7 +54,7 @@ def open_mark(
         markersize=6.5,
         markerfacecolor="none",
         linestyle="none",
-        label=label or None,
+        label=label,
         zorder=3,
     )
 

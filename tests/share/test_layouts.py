@@ -28,6 +28,7 @@ from ddcodec.share.options import Import
 from ddcodec.sources import Source
 from tests.helpers import published_sets as made
 from tests.helpers.published_sets import MEANS, real, soft, standardised
+from tests.helpers.vectors import several_networks
 
 
 def taken(path: Path, out: Path, **options: Any) -> Imported:
@@ -75,6 +76,7 @@ def test_what_is_decoded_and_imported_again_has_the_same_samples(
     written: tuple[Path, made.Written, Imported], tmp_path: Path
 ) -> None:
     out, _, _ = written
+    restate(out, **several_networks())
     again = tmp_path / "again.ddset"
     LAYOUTS["npz"](Decoded(out), tmp_path)
     import_set(tmp_path / "data.npz", again, Import(), Common())
@@ -86,6 +88,7 @@ def test_what_is_decoded_and_imported_again_has_the_same_samples(
         theirs.recipe,
     )
     assert ours.image == theirs.image
+    assert (ours.measured, ours.measured_networks) == (theirs.measured, theirs.measured_networks)
 
 
 @pytest.mark.parametrize("to", ["imagefolder", "parquet"])

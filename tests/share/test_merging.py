@@ -19,6 +19,7 @@ from ddcodec.share.writing import Statement, write_mosaics
 from ddcodec.sources import Source
 from tests.helpers import lic_files
 from tests.helpers.published_sets import real, soft
+from tests.helpers.vectors import several_networks
 
 NAMES = tuple("0123456789")
 SPEC = {"kind": "standardise", "mean": [0.3], "std": [0.37]}
@@ -56,6 +57,17 @@ def test_two_sets_of_five_classes_are_one_of_ten(tmp_path: Path, bits: int | Non
     assert torch.equal(y, torch.from_numpy(np.eye(10, dtype=np.float32)[real(3)[1]]))
     if bits is not None:  # levels stay levels, whatever the range of each file is
         assert len(np.unique(read(out).arrays["images"])) <= 2 * 2**bits
+
+
+def test_what_was_measured_on_the_parts_is_not_claimed_of_the_whole(tmp_path: Path) -> None:
+    a, b, whole = halves(tmp_path)
+    for path in (a, b, whole):
+        restate(path, **several_networks())
+    merge([a, b], tmp_path / "ab.ddset")
+    split(whole, tmp_path / "part.ddset", NAMES[:5])
+    for name in ("ab", "part"):
+        manifest = load(tmp_path / f"{name}.ddset").manifest
+        assert (manifest.measured, manifest.measured_networks) == (None, ())
 
 
 def test_merged_halves_train_like_the_whole(tmp_path: Path, digits: Source) -> None:
