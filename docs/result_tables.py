@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ddcodec import info
+from ddcodec.format.measured import others_of
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "examples" / "results"
@@ -152,14 +153,15 @@ def again() -> str:
 
 
 def networks() -> str:
-    """What a file records of other networks than its own."""
-    return network_rows("digits-0.9-networks")
-
-
-def network_rows(stem: str) -> str:
+    """What a file records of its own network and of others."""
+    found = facts("digits-0.9-networks")
+    recipe = found["recipe"]
+    own = recipe["optimizer"] | {"network": None, "norm": recipe["network"]["norm"]}
+    own |= {"optimizer": own["name"]} | found["measured"]
     rows = []
-    for entry in facts(stem)["measured_networks"]:
-        kind = "its own" if entry.get("own") else f"`{entry['network']}`"
+    for entry in [own, *found["measured_networks"]]:
+        mine = entry["network"] is None or entry.get("own")
+        kind = "the file's own" if mine else f"`{entry['network']}`"
         how = f"{entry['optimizer']} {entry['lr']:g}"
         rows.append([kind, entry["norm"], accuracy(entry), str(entry["steps"]), how])
     return table(["network", "norm", "accuracy, %", "steps", "optimiser, rate"], rows)
@@ -185,7 +187,8 @@ TABLES: dict[str, Callable[[], str]] = {
 def figure(stem: str, field: str) -> str:
     """Return one figure of a sentence: ``bytes``, ``mean``, ``accuracy``, or a baseline's.
 
-    ``transfer`` is the mean over other networks, ``more-than-OTHER`` the distance to another file.
+    ``transfer`` is the mean over other networks, ``least`` and ``most`` are the ends of what they
+    reach, ``more-than-OTHER`` is the distance to another file.
     """
     others = stored("made.json")["others"]
     if stem in others:
@@ -200,6 +203,9 @@ def figure(stem: str, field: str) -> str:
         return f"{100 * own['accuracy_mean']:.1f}"
     if field == "transfer":
         return f"{100 * found['transfer']:.1f}"
+    if field in ("least", "most"):
+        others = [entry["accuracy_mean"] for entry in others_of(found["measured_networks"])]
+        return f"{100 * (min if field == 'least' else max)(others):.1f}"
     if field.startswith("more-than-"):
         other = facts(field.removeprefix("more-than-"))["measured"]
         return f"{100 * (own['accuracy_mean'] - other['accuracy_mean']):.1f}"

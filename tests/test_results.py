@@ -42,7 +42,8 @@ def test_a_published_file_is_what_the_table_says(path: Path) -> None:
     assert measured["nets"] >= 4
     mean, std = 100 * measured["accuracy_mean"], 100 * measured["accuracy_std"]
     assert cells[3] == f"{mean:.1f} ± {std:.1f}"
-    assert any(cells[1] in line and cells[3] in line for line in PAGE.splitlines())
+    if not facts["measured_networks"]:  # its table has a page of its own
+        assert any(cells[1] in line and cells[3] in line for line in PAGE.splitlines())
     # Nobody types it: everywhere it comes from the file.
     for name, text in PAGES.items():
         assert cells[3] not in tables.MARKED.sub("", text), name
