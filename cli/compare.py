@@ -281,8 +281,8 @@ def transfer_text(report: Report) -> str:
         return ""
     if any(set(names) != set(over[0]) for names in over):
         return (
-            "\nwarning: transfer is the mean of other networks for each file, as recorded there; "
-            "--arch A,B measures the same ones"
+            "\nwarning: transfer is not over the same networks for every file, so it does not "
+            "compare; name in --arch such as are no file's own"
         )
     return (
         f"\ntransfer: mean of networks other than the file's own: {printable(', '.join(over[0]))}"

@@ -19,6 +19,7 @@ from typing import Any
 
 import result_tables
 from ddcodec_cli.output import accuracy
+from ddcodec_cli.recording import entry as row
 from ddcodec_cli.recording import rounded, tool, write_down
 from ddcodec_cli.train import StudentOptions, measure
 
@@ -34,7 +35,7 @@ Entry = dict[str, Any]
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Measure the files asked for; return 0, or 1 where one could not be measured."""
+    """Measure the files asked for; return 0, 1 where one could not be measured, 130 if stopped."""
     asked = parser().parse_args(words)
     files = [
         path
@@ -44,21 +45,24 @@ def main(words: Sequence[str] | None = None) -> int:
     if not files:
         sys.stderr.write(f"error: no published file has '{asked.only}' in its name\n")
         return 2
-    failed, changes = 0, []
+    done, changes, written = 0, 0, dict[str, None]()
     for path in files:
         try:
-            changes += again(path, asked)
+            found = again(path, asked)
         except DDSetError as problem:
-            failed += 1
             sys.stderr.write(f"{path.name}: not measured: {problem}\n")
-    for name in result_tables.write():
-        sys.stdout.write(f"{name}: written\n")
-    sys.stdout.write("".join(f"changed: {line}\n" for line in changes))
+            continue
+        except KeyboardInterrupt:  # what is finished is kept, and said
+            return 130
+        done, changes = done + 1, changes + len(found)
+        written |= dict.fromkeys(result_tables.write())
+        sys.stdout.write("".join(f"changed: {line}\n" for line in found))
+    sys.stdout.write("".join(f"{name}: written\n" for name in written))
     sys.stdout.write(
-        f"{len(files) - failed} of {len(files)} files measured, {len(changes)} figures changed by "
-        f"more than {ERRORS:g} standard errors\n"
+        f"{done} of {len(files)} files measured, {changes} figures changed by more than "
+        f"{ERRORS:g} standard errors\n"
     )
-    return 1 if failed else 0
+    return 0 if done == len(files) else 1
 
 
 def parser() -> argparse.ArgumentParser:
@@ -67,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--only", metavar="A,B", help="files with one of these in their names")
     found.add_argument("--nets", type=int, metavar="N", help="networks [default: as recorded]")
     found.add_argument("--baselines", action="store_true", help="those of train, too")
-    found.add_argument("--arch", metavar="A,B", help="the table of other networks, too")
+    found.add_argument("--arch", metavar="A,B", help="other networks, too; kept by --record alone")
     found.add_argument("--record", action="store_true", help="write what is found into the files")
     found.add_argument("--device", default="auto", metavar="D")
     return found
@@ -94,6 +98,9 @@ def again(path: Path, asked: argparse.Namespace) -> list[str]:
         entry["baselines"] = before | {
             name: each for name, each in found.items() if each["nets"] >= nets_of(before.get(name))
         }
+    told = {known_by(each): each for each in ds.manifest.measured_networks}
+    for each in map(row, report.get("networks", ())):
+        pairs.append((f", {each['network']}", told.get(known_by(each)), each))
     entry["again"] = new
     text = json.dumps(stored, indent=1, sort_keys=True, ensure_ascii=False)
     write_atomically(place, f"{text}\n".encode())
@@ -110,6 +117,11 @@ def again(path: Path, asked: argparse.Namespace) -> list[str]:
 def kept(entry: Entry) -> Entry:
     """Return what is stored of a result."""
     return rounded(entry) | {name: entry[name] for name in ("nets", "steps") if name in entry}
+
+
+def known_by(entry: Entry) -> tuple[Any, ...]:
+    """Return by what a network of a table is found again: its name and its way to learn."""
+    return tuple(entry[name] for name in ("network", "norm", "optimizer", "lr", "steps"))
 
 
 def nets_of(entry: Entry | None) -> int:

@@ -144,9 +144,21 @@ def test_a_file_is_measured_again_and_the_page_written(
     assert ">95.0<" in page
     assert path.read_bytes() == (RESULTS / path.name).read_bytes()
     assert not list(copy.glob("*.unfinished-*"))
-    assert remeasure.main([*words, "--record"]) == 0
+    assert remeasure.main([*words, "--record", "--arch", "mlp"]) == 0
     assert info(path)["measured"]["accuracy_mean"] == found["accuracy_mean"]
     assert ">95.0<" not in (copy / "page.md").read_text(encoding="utf-8")
+    capsys.readouterr()
+
+    def another(*given: Any) -> Any:
+        report, finished = few(*given)
+        report["networks"][0] |= {"accuracy_mean": 0.99, "accuracy_std": 0.0}
+        return report, finished
+
+    monkeypatch.setattr(remeasure, "measure", another)
+    assert remeasure.main([*words, "--arch", "mlp"]) == 0
+    said = capsys.readouterr().out
+    assert "changed: digits-0.9.ddset, mlp: " in said
+    assert said.count("changed: ") == 1
 
 
 def test_a_file_that_cannot_be_measured_does_not_stop_the_others(
@@ -161,6 +173,12 @@ def test_a_file_that_cannot_be_measured_does_not_stop_the_others(
     assert "digits-0.9.ddset: not measured: no data set here" in said.err
     assert "0 of 1 files measured" in said.out
     assert remeasure.main(["--only", "cifar"]) == 2
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(remeasure, "measure", stop)
+    assert remeasure.main(["--device", "cpu"]) == 130
 
 
 def test_the_table_names_no_other_file() -> None:

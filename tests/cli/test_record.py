@@ -133,7 +133,7 @@ def test_tables_over_other_networks_are_not_silently_compared(run: Run, told: Pa
     few = read_manifest(path)[0].measured_networks[:1]
     restate(other, measured_networks=few)
     last = run("compare", path, other, *SHORT).out.splitlines()[-1]
-    assert last.startswith("warning: transfer is the mean of other networks for each file")
+    assert last.startswith("warning: transfer is not over the same networks for every file")
 
 
 def test_an_unknown_network_is_refused_before_the_work(run: Run, mine: Path) -> None:
