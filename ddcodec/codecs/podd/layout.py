@@ -208,12 +208,16 @@ def patch_grid_for(
 
 
 def _covering(poster: tuple[int, int, int], patch: Pair, least: Pair, a_patch: float) -> Pair:
-    """Return a patch grid (x, y), at least ``least``, with ``a_patch`` of them within one."""
+    """Return a patch grid (x, y), at least ``least``, with ``a_patch`` of them within one.
+
+    No two patches begin at the same pixel.
+    """
     down, across = (
         half_overlapping(length, size, a_patch)
         for length, size in zip(poster[1:], patch, strict=True)
     )
-    return max(across, least[0]), max(down, least[1])
+    most = most_patches(poster[1:], patch)
+    return min(max(across, least[0]), most[0]), min(max(down, least[1]), most[1])
 
 
 def _in_a_cell(length: int, cells: int, size: int) -> int:

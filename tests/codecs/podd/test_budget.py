@@ -89,7 +89,7 @@ def test_where_the_estimate_fell_short_levels_are_widened(
     digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "x.ddset"
-    encode(digits, ipc=0.9, out=out, steps=4)
+    encode(digits, ipc=0.9, out=out, steps=4, quality="high")
     file = read(out)
     storage = {"poster": StoredBits().poster, "labels": StoredBits().labels}
     manifest = replace(file.manifest, tensors={})

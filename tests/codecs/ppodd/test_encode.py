@@ -194,7 +194,7 @@ def test_stages_of_low_weight_are_left_out_until_the_rest_fits() -> None:
 
 def test_one_stage_is_the_poster_of_podd(digits: Source, tmp_path: Path) -> None:
     plain, one = tmp_path / "plain.ddset", tmp_path / "one.ddset"
-    encode(digits, ipc=0.4, profile="quick", steps=6, out=plain)
+    encode(digits, ipc=0.4, profile="quick", steps=6, out=plain, quality="high")
     encode(digits, **QUICK, steps=6, out=one, stages=1)
     found, expected = read(one).arrays, read(plain).arrays
     assert np.array_equal(found["poster_1"], expected["poster"])
