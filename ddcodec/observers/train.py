@@ -19,7 +19,7 @@ from ..nn.workarounds import keep_narrow_exact
 from ..preprocessing.real import RealImages
 from ..preprocessing.transform import Preprocess, fit_standardise
 from ..runtime import checkpoint
-from ..runtime.arguments import real, text, whole
+from ..runtime.arguments import real, settle, text, whole
 from ..runtime.device import has_bfloat16, threads_for
 from ..runtime.outputs import check_output, checkpoint_of
 from ..runtime.progress import SILENT, Reporter
@@ -60,18 +60,17 @@ class Recipe:
     precision: Precision = "float32"  # of the convolutions; weights are float32
 
     def __post_init__(self) -> None:
-        checked = {
-            "steps": whole("steps", self.steps, 0),
-            "batch_size": whole("batch_size", self.batch_size, 2),
-            "lr": real("lr", self.lr, above=0),
-            "momentum": real("momentum", self.momentum, 0, below=1),
-            "weight_decay": real("weight_decay", self.weight_decay, 0),
-            "smoothing": real("smoothing", self.smoothing, 0, below=1),
-            "augment": text("augment", self.augment, get_args(Augment)),
-            "precision": text("precision", self.precision, get_args(Precision)),
-        }
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)
+        settle(
+            self,
+            steps=whole("steps", self.steps, 0),
+            batch_size=whole("batch_size", self.batch_size, 2),
+            lr=real("lr", self.lr, above=0),
+            momentum=real("momentum", self.momentum, 0, below=1),
+            weight_decay=real("weight_decay", self.weight_decay, 0),
+            smoothing=real("smoothing", self.smoothing, 0, below=1),
+            augment=text("augment", self.augment, get_args(Augment)),
+            precision=text("precision", self.precision, get_args(Precision)),
+        )
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step (0 for the first)."""

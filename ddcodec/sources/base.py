@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from ..errors import SourceError
 from ..preprocessing.stored import in_bytes
 from ..runtime.names import utf8
-from .by_class import ReadByClass
 from .checks import check_complete, check_names, check_split, one_line_errors, shape_text
 from .on_disk import HELD_BYTES
 from .scaling import in_colour, resize_all, to_grey
@@ -123,11 +122,10 @@ class Source:
             return None
         with one_line_errors(self.where):
             pool = self._by_class()
-        if isinstance(pool, ReadByClass) and pool.bytes_most <= HELD_BYTES:
-            return None  # it need not be looked through for colour
         # What fits is read as everywhere else, so that its digest is that of its pixels.
-        large = pool is not None and pool.total * prod(pool.shape) > HELD_BYTES
-        return pool if large else None
+        if pool is None or pool.bytes_most <= HELD_BYTES:
+            return None
+        return pool if pool.total * prod(pool.shape) > HELD_BYTES else None
 
     def require_test(self) -> Split:
         """Return the test split; raises SourceError where the source has none."""
@@ -248,7 +246,7 @@ class InMemory:
     def __init__(self, source: Source) -> None:
         self._images, labels = source.train.images, source.train.labels
         self.shape = (source.channels, source.height, source.width)
-        self.total = len(labels)
+        self.total, self.bytes_most = len(labels), prod(self._images.shape)
         self.digest = source.digest
         self._places = places_by_class(labels, len(source.classes))
 

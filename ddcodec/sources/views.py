@@ -82,7 +82,7 @@ class _Kept:
         held = (drawn(label, pool.count(label), share) for label in range(classes))
         self._pool, self._share = pool, share
         self._places = [np.flatnonzero(~each) for each in held]
-        self.shape = pool.shape
+        self.shape, self.bytes_most = pool.shape, pool.bytes_most
         self.total = sum(map(len, self._places))
 
     def count(self, label: int) -> int:
@@ -128,6 +128,7 @@ class _Reordered:
     def __init__(self, pool: ByClass, label: NDArray[np.int64]) -> None:
         self._pool, self._label = pool, label.tolist()
         self.shape, self.total, self.digest = pool.shape, pool.total, pool.digest
+        self.bytes_most = pool.bytes_most
 
     def count(self, label: int) -> int:
         return self._pool.count(self._label[label])
