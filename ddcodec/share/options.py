@@ -81,7 +81,7 @@ class Import(Options):
 
         Raises UsageError.
         """
-        from ..codecs.podd.order import RULES
+        from ..codecs.podd.order import check_rule
         from ..nn.augment import find_augmentation
         from .spaces import read_means
 
@@ -91,10 +91,8 @@ class Import(Options):
             read_means(self.means)
             if self.space not in (None, "auto", "pixels", "mean-std"):
                 raise UsageError(f"`means` are those of mean-std, not of `space`={self.space}")
-        if self.order not in (None, *RULES) and not Path(self.order).is_file():
-            raise UsageError(
-                f"`order`={self.order}: neither a rule ({', '.join(RULES)}) nor a file"
-            )
+        if self.order is not None:
+            check_rule(self.order)
 
     @property
     def bits(self) -> StoredBits:
