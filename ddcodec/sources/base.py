@@ -40,6 +40,7 @@ class Source:
         size: pixels a side to which images are scaled (``resize``); None leaves them as read.
         tested_on: what serves as ``test``, in words, where that is not clear from the name.
         passed: files that were not read, counted by reason, which reading a split adds to.
+        notes: what else is to be said of the training images, once they are read.
 
     Attributes:
         say: told in a line what was read and what was passed over, once for each split.
@@ -56,6 +57,7 @@ class Source:
         size: int | None = None,
         tested_on: str = "",
         passed: Counter[str] | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         self.name = utf8(name)
         self.classes = tuple(map(plain, classes))
@@ -64,6 +66,7 @@ class Source:
         self.asked: dict[str, Any] = {}
         self.tested_on = tested_on
         self.passed = passed
+        self.notes = notes
         self._splits = splits
         self._by_class = by_class
         self._size = size
@@ -196,6 +199,7 @@ class Source:
         classes = "1 class" if len(self.classes) == 1 else f"{len(self.classes):,} classes"
         colour = "grey" if channels == 1 else "colour"
         line = f"read {_images(count)} of {classes} ({width}x{height}, {colour})"
+        line += "".join(f"; {note}" for note in self.notes)
         if "test" not in self._splits:
             line += "; no test split"
         elif self.tested_on:

@@ -67,7 +67,8 @@ def hold_out(source: Source, share: float) -> Source:
         splits["validation"] = lambda: _there(source.validation)
     on = f"{share:.4g} of the training images, held out"
     return Source(
-        source.name, source.classes, splits, source.where, by_class, None, on, source.passed
+        *(source.name, source.classes, splits, source.where, by_class, None),
+        *(on, source.passed, source.notes),
     )
 
 
