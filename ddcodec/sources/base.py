@@ -22,10 +22,14 @@ from ..errors import SourceError
 from ..preprocessing.stored import in_bytes
 from ..runtime.names import utf8
 from .checks import check_complete, check_names, check_split, one_line_errors, shape_text
-from .on_disk import HELD_BYTES
+from .on_disk import HELD_BYTES, Images
 from .scaling import in_colour, resize_all, to_grey
 from .spelling import plain
 from .split import ByClass, Split, places_by_class
+
+
+DARK = 32  # of 255; images without a larger value are made of few levels
+LOOKED_AT = 1000  # images
 
 
 class Source:
@@ -82,7 +86,7 @@ class Source:
             if self.__dict__.get(other) is not None:
                 self.__dict__[other] = self._alike(split, other, self.__dict__[other])
         shape = split.images.shape
-        self._say_read(len(split), (shape[3], *shape[1:3]))
+        self._say_read(len(split), (shape[3], *shape[1:3]), _brightest(split.images))
         return split
 
     @cached_property
@@ -190,7 +194,7 @@ class Source:
             passed.clear()
         self.say(f"{self.where}: {line}")
 
-    def _say_read(self, count: int, shape: tuple[int, ...]) -> None:
+    def _say_read(self, count: int, shape: tuple[int, ...], brightest: int = 255) -> None:
         """Say once what there is to train on, images (C, H, W), and on what to test."""
         if self._said_read:
             return
@@ -200,6 +204,9 @@ class Source:
         colour = "grey" if channels == 1 else "colour"
         line = f"read {_images(count)} of {classes} ({width}x{height}, {colour})"
         line += "".join(f"; {note}" for note in self.notes)
+        if brightest < DARK:
+            # As of 12 bits in a file of 16.
+            line += f"; nearly black, with no value above {brightest} of 255: scale them up"
         if "test" not in self._splits:
             line += "; no test split"
         elif self.tested_on:
@@ -259,6 +266,11 @@ class InMemory:
 
     def images(self, label: int, index: NDArray[np.int64]) -> NDArray[np.uint8]:
         return self._images[self._places[label][index]]
+
+
+def _brightest(images: Images) -> int:
+    """Return the largest value of images, of some where there are many."""
+    return int(images[:: -(-len(images) // LOOKED_AT)].max())
 
 
 def _silent(line: str) -> None:

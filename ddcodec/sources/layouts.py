@@ -119,4 +119,8 @@ def _find(spec: str | os.PathLike[str], download: bool, size: int | None) -> Sou
             f"that is known; put images at {path / 'train' / '<class>' / '<image>.png'}{hint}"
         )
     hint = "give the folder it lies in" if path.suffix == ".parquet" else "unpack it first"
+    if imagefolder.is_named_image(path):
+        hint = "give the folder that holds the folders of the classes"
+    elif path.suffix == ".npy":
+        hint = "save images and labels together, with numpy.savez"
     raise SourceError(f"{path}: is no data set that can be read; {hint}")

@@ -182,6 +182,19 @@ def test_a_class_that_is_spelt_otherwise_in_the_test_folder_is_pointed_at(
         _ = sources.load(root).test
 
 
+@pytest.mark.parametrize(("bits", "said"), [(12, "no value above 16 of 255: scale"), (16, "")])
+def test_few_bits_in_files_of_sixteen_are_said_to_be_dark(
+    tmp_path: Path, bits: int, said: str
+) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        deep = np.full((4, 4), 2**bits - 1, np.uint16)
+        Image.fromarray(deep).save(tmp_path / name / "1.png")
+    (line,) = said_of(tmp_path)
+    assert said in line
+    assert ("nearly black" in line) == bool(said)
+
+
 def test_heic_under_another_name_is_told_apart(write_images: Write) -> None:
     root = write_images({"train/a/0.png": GREY[0]})
     (root / "train" / "a" / "1.jpg").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
