@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from ..runtime.memory import available_memory
-from ..sources.on_disk import Images, OnDisk
 from ..runtime.rng import seeded
+from ..sources.on_disk import Images, OnDisk
 
 MOST_BYTES = 5 << 29  # for the passes of a step on a CPU, whatever there is
 ALL_BYTES = 3 << 30  # for these and all that is held, so that a training stays below 4 GiB

@@ -27,7 +27,6 @@ from .scaling import in_colour, resize_all, to_grey
 from .spelling import plain
 from .split import ByClass, Split, places_by_class
 
-
 DARK = 32  # of 255; images without a larger value are made of few levels
 LOOKED_AT = 1000  # images
 

@@ -108,8 +108,10 @@ def _numbered(labels: NDArray[Any], classes: Sequence[str], where: str) -> NDArr
     names, places = np.unique(labels, return_inverse=True)
     unknown = [name for name in names.tolist() if plain(name) not in number]
     if unknown:
-        raise SourceError(f"{where}: holds {shown(unknown[0])}, which is no class; there are "
-                          f"{', '.join(classes[:5])}{', ...' if len(classes) > 5 else ''}")  # fmt: skip
+        there = ", ".join([*classes[:5], *(["..."] if len(classes) > 5 else [])])
+        raise SourceError(
+            f"{where}: holds {shown(unknown[0])}, which is no class; there are {there}"
+        )
     return np.array([number[plain(name)] for name in names.tolist()], np.int64)[places]
 
 

@@ -84,7 +84,10 @@ def test_test_arrays_may_be_left_out(tmp_path: Path) -> None:
         ({"train_images": IMAGES > 0}, "train_images are bool 6x4x3; they must be uint8"),
         ({"train_images": IMAGES[0]}, "train_images are uint8 4x3"),
         ({"train_images": np.zeros((6, 4, 4, 2), np.uint8)}, "uint8 6x4x4x2"),
-        ({"train_images": np.zeros((6, 3, 4, 4), np.uint8)}, r"uint8 6x3x4x4.*transpose\(0, 2, 3, 1\)"),
+        (
+            {"train_images": np.zeros((6, 3, 4, 4), np.uint8)},
+            "6x3x4x4.*as transpose",
+        ),
         ({"train_images": np.zeros((6, 4, 4, 4), np.uint8)}, "6x4x4x4.*leave the fourth out"),
         ({"train_images": IMAGES[:5]}, "5 images but labels of shape 6"),
         ({"train_images": np.zeros((6, 0, 3), np.uint8)}, "hold no pixel"),

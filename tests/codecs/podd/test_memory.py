@@ -28,8 +28,6 @@ print(peak_memory() - before)
 
 
 def test_the_means_of_sixty_classes_take_the_memory_of_those_of_one() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", MEANS], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", MEANS], capture_output=True, text=True, check=True)
     images_of_a_class = 40 * 96 * 96 * 3 * 4
     assert int(done.stdout) < 10 * images_of_a_class
