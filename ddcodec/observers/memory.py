@@ -10,7 +10,7 @@ from ..runtime.rng import seeded
 from ..sources.on_disk import Images, OnDisk
 
 MOST_BYTES = 5 << 29  # for the passes of a step on a CPU, whatever there is
-ALL_BYTES = 3 << 30  # for these and all that is held, so that a training stays below 4 GiB
+ALL_BYTES = 11 << 28  # for these and all that is held, so that a training stays below 4 GiB
 FEW_BYTES = 1 << 28  # for the passes, at least
 BYTES_A_WEIGHT = 4 + 4 + 4 + 2
 SHARE = 2  # one part of the memory that is free

@@ -37,7 +37,7 @@ from .sgd import SGD
 from .weights import put_weights, read_checkpoint
 from .zoo import LibraryObserver
 
-TEST_PIXELS = 1 << 19  # at once, a bound on the memory for activations
+TEST_PIXELS = 1 << 18  # at once, a bound on the memory for activations
 
 Augment = Literal["auto", "none", "crop", "crop_flip"]
 Precision = Literal["auto", "float32", "bfloat16"]

@@ -84,7 +84,7 @@ def test_weights_that_are_kept_in_another_type_are_no_part_of_an_image() -> None
 def test_what_is_held_leaves_less_for_the_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available_memory", lambda: 64 * GIB)
     assert room(CPU, 0) == 2.5 * GIB
-    assert room(CPU, 2 * GIB) == GIB
+    assert room(CPU, 2 * GIB) == 0.75 * GIB
     assert room(CPU, 9 * GIB) == GIB // 4
     monkeypatch.setattr(memory, "available_memory", lambda: GIB)
     assert room(CPU, 2 * GIB) == GIB // 2
