@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Self, TypeVar, Union, get_args, get_origin, ge
 from ..errors import UsageError
 from ..limits import TEST_SHARES
 from ..runtime.arguments import Pair as Pair
-from ..runtime.arguments import argument
+from ..runtime.arguments import argument, settle
 from ..runtime.names import utf8
 
 AnyPath = str | os.PathLike[str]
@@ -91,7 +91,7 @@ class Options:
         for each in fields(self):
             value = checked(each.name, getattr(self, each.name), type_of(type(self), each.name),
                             about(each))  # fmt: skip
-            object.__setattr__(self, each.name, value)
+            settle(self, **{each.name: value})
         self.check()
 
     def check(self) -> None:

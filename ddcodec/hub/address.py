@@ -14,12 +14,20 @@ FORM = "hf://datasets/OWNER/NAME/FILE.ddset, then @REVISION, #sha256=HEX or #con
 # Of the names that the hub gives out; none of them can lead out of a folder.
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}"
-_REVISION = r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}"
-_ADDRESS = re.compile(
+_APART = re.compile(
     # A pathlib.Path has one slash less.
-    rf"hf:/{{1,2}}datasets/(?P<repo>{_NAME}/{_NAME})/(?P<file>(?:{_PART}/){{0,9}}{_PART}\.ddset)"
-    rf"(?:@(?P<revision>{_REVISION}))?(?:#(?P<kind>sha256|content)=(?P<digest>[0-9a-f]{{64}}))?"
+    r"hf:/{1,2}(?P<of>[^/@#]*)/?(?P<repo>[^/@#]*(?:/[^/@#]*)?)/?(?P<file>[^@#]*)"
+    r"(?:@(?P<revision>[^#]*))?(?:#(?P<pin>.*))?",
+    re.DOTALL,
 )
+# What each part must be, and how people call it.
+_PARTS = {
+    "of": ("datasets", "kind of repository that is read, which is datasets"),
+    "repo": (f"{_NAME}/{_NAME}", "repository, OWNER/NAME"),
+    "file": (rf"(?:{_PART}/){{0,9}}{_PART}\.ddset", "path of a .ddset file in the repository"),
+    "revision": (r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}", "revision"),
+    "pin": ("(?:sha256|content)=[0-9a-f]{64}", "digest, sha256= or content= and 64 digits 0-9a-f"),
+}
 
 
 @dataclass(frozen=True)
@@ -58,16 +66,23 @@ def is_address(path: str | os.PathLike[str] | bytes) -> bool:
 
 
 def parse(path: str | os.PathLike[str]) -> Address:
-    """Return the parts of an address; raises UsageError, naming the form, for what is none."""
+    """Return the parts of an address; raises UsageError, naming what is wrong, for what is none."""
     text = os.fspath(path)
-    found = _ADDRESS.fullmatch(text)
-    if found is None or ".." in text:
-        raise UsageError(f"{text}: is no address on the hub; write {FORM}")
-    return Address(**found.groupdict())
+    found = _APART.fullmatch(text)
+    assert found is not None, text  # it is an address by how it begins
+    parts = found.groupdict()
+    for name, (pattern, called) in _PARTS.items():
+        part = parts[name]
+        if part is None or (re.fullmatch(pattern, part) and ".." not in part):
+            continue
+        wrong = f"{part!r} is no {called}" if part else f"it lacks the {called}"
+        raise UsageError(f"{text}: is no address on the hub: {wrong}; write {FORM}")
+    kind, _, digest = (parts["pin"] or "").partition("=")
+    return Address(parts["repo"], parts["file"], parts["revision"], kind or None, digest or None)
 
 
 def check_repo(repo: str) -> str:
     """Return ``OWNER/NAME`` as it is; raises UsageError for what can be no repository."""
-    if not re.fullmatch(f"{_NAME}/{_NAME}", repo) or ".." in repo or "--" in repo:
+    if not re.fullmatch(_PARTS["repo"][0], repo) or ".." in repo or "--" in repo:
         raise UsageError(f"{repo}: is no name of a repository; write OWNER/NAME")
     return repo

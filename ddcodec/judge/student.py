@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..nn.augment import augment
+from ..observers.memory import bytes_an_image, parts_of
 from ..preprocessing.real import RealImages
 from ..runtime.progress import Reports
 from ..runtime.rng import epoch_order, generator, key, seeded
@@ -21,6 +22,8 @@ TestImages = Tensor | RealImages
 
 MOMENTUM = 0.9  # of SGD
 TEST_PIXELS = 1 << 19  # at once, a bound on the memory for activations
+WHOLE_PIXELS = 1 << 18  # of a batch that is never divided
+PASS_BYTES = 5 << 29  # of what one that is divided keeps for the way back, and works with
 
 
 class Images(Protocol):
@@ -61,21 +64,38 @@ def train(
     random = generator(first, "student augment", index)
     batches = endless_batches(images, labels, recipe.batch_size, key(first, "student order", index))
     network.train()
-    reports = Reports(recipe.steps)
+    reports, parts = Reports(recipe.steps), 0
     with seeded(labels.device, first, "student dropout", index):
         for step in range(1, recipe.steps + 1):
             x, y = next(batches)
             x = augment(x, recipe.augment, random)
             optimiser.param_groups[0]["lr"] = recipe.rate(step - 1)
-            with torch.autocast(kind, torch.bfloat16, enabled=precision == "bfloat16"):
-                logits = network(x)
-            loss = F.cross_entropy(logits.float(), y)
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            parts = parts or parts_for(network, x, precision)
+            losses = []
+            for images_of, wanted in zip(x.tensor_split(parts), y.tensor_split(parts), strict=True):
+                with torch.autocast(kind, torch.bfloat16, enabled=precision == "bfloat16"):
+                    logits = network(images_of)
+                loss = F.cross_entropy(logits.float(), wanted) * (len(wanted) / len(y))
+                loss.backward()  # type: ignore[no-untyped-call]
+                losses.append(loss.detach())
             optimiser.step()
             if report is not None and reports.due(step):
-                report(step, loss.detach())
+                report(step, torch.stack(losses).sum())
     network.eval()
+
+
+def parts_for(network: nn.Module, x: Tensor, precision: Precision) -> int:
+    """Return into how many parts a batch (B, C, H, W) is divided, so that its passes fit.
+
+    It follows from sizes alone, so results are the same on every machine: sums of parts are
+    rounded elsewhere, and batch norm takes its statistics from the images of a part.
+    """
+    count, _, height, width = x.shape
+    if count * height * width <= WHOLE_PIXELS:
+        return 1
+    half = torch.bfloat16 if precision == "bfloat16" else None
+    return parts_of(count, bytes_an_image(network, x[0], half), PASS_BYTES)
 
 
 def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..runtime.arguments import text, whole
+from ..runtime.arguments import settle, text, whole
 from ..runtime.device import threads_for
 from ..runtime.finished import NOTHING, Finished, key_of
 from ..runtime.progress import Reporter
@@ -80,14 +80,13 @@ class Trial:
     scores: dict[str, list[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        checked = {
-            "nets": whole("nets", self.nets, 1),
-            "seed": whole("seed", self.seed, 0),
-            "precision": text("precision", self.precision, PRECISIONS),
-            "recipe": replace(self.recipe, steps=whole("steps", self.recipe.steps, 1)),
-        }
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)
+        settle(
+            self,
+            nets=whole("nets", self.nets, 1),
+            seed=whole("seed", self.seed, 0),
+            precision=text("precision", self.precision, PRECISIONS),
+            recipe=replace(self.recipe, steps=whole("steps", self.recipe.steps, 1)),
+        )
         if self.architecture is not None:
             text("architecture", self.architecture)
 

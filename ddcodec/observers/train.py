@@ -19,7 +19,7 @@ from ..nn.workarounds import keep_narrow_exact
 from ..preprocessing.real import RealImages
 from ..preprocessing.transform import Preprocess, fit_standardise
 from ..runtime import checkpoint
-from ..runtime.arguments import real, text, whole
+from ..runtime.arguments import real, settle, text, whole
 from ..runtime.device import has_bfloat16, threads_for
 from ..runtime.outputs import check_output, checkpoint_of
 from ..runtime.progress import SILENT, Reporter
@@ -31,12 +31,13 @@ from ..sources.split import Split
 from ..version import __version__
 from .build import build, initialise
 from .file import Description, save
-from .memory import bytes_an_image, parts_of, room
+from .memory import bytes_an_image, bytes_held, parts_of, room
 from .networks import Observer
+from .sgd import SGD
 from .weights import put_weights, read_checkpoint
 from .zoo import LibraryObserver
 
-TEST_PIXELS = 1 << 19  # at once, a bound on the memory for activations
+TEST_PIXELS = 1 << 18  # at once, a bound on the memory for activations
 
 Augment = Literal["auto", "none", "crop", "crop_flip"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -60,18 +61,17 @@ class Recipe:
     precision: Precision = "float32"  # of the convolutions; weights are float32
 
     def __post_init__(self) -> None:
-        checked = {
-            "steps": whole("steps", self.steps, 0),
-            "batch_size": whole("batch_size", self.batch_size, 2),
-            "lr": real("lr", self.lr, above=0),
-            "momentum": real("momentum", self.momentum, 0, below=1),
-            "weight_decay": real("weight_decay", self.weight_decay, 0),
-            "smoothing": real("smoothing", self.smoothing, 0, below=1),
-            "augment": text("augment", self.augment, get_args(Augment)),
-            "precision": text("precision", self.precision, get_args(Precision)),
-        }
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)
+        settle(
+            self,
+            steps=whole("steps", self.steps, 0),
+            batch_size=whole("batch_size", self.batch_size, 2),
+            lr=real("lr", self.lr, above=0),
+            momentum=real("momentum", self.momentum, 0, below=1),
+            weight_decay=real("weight_decay", self.weight_decay, 0),
+            smoothing=real("smoothing", self.smoothing, 0, below=1),
+            augment=text("augment", self.augment, get_args(Augment)),
+            precision=text("precision", self.precision, get_args(Precision)),
+        )
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step (0 for the first)."""
@@ -226,17 +226,13 @@ class Training:
         self._labels = torch.from_numpy(split.labels).to(device)
         self._batch = min(recipe.batch_size, len(split))
         half = torch.bfloat16 if recipe.precision == "bfloat16" else None
-        self.image_bytes = bytes_an_image(self.network, self._images[0:1][0], half)
-        self.parts = parts_of(self._batch, self.image_bytes, room(device))
+        image_bytes = bytes_an_image(self.network, self._images[0:1][0], half)
+        held = bytes_held(self.network, split.images, self._images.bytes_held)
+        self.parts = parts_of(self._batch, image_bytes, room(device, held))
         self._order = (-1, torch.empty(0))
         self.step = 0
-        self._optimiser = torch.optim.SGD(
-            self.network.parameters(),
-            lr=recipe.lr,
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-            nesterov=True,
-        )
+        weights = dict(self.network.named_parameters())
+        self._optimiser = SGD(weights, recipe.momentum, recipe.weight_decay)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -271,30 +267,18 @@ class Training:
         self.step, self.parts = meta["step"], meta["parts"]
         state = {name: value for name, value in tensors.items() if "/" not in name}
         self.network.load_state_dict(state)
-        self._optimiser.state.clear()
-        for name, weight in self.network.named_parameters():
-            if f"momentum/{name}" in tensors:
-                moved = tensors[f"momentum/{name}"].to(self.device)
-                layout = torch.channels_last if moved.ndim == 4 else torch.contiguous_format
-                moved = moved.contiguous(memory_format=layout)
-                self._optimiser.state[weight]["momentum_buffer"] = moved
+        for name, moved in self._optimiser.moved.items():
+            moved.copy_(tensors[f"momentum/{name}"])
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        tensors = dict(self.network.state_dict())
-        for name, weight in self.network.named_parameters():
-            buffer = self._optimiser.state[weight].get("momentum_buffer")
-            if buffer is not None:
-                tensors[f"momentum/{name}"] = buffer
-        copies = {name: value.detach().to("cpu", copy=True) for name, value in tensors.items()}
-        return copies, {"step": self.step, "steps": self.recipe.steps, "parts": self.parts}
+        moved = {f"momentum/{name}": tensor for name, tensor in self._optimiser.moved.items()}
+        meta = {"step": self.step, "steps": self.recipe.steps, "parts": self.parts}
+        return {**self.network.state_dict(), **moved}, meta
 
     def take_step(self) -> Tensor:
         self.network.train()
-        for group in self._optimiser.param_groups:
-            group["lr"] = self.recipe.rate(self.step)
         index = self._index()
         x = self._augmented(self._images[index])
-        self._optimiser.zero_grad(set_to_none=True)
         losses = []
         with seeded(self.device, self.seed, "dropout", self.step):
             pairs = zip(*(part.tensor_split(self.parts) for part in (x, index)), strict=True)
@@ -302,7 +286,7 @@ class Training:
                 loss = self._loss(images, self._labels[places]) * (len(places) / len(index))
                 loss.backward()  # type: ignore[no-untyped-call]
                 losses.append(loss.detach())
-        self._optimiser.step()
+        self._optimiser.step(self.recipe.rate(self.step))
         return torch.stack(losses).sum()
 
     def _loss(self, x: Tensor, labels: Tensor) -> Tensor:

@@ -105,8 +105,7 @@ class Fit:
             state = self._optimiser.state.get(weight, {})
             tensors |= {f"{key}/{name}": state[key] for key in ("exp_avg", "exp_avg_sq")
                         if key in state}  # fmt: skip
-        copies = {name: value.detach().to("cpu", copy=True) for name, value in tensors.items()}
-        return copies, {"step": self.step, "steps": self.steps, "losses": self._losses}
+        return tensors, {"step": self.step, "steps": self.steps, "losses": self._losses}
 
     def restore(self, tensors: State, meta: dict[str, Any]) -> None:
         self.step, self.steps, self._losses = meta["step"], meta["steps"], meta["losses"]

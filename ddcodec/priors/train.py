@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import OutputError, SourceError, UsageError
-from ..runtime.arguments import real, text, truth, whole
+from ..runtime.arguments import real, settle, text, truth, whole
 from ..runtime.device import threads_for
 from ..runtime.folders import check_folder, whole_folder
 from ..runtime.outputs import DRAFT, checkpoint_of
@@ -62,19 +62,18 @@ class PriorRecipe:
     vae: bool | None = None  # work on latents; None decides by the side
 
     def __post_init__(self) -> None:
-        checked = {
-            "steps": whole("steps", self.steps, 1),
-            "batch": whole("batch", self.batch, 1),
-            "lr": real("lr", self.lr, above=0),
-            "width": whole("width", self.width, 8),
-            "views": text("views", self.views, get_args(Views)),
-        }
+        settle(
+            self,
+            steps=whole("steps", self.steps, 1),
+            batch=whole("batch", self.batch, 1),
+            lr=real("lr", self.lr, above=0),
+            width=whole("width", self.width, 8),
+            views=text("views", self.views, get_args(Views)),
+        )
         if self.resolution is not None:
-            checked["resolution"] = whole("resolution", self.resolution, 8, LARGEST)
+            settle(self, resolution=whole("resolution", self.resolution, 8, LARGEST))
         if self.vae is not None:
-            checked["vae"] = truth("vae", self.vae)
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)
+            settle(self, vae=truth("vae", self.vae))
 
     def shape(self, source: Source) -> Shape:
         """Return the sizes for a source; raises UsageError for what cannot work."""

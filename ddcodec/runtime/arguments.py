@@ -58,6 +58,12 @@ def text(name: str, value: Any, choices: Sequence[str] = ()) -> str:
     return found
 
 
+def settle(record: Any, /, **checked: Any) -> None:
+    """Put what was checked into the fields of a frozen dataclass, from its ``__post_init__``."""
+    for name, value in checked.items():
+        object.__setattr__(record, name, value)
+
+
 def argument(
     name: str,
     value: Any,

@@ -35,12 +35,6 @@ def available_memory(root: Path = ROOT) -> int:
     return max(0, least) // local_processes()
 
 
-def total_memory(root: Path = ROOT) -> int:
-    """Return the bytes that this process could have at most, on an idle machine."""
-    sizes = (machine_memory(), *(limit for limit, _ in _limits(root)))
-    return min((size for size in sizes if size), default=UNKNOWN_BYTES)
-
-
 def peak_memory() -> int:
     """Return the most bytes that this process has held at once so far; 0 where no system tells."""
     try:

@@ -15,6 +15,7 @@ from .progress import Reports
 
 SNAPSHOT_SECONDS = 5.0  # at most this much work is lost by an interruption
 SAVE_SECONDS = 60.0  # at most this much is lost by a process that is killed
+COPIED_BYTES = 1 << 29  # of a state, at most, that are copied for an interruption
 TIMED_STEPS = 5
 
 
@@ -30,7 +31,7 @@ class Stepwise(Protocol):
         """Take one step; return its loss, still on the device."""
 
     def state(self) -> State:
-        """Return copies of tensors, and JSON values, that make a checkpoint."""
+        """Return tensors as they are, and JSON values, that make a checkpoint."""
 
     def restore(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Go back to a state."""
@@ -41,37 +42,53 @@ def take_steps(
 ) -> None:
     """Take the steps that are left of ``steps``; ``tell`` step and loss, as ``Reports`` says.
 
-    A checkpoint is written to ``path`` from time to time. Raises KeyboardInterrupt after saving it.
+    A checkpoint is written to ``path`` from time to time. Raises KeyboardInterrupt after saving
+    one; of a large network what the last one holds is all there is if it comes within a step.
     """
-    kept: State | None = training.state()
+    kept = _copied(training)
     reports = Reports(steps)
     taken = saved = time.monotonic()
+    whole = True
     try:
         while training.step < steps:
+            whole = False
             loss = training.take_step()
             training.step += 1
+            whole = True
             if reports.due(training.step):
                 tell(training.step, float(loss))
             now = time.monotonic()
             if now - taken >= SNAPSHOT_SECONDS:
-                kept = None  # of a large network two states would be gigabytes
-                kept, taken = training.state(), now
+                kept = None  # two of them would be a GB
+                kept, taken = _copied(training), now
             if now - saved >= SAVE_SECONDS:
-                assert kept is not None
-                checkpoint.save(path, *kept, identity)
+                checkpoint.save(path, *(kept or training.state()), identity)
                 saved = now
     except KeyboardInterrupt:
-        # There is none only between two steps, where the training itself is whole.
-        checkpoint.save(path, *(kept or training.state()), identity)
+        if kept or whole:
+            checkpoint.save(path, *(kept or training.state()), identity)
         raise
+
+
+def _copied(training: Stepwise) -> State | None:
+    """Return a copy of a state on the CPU, None of one too large to have twice."""
+    tensors, meta = training.state()
+    if sum(tensor.nbytes for tensor in tensors.values()) > COPIED_BYTES:
+        return None
+    return _copy(tensors), meta
+
+
+def _copy(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
 
 
 def seconds_per_step(training: Stepwise) -> float:
     """Return how long a step takes, a median; the training is left as it was."""
-    before, times = training.state(), []
+    tensors, meta = training.state()
+    tensors, times = _copy(tensors), []
     for _ in range(TIMED_STEPS):
         start = time.monotonic()
         float(training.take_step())
         times.append(time.monotonic() - start)
-    training.restore(*before)
+    training.restore(tensors, meta)
     return statistics.median(times)

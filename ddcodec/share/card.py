@@ -11,6 +11,7 @@ from typing import Any
 
 from ..codecs.registry import CODECS
 from ..format.measured import others_of, transfer
+from ..sources import digits
 from .licences import hub_licence
 from .markdown import escaped, fenced, front_matter, table
 from .subject import PICTURE, Subject, network_text, settings_text
@@ -194,6 +195,8 @@ def _origin(subject: Subject) -> str:
         licence = "The file states none. Look at that of the source data set."
     else:
         licence = f"{escaped(manifest.license)}. That of the source data set applies beside it."
+    if digits.are_source(source):
+        licence += f" The source is {digits.TERMS}."
     first = subject.published
     lines = [f"- The set: {first.link}"] if first.link else []
     lines += [f"- {cited}" for cited in subject.citations]

@@ -26,6 +26,7 @@ from ..inspection.published import statement
 from ..judge.recipe import Recipe
 from ..judge.trial import Accuracy
 from ..preprocessing.transform import mean_and_std, to_unit_range
+from ..runtime.device import choose_device
 from ..runtime.outputs import check_output
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.world import neutral
@@ -77,13 +78,14 @@ def import_set(
     _published(options, None)  # what is wrong there is said before the work
     if options.measure and options.source is None:
         raise UsageError("`measure` needs real images to test on; name them with `source`")
+    choose_device(common.device)
     reporter.stage("reading", 0)
-    found = find(path, options.labels_file)
     source = None
     if options.source is not None:
         source = sources.load(options.source, **common.of_source, say=reporter.result)
         if options.measure:
             source.require_test()
+    found = find(path, options.labels_file)
     classes = class_names(options.classes, source, found)
     published = _published(options, found)
     pool = None if source is None else source.by_class()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..codecs.options import Options, Pair, option
+from ..errors import UsageError
 
 if TYPE_CHECKING:
     from ..codecs.podd.stored import StoredBits
@@ -76,11 +77,22 @@ class Import(Options):
     url: str | None = option(None, "Where it was found.", metavar="URL")
 
     def check(self) -> None:
-        """Check words that others know the meaning of; raises UsageError."""
+        """Check words that others know the meaning of, before any file is read.
+
+        Raises UsageError.
+        """
+        from ..codecs.podd.order import check_rule
         from ..nn.augment import find_augmentation
+        from .spaces import read_means
 
         assert self.bits
         find_augmentation(self.augment or "none")
+        if self.means is not None:
+            read_means(self.means)
+            if self.space not in (None, "auto", "pixels", "mean-std"):
+                raise UsageError(f"`means` are those of mean-std, not of `space`={self.space}")
+        if self.order is not None:
+            check_rule(self.order)
 
     @property
     def bits(self) -> StoredBits:

@@ -98,21 +98,25 @@ def means_of(text: str | None, source: Source | None, channels: int) -> tuple[st
                 f"{', '.join(MEANS)}, or the numbers as MEAN,../STD,.."
             )
         text = name
-    if text in MEANS:
-        found = MEANS[text]
-    else:
-        parts = [_numbers(part) for part in text.split("/")]
-        if len(parts) != 2 or not all(parts) or len(parts[0]) != len(parts[1]):
-            raise UsageError(
-                f"`means`={text}: write one of {', '.join(MEANS)}, or the numbers as in "
-                "0.49,0.48,0.45/0.2,0.2,0.2"
-            )
-        found = parts[0], parts[1]
+    found = read_means(text)
     if len(found[0]) != channels:
         raise UsageError(f"`means`={text}: {len(found[0])} channels, the images have {channels}")
-    if min(found[1]) <= 1e-6:
-        raise UsageError(f"`means`={text}: standard deviations must be positive")
     return text, found
+
+
+def read_means(text: str) -> Means:
+    """Return the values of a known name or of R,G,B/R,G,B; raises UsageError for other text."""
+    if text in MEANS:
+        return MEANS[text]
+    parts = [_numbers(part) for part in text.split("/")]
+    if len(parts) != 2 or not all(parts) or len(parts[0]) != len(parts[1]):
+        raise UsageError(
+            f"`means`={text}: write one of {', '.join(MEANS)}, or the numbers as in "
+            "0.49,0.48,0.45/0.2,0.2,0.2"
+        )
+    if min(parts[1]) <= 1e-6:
+        raise UsageError(f"`means`={text}: standard deviations must be positive")
+    return parts[0], parts[1]
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -21,12 +21,14 @@ from numpy.typing import NDArray
 from ..errors import SourceError
 from ..preprocessing.stored import in_bytes
 from ..runtime.names import utf8
-from .by_class import ReadByClass
 from .checks import check_complete, check_names, check_split, one_line_errors, shape_text
-from .on_disk import HELD_BYTES
+from .on_disk import HELD_BYTES, Images
 from .scaling import in_colour, resize_all, to_grey
 from .spelling import plain
 from .split import ByClass, Split, places_by_class
+
+DARK = 32  # of 255; images without a larger value are made of few levels
+LOOKED_AT = 1000  # images
 
 
 class Source:
@@ -41,6 +43,7 @@ class Source:
         size: pixels a side to which images are scaled (``resize``); None leaves them as read.
         tested_on: what serves as ``test``, in words, where that is not clear from the name.
         passed: files that were not read, counted by reason, which reading a split adds to.
+        notes: what else is to be said of the training images, once they are read.
 
     Attributes:
         say: told in a line what was read and what was passed over, once for each split.
@@ -57,6 +60,7 @@ class Source:
         size: int | None = None,
         tested_on: str = "",
         passed: Counter[str] | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         self.name = utf8(name)
         self.classes = tuple(map(plain, classes))
@@ -65,6 +69,7 @@ class Source:
         self.asked: dict[str, Any] = {}
         self.tested_on = tested_on
         self.passed = passed
+        self.notes = notes
         self._splits = splits
         self._by_class = by_class
         self._size = size
@@ -80,7 +85,7 @@ class Source:
             if self.__dict__.get(other) is not None:
                 self.__dict__[other] = self._alike(split, other, self.__dict__[other])
         shape = split.images.shape
-        self._say_read(len(split), (shape[3], *shape[1:3]))
+        self._say_read(len(split), (shape[3], *shape[1:3]), _brightest(split.images))
         return split
 
     @cached_property
@@ -123,11 +128,10 @@ class Source:
             return None
         with one_line_errors(self.where):
             pool = self._by_class()
-        if isinstance(pool, ReadByClass) and pool.bytes_most <= HELD_BYTES:
-            return None  # it need not be looked through for colour
         # What fits is read as everywhere else, so that its digest is that of its pixels.
-        large = pool is not None and pool.total * prod(pool.shape) > HELD_BYTES
-        return pool if large else None
+        if pool is None or pool.bytes_most <= HELD_BYTES:
+            return None
+        return pool if pool.total * prod(pool.shape) > HELD_BYTES else None
 
     def require_test(self) -> Split:
         """Return the test split; raises SourceError where the source has none."""
@@ -189,7 +193,7 @@ class Source:
             passed.clear()
         self.say(f"{self.where}: {line}")
 
-    def _say_read(self, count: int, shape: tuple[int, ...]) -> None:
+    def _say_read(self, count: int, shape: tuple[int, ...], brightest: int = 255) -> None:
         """Say once what there is to train on, images (C, H, W), and on what to test."""
         if self._said_read:
             return
@@ -198,6 +202,10 @@ class Source:
         classes = "1 class" if len(self.classes) == 1 else f"{len(self.classes):,} classes"
         colour = "grey" if channels == 1 else "colour"
         line = f"read {_images(count)} of {classes} ({width}x{height}, {colour})"
+        line += "".join(f"; {note}" for note in self.notes)
+        if brightest < DARK:
+            # As of 12 bits in a file of 16.
+            line += f"; nearly black, with no value above {brightest} of 255: scale them up"
         if "test" not in self._splits:
             line += "; no test split"
         elif self.tested_on:
@@ -248,7 +256,7 @@ class InMemory:
     def __init__(self, source: Source) -> None:
         self._images, labels = source.train.images, source.train.labels
         self.shape = (source.channels, source.height, source.width)
-        self.total = len(labels)
+        self.total, self.bytes_most = len(labels), prod(self._images.shape)
         self.digest = source.digest
         self._places = places_by_class(labels, len(source.classes))
 
@@ -257,6 +265,11 @@ class InMemory:
 
     def images(self, label: int, index: NDArray[np.int64]) -> NDArray[np.uint8]:
         return self._images[self._places[label][index]]
+
+
+def _brightest(images: Images) -> int:
+    """Return the largest value of images, of some where there are many."""
+    return int(images[:: -(-len(images) // LOOKED_AT)].max())
 
 
 def _silent(line: str) -> None:

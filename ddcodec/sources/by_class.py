@@ -21,9 +21,6 @@ class ReadByClass:
 
     Some images are looked at when it is made, and say how large all are. Where these are grey,
     all are looked at up to the first in colour: one makes all of them so.
-
-    Attributes:
-        bytes_most: of all images, if they are in colour.
     """
 
     def __init__(
@@ -48,6 +45,7 @@ class ReadByClass:
         # Through the same code as all others, so that the same line names what is wrong.
         looked = decode_all(first, len(first), size)
         self._height, self._width, self._channels = map(int, looked.shape[1:])
+        # As if in colour: to know better all have to be looked at.
         self.bytes_most = self.total * 3 * self._height * self._width
 
     @cached_property

@@ -31,10 +31,13 @@ def check_split(split: Split, classes: int, where: str) -> None:
     """Raise SourceError, beginning with ``where``, unless the arrays keep their promise."""
     images, labels = split.images, split.labels
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
-        raise SourceError(
-            f"{where}: images are {images.dtype} {shape_text(images.shape)}; "
-            "they must be uint8 (N, H, W, C) with 1 or 3 channels"
-        )
+        told = f"{where}: images are {images.dtype} {shape_text(images.shape)}"
+        way = ""
+        if images.ndim == 4 and images.shape[1] in (1, 3):
+            way = "; move the channels to the end, as transpose(0, 2, 3, 1) does"
+        elif images.ndim == 4 and images.shape[3] == 4:
+            way = "; leave the fourth out"
+        raise SourceError(f"{told}; they must be uint8 (N, H, W, C) with 1 or 3 channels{way}")
     if len(images) == 0:
         raise SourceError(f"{where}: has no images")
     if 0 in images.shape:
@@ -52,9 +55,10 @@ def check_labels(labels: NDArray[np.int64], classes: int, where: str) -> None:
     outside = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(outside):
         at = int(outside[0])
+        one = "; they begin at 1, so subtract it" if labels.min() == 1 else ""
         raise SourceError(
             f"{where}: label {labels[at]} of image {at} lies outside 0..{classes - 1}, "
-            "the numbers of the classes"
+            f"the numbers of the classes{one}"
         )
 
 
@@ -63,7 +67,10 @@ def check_complete(labels: NDArray[np.int64], classes: Sequence[str], where: str
     counts = np.bincount(labels, minlength=len(classes))
     if (counts == 0).any():
         empty = classes[int(np.argmin(counts))]
-        raise SourceError(f"{where}: class '{empty}' has no training image; add some")
+        way = "add some"
+        if counts[0] == 0:
+            way += f", or number the classes 0, 1, 2, ...: these labels begin at {labels.min()}"
+        raise SourceError(f"{where}: class '{empty}' has no training image; {way}")
 
 
 def numbered_classes(labels: NDArray[Any], where: str) -> tuple[str, ...]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,10 @@ from .base import Source
 from .split import Split
 
 TEST_IMAGES = 397
+TERMS = (
+    '"Optical Recognition of Handwritten Digits" by E. Alpaydin and C. Kaynak (1998), UCI Machine '
+    "Learning Repository, https://doi.org/10.24432/C50P49, under CC BY 4.0"
+)
 
 
 def load(size: int | None = None) -> Source:
@@ -28,6 +34,17 @@ def load(size: int | None = None) -> Source:
         {"train": lambda: _splits()[0], "test": lambda: _splits()[1]},
         size=size,
     )
+
+
+def are_source(made: Mapping[str, Any]) -> bool:
+    """Say whether a file whose manifest has the ``source`` ``made`` was made from these digits.
+
+    Not the name tells but the digest, and of images of up to 64 pixels only.
+    """
+    size = made.get("size")
+    if made.get("name") != "digits" or (size or 0) > 64:
+        return False
+    return load(size).is_that_of(str(made.get("digest", "-")))
 
 
 @cache

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,8 @@ def load(root: Path, name: str, size: int | None = None) -> Source | None:
     classes = _class_folders(train)
     if not classes:
         raise _no_classes(train, "<class>")
-    splits = {"train": partial(_read, train, classes, size, passed)}
+    notes: list[str] = []
+    splits = {"train": partial(_read, train, classes, size, passed, notes)}
     found = {name: folder for name in TESTS if (folder := _split_folder(root, _names(name)))}
     # A test folder without classes holds images without labels, as in many competitions.
     labelled = [name for name in found if set(classes) & set(_class_folders(found[name]))]
@@ -75,8 +77,8 @@ def load(root: Path, name: str, size: int | None = None) -> Source | None:
             tested_on += f", since test/ {why}"
         if len(labelled) > 1:
             splits["validation"] = partial(_read, found[labelled[1]], classes, size, passed)
-    by_class = partial(_by_class, train, classes, size, passed)
-    return Source(name, tuple(classes), splits, root, by_class, None, tested_on, passed)
+    by_class = partial(_by_class, train, classes, size, passed, notes)
+    return Source(name, tuple(classes), splits, root, by_class, None, tested_on, passed, notes)
 
 
 def load_unsplit(root: Path, name: str, size: int | None = None) -> Source | None:
@@ -97,9 +99,10 @@ def load_unsplit(root: Path, name: str, size: int | None = None) -> Source | Non
             f"at {root / '<class>' / '<image>.png'}, or in such folders under train and test"
         )
     passed = Passed()
-    read = partial(_read, root, folders, size, passed)
-    by_class = partial(_by_class, root, folders, size, passed)
-    return Source(name, tuple(folders), {"train": read}, root, by_class, None, "", passed)
+    notes: list[str] = []
+    read = partial(_read, root, folders, size, passed, notes)
+    by_class = partial(_by_class, root, folders, size, passed, notes)
+    return Source(name, tuple(folders), {"train": read}, root, by_class, None, "", passed, notes)
 
 
 def _names(test: str) -> tuple[str, ...]:
@@ -119,9 +122,12 @@ def _split_folder(root: Path, names: tuple[str, ...]) -> Path | None:
     return next((root / name for name in inside if (root / name).is_dir()), None)
 
 
-def _by_class(folder: Path, classes: dict[str, Path], size: int | None, passed: Passed) -> ByClass:
+def _by_class(
+    folder: Path, classes: dict[str, Path], size: int | None, passed: Passed, notes: list[str]
+) -> ByClass:
     passed.clear()
     files = [_images(inside, passed) for inside in classes.values()]
+    notes[:] = _notes(classes.values(), files)
 
     def items(label: int, index: NDArray[np.int64]) -> list[Item]:
         return [(str(files[label][i]), files[label][i]) for i in index.tolist()]
@@ -140,8 +146,14 @@ def _by_class(folder: Path, classes: dict[str, Path], size: int | None, passed: 
     return ReadByClass([len(found) for found in files], items, first, every, size, facts)
 
 
-def _read(folder: Path, classes: dict[str, Path], size: int | None, passed: Passed) -> Split:
-    files: list[Path] = []
+def _read(
+    folder: Path,
+    classes: dict[str, Path],
+    size: int | None,
+    passed: Passed,
+    notes: list[str] | None = None,
+) -> Split:
+    files: list[list[Path]] = []
     labels: list[int] = []
     passed.clear()  # of a pool that was looked at before
     passed["beside the class folders"] = sum(
@@ -150,13 +162,31 @@ def _read(folder: Path, classes: dict[str, Path], size: int | None, passed: Pass
     number = {name: label for label, name in enumerate(classes)}
     for name, inside in _class_folders(folder).items():
         if name not in number:
-            raise SourceError(f"{inside}: is no class of the train folder; rename or remove it")
+            alike = [known for known in number if known.casefold() == name.casefold()]
+            there = f", where it is '{alike[0]}'" if alike else ""
+            raise SourceError(
+                f"{inside}: is no class of the train folder{there}; rename or remove it"
+            )
         found = _images(inside, passed)
-        files += found
+        files.append(found)
         labels += [number[name]] * len(found)
     if not files:
         raise _no_classes(folder, next(iter(classes)))
-    return read_split(files, labels, size)
+    if notes is not None:
+        notes[:] = _notes(classes.values(), files)
+    return read_split(list(chain.from_iterable(files)), labels, size)
+
+
+def _notes(classes: Iterable[Path], files: Iterable[list[Path]]) -> list[str]:
+    """Say so where all images lie in folders within the classes, which might be meant as such."""
+    example = ""
+    for folder, found in zip(classes, files, strict=True):
+        inside = [file.relative_to(folder).parts for file in found]
+        within = sorted({parts[0] for parts in inside if len(parts) > 1})
+        if len(within) < 2 or any(len(parts) == 1 for parts in inside):
+            return []
+        example = example or f"{folder.name}/{within[0]}"
+    return [f"folders within these, as {example}, are no classes"]
 
 
 def _no_classes(folder: Path, example: str) -> SourceError:
@@ -187,25 +217,26 @@ def _class_folders(folder: Path) -> dict[str, Path]:
 
 
 def _holds_images(folder: Path) -> bool:
-    return any(
-        Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
-        for _, _, files in os.walk(folder)
-        for name in files
-    )
+    return any(is_named_image(Path(name)) for _, _, files in os.walk(folder) for name in files)
+
+
+def is_named_image(file: Path) -> bool:
+    """Say whether a file is an image by its name."""
+    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
 
 
 def _images(folder: Path, passed: Passed) -> list[Path]:
     """Return the images in a class folder, sorted; what is none is counted in ``passed``."""
-    found = []
+    found, other = [], Passed()
     for where, folders, files in os.walk(folder):
         hidden = [name for name in folders if name.startswith(".") or name.lower() in LEFT]
         folders[:] = [name for name in folders if name not in hidden]
         for name in files:
             path, suffix = Path(where, name), Path(name).suffix.lower()
             if name.startswith("."):
-                passed["hidden"] += 1
+                other["hidden"] += 1
             elif suffix in TEXTS:
-                passed[suffix] += 1
+                other[suffix] += 1
             elif not path.is_file():
                 raise SourceError(f"{path}: is a broken link or no regular file; remove it")
             elif is_unfinished(path):
@@ -213,9 +244,10 @@ def _images(folder: Path, passed: Passed) -> list[Path]:
             elif suffix in SUFFIXES or is_image(path):
                 found.append(path)
             else:
-                passed[CONVERT.get(suffix, suffix or "without a suffix that are no images")] += 1
+                other[CONVERT.get(suffix, suffix or "without a suffix that are no images")] += 1
+    passed.update(other)
     if not found:
-        skipped = f" that can be read, only {', '.join(sorted(passed))}" if passed else ""
+        skipped = f" that can be read, only {', '.join(sorted(other))}" if other else ""
         raise SourceError(
             f"{folder}: class '{folder.name}' has no images{skipped}; add some or remove the folder"
         )

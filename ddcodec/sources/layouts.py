@@ -109,10 +109,18 @@ def _find(spec: str | os.PathLike[str], download: bool, size: int | None) -> Sou
     if path.is_dir():
         require_finished(path)
         inside = [entry for entry in path.iterdir() if entry.is_dir() and entry.name[0] != "."]
-        hint = f"; is it {inside[0]} that you mean?" if len(inside) == 1 else ""
+        hint = ""
+        if len(inside) == 1:
+            alone = any(imagefolder.is_named_image(entry) for entry in inside[0].iterdir())
+            one = f"{inside[0].name}/ alone is one class, and a classifier needs two"
+            hint = f"; {one if alone else f'is it {inside[0]} that you mean?'}"
         raise SourceError(
             f"{path}: has neither train-*.parquet files nor a train folder, nor another layout "
             f"that is known; put images at {path / 'train' / '<class>' / '<image>.png'}{hint}"
         )
     hint = "give the folder it lies in" if path.suffix == ".parquet" else "unpack it first"
+    if imagefolder.is_named_image(path):
+        hint = "give the folder that holds the folders of the classes"
+    elif path.suffix == ".npy":
+        hint = "save images and labels together, with numpy.savez"
     raise SourceError(f"{path}: is no data set that can be read; {hint}")

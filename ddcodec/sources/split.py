@@ -32,6 +32,7 @@ class ByClass(Protocol):
     """Training images by class; images are numbered from 0 in every class."""
 
     total: int  # images of all classes
+    bytes_most: int  # that all of them may have, known before all are looked at
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from ..preprocessing.stored import AT_ONCE, in_parts
 from .base import Source
-from .on_disk import only
+from .on_disk import only, room_for
 from .spelling import plain
 from .split import ByClass, Split, places_by_class
 
@@ -45,12 +46,17 @@ def hold_out(source: Source, share: float) -> Source:
         if pool is None:
             return parts()[1]
         held = [np.flatnonzero(drawn(label, pool.count(label), share)) for label in classes]
-        drawn_from = [label for label in classes if len(held[label])]  # a class of one keeps it
-        images = [pool.images(label, held[label]) for label in drawn_from]
-        labels = np.repeat(drawn_from, [len(held[label]) for label in drawn_from])
+        labels = np.repeat(np.arange(len(held)), [len(places) for places in held])
         channels, height, width = pool.shape
-        nothing = np.empty((0, height, width, channels), np.uint8)
-        return Split(np.concatenate([nothing, *images]), labels.astype(np.int64))
+        shape = height, width, channels
+        images = room_for((len(labels), *shape), f"{source.where} (test)")
+        done = 0
+        for label, places in enumerate(held):
+            for part in in_parts((len(places), *shape), AT_ONCE):
+                found = pool.images(label, places[part])
+                images[done : done + len(found)] = found
+                done += len(found)
+        return Split(images, labels)
 
     def by_class() -> ByClass | None:
         pool = source.streamed()
@@ -61,7 +67,8 @@ def hold_out(source: Source, share: float) -> Source:
         splits["validation"] = lambda: _there(source.validation)
     on = f"{share:.4g} of the training images, held out"
     return Source(
-        source.name, source.classes, splits, source.where, by_class, None, on, source.passed
+        *(source.name, source.classes, splits, source.where, by_class, None),
+        *(on, source.passed, source.notes),
     )
 
 
@@ -82,7 +89,7 @@ class _Kept:
         held = (drawn(label, pool.count(label), share) for label in range(classes))
         self._pool, self._share = pool, share
         self._places = [np.flatnonzero(~each) for each in held]
-        self.shape = pool.shape
+        self.shape, self.bytes_most = pool.shape, pool.bytes_most
         self.total = sum(map(len, self._places))
 
     def count(self, label: int) -> int:
@@ -128,6 +135,7 @@ class _Reordered:
     def __init__(self, pool: ByClass, label: NDArray[np.int64]) -> None:
         self._pool, self._label = pool, label.tolist()
         self.shape, self.total, self.digest = pool.shape, pool.total, pool.digest
+        self.bytes_most = pool.bytes_most
 
     def count(self, label: int) -> int:
         return self._pool.count(self._label[label])

@@ -16,7 +16,7 @@ from .. import __version__, sources
 from ..codecs.podd.stored import StoredBits
 from ..errors import SourceError, UsageError
 from ..preprocessing.transform import KINDS
-from ..runtime.arguments import whole
+from ..runtime.arguments import settle, whole
 from ..runtime.device import choose_device
 
 if TYPE_CHECKING:
@@ -111,9 +111,9 @@ class Settings:
     download: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "nets", whole("nets", self.nets, 1))
+        settle(self, nets=whole("nets", self.nets, 1))
         if self.train_steps is not None:
-            object.__setattr__(self, "train_steps", whole("train_steps", self.train_steps, 1))
+            settle(self, train_steps=whole("train_steps", self.train_steps, 1))
 
 
 def commands(spec: str, name: str, recorded: str, settings: Settings) -> list[str]:

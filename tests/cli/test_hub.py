@@ -83,7 +83,7 @@ def test_an_error_about_a_copy_names_its_address_and_work_is_kept_here(
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["info", "hf://zoo.ddset"], 2, "is no address on the hub; write hf://datasets/"),
+        (["info", "hf://zoo.ddset"], 2, "which is datasets; write hf://datasets/"),
         (["info", f"{ADDRESS}@v9"], 5, "there is no such revision"),
         (["verify", f"{ADDRESS}#content={'0' * 64}"], 5, "it is another one than the address asks"),
         (["train", ADDRESS, "--record"], 2, "--record writes into the file"),

@@ -45,31 +45,41 @@ def test_text_with_one_slash_is_a_path_and_the_web_is_not_the_hub() -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "wrong"),
     [
-        "hf://a/b/c.ddset",
-        "hf://datasets/a/c.ddset",
-        "hf://datasets/a/b/c.safetensors",
-        "hf://datasets/a/b/c.ddset@",
-        "hf://datasets/a/b@main/c.ddset",
-        "hf://datasets/a/b/../c.ddset",
-        "hf://datasets/../b/c.ddset",
-        "hf://datasets/a/b..c/d.ddset",
-        "hf://datasets/a/b/.c.ddset",
-        "hf://datasets/a/b/c.ddset@../x",
-        "hf://datasets/a/b/c.ddset@v1/../x",
-        "hf://datasets/a/b/c.ddset#sha256=abc",
-        f"hf://datasets/a/b/c.ddset#md5={DIGEST}",
-        f"hf://datasets/a/b/c.ddset#sha256={DIGEST.upper()}",
-        "hf://datasets/a/b/c.ddset\n",
-        "hf://datasets/a/b/c?x.ddset",
-        "hf://",
+        ("hf://a/b/c.ddset", "'a' is no kind of repository that is read, which is datasets"),
+        ("hf://", "it lacks the kind of repository"),
+        ("hf://datasets", "it lacks the repository, OWNER/NAME"),
+        ("hf://datasets/a", "'a' is no repository, OWNER/NAME"),
+        ("hf://datasets/../b/c.ddset", "'../b' is no repository"),
+        ("hf://datasets/a/b..c/d.ddset", "'a/b..c' is no repository"),
+        ("hf://datasets/a/b", "it lacks the path of a .ddset file in the repository"),
+        ("hf://datasets/a/b@main/c.ddset", "it lacks the path of a .ddset file"),
+        ("hf://datasets/a/c.ddset", "it lacks the path of a .ddset file"),
+        ("hf://datasets/a/b/c.safetensors", "'c.safetensors' is no path of a .ddset file"),
+        ("hf://datasets/a/b/../c.ddset", "'../c.ddset' is no path of a .ddset file"),
+        ("hf://datasets/a/b/.c.ddset", "'.c.ddset' is no path"),
+        ("hf://datasets/a/b/c?x.ddset", "'c?x.ddset' is no path"),
+        ("hf://datasets/a/b/c.ddset\n", r"'c.ddset\n' is no path"),
+        ("hf://datasets/a/b/c.ddset@", "it lacks the revision"),
+        ("hf://datasets/a/b/c.ddset@../x", "'../x' is no revision"),
+        ("hf://datasets/a/b/c.ddset@v1/../x", "'v1/../x' is no revision"),
+        ("hf://datasets/a/b/c.ddset#", "it lacks the digest, sha256= or content= and 64"),
+        ("hf://datasets/a/b/c.ddset#sha256=abc", "'sha256=abc' is no digest"),
+        (f"hf://datasets/a/b/c.ddset#md5={DIGEST}", f"'md5={DIGEST}' is no digest"),
+        (
+            f"hf://datasets/a/b/c.ddset#sha256={DIGEST.upper()}",
+            f"'sha256={DIGEST.upper()}' is no",
+        ),
     ],
 )
-def test_what_is_no_address_is_refused_with_the_form(text: str) -> None:
+def test_what_is_no_address_is_refused_with_what_is_wrong_in_it_and_the_form(
+    text: str, wrong: str
+) -> None:
     assert is_address(text)
-    with pytest.raises(UsageError, match=r"write hf://datasets/OWNER/NAME/FILE\.ddset"):
+    with pytest.raises(UsageError, match=r"write hf://datasets/OWNER/NAME/FILE\.ddset") as raised:
         parse(text)
+    assert f"is no address on the hub: {wrong}" in str(raised.value)
 
 
 @pytest.mark.parametrize(

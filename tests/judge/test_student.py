@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ddcodec import UsageError, encode, load
 from ddcodec.evaluate.measure import train_students
+from ddcodec.judge import student
 from ddcodec.judge.networks import Halve, fresh
 from ddcodec.judge.recipe import Recipe
 from ddcodec.judge.student import endless_batches, train
@@ -71,6 +72,27 @@ def test_fresh_weights_come_from_the_generator(name: str | None) -> None:
     )
     assert torch.equal(a, b)
     assert not torch.equal(a, c)
+
+
+def test_a_batch_in_parts_teaches_what_it_teaches_as_a_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images, labels = Few((1, 8, 8), 32), torch.eye(10)[torch.arange(32) % 10]
+    recipe = replace(RECIPE, batch_size=32, augment="none", lr=1e-3)
+    weights, told = [], []
+    for most in (student.WHOLE_PIXELS, 32 * 64 - 1):
+        monkeypatch.setattr(student, "WHOLE_PIXELS", most)
+        monkeypatch.setattr(student, "PASS_BYTES", 1)  # at least eight go together
+        network = fresh(recipe, torch.Generator().manual_seed(1))
+        passes: list[int] = []
+        network.register_forward_pre_hook(lambda _, x, n=passes: n.append(len(x[0])))
+        train(network, images, labels, recipe, (0, 0), report=lambda *said: told.append(said[1]))
+        weights.append([weight.detach().clone() for weight in network.parameters()])
+        assert passes == ([32] * 3 if most > 32 * 64 else [2, 4] + [8] * 12)
+    for a, b in zip(*weights, strict=True):
+        assert torch.allclose(a, b, atol=1e-4)
+    half = len(told) // 2
+    assert torch.allclose(torch.stack(told[:half]), torch.stack(told[half:]), rtol=1e-4)
 
 
 def test_a_student_with_batch_norm_learns_and_is_tested_without_its_batch(

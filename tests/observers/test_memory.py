@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -12,14 +14,23 @@ from hypothesis import strategies as st
 from ddcodec import UsageError
 from ddcodec.observers import memory, train
 from ddcodec.observers.build import build, initialise
-from ddcodec.observers.memory import LEAST, bytes_an_image, parts_of
+from ddcodec.observers.memory import (
+    LARGEST_TIMES,
+    LEAST,
+    bytes_an_image,
+    bytes_held,
+    parts_of,
+    room,
+)
 from ddcodec.observers.train import Recipe, Training
 from ddcodec.preprocessing.transform import Preprocess
 from ddcodec.runtime.rng import generator
 from ddcodec.sources import Source
+from ddcodec.sources.on_disk import OnDisk
 from tests.helpers.reporters import Notes
 
 CPU = torch.device("cpu")
+GIB = 1 << 30
 
 
 def training(source: Source, **settings: int) -> Training:
@@ -51,6 +62,40 @@ def test_what_an_image_takes_grows_with_its_pixels_and_leaves_the_network_alone(
         assert not network.training
         assert all(weight.grad is None for weight in network.parameters())
     assert 3 < sizes[1] / sizes[0] < 4.5
+
+
+class OneLayer(torch.nn.Module):
+    """A layer with far more weights than an image has pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(64, 4096)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x.flatten(1)).square()
+
+
+def test_weights_that_are_kept_in_another_type_are_no_part_of_an_image() -> None:
+    size = bytes_an_image(OneLayer(), torch.rand(1, 8, 8), torch.bfloat16)
+    outputs = 4096 * 4  # of an image, at most
+    assert outputs < size <= (LARGEST_TIMES + 2) * outputs
+
+
+def test_what_is_held_leaves_less_for_the_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available_memory", lambda: 64 * GIB)
+    assert room(CPU, 0) == 2.5 * GIB
+    assert room(CPU, 2 * GIB) == 0.75 * GIB
+    assert room(CPU, 9 * GIB) == GIB // 4
+    monkeypatch.setattr(memory, "available_memory", lambda: GIB)
+    assert room(CPU, 2 * GIB) == GIB // 2
+
+
+def test_images_on_disk_are_not_held_and_weights_count_with_all_that_is_of_their_size() -> None:
+    network, images = OneLayer(), np.zeros((3, 8, 8, 1), np.uint8)
+    weights = 65 * 4096 * 14
+    assert bytes_held(network, images, 7) == weights + images.nbytes + 7
+    with tempfile.TemporaryFile() as file:
+        assert bytes_held(network, OnDisk(images.shape, file), 0) == weights
 
 
 def test_gradients_of_parts_add_up_to_that_of_the_batch(digits: Source) -> None:

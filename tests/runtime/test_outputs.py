@@ -41,8 +41,12 @@ def test_a_device_is_written_to_and_stays_a_device() -> None:
 
 def test_what_is_open_is_written_to_whatever_it_leads_to(tmp_path: Path) -> None:
     file = tmp_path / "x"
-    with file.open("wb") as opened:
-        write_atomically(Path(f"/dev/fd/{opened.fileno()}"), b"new")
+    with file.open("w+b") as opened:
+        path = Path(f"/dev/fd/{opened.fileno()}")
+        check_output(path, overwrite=False)
+        write_atomically(path, b"new")
+        # Another file in its place would have the bytes, but not be the one that is open.
+        assert opened.read() == b"new"
     assert file.read_bytes() == b"new"
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ddcodec.runtime.world import SWITCHES, neutral, neutral_tensors
-from tests.helpers.worlds import WORLDS, World, everything, state
+from tests.helpers.worlds import WORLDS, World, everything, state, switch
 
 ALL = {**WORLDS, "everything": everything}
 each_world = pytest.mark.parametrize("world", ALL.values(), ids=ALL)
@@ -33,6 +33,14 @@ def test_inside_a_tensor_learns_and_is_float32_on_the_cpu(world: World) -> None:
         assert all(getattr(place, name) == value for place, name, value in SWITCHES)
         assert float(torch.tensor(1e-40) * 1) > 0
         assert np.float32(1e-30) * np.float32(1e-30) == 0
+
+
+def test_inside_a_gpu_has_its_library_and_repeats_its_sums() -> None:
+    cudnn = torch.backends.cudnn
+    with switch(cudnn, "deterministic", False), switch(cudnn, "benchmark", True):
+        with switch(cudnn, "enabled", False), neutral():
+            assert (cudnn.enabled, cudnn.benchmark, cudnn.deterministic) == (True, False, True)
+        assert (cudnn.benchmark, cudnn.deterministic) == (True, False)
 
 
 @each_world

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ddcodec
+from ddcodec import sources
 from ddcodec.codecs.base import Paper
 from ddcodec.codecs.registry import CODECS
 from ddcodec.format import write
@@ -103,6 +104,25 @@ def test_a_card_says_what_the_file_says() -> None:
     subject = published(path)
     other = replace(subject, manifest=replace(subject.manifest, recipe=recipe))
     assert "| steps | 70 |" in card(other)
+
+
+def test_of_a_file_made_from_the_bundled_digits_the_card_has_the_licence_of_these() -> None:
+    path = next(path for path in RESULTS if path.stem == "digits-0.9")
+    subject = published(path)
+    terms = "https://doi.org/10.24432/C50P49, under CC BY 4.0."
+    assert terms in card(subject)
+
+    def made(**changes: Any) -> str:
+        source = subject.manifest.source | changes
+        return card(replace(subject, manifest=replace(subject.manifest, source=source)))
+
+    scaled = sources.load("digits", size=16).digest()[:32]
+    assert terms in made(size=16, digest=scaled)
+    # Others may call theirs so, too; and nobody's page takes minutes to make.
+    assert terms not in made(digest="0" * 32)
+    assert terms not in made(size=16)
+    assert terms not in made(size=4096, digest=scaled)
+    assert terms not in made(name="letters")
 
 
 def test_long_lists_of_classes_are_cut(make: Callable[..., Path]) -> None:

@@ -395,8 +395,6 @@ def test_what_is_not_said_is_asked_for(tmp_path: Path) -> None:
         taken(made.podd_fixed(tmp_path).path, out, means=MEANS)
     with pytest.raises(UsageError, match="`measure` needs real images"):
         taken(path, out, source=None, measure=True)
-    with pytest.raises(UsageError, match="neither an arXiv id nor a DOI"):
-        taken(tmp_path / "nothing.pt", out, cite="a nice paper")
     with pytest.raises(UsageError, match="`space`=zca: these images are pixels"):
         taken(made.plain(tmp_path).path, out, space="zca")
     # What cannot be measured is said before anything is written.
@@ -406,6 +404,29 @@ def test_what_is_not_said_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="has no test split"):
         taken(path, out, source=str(untested), means=MEANS, measure=True)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"cite": "a nice paper"}, "neither an arXiv id nor a DOI"),
+        ({"means": "cifar11"}, "`means`=cifar11: write one of"),
+        ({"means": "0.5/0"}, "standard deviations must be positive"),
+        ({"means": MEANS, "space": "zca"}, "`means` are those of mean-std, not of `space`=zca"),
+        ({"order": "none.txt"}, "`order`=none.txt: neither a rule"),
+        ({"measure": True, "source": None}, "`measure` needs real images"),
+    ],
+)
+def test_what_is_wrong_in_an_argument_is_said_before_anything_is_read(
+    tmp_path: Path, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        taken(tmp_path / "nothing.pt", tmp_path / "a.ddset", **options)
+
+
+def test_a_device_that_is_none_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="unknown device 'tpu'"):
+        import_set(tmp_path / "nothing.pt", tmp_path / "a.ddset", Import(), Common(device="tpu"))
 
 
 def test_licence_citation_and_place_stand_in_the_file(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from PIL import Image, features
 
 from ddcodec import sources
 from ddcodec.errors import SourceError
+from ddcodec.sources import base
 
 Write = Callable[..., Path]
 RANDOM = np.random.default_rng(8)
@@ -135,6 +136,63 @@ def test_a_class_of_nothing_that_is_read_says_what_there_is(write_images: Write)
     (root / "train" / "b" / "1.heic").write_bytes(b"\0\0\0\x18ftypheic")
     with pytest.raises(SourceError, match=r"class 'b' has no images that can be read, only \.heic"):
         _ = sources.load(root).train
+
+
+def test_of_a_class_without_images_what_others_hold_is_not_said(write_images: Write) -> None:
+    root = write_images({"train/a/0.png": GREY[0]})
+    (root / "train" / "a" / "notes.txt").write_text("x")
+    (root / "train" / "b").mkdir()
+    with pytest.raises(SourceError, match=r"b: class 'b' has no images; add some or remove"):
+        _ = sources.load(root).train
+
+
+def test_folders_within_classes_are_said_to_be_none(
+    write_images: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{name}/{i}.png" for name in ("animal/cat", "animal/dog", "tree/elm", "tree/oak")
+             for i in range(2)]  # fmt: skip
+    root = write_images(dict(zip(names, RANDOM.integers(0, 256, (8, 4, 4), np.uint8), strict=True)))
+    note = "folders within these, as animal/cat, are no classes; no test split"
+    assert note in said_of(root)[0]
+    monkeypatch.setattr(base, "HELD_BYTES", 0)
+    lines: list[str] = []
+    sources.load(root, say=lines.append).by_class()
+    assert note in lines[0]
+    lines.clear()
+    _ = sources.load(root, say=lines.append, test_share=0.5).train
+    assert note.removesuffix("; no test split") in lines[0]
+    # Images of the class itself, or one folder alone, are no second level.
+    write_images({"tree/1.png": GREY[0]})
+    assert "within" not in said_of(root)[0]
+
+
+def test_one_class_folder_alone_is_told_from_a_folder_around_the_folder(
+    write_images: Write,
+) -> None:
+    root = write_images({"cat/1.png": GREY[0]})
+    with pytest.raises(SourceError, match=r"; cat/ alone is one class, and a classifier needs two"):
+        sources.load(root)
+
+
+def test_a_class_that_is_spelt_otherwise_in_the_test_folder_is_pointed_at(
+    write_images: Write,
+) -> None:
+    root = write_images({"train/Cat/1.png": GREY[0], "test/cat/1.png": GREY[1]})
+    with pytest.raises(SourceError, match=r"cat: is no class of the train folder, where it is"):
+        _ = sources.load(root).test
+
+
+@pytest.mark.parametrize(("bits", "said"), [(12, "no value above 16 of 255: scale"), (16, "")])
+def test_few_bits_in_files_of_sixteen_are_said_to_be_dark(
+    tmp_path: Path, bits: int, said: str
+) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        deep = np.full((4, 4), 2**bits - 1, np.uint16)
+        Image.fromarray(deep).save(tmp_path / name / "1.png")
+    (line,) = said_of(tmp_path)
+    assert said in line
+    assert ("nearly black" in line) == bool(said)
 
 
 def test_heic_under_another_name_is_told_apart(write_images: Write) -> None:

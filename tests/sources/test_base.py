@@ -172,7 +172,8 @@ def test_what_is_read_and_what_a_test_split_lacks_is_said_once() -> None:
     _ = toy.test, toy.train, toy.by_class(), toy.train
     assert said == [
         "toy: test: 1 image; none of 1 of 2 classes (a), so an accuracy is that on the others",
-        "toy: read 3 images of 2 classes (5x4, grey)",
+        "toy: read 3 images of 2 classes (5x4, grey); nearly black, with no value above 7 of 255: "
+        "scale them up",
     ]
 
 

@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 from ddcodec import sources
 from ddcodec.errors import SourceError
 from ddcodec.sources import npz
+from ddcodec.sources.spelling import plain
 
 IMAGES = np.random.default_rng(5).integers(0, 256, (6, 4, 3), np.uint8)
 LABELS = np.array([0, 1, 2, 0, 1, 2])
@@ -77,16 +78,34 @@ def test_test_arrays_may_be_left_out(tmp_path: Path) -> None:
         ({"train_labels": None}, "no array 'train_labels'"),
         ({"test_labels": None}, "has test_images alone"),
         ({"test_images": None}, "has test_labels alone"),
-        ({"train_images": IMAGES / 255}, "train_images are float64 6x4x3"),
+        ({"train_images": IMAGES / 255}, r"train_images are float64 6x4x3; .* save \(255 \* x\)"),
+        ({"train_images": IMAGES.astype(int) - 1}, "train_images hold numbers from -1 to 2"),
+        ({"train_images": IMAGES * np.uint16(16)}, "hold numbers from [0-9]+ to [34]...; scale"),
+        ({"train_images": IMAGES > 0}, "train_images are bool 6x4x3; they must be uint8"),
         ({"train_images": IMAGES[0]}, "train_images are uint8 4x3"),
         ({"train_images": np.zeros((6, 4, 4, 2), np.uint8)}, "uint8 6x4x4x2"),
-        ({"train_images": np.zeros((6, 3, 4, 4), np.uint8)}, "uint8 6x3x4x4.*1 or 3 channels"),
+        (
+            {"train_images": np.zeros((6, 3, 4, 4), np.uint8)},
+            "6x3x4x4.*as transpose",
+        ),
+        ({"train_images": np.zeros((6, 4, 4, 4), np.uint8)}, "6x4x4x4.*leave the fourth out"),
         ({"train_images": IMAGES[:5]}, "5 images but labels of shape 6"),
         ({"train_images": np.zeros((6, 0, 3), np.uint8)}, "hold no pixel"),
-        ({"train_labels": LABELS / 1.0}, "train_labels are float64 6"),
+        ({"train_labels": LABELS + 0.5}, "train_labels are float64 6; they must be whole"),
+        ({"train_labels": LABELS * np.nan}, "train_labels are float64 6; they must be whole"),
+        ({"train_labels": LABELS + 0j}, "train_labels are complex128 6; they must be whole"),
+        ({"train_labels": np.array([b"\xff"] * 6)}, r"train_labels are \|S1 6; they must be whole"),
         ({"train_labels": np.eye(6, dtype=int)}, "train_labels are int64 6x6, several labels"),
-        ({"train_labels": LABELS > 0}, "train_labels are bool 6"),
-        ({"train_labels": LABELS + 1}, "label 3 of image 2 lies outside 0..2"),
+        ({"train_labels": LABELS + 1}, r"label 3 of image 2 lies outside 0..2.*begin at 1, so sub"),
+        (
+            {"train_labels": LABELS + 1, "class_names": None},
+            "class '0' has no training image; .*number the classes 0, 1, 2, ...: .* begin at 1",
+        ),
+        ({"train_labels": np.array(["ant", "bee", "cow"] * 2)}, "holds 'cow', which is no class"),
+        (
+            {"test_labels": np.array(["ant", "emu"]), "class_names": None},
+            "test_labels: holds 'ant', which is no class; there are 0, 1, 2",
+        ),
         ({"train_labels": LABELS - 1}, "label -1 of image 0"),
         ({"train_labels": LABELS - 1, "class_names": None}, "the label -1"),
         ({"train_labels": LABELS + 10**12, "class_names": None}, "only 6 images"),
@@ -112,6 +131,59 @@ def test_a_wrong_array_is_named(tmp_path: Path, change: dict[str, Any], words: s
         read_all(path)
     assert "toy.npz" in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("dtype", ["<i2", ">i2", "<i8", ">u4", "u1"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_pixels_may_be_whole_numbers_of_any_type_and_order(
+    tmp_path: Path, dtype: str, order: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(npz, "AT_ONCE", 100)
+    images = np.asarray(IMAGES, dtype, order=order)
+    source = sources.load(save(tmp_path, train_images=images, train_labels=LABELS.astype(">i4")))
+    assert np.array_equal(source.train.images, IMAGES[..., None])
+    assert source.train.images.dtype == np.uint8
+    assert source.train.labels.tolist() == LABELS.tolist()
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (LABELS.astype(np.float32), ("0", "1", "2")),
+        (LABELS > 0, ("0", "1")),
+        (np.array(["fox", "ant", "eel"] * 2), ("ant", "eel", "fox")),
+        (np.array(["é", "e\u0301", "a"] * 2), ("a", "é")),
+        (np.array([b"fox", b"ant", b"eel"] * 2), ("ant", "eel", "fox")),
+    ],
+)
+def test_labels_may_be_whole_floats_truths_and_names(
+    tmp_path: Path, labels: Any, classes: tuple[str, ...]
+) -> None:
+    path = save(tmp_path, train_labels=labels, test_labels=labels[:2], class_names=None)
+    source = sources.load(path)
+    assert source.classes == classes
+    names = [plain(x.decode() if isinstance(x, bytes) else str(x)) for x in labels.tolist()]
+    if labels.dtype.kind not in "US":
+        names = [str(int(x)) for x in labels]
+    assert [classes[i] for i in source.train.labels] == names
+    assert [classes[i] for i in source.require_test().labels] == names[:2]
+
+
+def test_names_may_stand_in_an_order_of_their_own(tmp_path: Path) -> None:
+    path = save(tmp_path, train_labels=np.array(["cat", "ant", "bee"] * 2))
+    assert sources.load(path).train.labels.tolist() == [2, 0, 1] * 2
+
+
+def test_the_names_that_keras_uses_are_known(tmp_path: Path) -> None:
+    path = tmp_path / "mnist.npz"
+    np.savez(path, x_train=IMAGES, y_train=LABELS, x_test=IMAGES[:2], y_test=LABELS[:2, None])
+    source = sources.load(path)
+    assert source.train.labels.tolist() == LABELS.tolist()
+    assert len(source.require_test()) == 2
+    assert source.tested_on == "x_test"
+    np.savez(path, x_train=IMAGES)
+    with pytest.raises(SourceError, match="has no array 'y_train'; it holds x_train"):
+        sources.load(path)
 
 
 def test_reading_test_leaves_the_training_images_alone(tmp_path: Path) -> None:

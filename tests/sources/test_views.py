@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ddcodec import sources
 from ddcodec.errors import UsageError
-from ddcodec.sources import Source, Split, base
+from ddcodec.sources import Source, Split, base, on_disk, views
 from ddcodec.sources.views import drawn, in_order
 
 Write = Callable[..., Path]
@@ -34,7 +34,7 @@ def root(write_images: Write) -> Path:
 
 def greys(split: Split | None) -> list[int]:
     assert split is not None
-    return split.images[:, 0, 0, 0].tolist()
+    return split.images[:][:, 0, 0, 0].tolist()
 
 
 def test_a_share_of_every_class_is_held_out_and_never_trained_on(root: Path) -> None:
@@ -68,6 +68,8 @@ def test_a_source_that_is_read_by_class_holds_out_the_same_images(
 ) -> None:
     held = sources.load(root, test_share=0.4)
     monkeypatch.setattr(base, "HELD_BYTES", 0)
+    monkeypatch.setattr(on_disk, "HELD_BYTES", 0)
+    monkeypatch.setattr(views, "AT_ONCE", 1)
     lazy = sources.load(root, test_share=0.4)
     pool = lazy.by_class()
     counts = [pool.count(label) for label in range(3)]
@@ -75,6 +77,8 @@ def test_a_source_that_is_read_by_class_holds_out_the_same_images(
     read = [grey for i, n in enumerate(counts) for grey in pool.images(i, np.arange(n)).max((1, 2))]
     assert np.concatenate(read).tolist() == greys(held.train)
     assert greys(lazy.test) == greys(held.test)
+    assert isinstance(lazy.test.images, on_disk.OnDisk)  # a share of much is much
+    assert lazy.test.labels.tolist() == held.test.labels.tolist()
     assert pool.digest() != sources.load(root, test_share=0.5).by_class().digest()
     assert "train" not in lazy.__dict__
 

@@ -62,7 +62,8 @@ class ClassMeans:
 
     def __init__(self, real: Real, classes: int) -> None:
         self._real, self._classes = real, classes
-        self._made: dict[tuple[int, int], Tensor] = {}
+        self._means: dict[int, Tensor] = {}
+        self._made: set[tuple[int, int]] = set()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -81,14 +82,20 @@ class ClassMeans:
         Mean i is that of every ``count``-th image from the i-th. Where a class has many images it
         is made of every k-th: large ones are preprocessed as they are read.
         """
+        x, y = self._real
+        if count not in self._means:
+            # All in one block: a small one behind the images of each class would keep the C
+            # library from using their place again, which came to 3 GB of 200 classes.
+            self._means[count] = torch.empty(self._classes, count, *x.shape[1:])
+        means = self._means[count][label]
         if (label, count) not in self._made:
-            x, y = self._real
             places = (y == label).nonzero()[:, 0]
             most = max(LEAST_OF_A_MEAN, MEANS_IMAGES // self._classes)
             places = places[:: -(-len(places) // most)]
-            means = [_mean(x, places[i % len(places) :: count]) for i in range(count)]
-            self._made[label, count] = torch.stack(means).cpu()
-        return self._made[label, count]
+            for i in range(count):
+                means[i] = _mean(x, places[i % len(places) :: count])
+            self._made.add((label, count))
+        return means
 
 
 ByClassShown = ClassMeans | GivenImages

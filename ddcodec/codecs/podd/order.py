@@ -7,6 +7,7 @@ from CLIP text embeddings (the paper), or from mean images or colours, which nee
 from __future__ import annotations
 
 import math
+import os
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,6 +62,12 @@ def class_grid(classes: int) -> tuple[int, int]:
     return min(shapely, key=lambda g: (g[0] * g[1], g[0] - g[1]))
 
 
+def check_rule(rule: str) -> None:
+    """Raise UsageError unless ``rule`` is one of ``RULES`` or the path of what may be a file."""
+    if rule not in RULES and not os.path.exists(rule):  # noqa: PTH110 - pathlib's may raise
+        raise UsageError(f"`order`={rule}: neither a rule ({', '.join(RULES)}) nor a file")
+
+
 def order_classes(
     rule: str,
     source: Source,
@@ -78,6 +85,7 @@ def order_classes(
     The score is in the rule's own distances for clip, image and colour, in image distances for
     the others.
     """
+    check_rule(rule)
     names = source.classes
     if rule == "auto":
         from .clip_text import is_local
@@ -215,9 +223,6 @@ def _read_text(path: Path) -> str:
         if len(data) > FILE_BYTES:
             raise UsageError(f"{path}: too long for a file of class names")
         return unicodedata.normalize("NFC", data.decode("utf-8-sig"))  # as names of classes are
-    except FileNotFoundError:
-        known = ", ".join(RULES)
-        raise UsageError(f"`order`={path}: neither a rule ({known}) nor a file") from None
     except UnicodeDecodeError:
         raise SourceError(f"{path}: not a UTF-8 text file of class names") from None
     except OSError as error:

@@ -26,6 +26,7 @@ from .pace import KERNEL_TIME, Pace
 from .plan import Plan, Stage
 from .variables import PosterVariables
 
+LONG = 100  # steps of a stage, beside which two more are little
 SNAPSHOT_SECONDS = 1.0  # how much work an interruption may lose
 SAVE_SECONDS = 10.0  # how much a killed process may lose
 Snapshot = tuple[dict[str, Tensor], dict[str, Any]]
@@ -101,6 +102,8 @@ class Distiller:
         """
         if self.run.resume and self.run.checkpoint and self.run.checkpoint.exists():
             self._load(*checkpoint.load(self.run.checkpoint, self.run.identity))
+        else:
+            self._hold_the_most()
         snapshot = self._snapshot()
         taken = saved = time.monotonic()
         stop = False
@@ -162,6 +165,16 @@ class Distiller:
                 break
         self._load(*before)
         return self.run.ranks.first(round(1e9 * statistics.median(times[1:]))) / 1e9
+
+    def _hold_the_most(self) -> None:
+        """Take two steps of the last stage, and undo them.
+
+        So an estimate that is given in an earlier, cheaper stage states the memory of all.
+        """
+        last, long = self.plan.stages[-1], len(self.plan.stages) > 1
+        # On a GPU what is recorded for them would stay.
+        if long and self.run.pace is None and last.steps >= LONG and self.run.device.type == "cpu":
+            self.seconds_per_step(last.method, 0.0)
 
     def _announced(self) -> Stage:
         stage = self.plan.stages[self.stage_index]

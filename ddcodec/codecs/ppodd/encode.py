@@ -124,10 +124,6 @@ class _Encode:
             if self.variables.frozen:  # later stages take as many steps as the first
                 loop.deadline, loop.open_end, loop.pace = None, False, None
             return
-        if plan.steps < options.stages:
-            raise UsageError(
-                f"`steps`={plan.steps} is less than one for each of {options.stages} stages"
-            )
         kernel = None if options.kernel_steps is None else options.kernel_steps // options.stages
         self.plan = with_steps(plan, plan.steps // options.stages, kernel)
 

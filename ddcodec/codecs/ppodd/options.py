@@ -55,5 +55,9 @@ class PPoDD(PosterOptions):
             raise UsageError("`ipc` must be given; each stage has a poster of that budget")
         if self.steps is not None and self.time is not None:
             raise UsageError("give `steps` or `time`; only the codec podd takes both")
+        if self.steps is not None and self.steps < self.stages:
+            raise UsageError(
+                f"`steps`={self.steps} is less than one for each of {self.stages} stages"
+            )
         if self.stage_floor == 0 and self.stage_boost == 0:
             raise UsageError("`stage_boost`=0 needs a `stage_floor` above 0")

@@ -302,6 +302,8 @@ def test_a_time_limit_is_shared_by_the_stages(digits: Source, tmp_path: Path) ->
         ({"max_stages_bytes": 0}, "`max_stages_bytes` must be at least 1, got 0"),
         ({"ipc": None}, "`ipc` must be given"),
         ({"steps": 1, "time": 1.0}, "give `steps` or `time`"),
+        ({"steps": 3}, "`steps`=3 is less than one for each of 5 stages"),
+        ({"order": "nothing.txt"}, "`order`=nothing.txt: neither a rule (auto, "),
     ],
 )
 def test_settings_that_cannot_work_are_refused(chosen: dict[str, Any], message: str) -> None:
