@@ -112,8 +112,8 @@ def sweep(
     baselines: Annotated[
         bool,
         typer.Option(
-            help="Random real images as JPEG, WebP and AVIF and k-means centroids in the bytes of "
-            "each file, and all training images."
+            help="Random real images as JPEG, WebP and AVIF, k-means centroids and a quantised "
+            "network in the bytes of each file, selected images in its pixels, and all images."
         ),
     ] = True,
     plot: Annotated[bool, typer.Option(help="Draw DIR/sweep.png (extra plot).")] = True,
@@ -230,7 +230,8 @@ def describe(record: SweepRecord) -> str:
         f"{what['source']}: accuracy on {number(what['test_images'])} test images of "
         f"{what['test']}, mean ± std of {what['nets']} networks a file"
     )
-    return f"{head}\n\n{table(rows, ['trained on', 'bits per class', 'accuracy'])}"
+    parts = [head, table(rows, ["trained on", "bits per class", "accuracy"]), record.verdict()]
+    return "\n\n".join(part for part in parts if part)
 
 
 def words(given: list[str]) -> list[str]:

@@ -18,7 +18,7 @@ from .files import reading
 from .flags import read, read_common, with_options
 from .measuring import Report, find_observer, find_source, interruption_told, keeping, trial_on
 from .networks import network_table
-from .output import accuracy, number, seconds, table, write_report
+from .output import accuracy, number, percent, seconds, table, write_report
 from .progress import Quiet, progress
 from .recording import write_down
 
@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from ddcodec.data.dataset import DistilledDataset
     from ddcodec.runtime.finished import FinishedFile
 
-BASELINE_TITLES = {
+BASELINE_TITLES = {  # in the order of the table
     "random_images_same_pixels": "random real images, same pixels",
+    "herding_same_pixels": "images by herding, same pixels",
+    "k_centres_same_pixels": "images by k-centres, same pixels",
     "class_means_same_pixels": "class means, same pixels",
     "random_images_same_bytes": "random real images, same bytes",
-    "random_images_observer_labels": "the same with the observer's labels",
+    "random_images_observer_labels": "random real images, the observer's labels, same bytes",
     "class_means_same_bytes": "class means, same bytes",
+    "quantised_network_same_bytes": "no training: a quantised network, same bytes",
     "full_data": "all training images",
 }
 
@@ -45,7 +48,9 @@ class StudentOptions(Options):
         None, "Steps of training.", metavar="N", least=1, shown="the file's recipe"
     )
     baselines: bool = option(
-        False, "Train on random real images, class means and all images as well."
+        False,
+        "Train on random and selected real images, class means and all images as well, and a "
+        "quantised network in the bytes of F.",
     )
     observer: Path | None = option(
         None,
@@ -122,7 +127,7 @@ def measure(
     Raises KeyboardInterrupt after saying what is finished.
     """
     from ddcodec.evaluate.architectures import across_networks
-    from ddcodec.evaluate.baselines import baselines
+    from ddcodec.evaluate.baselines import ahead_of, baselines
     from ddcodec.evaluate.draws import images_by_class
     from ddcodec.evaluate.measure import on_file, run_of
     from ddcodec.evaluate.soft_baselines import random_images_with_observer
@@ -131,7 +136,7 @@ def measure(
     teacher = find_observer(ds, chosen.observer)
     advice = f"fewer than {chosen.nets} with --nets or a smaller --steps is shorter"
     if chosen.baselines:
-        advice += "; five baselines follow"
+        advice += "; eight baselines follow"
     if names is not None:
         advice += f"; then {len(names)} other networks"
     with progress(quiet, advice=advice) as reporter:
@@ -171,6 +176,7 @@ def measure(
         "steps": result.steps,
         "seconds": result.seconds,
         "baselines": others or None,
+        "baselines_ahead": ahead_of(result.mean, others),
         "network": "recipe",
     }
     if across is not None:
@@ -202,13 +208,31 @@ def describe(report: Report) -> str:
 
 def baseline_table(report: Report, alone: bool) -> str:
     """Return what the same networks learn from other data; ``alone``: there is one of each."""
+    found = report["baselines"]
+    names = sorted(found, key=[*BASELINE_TITLES].index)
     rows = [
         [
-            BASELINE_TITLES.get(name, name),
-            accuracy(entry["accuracy_mean"], None if alone else entry.get("accuracy_std")),
+            title,
+            accuracy(entry["accuracy_mean"], None if alone else entry.get("accuracy_std"))
+            if entry["accuracy_mean"] is not None
+            else "does not fit",
             number(entry["pixels"]),
             number(entry["bytes"]),
         ]
-        for name, entry in {"this file": report, **report["baselines"]}.items()
+        for title, entry in [
+            ("this file", report),
+            *((BASELINE_TITLES[name], found[name]) for name in names),
+        ]
     ]
-    return table(rows, ["trained on", "accuracy", "pixels", "bytes"])
+    return table(rows, ["trained on", "accuracy", "pixels", "bytes"]) + "\n\n" + verdict(report)
+
+
+def verdict(report: Report) -> str:
+    """Return in a line which baselines are better than the file; all images are not counted."""
+    ahead = [
+        f"{BASELINE_TITLES[name]} ({percent(report['baselines'][name]['accuracy_mean'])})"
+        for name in report["baselines_ahead"]
+    ]
+    if not ahead:
+        return "Nothing here in the same pixels or bytes is better than this file."
+    return f"Better than this file ({percent(report['accuracy_mean'])}): {'; '.join(ahead)}."

@@ -1,13 +1,14 @@
 """What one could store instead: real images and class means, at the same pixels or bytes.
 
-Every baseline is a small training set of 8-bit images with one-hot labels. It is preprocessed as
-the file says and learned by the same students with the same recipe, so only the data differs.
-``draws`` says which images are taken, ``budgets`` how many of them fit.
+Every baseline but one is a small training set of 8-bit images with one-hot labels. It is
+preprocessed as the file says and learned by the same students with the same recipe, so only the
+data differs. ``draws`` and ``selections`` say which images are taken, ``budgets`` how many of them
+fit. The one is a network in the bytes of the file (``quantised``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from math import ceil
@@ -19,20 +20,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..codecs.registry import CODECS
-from ..codecs.samples import Device, Samples
+from ..codecs.samples import Samples
 from ..judge.recipe import Recipe
-from ..judge.trial import Accuracy, Trial
+from ..judge.trial import Accuracy, Entry, Trial
 from ..preprocessing.real import RealImages
 from ..preprocessing.stored import Stored
 from ..runtime.world import neutral
 from .budgets import Budget, coded_bytes, enlarge, label_bytes, same_bytes, same_pixels, shrink
 from .draws import Draw, images_by_class, mean_draw, random_draw
+from .quantised import TITLE as QUANTISED
+from .quantised import quantised_network
+from .selections import features_of, herding, k_centres, selected_draw
+from .stored_images import StoredImages
 
 if TYPE_CHECKING:
     from ..data.dataset import DistilledDataset
     from ..sources.base import Source
     from ..sources.split import Split
 
+FULL = "full_data"  # the one that is no alternative: all data, whatever its bytes
 FULL_EPOCHS = 20
 FULL_STEPS = 1500  # at most; 8 epochs of CIFAR
 FULL_BATCH = 256
@@ -42,39 +48,24 @@ Label = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # (N, H, W, C) -> (N
 Store = Callable[[NDArray[np.uint8], int], tuple[NDArray[np.uint8], int]]
 
 
-class StoredImages(Samples):
-    """8-bit images that are preprocessed when they are gathered, or at once where they are few."""
-
-    def __init__(self, images: RealImages, labels: NDArray[np.float32]) -> None:
-        self.labels = labels
-        _, channels, height, width = images.shape
-        self.image_shape = channels, height, width
-        self._images = images
-
-    def gather(self, index: Tensor) -> Tensor:
-        """Return the images at ``index`` (int64 (B,)) as float32 (B, C, H, W)."""
-        return self._images[index]
-
-    def to(self, device: Device) -> StoredImages:
-        """Return the same images on ``device``."""
-        return StoredImages(self._images.on(torch.device(device)), self.labels)
-
-
 @neutral()
 def baselines(
     trial: Trial, ds: DistilledDataset, source: Source, full_steps: int | None = None
 ) -> dict[str, dict[str, Any]]:
     """Return the accuracy of every baseline on the trial's test images, by name.
 
-    Names: ``random_images_same_pixels``, ``class_means_same_pixels``,
-    ``random_images_same_bytes``, ``class_means_same_bytes`` and ``full_data``. Each has
-    ``accuracy_mean``, ``accuracy_std`` (over networks), ``per_net``, ``pixels``, ``bytes``,
-    ``images_per_class`` and ``stored_size`` [height, width]. ``bytes`` are coded as in "same
-    bytes", of the largest draw; those of ``full_data`` are its plain pixels and labels.
+    Names: ``random_images_same_pixels``, ``class_means_same_pixels``, ``herding_same_pixels``,
+    ``k_centres_same_pixels``, ``random_images_same_bytes``, ``class_means_same_bytes``,
+    ``quantised_network_same_bytes`` and ``full_data``. Each has ``accuracy_mean``,
+    ``accuracy_std`` (over networks), ``per_net``, ``pixels``, ``bytes``, ``images_per_class`` and
+    ``stored_size`` [height, width]. ``bytes`` are coded as in "same bytes", of the largest draw;
+    those of ``full_data`` are its plain pixels and labels. The quantised network has no images,
+    and other names instead (``quantised.quantised_network``).
 
     Real images come from the training split of ``source``. ``full_steps`` are steps on the full
     data, in batches of 256 at the recipe's rate; by default 20 epochs or 1500 steps, whichever is
-    less. Raises SourceError for a class without training images.
+    less. They are also those of the quantised network, and of the network whose features select
+    images. Raises SourceError for a class without training images.
     """
     by_class, total = images_by_class(source), ds.file.sizes.total
     draws = {
@@ -88,17 +79,31 @@ def baselines(
         return learn(title, trial, ds, draw, same_bytes(total, by_class, draw, trial.nets))
 
     results = {}
-    for name, draw in draws.items():
+    features = features_of(trial, source.train, by_class, ds.preprocess, full_steps)
+    selected = {
+        "herding": selected_draw(by_class, features, herding),
+        "k_centres": selected_draw(by_class, features, k_centres),
+    }
+    for name, draw in {**draws, **selected}.items():
         title = f"{name.replace('_', ' ')}, same pixels"
         make = partial(learn, title, trial, ds, draw, pixels)
-        results[f"{name}_same_pixels"] = trial.entry(title, make)
+        results[f"{name}_same_pixels"] = trial.entry(title, make, full_steps)
     for name, draw in draws.items():
         title = f"{name.replace('_', ' ')}, same bytes"
         make = partial(at_same_bytes, title, draw)
         results[f"{name}_same_bytes"] = trial.entry(title, make)
+    make = partial(quantised_network, trial, source.train, len(ds.classes), total, full_steps)
+    results["quantised_network_same_bytes"] = trial.entry(QUANTISED, make, full_steps)
     make = partial(full_data, trial, ds, source.train, full_steps)
-    results["full_data"] = trial.entry("all training images", make, full_steps)
+    results[FULL] = trial.entry("all training images", make, full_steps)
     return results
+
+
+def ahead_of(accuracy: float, entries: Mapping[str, Entry]) -> list[str]:
+    """Return the names of baselines, all data left out, that are above an accuracy, best first."""
+    found = {name: entry["accuracy_mean"] for name, entry in entries.items() if name != FULL}
+    above = [name for name, mean in found.items() if mean is not None and mean > accuracy]
+    return sorted(above, key=lambda name: -found[name])
 
 
 def stored_pixels(ds: DistilledDataset) -> int:

@@ -143,7 +143,7 @@ class Trial:
             self.finished.keep(key, found)
         else:
             self.scores[title] = found["per_net"]
-            self.reporter.result(f"{title}: {self.nets} networks, as kept")
+            self.reporter.result(f"{title}: {len(found['per_net'])} networks, as kept")
         return found
 
     def facts(self) -> tuple[Any, ...]:

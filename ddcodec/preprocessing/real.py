@@ -56,6 +56,10 @@ class RealImages:
         """Return the same images, given on another device."""
         return RealImages(self._images, self._preprocess, device)
 
+    def under(self, preprocess: Preprocess) -> RealImages:
+        """Return the same images under another preprocessing."""
+        return RealImages(self._images, preprocess, self.device)
+
     def _made(self, index: Tensor | slice) -> Tensor:
         if isinstance(index, Tensor):
             index = index.nonzero()[:, 0] if index.dtype == torch.bool else index

@@ -21,6 +21,7 @@ from ..errors import CheckpointMismatch, UsageError
 from ..runtime.atomic import write_atomically
 from ..runtime.finished import Finished
 from .grid import Place
+from .verdict import sentence
 
 VERSION = 1
 NAMES = ("sweep.json", "sweep.csv", "sweep.md")
@@ -39,7 +40,11 @@ BASELINE_TITLES = {
     "random_images_jpeg": "random images, JPEG",
     "random_images_webp": "random images, WebP",
     "random_images_avif": "random images, AVIF",
+    "random_images_observer_labels": "random images, the observer's labels",
     "k_means": "k-means centroids, 8-bit pixels",
+    "herding": "images by herding, same pixels",
+    "k_centres": "images by k-centres, same pixels",
+    "quantised_network": "no training: a quantised network",
 }
 
 
@@ -107,6 +112,10 @@ class SweepRecord(Finished):
             "notes": self.notes,
             **({"begun": self.begun} if self.begun else {}),
         }
+
+    def verdict(self) -> str | None:
+        """Return in a line which baselines are better than files, None where there are none."""
+        return sentence(self.points, self.baselines, BASELINE_TITLES)
 
     def save(self) -> None:
         """Write all three files, each whole or not at all; raises OutputError."""
@@ -206,7 +215,9 @@ def to_markdown(record: SweepRecord) -> str:
             found,
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "A baseline keeps to the bytes of the file of its IPC and quality."]
+    lines += ["", "A baseline keeps to the bytes, or pixels, of the file of its IPC and quality."]
+    if said := record.verdict():
+        lines += ["", said]
     lines += [f"Left out: {_cell(note)}." for note in record.notes]
     lines += ["", "## The same again", "", "| file | commands |", "|---|---|"]
     for entry in record.as_json()["points"]:

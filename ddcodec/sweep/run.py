@@ -1,9 +1,9 @@
 """``sweep``: a grid of encodes, each one measured, beside what the same bytes hold otherwise.
 
 Every point of the grid becomes a file in one folder, measured as ``evaluate`` does; nothing is
-chosen by the result. Baselines take the same bytes, networks and recipe; those of many images get
-larger batches, so that each image is seen 20 times. A point that is finished is never run again, so
-a sweep can be interrupted and widened.
+chosen by the result. Baselines take the same bytes or pixels, networks and recipe
+(``alternatives``). A point that is finished is never run again, so a sweep can be interrupted and
+widened.
 """
 
 from __future__ import annotations
@@ -21,10 +21,7 @@ from ..codecs.podd.options import PoDD
 from ..data.dataset import load
 from ..encoder import encode, resolve
 from ..errors import CheckpointMismatch, InvalidFile, OutputError, UsageError
-from ..evaluate.baselines import FULL_EPOCHS, full_data, learn
-from ..evaluate.budgets import same_bytes
-from ..evaluate.draws import images_by_class, mean_draw
-from ..evaluate.image_baselines import FORMATS, can_write, image_baseline
+from ..evaluate.baselines import full_data
 from ..evaluate.measure import on_file, protocol, test_split
 from ..format import read_manifest
 from ..inspection import info as report
@@ -33,6 +30,7 @@ from ..runtime.outputs import destination
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.world import neutral
 from ..sources.views import in_order
+from .alternatives import SELECTIONS, Alternatives
 from .grid import Grid, Place, Settings, commands, identity
 from .record import Entry, SweepRecord
 
@@ -41,8 +39,6 @@ if TYPE_CHECKING:
     from ..format import Manifest
     from ..judge.trial import Trial
     from ..sources.base import Source
-
-K_MEANS = "k_means"
 
 
 class Watcher(Protocol):
@@ -147,7 +143,7 @@ class _Runner:
 
     def tasks(self, grid: Grid) -> Iterator[_Task]:
         """Give all work, finished or not: the files of a size, then its baselines."""
-        names = self._baseline_names() if self.settings.baselines else []
+        beside = self._alternatives() if self.settings.baselines else None
         seeds = sorted(set(grid.seeds))
         for place in grid.places():
             for seed in seeds:
@@ -156,24 +152,31 @@ class _Runner:
                     partial(self._found, place, seed),
                     partial(self._point, place, seed),
                 )
-            # Once for each size; a preprocessing changes a few bytes.
-            if place.preprocessing == grid.preprocessing[0]:
-                for name in names:
-                    yield _Task(
-                        f"{name} at the bytes of {place}",
-                        partial(self.record.baseline, name, place),
-                        partial(self._baseline, name, place, seeds[0]),
-                    )
-        if self.settings.baselines:
+            # Once for each size; a preprocessing changes a few bytes, and a quality no pixels.
+            if beside is None or place.preprocessing != grid.preprocessing[0]:
+                continue
+            for name in beside.names():
+                yield self._beside(f"{name} at the bytes of {place}", beside, name, place, seeds[0])
+            if place.quality == grid.quality[0]:
+                for name in SELECTIONS:
+                    what = f"{name} at the pixels of {place}"
+                    yield self._beside(what, beside, name, place, seeds[0])
+        if beside is not None:
             first = partial(self._full_data, next(grid.places()), seeds[0])
             yield _Task("all training images", lambda: self.record.full_data, first)
 
-    def _baseline_names(self) -> list[str]:
-        names = {kind.name: can_write(kind.name) for kind in FORMATS}
-        self.record.notes = [
-            f"{name}, which this Pillow cannot write" for name, can in names.items() if not can
-        ]
-        return [*(f"random_images_{name.lower()}" for name, can in names.items() if can), K_MEANS]
+    def _alternatives(self) -> Alternatives:
+        found = Alternatives(self.source, self.settings.encode.get("observer"))
+        self.record.notes = found.notes
+        return found
+
+    def _beside(self, what: str, beside: Alternatives, name: str, place: Place, seed: int) -> _Task:
+        """Return the task of one baseline of a place, beside its file of a seed."""
+        return _Task(
+            what,
+            partial(self.record.baseline, name, place),
+            partial(self._baseline, beside, name, place, seed),
+        )
 
     def _path(self, place: Place, seed: int) -> Path:
         return self.record.folder / place.file_name(seed)
@@ -239,22 +242,10 @@ class _Runner:
                 f"{path}: was not made by this sweep; remove it or choose another `out`"
             )
 
-    def _baseline(self, name: str, place: Place, seed: int) -> Entry:
+    def _baseline(self, beside: Alternatives, name: str, place: Place, seed: int) -> Entry:
         ds = load(self._path(place, seed))
         total, classes = ds.file.sizes.total, len(ds.classes)
-        trial, by_class = self._trial(ds), images_by_class(self.source)
-        found: Entry | None
-        if name == K_MEANS:
-            draw = mean_draw(by_class, trial.seed, trial.device)
-            budget = same_bytes(total, by_class, draw, trial.nets)
-            found = learn("k-means centroids", trial, ds, draw, budget, passes=FULL_EPOCHS)
-        else:
-            kind = next(k for k in FORMATS if name.endswith(k.name.lower()))
-            found = image_baseline(trial, ds, by_class, kind, total, FULL_EPOCHS)
-        if found is None:
-            found = {"bytes": total, "accuracy_mean": None, "accuracy_std": None, "per_net": []}
-        if "quality" in found:
-            found["coder_quality"] = found.pop("quality")
+        found = beside.measured(name, self._trial(ds), ds)
         what = {"name": name, **place._asdict(), "budget_bytes": total}
         entry = what | found | {"bits_per_class": 8 * found["bytes"] / classes}
         self.record.baselines.append(entry)

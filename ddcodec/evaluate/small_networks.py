@@ -1,0 +1,141 @@
+"""Small classifiers whose weights are integers times a scale for each output channel.
+
+One shape, narrow or wide: a 3x3 convolution, three residual blocks of two 3x3 convolutions with
+batch norm (He et al., arXiv 1512.03385) at 1, 1/2 and 1/4 of the side, the mean over places and a
+linear layer. It is narrow by its bytes alone; ``network_bytes`` writes it down.
+
+Weights learn to be rounded: forward they are whole multiples of a step, backward the gradient goes
+through as if they were not (Bengio et al., arXiv 1308.3432). The step is a share of the root mean
+square of the channel's weights. Of all distributions of one variance the normal has the largest
+entropy, so the share alone bounds the bits that a weight takes under an entropy coder.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LARGEST = 127  # of the integers
+SIDE = 16  # pixels of the first block; larger images are reduced to 16 to 31 by the stem
+NORMAL = math.sqrt(2 * math.pi * math.e)  # 2^entropy of a normal distribution of deviation 1
+
+
+def step_for(bits: float) -> float:
+    """Return the step, in deviations of a weight, at which a weight takes about ``bits`` bits."""
+    return NORMAL / 2**bits
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a network is but for its weights.
+
+    Attributes:
+        image: (channels, height, width).
+        classes: outputs.
+        width: channels of the last block; the first has a quarter of them, the second a half.
+    """
+
+    image: tuple[int, int, int]
+    classes: int
+    width: int
+
+    @property
+    def widths(self) -> tuple[int, int, int]:
+        """Channels of the three blocks."""
+        return max(1, round(self.width / 4)), max(1, round(self.width / 2)), self.width
+
+
+class Layer(nn.Module):
+    """A convolution or a linear layer without bias, and a batch norm or a bias behind it.
+
+    ``step`` 0 leaves the weights as they are; else they are rounded (see the top of this module).
+    """
+
+    def __init__(self, incoming: int, outgoing: int, kernel: int, stride: int, norm: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outgoing, incoming, kernel, kernel))
+        self.norm = nn.BatchNorm2d(outgoing) if norm else None
+        self.bias = None if norm else nn.Parameter(torch.zeros(outgoing))
+        self.stride, self.step = stride, 0.0
+
+    def begin(self, random: torch.Generator) -> None:
+        """Draw new weights: normal, of variance 2 / fan in."""
+        with torch.no_grad():
+            deviation = math.sqrt(2 / self.weight[0].numel())
+            self.weight.normal_(0, deviation, generator=random)
+
+    def integers(self) -> tuple[Tensor, Tensor]:
+        """Return the weights as integers (float32, in -127..127) and the scale of each channel."""
+        weight = self.weight.detach()
+        scale = weight.square().mean((1, 2, 3)).sqrt().clamp(min=1e-12) * self.step
+        whole = (weight / scale[:, None, None, None]).round().clamp(-LARGEST, LARGEST)
+        return whole, scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, outgoing, h, w) of images (N, incoming, H, W)."""
+        weight: Tensor = self.weight
+        if self.step:
+            whole, scale = self.integers()
+            weight = weight + (whole * scale[:, None, None, None] - weight).detach()
+        padding = self.weight.shape[-1] // 2
+        x = F.conv2d(x, weight, self.bias, self.stride, padding)
+        return x if self.norm is None else self.norm(x)
+
+
+class Block(nn.Module):
+    """Two convolutions and, around them, their input or a 1x1 convolution of it."""
+
+    def __init__(self, incoming: int, outgoing: int, stride: int, norm: bool) -> None:
+        super().__init__()
+        self.first = Layer(incoming, outgoing, 3, stride, norm)
+        self.second = Layer(outgoing, outgoing, 3, 1, norm)
+        same = incoming == outgoing and stride == 1
+        self.around = None if same else Layer(incoming, outgoing, 1, stride, norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the block's output for (N, incoming, H, W)."""
+        around = x if self.around is None else self.around(x)
+        return F.relu(self.second(F.relu(self.first(x))) + around)
+
+
+class SmallNetwork(nn.Module):
+    """The network of a ``Shape``; without ``norm`` biases stand in place of batch norms."""
+
+    def __init__(self, shape: Shape, norm: bool = True) -> None:
+        super().__init__()
+        self.shape = shape
+        one, two, three = shape.widths
+        channels, height, width = shape.image
+        side = min(height, width)
+        self.stem = Layer(channels, one, 3, 2 if side >= 2 * SIDE else 1, norm)
+        self.pool = max(1, side // (2 * SIDE))
+        self.blocks = nn.Sequential(
+            Block(one, one, 1, norm), Block(one, two, 2, norm), Block(two, three, 2, norm)
+        )
+        self.head = Layer(three, shape.classes, 1, 1, False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits (N, classes) of images float (N, C, H, W)."""
+        x = F.relu(self.stem(x))
+        x = self.blocks(F.avg_pool2d(x, self.pool) if self.pool > 1 else x)
+        logits: Tensor = self.head(x.mean((2, 3), keepdim=True))[:, :, 0, 0]
+        return logits
+
+    def layers(self) -> Iterator[Layer]:
+        """Give the layers in the order in which they are written down."""
+        return (module for module in self.modules() if isinstance(module, Layer))
+
+    def begin(self, random: torch.Generator) -> None:
+        """Draw new weights, all from ``random``."""
+        for layer in self.layers():
+            layer.begin(random)
+
+    def round_to(self, step: float) -> None:
+        """Round all weights from here on to multiples of ``step`` deviations; 0: not at all."""
+        for layer in self.layers():
+            layer.step = step
