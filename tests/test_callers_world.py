@@ -114,7 +114,9 @@ def students(it: Things) -> Any:
 def compare(it: Things) -> Any:
     ds = ddcodec.load(it.podd)
     trial = protocol(ds, it.digits.test, nets=1, steps=2, device="cpu")
-    return baselines(trial, ds, it.digits, full_steps=2)
+    found = baselines(trial, ds, it.digits, full_steps=2)
+    found["quantised_network_same_bytes"]["seconds"] = 0
+    return found
 
 
 def read(it: Things) -> Any:

@@ -2,8 +2,8 @@
 
 The bytes hold, one after the other, little-endian:
 
-- the size of the images, the classes and the width (uint16 each), the largest integer among the
-  weights (uint8), the length of the second part (uint32);
+- channels and sides of the images, classes and size of the shape (uint16 each), the largest
+  integer among the weights (uint8), the length of the second part (uint32);
 - the integers of all weights, layer by layer, under the coder ``context`` of the format;
 - for every layer the scale of each channel, the unit of the biases, a bias for each channel, uint8
   each, under the same coder.
@@ -30,6 +30,7 @@ HEAD = struct.Struct("<5HBI")
 
 OCTAVE, LOWEST = 12, -16  # scales in a factor of two; log2 of the smallest
 SYMBOL_BITS = 8
+LEARNING = 1.015  # what the coder needs above the entropy, as it has to learn it
 
 Bytes = NDArray[np.uint8]
 
@@ -42,7 +43,7 @@ def preprocessing(channels: int) -> dict[str, Any]:
 def predicted_bytes(shape: Shape, bits: float) -> int:
     """Return about the bytes of a network whose weights take ``bits`` bits each."""
     weights, channels, layers = counts(shape)
-    return HEAD.size + round(bits * weights / 8) + 2 * channels + layers
+    return HEAD.size + round(bits * weights / 8 * LEARNING) + 2 * channels + layers
 
 
 def counts(shape: Shape) -> tuple[int, int, int]:
@@ -65,14 +66,14 @@ def to_bytes(network: SmallNetwork) -> bytes:
     coded = context.encode((values + largest).astype(np.uint8), _symbol_bits(largest))
     rest = context.encode(np.concatenate(parameters), SYMBOL_BITS)
     shape = network.shape
-    head = HEAD.pack(*shape.image, shape.classes, shape.width, largest, len(coded))
+    head = HEAD.pack(*shape.image, shape.classes, shape.size, largest, len(coded))
     return head + coded + rest
 
 
 def from_bytes(data: bytes) -> SmallNetwork:
     """Return the network in bytes of ``to_bytes``, ready for use: weights as they are applied."""
-    *image, classes, width, largest, length = HEAD.unpack_from(data)
-    network = SmallNetwork(Shape((image[0], image[1], image[2]), classes, width), norm=False)
+    *image, classes, size, largest, length = HEAD.unpack_from(data)
+    network = SmallNetwork(Shape((image[0], image[1], image[2]), classes, size), norm=False)
     weights, channels, layers = counts(network.shape)
     end = HEAD.size + length
     values = context.decode(data[HEAD.size : end], (weights,), _symbol_bits(largest))

@@ -37,17 +37,17 @@ class Shape:
     Attributes:
         image: (channels, height, width).
         classes: outputs.
-        width: channels of the last block; the first has a quarter of them, the second a half.
+        size: twice the channels of the last block; the others have 1/2 and 3/4 of them.
     """
 
     image: tuple[int, int, int]
     classes: int
-    width: int
+    size: int
 
     @property
     def widths(self) -> tuple[int, int, int]:
         """Channels of the three blocks."""
-        return max(1, round(self.width / 4)), max(1, round(self.width / 2)), self.width
+        return (self.size + 2) // 4 or 1, (3 * self.size + 4) // 8 or 1, (self.size + 1) // 2
 
 
 class Layer(nn.Module):
@@ -108,7 +108,7 @@ class SmallNetwork(nn.Module):
 
     def __init__(self, shape: Shape, norm: bool = True) -> None:
         super().__init__()
-        self.shape = shape
+        self.shape, self.step = shape, 0.0
         one, two, three = shape.widths
         channels, height, width = shape.image
         side = min(height, width)
@@ -137,5 +137,6 @@ class SmallNetwork(nn.Module):
 
     def round_to(self, step: float) -> None:
         """Round all weights from here on to multiples of ``step`` deviations; 0: not at all."""
+        self.step = step
         for layer in self.layers():
             layer.step = step

@@ -47,6 +47,7 @@ def train(
     seed: tuple[int, int],
     precision: Precision = "float32",
     report: Callable[[int, Tensor], None] | None = None,
+    before: Callable[[int], None] | None = None,
 ) -> None:
     """Train ``network`` in place by ``recipe``; it is ready to be tested then.
 
@@ -57,6 +58,7 @@ def train(
         seed: (seed, number of the network), the key of all that is drawn.
         precision: of convolutions; weights, norms' statistics and the loss are float32.
         report: told of steps as ``Reports`` says: the number from 1, the loss (0-d).
+        before: told of every step, from 1, before it is taken; may change the network.
     """
     first, index = seed
     kind = labels.device.type
@@ -67,6 +69,8 @@ def train(
     reports, parts = Reports(recipe.steps), 0
     with seeded(labels.device, first, "student dropout", index):
         for step in range(1, recipe.steps + 1):
+            if before is not None:
+                before(step)
             x, y = next(batches)
             x = augment(x, recipe.augment, random)
             optimiser.param_groups[0]["lr"] = recipe.rate(step - 1)

@@ -48,6 +48,12 @@ def run(
 
 
 @pytest.fixture
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process a quantised network learns for a moment only."""
+    monkeypatch.setattr("ddcodec.evaluate.quantised.MOST_STEPS", 4)
+
+
+@pytest.fixture
 def process(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run ``python -m ddcodec`` as a process of its own, in the same empty folder."""
 

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 from ddcodec_cli.networks import network_table
+from ddcodec_cli.train import BASELINE_TITLES, baseline_table, describe, verdict
 from PIL import Image
 
 import ddcodec
 from ddcodec import sources
-from ddcodec.evaluate.baselines import stored_pixels
+from ddcodec.evaluate.baselines import ahead_of, stored_pixels
 from tests.helpers import vectors
 
 Run = Callable[..., Any]
@@ -46,20 +47,49 @@ def test_train_json_has_every_promised_field(run: Run, digits_file: Path) -> Non
     assert again["accuracy_mean"] == report["accuracy_mean"]
 
 
-def test_train_shows_baselines_beside_the_file(run: Run, digits_file: Path) -> None:
-    outcome = run("train", digits_file, *SHORT, "--baselines")
+@pytest.mark.usefixtures("few_steps")
+def test_train_shows_baselines_beside_the_file(
+    run: Run, digits_file: Path, observer_file: Path
+) -> None:
+    words = ("train", digits_file, *SHORT, "--baselines", "--observer", observer_file, "--json")
+    outcome = run(*words)
     assert outcome.code == 0
-    lines = outcome.out.splitlines()
+    report = json.loads(outcome.out)
+    assert set(report["baselines"]) == set(BASELINE_TITLES)
+    lines = describe(report).splitlines()
     table = lines[lines.index("") + 1 :]
     assert table[0].split() == ["trained", "on", "accuracy", "pixels", "bytes"]
-    assert table[2].startswith("this file ")
-    assert [line[:11] for line in table[3:]] == [
-        "random real",
-        "class means",
-        "random real",
-        "class means",
-        "all trainin",
-    ]
+    assert [line.split("  ")[0] for line in table[2:-2]] == ["this file", *BASELINE_TITLES.values()]
+    above = {
+        name
+        for name, entry in report["baselines"].items()
+        if entry["accuracy_mean"] > report["accuracy_mean"]
+    }
+    assert set(report["baselines_ahead"]) == above - {"full_data"}
+    assert table[-1] == verdict(report)
+
+
+def test_a_line_says_what_is_better_than_the_file_and_a_row_what_does_not_fit() -> None:
+    entries = {
+        name: {"accuracy_mean": mean, "accuracy_std": 0.01, "pixels": 0, "bytes": 10}
+        for name, mean in (
+            ("class_means_same_bytes", 0.6),
+            ("quantised_network_same_bytes", None),
+            ("random_images_same_bytes", 0.7),
+            ("full_data", 0.9),
+        )
+    }
+    report = {"accuracy_mean": 0.5, "accuracy_std": 0.01, "pixels": 1, "bytes": 10}
+    report |= {"baselines": entries, "baselines_ahead": ahead_of(0.5, entries)}
+    *rows, _, said = baseline_table(report, alone=False).splitlines()
+    assert said == (
+        "Better than this file (50.0 %): random real images, same bytes (70.0 %); "
+        "class means, same bytes (60.0 %)."
+    )
+    assert rows[-2].split("  ")[0] == "no training: a quantised network, same bytes"
+    assert "does not fit" in rows[-2]
+    report["baselines_ahead"] = ahead_of(0.95, entries)
+    assert verdict(report) == "Nothing here in the same pixels or bytes is better than this file."
 
 
 def test_preview_writes_a_picture(run: Run, tmp_path: Path, digits_file: Path) -> None:

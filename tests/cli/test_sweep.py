@@ -85,6 +85,7 @@ def test_json_is_the_record_and_the_commands_make_the_same_file(run: Run, tmp_pa
     assert found["accuracy_mean"] == point["accuracy_mean"]
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_a_path_is_tested_on_itself_and_time_gives_steps(
     run: Run, make_source: Callable[..., Path]
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ddcodec import DistilledDataset, encode, load
-from ddcodec.evaluate.baselines import baselines, batch_for, stored_pixels
+from ddcodec.evaluate.baselines import ahead_of, baselines, batch_for, stored_pixels
 from ddcodec.evaluate.measure import protocol
 from ddcodec.evaluate.measure import test_split as split_for
 from ddcodec.judge.recipe import Recipe
@@ -27,10 +27,14 @@ def test_every_baseline_learns_what_is_easy(ds: DistilledDataset, rows_and_colum
     test = split_for(ds, rows_and_columns)
     trial = protocol(ds, test, nets=2, steps=30, device="cpu")
     found = baselines(trial, ds, rows_and_columns, full_steps=20)
-    kinds = [f"{kind}_same_{what}" for what in ("pixels", "bytes") for kind in KINDS]
-    assert list(found) == [*kinds, "full_data"]
+    pixels = [f"{kind}_same_pixels" for kind in (*KINDS, "herding", "k_centres")]
+    in_bytes = [f"{kind}_same_bytes" for kind in (*KINDS, "quantised_network")]
+    assert list(found) == [*pixels, *in_bytes, "full_data"]
     for name, entry in found.items():
         assert entry["accuracy_mean"] > 0.95, name
+        if name == "quantised_network_same_bytes":
+            assert entry["bytes"] <= ds.file.sizes.total
+            continue
         height, width = entry["stored_size"]
         assert entry["pixels"] == 2 * entry["images_per_class"] * height * width
         if name.endswith("same_pixels"):
@@ -65,5 +69,16 @@ def test_the_same_seed_gives_the_same_figures(ds: DistilledDataset) -> None:
         )
         for seed in (0, 0, 1)
     )
+    for report in (first, again, other):
+        report["quantised_network_same_bytes"]["seconds"] = 0
     assert first == again
     assert first != other
+
+
+def test_what_is_ahead_of_a_file_is_named_best_first_and_all_images_never() -> None:
+    entries = {
+        name: {"accuracy_mean": mean}
+        for name, mean in (("a", 0.5), ("b", 0.4), ("c", None), ("d", 0.9), ("full_data", 1.0))
+    }
+    assert ahead_of(0.4, entries) == ["d", "a"]
+    assert ahead_of(0.9, entries) == []

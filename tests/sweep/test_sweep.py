@@ -12,7 +12,7 @@ import pytest
 from ddcodec import InvalidFile, OutputError, SourceError, UsageError, info
 from ddcodec.errors import CheckpointMismatch
 from ddcodec.sources import Source
-from ddcodec.sweep import run as running
+from ddcodec.sweep import alternatives
 from ddcodec.sweep.grid import Grid, Place, Settings, commands, identity
 from ddcodec.sweep.record import NAMES, Entry, SweepRecord
 from ddcodec.sweep.run import sweep
@@ -20,7 +20,8 @@ from ddcodec.sweep.run import sweep
 QUICK = {"profile": "quick", "steps": 2}
 SETTINGS = Settings(encode=QUICK, nets=1, train_steps=3, device="cpu")
 GRID = Grid((0.9, 0.4), ("bits=8", "bits=4"))
-BASELINES = ("random_images_jpeg", "random_images_webp", "random_images_avif", "k_means")
+IMAGES = ("random_images_jpeg", "random_images_webp", "random_images_avif")
+BASELINES = (*IMAGES, "k_means", "quantised_network", "herding", "k_centres")
 
 
 class Watch:
@@ -73,7 +74,7 @@ def test_every_point_is_a_file_with_its_result(done: SweepRecord) -> None:
 def test_baselines_keep_to_the_bytes_of_their_file(done: SweepRecord) -> None:
     assert {entry["name"] for entry in done.baselines} <= set(BASELINES)
     for point in done.points:
-        for name in ("random_images_jpeg", "k_means"):
+        for name in ("random_images_jpeg", "k_means", "quantised_network"):
             entry = done.baseline(name, Place.of(point))
             assert entry is not None
             assert entry["budget_bytes"] == point["bytes"]
@@ -81,6 +82,27 @@ def test_baselines_keep_to_the_bytes_of_their_file(done: SweepRecord) -> None:
             assert entry["bits_per_class"] == 8 * entry["bytes"] / 10
     assert done.full_data is not None
     assert done.full_data["accuracy_mean"] > 0.9
+
+
+def test_selections_keep_to_the_pixels_of_a_file_once_for_all_its_qualities(
+    done: SweepRecord,
+) -> None:
+    for name in ("herding", "k_centres"):
+        found = [entry for entry in done.baselines if entry["name"] == name]
+        assert [(entry["ipc"], entry["quality"]) for entry in found] == [
+            (0.4, "bits=8"),
+            (0.9, "bits=8"),
+        ]
+        for entry in found:
+            point = done.point(Place.of(entry), 0)
+            assert point is not None
+            assert entry["pixels"] <= point["pixels"]
+
+
+def test_a_line_says_which_baselines_are_better(done: SweepRecord) -> None:
+    said = done.verdict()
+    assert said is not None
+    assert said in (done.folder / "sweep.md").read_text().splitlines()
 
 
 def test_finished_points_are_not_run_again(done: SweepRecord, copy: Path) -> None:
@@ -232,10 +254,11 @@ def test_a_source_or_a_folder_that_is_not_there(tmp_path: Path) -> None:
 def test_a_pillow_without_avif_leaves_it_out_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "can_write", lambda name: name == "JPEG")
+    monkeypatch.setattr(alternatives, "can_write", lambda name: name == "JPEG")
     grid = Grid((0.4,), ("bits=8",))
     record = sweep("digits", tmp_path / "out", grid, only_files(baselines=True))
-    assert [entry["name"] for entry in record.baselines] == ["random_images_jpeg", "k_means"]
+    names = [entry["name"] for entry in record.baselines if entry["name"].startswith("random")]
+    assert names == ["random_images_jpeg"]
     assert record.notes == [f"{name}, which this Pillow cannot write" for name in ("WebP", "AVIF")]
     assert "Left out: AVIF" in (tmp_path / "out" / "sweep.md").read_text()
 
