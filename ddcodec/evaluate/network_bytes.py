@@ -95,10 +95,11 @@ def from_bytes(data: bytes) -> SmallNetwork:
 def folded(layer: Layer) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Return integers of a layer's shape, a scale >= 0 and a bias for each channel.
 
-    They do what the layer does: scale x integers is the weight with the batch norm in it.
+    They do what the layer does: scale x integers is the weight with the batch norm in it. Where the
+    training diverged, what is no number counts as 0.
     """
     whole, scale = layer.integers()
-    integers = whole.cpu().numpy().astype(np.int64)
+    integers = _array(whole).astype(np.int64)
     factor = _array(scale)
     if layer.norm is None:
         assert layer.bias is not None
@@ -114,7 +115,8 @@ def folded(layer: Layer) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArra
 
 def _scale_codes(scale: NDArray[np.float64]) -> Bytes:
     code = np.rint((np.log2(np.maximum(scale, 2.0**LOWEST)) - LOWEST) * OCTAVE)
-    return code.clip(0, 255).astype(np.uint8)
+    codes: Bytes = code.clip(0, 255).astype(np.uint8)
+    return codes
 
 
 def _scales(codes: Bytes) -> NDArray[np.float64]:
@@ -135,7 +137,7 @@ def _symbol_bits(largest: int) -> int:
 
 
 def _array(x: Tensor) -> NDArray[np.float64]:
-    return x.detach().cpu().numpy().astype(np.float64)
+    return np.nan_to_num(x.detach().cpu().numpy().astype(np.float64), posinf=0, neginf=0)
 
 
 def _as_tensor(x: NDArray[np.float64]) -> Tensor:

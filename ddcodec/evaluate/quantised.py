@@ -133,7 +133,8 @@ def _kept(
 ) -> dict[str, Any]:
     """Return ``accuracy``, ``bytes`` and ``seconds`` of network ``index``, kept or made now."""
     name = key_of("quantised", index, lesson.shape.size, steps, total, *trial.facts())
-    found, before = trial.finished.find(name), ", as kept"
+    found: dict[str, Any] | None = trial.finished.find(name)
+    before = ", as kept"
     if found is None:
         started, before = time.perf_counter(), ""
 
