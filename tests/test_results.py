@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, pstdev
 from typing import Any
 
 import pytest
@@ -214,3 +214,26 @@ def test_the_page_of_scores_says_what_the_package_and_the_command_printed() -> N
     page = (RESULTS.parents[1] / "docs" / "score.md").read_text(encoding="utf-8")
     for name, (theirs, own) in rows.items():
         assert f"| {name} | {theirs} | {own} |".replace("  |", " |") in page
+
+
+def test_the_page_says_what_a_network_in_the_bytes_of_a_file_reached() -> None:
+    """Of digits ``train --baselines --json``, of the others what the benchmark printed."""
+    report = json.loads((RESULTS / "digits-0.9.baselines.json").read_text())
+    digits = report["baselines"]["quantised_network_same_bytes"]
+    found = {"digits-0.9.ddset": ([100 * score for score in digits["per_net"]], digits["bytes"])}
+    printed = (RESULTS / "quantised.txt").read_text(encoding="utf-8")
+    line = re.compile(r"^(\S+\.ddset): .*: (\d+\.\d) %, ([\d,]+) bytes", re.MULTILINE)
+    for name, score, size in line.findall(printed):
+        scores, largest = found.get(name, ([], 0))
+        found[name] = [*scores, float(score)], max(largest, int(size.replace(",", "")))
+    assert len(found) >= 3
+    for name, (scores, size) in found.items():
+        reached = f"{fmean(scores):.1f}" + (f" ± {pstdev(scores):.1f}" if len(scores) > 1 else "")
+        measured = info(RESULTS / name)["measured"]
+        mean, std = 100 * measured["accuracy_mean"], 100 * measured["accuracy_std"]
+        row = f"| `{name}`, {info(RESULTS / name)['bytes']['total']:,} | {mean:.1f} ± {std:.1f} |"
+        assert f"{row} {reached} | {size:,} | {len(scores)} |" in PAGE
+    for name, title in (("herding", "Herding"), ("random_images", "random images")):
+        entry = report["baselines"][f"{name}_same_pixels"]
+        mean, std = 100 * entry["accuracy_mean"], 100 * entry["accuracy_std"]
+        assert re.search(rf"{title}[^.]*{mean:.1f} ± {std:.1f}", PAGE)
