@@ -105,6 +105,16 @@ def test_a_line_says_which_baselines_are_better(done: SweepRecord) -> None:
     assert said in (done.folder / "sweep.md").read_text().splitlines()
 
 
+def test_files_with_labels_of_an_observer_stand_beside_images_that_it_labels(
+    tmp_path: Path, observer_file: Path
+) -> None:
+    given = {"codec": "lic", "observer": observer_file, "steps": 2}
+    record = sweep("digits", tmp_path / "out", Grid((1,)), only_files(encode=given, baselines=True))
+    entry = record.baseline("random_images_observer_labels", Place(1))
+    assert entry is not None
+    assert entry["bytes"] <= record.points[0]["bytes"]
+
+
 def test_finished_points_are_not_run_again(done: SweepRecord, copy: Path) -> None:
     watch = Watch()
     again = sweep("digits", copy, GRID, SETTINGS, watcher=watch)
