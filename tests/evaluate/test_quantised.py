@@ -23,7 +23,7 @@ SHAPES = st.builds(
     Shape,
     st.tuples(st.sampled_from((1, 3)), st.integers(4, 70), st.integers(4, 70)),
     st.integers(2, 120),
-    st.integers(1, 48),
+    st.integers(1, 24),
 )
 
 
@@ -62,7 +62,8 @@ def test_bytes_give_the_same_integers_back(shape: Shape, bits: float) -> None:
                 assert np.abs(channel / unit - wanted).max() < 1e-4
         used = np.abs(weight).max((1, 2, 3)) / np.maximum(1, np.abs(integers).max((1, 2, 3)))
         there = used > 0
-        assert np.abs(np.log2(used[there] / scale[there])).max() <= 1 / 24 + 1e-6
+        least = np.maximum(scale, 2.0**-16)  # a channel that is weaker says nothing
+        assert (np.abs(np.log2(used[there] / least[there])) <= 1 / 24 + 1e-6).all()
     again = from_bytes(data)
     assert all(
         torch.equal(a, b) for a, b in zip(read.parameters(), again.parameters(), strict=True)
