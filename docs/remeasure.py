@@ -93,7 +93,11 @@ def again(path: Path, asked: argparse.Namespace) -> list[str]:
     pairs = [("", old, new)]
     if report["baselines"]:
         before = entry.get("baselines", {})
-        found = {n: kept(each | {"nets": nets}) for n, each in report["baselines"].items()}
+        found = {
+            name: kept({"nets": nets} | each)
+            for name, each in report["baselines"].items()
+            if each["accuracy_mean"] is not None  # of what does not fit
+        }
         pairs += [(f", {name}", before.get(name), found[name]) for name in found]
         entry["baselines"] = before | {
             name: each for name, each in found.items() if each["nets"] >= nets_of(before.get(name))
@@ -116,7 +120,8 @@ def again(path: Path, asked: argparse.Namespace) -> list[str]:
 
 def kept(entry: Entry) -> Entry:
     """Return what is stored of a result."""
-    return rounded(entry) | {name: entry[name] for name in ("nets", "steps") if name in entry}
+    more = ["nets", "steps"] + ["bytes", "widths"] * ("widths" in entry)  # of a network
+    return rounded(entry) | {name: entry[name] for name in more if name in entry}
 
 
 def known_by(entry: Entry) -> tuple[Any, ...]:
