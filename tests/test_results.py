@@ -14,6 +14,7 @@ from statistics import fmean, pstdev
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from ddcodec import info, load, verify
 from ddcodec.errors import DDSetError, SourceError
@@ -185,6 +186,14 @@ def test_the_table_names_no_other_file() -> None:
     named = set(re.findall(r"\]\(([^)]*\.ddset)\)", TABLE))
     assert named == {path.name for path in FILES}
     assert len(FILES) >= 5
+
+
+def test_the_curve_shows_what_the_files_and_the_baselines_say() -> None:
+    curve = importlib.import_module("curve")
+    with Image.open(curve.PICTURE) as picture:
+        shown = json.loads(picture.text["points"])
+    assert shown == curve.points(), "the picture is behind: python docs/curve.py"
+    assert len(shown["ddcodec"]) == len(curve.OURS)
 
 
 def test_the_page_of_scores_says_what_the_package_and_the_command_printed() -> None:
