@@ -100,11 +100,13 @@ def test_truths_of_other_libraries_are_truths() -> None:
         assert Common(resume=yes).resume is True  # type: ignore[arg-type]
 
 
-def test_paths_may_be_paths_and_text_may_be_a_path() -> None:
+def test_paths_may_be_paths_and_text_may_be_a_path(tmp_path: Path) -> None:
     found = make(LIC, observer=PurePosixPath("a/b"))
     assert found.observer == Path("a/b")  # type: ignore[attr-defined]
     assert make(LIC, observer="a/b") == found
-    assert make(PoDD, order=Path("a/names.txt")).order == "a/names.txt"  # type: ignore[attr-defined]
+    names = tmp_path / "names.txt"
+    names.write_text("a\nb\n")
+    assert make(PoDD, order=names).order == str(names)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, True, "0.5", b"1", [1.0, 2.0]])

@@ -93,7 +93,7 @@ class ClassMeans:
             most = max(LEAST_OF_A_MEAN, MEANS_IMAGES // self._classes)
             places = places[:: -(-len(places) // most)]
             for i in range(count):
-                means[i] = _mean(x, places[i % len(places) :: count])
+                means[i] = _mean(x, places[i % len(places) :: count]).cpu()
             self._made.add((label, count))
         return means
 
