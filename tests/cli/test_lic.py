@@ -39,7 +39,7 @@ def test_a_file_is_made_told_about_and_learned_from(run: Run, observer: Path) ->
     assert json.loads(result.out)["steps"] == 5
     words_ = ("train", "x.ddset", "--nets", "1", "--steps", "5", "--device", "cpu")
     beside = run(*words_, "--observer", observer)
-    assert "the same with the observer's labels" in beside.out
+    assert "random real images, the observer's labels, same bytes" in beside.out
     assert "class means" not in beside.out
     assert run("preview", "x.ddset", "-o", "x.png").code == 0
     assert run("decode", "x.ddset", "-o", "out", "--to", "imagefolder").code == 0
