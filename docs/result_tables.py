@@ -34,14 +34,14 @@ BASELINES = {
     "random_images_same_bytes": "random images, same bytes",
 }
 FIRST = (
-    *("digits-0.4", "digits-0.9", "cifar10-10k", "cifar10-20k", "cifar10-1.0"),
+    *("digits-0.4", "digits-0.9", "cifar10-10k", "cifar10-20k", "cifar10-1.0-4bits"),
     "cifar100-0.4",
 )
 SHIPPED = ("digits-0.9", "cifar10-10k", "cifar10-20k")
 RANDOM = [f"random_images_{kind}" for kind in ("same_bytes", "jpeg", "webp", "avif")]
 LONGER = (
     *("cifar10-0.3", "cifar10-0.7", "cifar10-1.0", "cifar10-1.0-hour", "cifar10-10k"),
-    *("cifar10-20k", "cifar100-0.4"),
+    *("cifar10-20k", "cifar10-1.0-4bits", "cifar100-0.4"),
 )
 
 Entry = dict[str, Any]
