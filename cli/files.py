@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,5 +34,22 @@ def reading(file: str) -> Iterator[Path]:
             said = said.replace(str(place), file)
         if file not in said and str(place) not in said:
             said = f"{file}: {said}"
+        problem.args = (said,)
+        raise
+
+
+@contextmanager
+def reading_all(files: Sequence[str]) -> Iterator[list[Path]]:
+    """Give the places of several files; errors that name one of them name it as the caller did."""
+    places = []
+    for file in files:
+        with reading(file) as place:
+            places.append(place)
+    try:
+        yield places
+    except DDSetError as problem:
+        said = str(problem)
+        for file, place in zip(files, places, strict=True):
+            said = said.replace(str(place), file) if is_address(file) else said
         problem.args = (said,)
         raise

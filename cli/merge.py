@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +9,7 @@ import typer
 
 from ddcodec.runtime.outputs import output_path
 
-from .files import reading
+from .files import reading_all
 from .output import number, write_report
 
 if TYPE_CHECKING:
@@ -37,8 +36,7 @@ def merge(
     """
     from ddcodec.share.merging import merge as run
 
-    with ExitStack() as stack:
-        places = [stack.enter_context(reading(file)) for file in files]
+    with reading_all(files) as places:
         manifest = run(places, out, overwrite=force)
     write_report(report_of(out, manifest), describe, as_json)
 

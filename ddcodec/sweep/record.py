@@ -40,11 +40,11 @@ BASELINE_TITLES = {
     "random_images_jpeg": "random images, JPEG",
     "random_images_webp": "random images, WebP",
     "random_images_avif": "random images, AVIF",
-    "random_images_observer_labels": "random images, the observer's labels",
+    "random_images_observer_labels": "random images, its labels",
     "k_means": "k-means centroids, 8-bit pixels",
-    "herding": "images by herding, same pixels",
-    "k_centres": "images by k-centres, same pixels",
-    "quantised_network": "no training: a quantised network",
+    "herding": "herding, same pixels",
+    "k_centres": "k-centres, same pixels",
+    "quantised_network": "quantised network",
 }
 
 

@@ -169,11 +169,13 @@ class PoDD(PosterOptions):
         """What is stored where ``quality`` is not given; of a settled ``profile``.
 
         Four bits cost nothing against eight, and of bytes three and more pixels make most:
-        docs/coding.md. The published settings were not measured with fewer than eight.
+        docs/coding.md. The published settings were not measured with fewer than eight, and a poster
+        that others made goes on as it is.
         """
         if self.total_bytes is not None:
             return "bits=3"
-        return "small" if self.profile == "quick" else super().usual_quality
+        fresh = self.profile == "quick" and self.init is None
+        return "small" if fresh else super().usual_quality
 
     def check(self) -> None:
         """Check what holds between options; raises UsageError."""

@@ -92,6 +92,7 @@ def test_a_class_order_is_made_once_for_plans_of_many_sizes(
     [
         (PoDD, {"ipc": 1.0, "profile": "quick"}, "small"),
         (PoDD, {"ipc": 1.0, "profile": "paper"}, "high"),
+        (PoDD, {"ipc": 1.0, "profile": "quick", "init": Path("x.ddset")}, "high"),
         (PoDD, {"total_bytes": 2000, "profile": "quick"}, "bits=3"),
         (PoDD, {"total_bytes": 2000, "profile": "paper"}, "bits=3"),
         (PPoDD, {"ipc": 1.0, "profile": "quick"}, "high"),
