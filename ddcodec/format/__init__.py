@@ -5,7 +5,7 @@ It knows no method (``ddcodec.methods`` says which a file may name), loads no to
 """
 
 from .chunks import ChunkReader
-from .container import DDSetFile, read, read_manifest, restate, to_bytes, write
+from .container import DDSetFile, read, read_manifest, read_named, restate, to_bytes, write
 from .header import Sizes
 from .manifest import Manifest
 from .payload import Storage
@@ -23,6 +23,7 @@ __all__ = [
     "quantise",
     "read",
     "read_manifest",
+    "read_named",
     "restate",
     "to_bytes",
     "write",

@@ -12,7 +12,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..errors import InvalidFile
+from ..errors import DDSetError, InvalidFile
 from ..limits import Limits
 from ..runtime.atomic import write_atomically
 from .chunks import read_header
@@ -90,6 +90,16 @@ def restate(path: str | os.PathLike[str], **changes: Any) -> Manifest:
     whole = build(header.entries, manifest.to_json()) + data[header.sizes.header :]
     write_atomically(Path(path), whole, validate=read)
     return manifest
+
+
+def read_named(path: Path) -> DDSetFile:
+    """Return ``read(path)``; every error names the file, for where there is more than one."""
+    try:
+        return read(path)
+    except DDSetError as problem:
+        if str(path) not in str(problem):
+            problem.args = (f"{path}: {problem}",)
+        raise
 
 
 def read(

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from ..codecs.registry import CODECS
 from ..codecs.shared.statement import provenance_of
-from ..errors import DDSetError, UsageError
-from ..format import DDSetFile, Manifest, read, write
+from ..errors import UsageError
+from ..format import DDSetFile, Manifest, read, read_named, write
 from ..format.chunk_writer import ChunkWriter
 from ..inspection.published import NAME
 from ..runtime.outputs import check_output
@@ -42,7 +42,7 @@ def merge(paths: Sequence[Path], out: Path, *, overwrite: bool = False) -> Manif
     check_output(out, overwrite)
     if len(paths) < 2:
         raise UsageError("merge needs two files or more")
-    files = [_read(path) for path in paths]
+    files = [read_named(path) for path in paths]
     for path, file in zip(paths, files, strict=True):
         _check_codec(path, file.manifest)
         _check_alike(paths[0], files[0].manifest, path, file.manifest)
@@ -78,16 +78,6 @@ def merge(paths: Sequence[Path], out: Path, *, overwrite: bool = False) -> Manif
         ignorable=_alike_or_nothing([_without_accuracy(each.ignorable) for each in manifests]),
     )
     return _write(out, manifest, arrays, [(file, None) for file in files])
-
-
-def _read(path: Path) -> DDSetFile:
-    """Return a file; every error names it, as there are others."""
-    try:
-        return read(path)
-    except DDSetError as problem:
-        if str(path) not in str(problem):
-            problem.args = (f"{path}: {problem}",)
-        raise
 
 
 def split(path: Path, out: Path, classes: Sequence[str], *, overwrite: bool = False) -> Manifest:

@@ -121,6 +121,8 @@ def _find(spec: str | os.PathLike[str], download: bool, size: int | None) -> Sou
     hint = "give the folder it lies in" if path.suffix == ".parquet" else "unpack it first"
     if imagefolder.is_named_image(path):
         hint = "give the folder that holds the folders of the classes"
+    elif path.suffix == ".ddset":
+        hint = "ddcodec decode makes images of it, `init` begins an encode from it"
     elif path.suffix == ".npy":
         hint = "save images and labels together, with numpy.savez"
     raise SourceError(f"{path}: is no data set that can be read; {hint}")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from ddcodec import info, load
+from ddcodec import info, load, pack
 from tests.helpers import published_sets as made
 from tests.helpers.published_sets import MEANS
 from tests.helpers.real_data import DATA, real_data
@@ -119,3 +119,22 @@ def test_a_real_set_reaches_what_its_authors_state(run: Run, tmp_path: Path) -> 
     assert report["space"] == "mean-std=cifar10"
     assert abs(report["accuracy_mean"] - report["stated"]["accuracy"]) < 0.01
     assert report["bytes"] < 30_000
+
+
+@pytest.mark.parametrize(
+    ("second", "out", "wrong"),
+    [
+        ("broken.ddset", "x.ddset", "broken.ddset"),
+        ("nowhere.ddset", "x.ddset", "nowhere.ddset"),
+        ("a.ddset", "a.ddset", "a.ddset"),
+        ("a.ddset", "nodir/x.ddset", "nodir/x.ddset"),
+    ],
+)
+def test_merge_names_the_file_that_is_wrong(run: Run, second: str, out: str, wrong: str) -> None:
+    pack(np.zeros((2, 1, 4, 4), np.float32), [0, 1], ["a", "b"], "a.ddset")
+    whole = Path("a.ddset").read_bytes()
+    Path("broken.ddset").write_bytes(whole[:-1])
+    outcome = run("merge", "a.ddset", second, "-o", out)
+    assert outcome.code != 0
+    assert outcome.err.startswith(f"error: {wrong}: "), outcome.err
+    assert Path("a.ddset").read_bytes() == whole

@@ -91,7 +91,11 @@ def test_digits_is_a_name_and_a_path_object_is_a_path(no_data: Path) -> None:
 
 @pytest.mark.parametrize(
     ("file", "words"),
-    [("cifar.zip", "unpack it first"), ("train-0.parquet", "give the folder it lies in")],
+    [
+        ("cifar.zip", "unpack it first"),
+        ("train-0.parquet", "give the folder it lies in"),
+        ("a.ddset", "ddcodec decode makes images of it"),
+    ],
 )
 def test_a_file_that_is_no_source_says_what_would_be(no_data: Path, file: str, words: str) -> None:
     (no_data / file).write_bytes(b"x")

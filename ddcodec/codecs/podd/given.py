@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ...errors import UsageError
-from ...format import DDSetFile, read
+from ...format import DDSetFile, read_named
 from ...preprocessing.transform import Preprocess, is_whitening, mean_and_std, to_unit_range
 from ...preprocessing.whiten import whiten_values
 from ...sources.base import Source
@@ -57,7 +57,7 @@ class Given:
 
     def __init__(self, path: Path, source: Source) -> None:
         """Read it. Raises UsageError where it does not fit, InvalidFile, SourceError."""
-        self.file: DDSetFile = read(path)
+        self.file: DDSetFile = read_named(path)
         manifest, pool = self.file.manifest, source.by_class()
         image = manifest.image
         size = (image["channels"], image["height"], image["width"])

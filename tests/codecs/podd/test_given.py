@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from ddcodec import CheckpointMismatch, UsageError, encode, load, pack
+from ddcodec import CheckpointMismatch, InvalidFile, UsageError, encode, load, pack
 from ddcodec.codecs.podd.given import Given
 from ddcodec.codecs.podd.initial import class_mean_poster, patch_mean_poster, real_tensors
 from ddcodec.codecs.podd.initial import initial_variables as begin
@@ -95,3 +95,10 @@ def test_a_checkpoint_of_another_beginning_is_refused(
     encode(digits, out, steps=6, time=1e-6, profile="paper", **HOW)
     with pytest.raises(CheckpointMismatch):
         encode(digits, out, steps=6, time=1e-6, profile="paper", init=first, resume=True, **HOW)
+
+
+def test_a_broken_file_to_begin_from_is_named(digits: Source, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.ddset"
+    broken.write_bytes(b"\x08\x00\x00")
+    with pytest.raises(InvalidFile, match=r"broken\.ddset: "):
+        encode(digits, ipc=0.4, out=tmp_path / "x.ddset", steps=1, init=broken)
