@@ -437,7 +437,7 @@ def test_cifar_posters_have_the_papers_sizes(tmp_path: Path) -> None:
     facts = info(out)
     assert facts["pixels"] == 9180
     assert (facts["poster"]["height"], facts["poster"]["width"]) == (60, 153)
-    assert facts["patches"] == {"count": 18, "grid": [9, 2], "size": [32, 32]}
+    assert facts["patches"] == {"count": 75, "grid": [15, 5], "size": [32, 32]}
     assert patch_grid_for(PRESETS["cifar10"], "paper", (3, 60, 153), (32, 32), (5, 2), EVEN) == (
         16,
         6,
