@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def few_steps() -> Iterator[None]:
     """A quantised network learns for a moment only: sweeps are tested here, not networks."""
     with pytest.MonkeyPatch.context() as patch:
