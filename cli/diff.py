@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .arguments import Json
 from .files import reading
 from .output import printable, write_json, write_line
 
@@ -20,7 +21,7 @@ SHOWN = 60  # characters of a value
 def diff(
     a: Annotated[str, typer.Argument(metavar="A", help="A file; also hf://...")],
     b: Annotated[str, typer.Argument(metavar="B", help="Another file.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Compare manifests and decoded tensors; exit code 7 where they differ.
 

@@ -10,6 +10,7 @@ import typer
 from ddcodec.codecs.options import Common
 from ddcodec.share.options import Import
 
+from .arguments import Json
 from .flags import read, read_common, with_options
 from .merge import Out
 from .output import accuracy, number, percent, write_report
@@ -25,7 +26,7 @@ def import_set(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="File or folder as published.")],
     out: Out,
     quiet: Quiet = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
     **options: Any,
 ) -> None:
     """Write the distilled set at PATH as one .ddset file.

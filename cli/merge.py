@@ -9,6 +9,7 @@ import typer
 
 from ddcodec.runtime.outputs import output_path
 
+from .arguments import Json
 from .files import reading_all
 from .output import number, write_report
 
@@ -28,7 +29,7 @@ def merge(
     ],
     out: Out,
     force: Force = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write one file with all samples of A, B and so on: more classes, or more images of them.
 

@@ -12,6 +12,7 @@ from ddcodec.codecs.options import Common, option
 from ddcodec.errors import UsageError
 from ddcodec.runtime.outputs import check_output, output_path
 
+from .arguments import Json
 from .flags import read, with_options
 from .output import accuracy, number, seconds, write_report
 from .progress import Quiet, resumable
@@ -76,7 +77,7 @@ def train(
         ),
     ] = None,
     quiet: Quiet = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
     **options: Any,
 ) -> None:
     """Train an observer on SOURCE, write it to a file, print its accuracy on the test split."""

@@ -11,7 +11,7 @@ import typer
 from ddcodec.codecs.options import Common, option
 from ddcodec.runtime.outputs import check_parent
 
-from .arguments import default_output, folder_option
+from .arguments import Json, default_output, folder_option
 from .flags import read, with_options
 from .output import number, seconds, write_report
 from .progress import Quiet, resumable
@@ -60,7 +60,7 @@ def train(
         ),
     ] = None,
     quiet: Quiet = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
     **options: Any,
 ) -> None:
     """Train a text-conditional diffusion model on SOURCE and write it as a diffusers folder."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from .arguments import File
+from .arguments import File, Json
 from .files import reading
 from .merge import Force, Out, describe, report_of
 from .output import write_report
@@ -37,7 +37,7 @@ def split(
         typer.Option("--classes", metavar="A B ...", help="Names of the classes to keep."),
     ],
     force: Force = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write the samples of some classes of F, exactly as they are.
 

@@ -10,6 +10,7 @@ import typer
 
 from ddcodec.errors import InvalidFile, SourceError, Unsupported
 
+from .arguments import Json
 from .output import EXIT_IO, EXIT_OK, error, number, printable, write_json, write_line
 from .progress import Quiet, progress
 
@@ -22,7 +23,7 @@ def verify(
         list[str], typer.Argument(metavar="F...", help="Files to check; also hf://...; - is stdin.")
     ],
     quiet: Quiet = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Check files strictly, every digest included, and number what is wrong.
 

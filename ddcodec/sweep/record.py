@@ -40,7 +40,7 @@ BASELINE_TITLES = {
     "random_images_jpeg": "random images, JPEG",
     "random_images_webp": "random images, WebP",
     "random_images_avif": "random images, AVIF",
-    "random_images_observer_labels": "random images, its labels",
+    "random_images_observer_labels": "random images, soft labels",
     "k_means": "k-means centroids, 8-bit pixels",
     "herding": "herding, same pixels",
     "k_centres": "k-centres, same pixels",

@@ -85,17 +85,23 @@ def default_patch_grid(
     are more, so that they overlap by half.
     """
     wanted = published or (3 * grid[0], 3 * grid[1])
-    most = most_patches(poster, patch)
-    across = max(wanted[0], half_overlapping(poster[1], patch[1]))
-    down = max(wanted[1], half_overlapping(poster[0], patch[0]))
-    return min(across, most[0]), min(down, most[1])
+    return covering(poster, patch, wanted)
 
 
-def half_overlapping(length: int, size: int, a_patch: float = 2) -> int:
-    """Return how many patches along an axis overlap their neighbours by half of them or more.
+def covering(poster: Pair, patch: Pair, least: Pair, a_patch: float = 2) -> Pair:
+    """Return a patch grid (x, y), at least ``least``, in which ``a_patch`` begin within one.
 
-    Or, as closely, how many there are if ``a_patch`` of them begin within one.
+    Two of them overlap by half. No two patches begin at the same pixel.
     """
+    down, across = (
+        overlapping(length, size, a_patch) for length, size in zip(poster, patch, strict=True)
+    )
+    most = most_patches(poster, patch)
+    return min(max(across, least[0]), most[0]), min(max(down, least[1]), most[1])
+
+
+def overlapping(length: int, size: int, a_patch: float = 2) -> int:
+    """Return how many patches there are along an axis if ``a_patch`` or more begin within one."""
     return max(1, math.ceil((length - size) * a_patch / size) + 1)
 
 
@@ -183,47 +189,32 @@ def patch_grid_for(
     neighbours, half overlapping above one image a class; and closer where that makes no more
     than a few for each class: docs/ablation.md.
     """
-    _, height, width = poster
+    size = poster[1], poster[2]
     if rule == PER_CLASS:
         across, down = (
-            _in_a_cell(length, cells, size)
-            for length, cells, size in zip((width, height), grid, patch[::-1], strict=True)
+            _in_a_cell(length, cells, side)
+            for length, cells, side in zip(size[::-1], grid, patch[::-1], strict=True)
         )
         return across, down
     if profile == "paper":
-        return default_patch_grid((height, width), patch, grid, preset.patch_grid)
-    most = most_patches((height, width), patch)
+        return default_patch_grid(size, patch, grid, preset.patch_grid)
+    most = most_patches(size, patch)
     least = min(2 * grid[0] - 1, most[0]), min(grid[1], most[1])
-    found = _covering(poster, patch, least, 2)
-    if height <= grid[1] * patch[0]:
-        found = found[0], least[1]
+    grids = [covering(size, patch, least, a_patch) for a_patch in DENSITIES]
+    found = grids[0] if size[0] > grid[1] * patch[0] else (grids[0][0], least[1])
     classes = math.prod(grid)
-    for a_patch in DENSITIES:
-        denser = _covering(poster, patch, least, a_patch)
-        labels = math.prod(denser) * classes
-        if math.prod(found) >= OF_A_CLASS * classes or labels > LABELS_A_VALUE * math.prod(poster):
+    for denser in grids:
+        enough = math.prod(found) >= OF_A_CLASS * classes
+        if enough or math.prod(denser) * classes > LABELS_A_VALUE * math.prod(poster):
             break
         found = denser
     return found
 
 
-def _covering(poster: tuple[int, int, int], patch: Pair, least: Pair, a_patch: float) -> Pair:
-    """Return a patch grid (x, y), at least ``least``, with ``a_patch`` of them within one.
-
-    No two patches begin at the same pixel.
-    """
-    down, across = (
-        half_overlapping(length, size, a_patch)
-        for length, size in zip(poster[1:], patch, strict=True)
-    )
-    most = most_patches(poster[1:], patch)
-    return min(max(across, least[0]), most[0]), min(max(down, least[1]), most[1])
-
-
 def _in_a_cell(length: int, cells: int, size: int) -> int:
     edges = cell_edges(length, cells)
     least = min(after - before for before, after in itertools.pairwise(edges))
-    return cells * min(half_overlapping(least, size), least - size + 1)
+    return cells * min(overlapping(least, size), least - size + 1)
 
 
 def label_grid_for(pooling: Pooling, profile: str, grid: Pair, patches: Pair, ipc: float) -> Pair:
