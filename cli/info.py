@@ -182,6 +182,9 @@ def measured_text(measured: Facts | None, short: bool = False) -> str:
     """Return the accuracy that the file states, with its std and the number of networks."""
     if not measured:
         return "-" if short else "not recorded"
-    figure = accuracy(measured["accuracy_mean"], measured.get("accuracy_std"))
     nets = measured.get("nets")
-    return figure if short or nets is None else f"{figure}, {nets} networks"
+    std = None if nets == 1 else measured.get("accuracy_std")  # of one network there is none
+    figure = accuracy(measured["accuracy_mean"], std)
+    if short or nets is None:
+        return figure
+    return f"{figure}, {nets} networks" if nets > 1 else f"{figure}, one network"

@@ -202,8 +202,9 @@ def found(entry: Entry) -> str:
     """Return accuracy, size and effort of one entry in a line."""
     if entry["accuracy_mean"] is None:
         return f"does not fit into {byte_count(entry['bytes'])}"
+    std = None if len(entry["per_net"]) == 1 else entry["accuracy_std"]
     parts = [
-        accuracy(entry["accuracy_mean"], entry["accuracy_std"]),
+        accuracy(entry["accuracy_mean"], std),
         byte_count(entry["bytes"]),
         f"{entry['bits_per_class']:,.1f} bits per class",
     ]

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+from ddcodec_cli.info import measured_text
+
 Run = Callable[..., Any]
 
 
@@ -48,6 +51,15 @@ def test_several_files_make_one_table_and_one_list(run: Run, digits_file: Path) 
     facts = json.loads(run("info", digits_file, "second.ddset", "--json").out)
     assert isinstance(facts, list)
     assert facts[0]["content_digest"] == facts[1]["content_digest"]
+
+
+@pytest.mark.parametrize(
+    ("nets", "text"), [(1, "91.0 %, one network"), (4, "91.0 ± 0.4 %, 4 networks")]
+)
+def test_one_network_has_no_deviation(nets: int, text: str) -> None:
+    entry = {"accuracy_mean": 0.91, "accuracy_std": 0.004 * (nets > 1), "nets": nets}
+    assert measured_text(entry) == text
+    assert measured_text(entry, short=True) == text.partition(",")[0]
 
 
 def test_verify_says_valid_and_exits_0(run: Run, digits_file: Path) -> None:

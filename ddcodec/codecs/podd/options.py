@@ -124,10 +124,13 @@ class PosterOptions(Options):
     def check(self) -> None:
         """Check what holds between options; raises UsageError."""
         from .order import check_rule
+        from .stored import StoredBits
 
         if self.ipc is not None and self.ipc <= 0:
             raise UsageError(f"`ipc` must be more than 0, got {self.ipc:g}")
         check_rule(self.order)
+        if self.quality is not None:
+            StoredBits.of(self.quality)
         quick = self.kernel_steps, self.window, self.width
         if self.profile == "paper" and quick != (None, None, None):
             raise UsageError("`kernel_steps`, `window` and `width` belong to `profile`=quick")

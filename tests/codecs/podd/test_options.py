@@ -121,3 +121,5 @@ def test_a_budget_of_more_than_the_source_is_refused(digits: Source, tmp_path: P
         encode(digits, ipc=1000, out=tmp_path / "x.ddset", steps=1)
     with pytest.raises(UsageError, match="`ipc` must be more than 0, got -1"):
         encode(tmp_path / "absent.npz", ipc=-1, out=tmp_path / "x.ddset")
+    with pytest.raises(UsageError, match="`quality` must be lossless, high, small or bits=N"):
+        encode(tmp_path / "absent.npz", ipc=1, quality="hihg", out=tmp_path / "x.ddset")
