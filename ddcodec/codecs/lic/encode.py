@@ -27,10 +27,10 @@ from ..shared.labels import plan_labels, store
 from ..shared.mosaic import Mosaic
 from ..shared.selection import candidates, ranked
 from .compensate import compensate
+from .embedding import require_embeddable
 from .options import LIC
 from .pack import pack, stored_images, tell_bytes_of_labels
 from .params import LICParams, make_params
-from .teacher import require_embeddable
 
 
 def encode(request: Request, options: LIC) -> Manifest:

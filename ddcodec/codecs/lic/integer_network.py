@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 WIDTH = 128  # filters of every block of a ConvNet
 SMALL_SIDE = 64  # pixels; up to here the stems of the deep networks do not reduce
@@ -21,6 +21,10 @@ MOBILE_STAGES = (  # expansion, filters, repeats, stride (Sandler et al., 2018, 
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 )
+
+RESIDUAL = "residual"  # the small one, of a ``size``
+LARGEST_SIZE = 200
+STEM_SIDE = 32  # pixels; from here on the stem of the small one reduces
 
 End = Literal["relu", "signed", "logits"]
 Pooling = Literal["pool2", "max3", "sum"]
@@ -59,9 +63,25 @@ Step = Unit | Residual | Pooling
 Network = tuple[Step, ...]
 
 
-def network(architecture: str, channels: int, height: int, width: int, classes: int) -> Network:
-    """Return the steps of an architecture, a key of ``ARCHITECTURES``."""
+def network(
+    architecture: str, channels: int, height: int, width: int, classes: int, size: int = 0
+) -> Network:
+    """Return the steps of a key of ``ARCHITECTURES``, or of ``residual`` of a size."""
+    if architecture == RESIDUAL:
+        return tuple(_residual(channels, height, width, classes, size))
     return tuple(ARCHITECTURES[architecture](channels, height, width, classes))
+
+
+def network_of(labels: dict[str, Any], image: dict[str, Any], classes: int) -> Network:
+    """Return the steps that ``labels`` and ``image`` of a manifest state."""
+    shape = (image["channels"], image["height"], image["width"])
+    return network(labels["architecture"], *shape, classes, labels.get("size", 0))
+
+
+def taken_apart(architecture: str) -> tuple[str, int]:
+    """Return the architecture and the size, 0 for none, of an observer's: ``residual-42``."""
+    name, _, size = architecture.partition("-")
+    return (name, int(size)) if name == RESIDUAL else (architecture, 0)
 
 
 def units(steps: Network) -> Iterator[Unit | None]:
@@ -151,6 +171,21 @@ def _mobilenetv2(channels: int, height: int, width: int, classes: int) -> list[S
                 steps += body
             incoming = filters
     return [*steps, Unit(1280, 320, 1), "sum", Unit(classes, 1280, 0, end="logits")]
+
+
+def _residual(channels: int, height: int, width: int, classes: int, size: int) -> list[Step]:
+    filters = (max(1, (size + 2) // 4), max(1, (3 * size + 4) // 8), (size + 1) // 2)
+    side = min(height, width)
+    steps: list[Step] = [Unit(filters[0], channels, 3, 2 if side >= STEM_SIDE else 1)]
+    steps += ["pool2"] * max(0, (side // STEM_SIDE).bit_length() - 1)
+    incoming = filters[0]
+    for stride, own in zip((1, 2, 2), filters, strict=True):
+        body = (Unit(own, incoming, 3, stride), Unit(own, own, 3, end="signed"))
+        same = own == incoming and stride == 1
+        shortcut = None if same else Unit(own, incoming, 1, stride, end="signed")
+        steps.append(Residual(body, shortcut, relu=True))
+        incoming = own
+    return [*steps, "sum", Unit(classes, incoming, 0, end="logits")]
 
 
 ARCHITECTURES: dict[str, Callable[[int, int, int, int], list[Step]]] = {

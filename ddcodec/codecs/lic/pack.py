@@ -22,9 +22,9 @@ from ..shared.groups import Group, Parts
 from ..shared.mosaic import Mosaic
 from ..shared.statement import command_of, image_of, provenance_of, source_of, student_recipe
 from .decode import all_regions, geometry_of
+from .embedding import embed
 from .integer_network import ARCHITECTURES
 from .params import LICParams
-from .teacher import embed
 
 LEVEL = 19  # of zstd, for all that a file of this codec holds
 LOOKED_AT = 8  # groups, and mosaics of each, that show the teacher the range of its values

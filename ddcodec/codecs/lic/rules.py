@@ -7,7 +7,14 @@ from ...format.manifest import Manifest
 from ...format.values import is_number, is_pair, need
 from ...limits import Limits
 from ..shared.rules import check_amount, check_symbol_tensors
-from .integer_network import ARCHITECTURES, costs, network, stored_sizes
+from .integer_network import (
+    ARCHITECTURES,
+    LARGEST_SIZE,
+    RESIDUAL,
+    costs,
+    network_of,
+    stored_sizes,
+)
 
 CELLS = 64  # in a row or a column
 TEACHER = ("label_weights", "label_affine")
@@ -53,7 +60,8 @@ def _check_labels(manifest: Manifest, count: int, limits: Limits) -> None:
     need(kind in known, "labels: kind must be logits, top, index or teacher", code)
     fields = {"kind"} if kind == "index" else {"kind", "temperature"}
     if kind == "teacher":
-        fields |= {"architecture", "scale"}
+        fields |= {"architecture", "scale"} | (set(labels) & {"live"})
+        fields |= {"size"} if labels.get("architecture") == RESIDUAL else set()
     need(set(labels) == fields, "labels: fields", code)
     need(is_number(labels.get("temperature", 1), 0.01, 100), "labels: temperature", code)
     if kind == "teacher":
@@ -72,19 +80,24 @@ def _check_labels(manifest: Manifest, count: int, limits: Limits) -> None:
 def _check_teacher(manifest: Manifest, count: int, limits: Limits) -> None:
     """Check that the tensors are those of the architecture, and what labelling will take."""
     labels, image = manifest.labels, manifest.image
-    name = labels["architecture"]
-    need(isinstance(name, str) and name in ARCHITECTURES, "labels: architecture", "DDS-E014")
-    need(is_number(labels["scale"], 1e-6, 1e6), "labels: scale", "DDS-E014")
+    name, code = labels["architecture"], "DDS-E014"
+    known = isinstance(name, str) and (name in ARCHITECTURES or name == RESIDUAL)
+    need(known, "labels: architecture", code)
+    need(is_number(labels["scale"], 1e-6, 1e6), "labels: scale", code)
+    size = labels.get("size", 1)
+    need(type(size) is int and 1 <= size <= LARGEST_SIZE, "labels: size", code)
+    need(labels.get("live", True) is True, "labels: live, where it stands, is true", code)
     plain = image["preprocessing"]["kind"] in ("none", "standardise")
-    need(plain, "labels: a teacher sees images that are not whitened", "DDS-E014")
+    need(plain, "labels: a teacher sees images that are not whitened", code)
     wanted = {"images", *TEACHER}
     need(set(manifest.tensors) == wanted, "tensors: labels of kind teacher need others", "DDS-E013")
     shape = (image["channels"], image["height"], image["width"])
-    steps = network(name, *shape, len(manifest.classes))
+    steps = network_of(labels, image, len(manifest.classes))
     weights, rows = stored_sizes(steps)
+    affines = "uint8" if name == RESIDUAL else "float32"
     found, affine = (manifest.tensors[tensor] for tensor in TEACHER)
     fits = (found.dtype, found.shape) == ("uint8", (weights,))
-    fits = fits and (affine.dtype, affine.shape) == ("float32", (rows, 2))
+    fits = fits and (affine.dtype, affine.shape) == (affines, (rows, 2))
     need(fits, "tensors: not the weights of the architecture", "DDS-E013")
     products, widest = costs(steps, *shape)
     # Weights become float64, by way of a second array.

@@ -12,8 +12,9 @@ from torch import nn
 
 import ddcodec
 from ddcodec import UsageError, encode
+from ddcodec.codecs.lic.embedding import embed, require_embeddable
 from ddcodec.codecs.lic.integer_network import ARCHITECTURES, costs, network, stored_sizes
-from ddcodec.codecs.lic.teacher import Teacher, embed, require_embeddable, teacher_symbols
+from ddcodec.codecs.lic.teacher import Teacher, teacher_symbols
 from ddcodec.codecs.shared.labels import WEIGHTS, restore
 from ddcodec.data.chunked import ChunkedDataset
 from ddcodec.observers.build import build, initialise
