@@ -1,7 +1,7 @@
 """The rows (a, b) of a small network in two bytes each (specification, section 8.3.1).
 
-A factor is a power of 2^(1/12), by integers alone, so it is 3 % off at most; a shift is a multiple
-of a unit that depends on where the layer ends.
+A factor is a power of 2^(1/12), by integers alone, so it is 3 % off at most. Shifts are as squares
+are, finer where they are small, in a unit that depends on where the layer ends.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ MANTISSAS = np.array(
     np.float64,
 )
 LOWEST: dict[End, int] = {"relu": -20, "signed": -20, "logits": -30}  # log2 of the least factor
-UNITS: dict[End, float] = {"relu": 512.0, "signed": 256.0, "logits": 1 / 16}  # of a shift
+UNITS: dict[End, float] = {"relu": 2.0, "signed": 1.0, "logits": 2.0**-10}  # of a shift
 ZERO = 128  # the code of a shift of 0
+MOST = 127  # from there, on both sides
 Codes = NDArray[np.uint8]
 
 
@@ -43,7 +44,8 @@ def rows_of(steps: Network, codes: NDArray[Any]) -> NDArray[np.float64]:
         end: End = "signed" if unit is None else unit.end
         part = slice(at, at + (1 if unit is None else unit.filters))
         rows[part, 0] = factors(end)[codes[part, 0]]
-        rows[part, 1] = (codes[part, 1].astype(np.float64) - ZERO) * UNITS[end]
+        root = codes[part, 1].astype(np.float64) - ZERO
+        rows[part, 1] = root * np.abs(root) * UNITS[end]
         at = part.stop
     return rows
 
@@ -56,6 +58,12 @@ def factor_codes(values: NDArray[np.float64], end: End) -> Codes:
 
 
 def shift_codes(values: NDArray[np.float64], end: End) -> Codes:
-    """Return the code of the shift nearest to each of these, within the range."""
-    codes: Codes = (np.rint(values / UNITS[end]) + ZERO).clip(0, 255).astype(np.uint8)
+    """Return the code of the shift nearest to each of these, by its root, within the range."""
+    root = np.rint(np.sqrt(np.abs(values) / UNITS[end])).clip(0, MOST)
+    codes: Codes = (np.sign(values) * root + ZERO).astype(np.uint8)
     return codes
+
+
+def largest_shift(end: End) -> float:
+    """Return the largest shift that a code can say, in both directions."""
+    return MOST * MOST * UNITS[end]

@@ -6,7 +6,7 @@ Batch norms are folded, weights get 8 bits, and what flows between layers 16.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,11 +19,16 @@ from ...observers.file import Trained
 from ...observers.networks import SEEN_PIXELS
 from ...observers.networks import Residual as FloatResidual
 from ...runtime.world import neutral
-from .integer_network import ARCHITECTURES, costs, network
+from .embedding_small import ROOM, Small, embed_small
+from .integer_network import ARCHITECTURES, RESIDUAL, Network, costs, network, taken_apart
 from .teacher import LARGEST
 
-ROOM = 2.0  # times the largest value that was seen fits
 SIX = 6.0  # ReLU6 ends where its integers end
+
+
+def is_embeddable(architecture: str) -> bool:
+    """Say whether a file can hold an observer of this architecture."""
+    return taken_apart(architecture)[0] in (*ARCHITECTURES, RESIDUAL)
 
 
 def require_embeddable(observer: Trained, samples: int) -> None:
@@ -33,12 +38,12 @@ def require_embeddable(observer: Trained, samples: int) -> None:
     """
     description = observer.description
     name, shape = description.architecture, description.shape
-    if name not in ARCHITECTURES:
+    if not is_embeddable(name):
         raise UsageError(
             f"`labels`=embed-teacher: a file cannot hold a {name}; it holds "
-            f"{', '.join(ARCHITECTURES)}"
+            f"{', '.join(ARCHITECTURES)} and {RESIDUAL}-N"
         )
-    products, _ = costs(network(name, *shape, len(description.classes)), *shape)
+    products, _ = costs(_steps_of(observer), *shape)
     most = Limits().teacher_products
     if samples * products > most:
         raise UsageError(
@@ -60,6 +65,9 @@ def embed(observer: Trained, images: Tensor) -> tuple[dict[str, NDArray[Any]], f
     scale = LARGEST["signed"] / (ROOM * max(float(x.abs().max()), 1e-6))
     # Few digits: it stands in the manifest as a number.
     scale = float(f"{scale:.4g}")
+    if taken_apart(observer.description.architecture)[0] == RESIDUAL:
+        # Its shape is that of the steps: see ``observers.small_networks``.
+        return embed_small(cast(Small, observer.network), x, _steps_of(observer), scale), scale
     writer, inside = _Writer(_seen(observer.network, x)), scale
     for block in observer.network.blocks:
         inside = writer.walk(block, inside)
@@ -69,6 +77,12 @@ def embed(observer: Trained, images: Tensor) -> tuple[dict[str, NDArray[Any]], f
         "label_affine": np.concatenate(writer.rows).astype(np.float32),
     }
     return arrays, scale
+
+
+def _steps_of(observer: Trained) -> Network:
+    description = observer.description
+    name, size = taken_apart(description.architecture)
+    return network(name, *description.shape, len(description.classes), size)
 
 
 class _Writer:
