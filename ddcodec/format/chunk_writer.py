@@ -21,7 +21,7 @@ from ..runtime.outputs import destination, is_special
 from .chunks import ChunkReader
 from .header import Entry, build
 from .manifest import Manifest
-from .payload import Array, digest, little_endian
+from .payload import Array, Storage, digest, encode_tensor, little_endian
 from .quantise import dequantise, of_rows
 from .tensors import DTYPES, TensorSpec
 
@@ -52,6 +52,7 @@ class ChunkWriter:
         self.path = Path(path)
         self._compressor = zstandard.ZstdCompressor(level=level, write_content_size=True)
         self._tensors: dict[str, _Tensor] = {}
+        self._whole: dict[str, tuple[TensorSpec, bytes]] = {}  # spec and digest
         self._entries: dict[str, Entry] = {}
         self._size = 0
         self._data = hashlib.sha256()
@@ -101,15 +102,16 @@ class ChunkWriter:
                 f"{len(values)} after {tensor.rows}"
             )
         stored = self._compressor.compress(little_endian(rows)) if picture is None else picture
-        place = Entry("U8", (len(stored),), self._size, self._size + len(stored))
-        self._entries[f"{name}.{len(tensor.digests)}"] = place
-        self._size += len(stored)
-        self._data.update(stored)
-        with self._writing():
-            self._body.write(stored)
+        self._append(f"{name}.{len(tensor.digests)}", stored)
         tensor.rows += len(values)
         found = digest(values) if picture is None else hashlib.sha256(picture).digest()
         tensor.digests.append(found.hex())
+
+    def whole(self, name: str, symbols: Array) -> None:
+        """Append a tensor in one piece, uint8 in the coder context: few values, in no chunks."""
+        spec, (piece,), values = encode_tensor(symbols, Storage(coder="context"))
+        self._append(name, piece.tobytes())
+        self._whole[name] = spec, digest(values)
 
     def finish(self, manifest: Manifest, limits: Limits = Limits()) -> Manifest:
         """Write the file, check it chunk by chunk, and return the manifest with its digests.
@@ -127,7 +129,10 @@ class ChunkWriter:
             specs[name] = TensorSpec(
                 tensor.dtype, shape, tensor.quantiser, tensor.coder, chunk, digests
             )
-        manifest = replace(manifest, tensors=specs).sealed({}, self._data.hexdigest()[:16])
+        specs |= {name: spec for name, (spec, _) in self._whole.items()}
+        digests_of = {name: found for name, (_, found) in self._whole.items()}
+        manifest = replace(manifest, tensors=dict(sorted(specs.items())))
+        manifest = manifest.sealed(digests_of, self._data.hexdigest()[:16])
         header = build(self._entries, manifest.to_json())
 
         def write(file: BinaryIO) -> None:
@@ -152,6 +157,13 @@ class ChunkWriter:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _append(self, name: str, stored: bytes) -> None:
+        self._entries[name] = Entry("U8", (len(stored),), self._size, self._size + len(stored))
+        self._size += len(stored)
+        self._data.update(stored)
+        with self._writing():
+            self._body.write(stored)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

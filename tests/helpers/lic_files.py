@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ddcodec.codecs.lic.integer_network import network, stored_sizes, units
+from ddcodec.codecs.lic.affine import factor_codes
+from ddcodec.codecs.lic.integer_network import RESIDUAL, network_of, stored_sizes, units
 from ddcodec.format import Manifest, Storage, to_bytes
 from tests.helpers.hostile import Change, Forgery, both, drop, set_path
 from tests.helpers.small_files import manifest
@@ -102,6 +103,10 @@ def lic_valid() -> dict[str, bytes]:
     storage = {name: Storage(chunk=3) for name in chunked}
     for name in ("convnet3", "convnet4", "resnet18", "mobilenetv2"):
         files[f"lic-teacher-{name}"] = teacher_file(name)
+    files["lic-teacher-residual"] = small_teacher_file(small_teacher_manifest())
+    # The stem reduces, the pooling too, and the teacher stands in no chunk.
+    live = small_teacher_manifest(3, (1, 66, 65), live=True)
+    files["lic-teacher-live"] = small_teacher_file(live, chunk=1)
     # WebP alone: libwebp decodes to the same bytes everywhere, which AVIF's libraries may not.
     for name, size in (("lic-webp", (3, 6, 8)), ("lic-webp-grey", (1, 6, 8))):
         found = lic_manifest(size=size)
@@ -123,7 +128,7 @@ def teacher_arrays(found: Manifest, count: int = 2, seed: int = 31) -> dict[str,
     random = np.random.default_rng(seed)
     image, classes = found.image, len(found.classes)
     size = (image["channels"], image["height"], image["width"])
-    steps = network(found.labels["architecture"], *size, classes)
+    steps = network_of(found.labels, image, classes)
     weights, rows = stored_sizes(steps)
     sparse = np.full(weights, 128, np.uint8)
     # A run of weights in every layer: zstd keeps repetition small.
@@ -149,6 +154,62 @@ def teacher_file(name: str) -> bytes:
     """Return a small file with a teacher."""
     found = teacher_manifest(name)
     return to_bytes(found, teacher_arrays(found), {})[0]
+
+
+def small_teacher_manifest(
+    size: int = 5, image: tuple[int, int, int] = (3, 6, 8), live: bool = False
+) -> Manifest:
+    """Return a manifest of mosaics of two cells with a small residual network."""
+    found = teacher_manifest(RESIDUAL, image)
+    found.labels.update({"size": size} | ({"live": True} if live else {}))
+    return found
+
+
+def small_teacher_arrays(found: Manifest, count: int = 2, seed: int = 41) -> dict[str, Any]:
+    """Return mosaics and a small residual network of drawn weights and rows."""
+    random = np.random.default_rng(seed)
+    image = found.image
+    steps = network_of(found.labels, image, len(found.classes))
+    shape = (count, image["channels"], image["height"], image["width"])
+    weights, rows = stored_sizes(steps)
+    symbols = random.normal(128, 30, weights).round().clip(1, 255).astype(np.uint8)
+    affine = random.integers(100, 156, (rows, 2)).astype(np.uint8)
+    at = 0
+    for unit in units(steps):
+        if unit is None:
+            affine[at] = [factor_codes(np.array([0.5]), "signed")[0], 128]
+            at += 1
+            continue
+        # About what keeps the size of values from layer to layer.
+        usual = 0.05 / np.sqrt(unit.weights / unit.filters) * (1e-5 if unit.end == "logits" else 1)
+        affine[at : at + unit.filters, 0] = factor_codes(
+            usual * random.uniform(0.5, 2, unit.filters), unit.end
+        )
+        at += unit.filters
+    return {
+        "images": random.integers(0, 256, shape, np.uint8),
+        "label_weights": symbols,
+        "label_affine": affine,
+    }
+
+
+def small_teacher_file(found: Manifest, chunk: int | None = None) -> bytes:
+    """Return a small file with a small residual network."""
+    coded = {name: Storage(coder="context") for name in ("label_weights", "label_affine")}
+    return to_bytes(found, small_teacher_arrays(found), {"images": Storage(chunk=chunk), **coded})[
+        0
+    ]
+
+
+def of_small_teacher(change: Change, live: bool = False) -> Callable[[bytes], bytes]:
+    """Change a valid file with a small residual network instead of the usual one."""
+
+    def make(_: bytes) -> bytes:
+        forgery = Forgery.of(small_teacher_file(small_teacher_manifest(live=live)))
+        change(forgery)
+        return forgery.build()
+
+    return make
 
 
 def of_teacher(change: Change) -> Callable[[bytes], bytes]:
@@ -243,6 +304,12 @@ def called_zstd(f: Forgery) -> None:
     f.header["images"]["shape"] = [end - begin]
 
 
+def rows_of_floats(f: Forgery) -> None:
+    """State rows as those of the other architectures are, in the bytes that are there."""
+    spec = f.manifest["tensors"]["label_affine"]
+    del spec["dtype"], spec["coder"]
+
+
 PARAMS = "codec/params"
 ORDER = {"grid": [1, 1], "cells": [0], "rule": "given"}
 HUGE = [2**18, 3, 6, 8]
@@ -289,6 +356,18 @@ LIC_CASES: list[tuple[str, Callable[[bytes], bytes], str]] = [
             set_path("image/preprocessing", {"kind": "conv_whiten", "gain": 1.0,
                 "size": 1, "kernel": [1, 0, 0, 0, 1, 0, 0, 0, 1]}), "DDS-E014"),
     )],
+    *[(name, of_small_teacher(change), code) for name, change, code in (
+        ("lic-residual-without-a-size", lambda f: f.manifest["labels"].pop("size"), "DDS-E014"),
+        ("lic-residual-of-size-zero", set_path("labels/size", 0), "DDS-E014"),
+        ("lic-residual-of-size-201", set_path("labels/size", 201), "DDS-E014"),
+        ("lic-residual-of-half-a-size", set_path("labels/size", 5.5), "DDS-E014"),
+        ("lic-residual-of-another-size", set_path("labels/size", 6), "DDS-E013"),
+        ("lic-residual-with-rows-of-floats", rows_of_floats, "DDS-E013"),
+        ("lic-teacher-live-as-a-number", set_path("labels/live", 1), "DDS-E014"),
+        ("lic-teacher-not-live-in-words", set_path("labels/live", False), "DDS-E014"),
+    )],
+    ("lic-teacher-with-a-size", of_teacher(set_path("labels/size", 5)), "DDS-E014"),
+    ("lic-stored-labels-that-live", of_lic(set_path("labels/live", True)), "DDS-E014"),
     *[(name, of_pictures(change), code) for name, change, code in (
         ("lic-webp-that-claims-a-large-size", wide_picture, "DDS-E025"),
         ("lic-webp-cut-short", lambda data: data[:-9], "DDS-E025"),

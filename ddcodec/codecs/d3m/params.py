@@ -95,6 +95,10 @@ def make_params(
     steps = (3000 if latent else 500) if options.steps is None else options.steps
     rate = (0.036 if latent else 0.1) if options.rate is None else options.rate
     labels = plan_labels(options.labels, classes, options.temperature)
+    if labels.kind == "teacher":
+        raise UsageError(
+            f"`labels`={options.labels}: a file of the codec d3m holds no observer; use auto"
+        )
     prompt = described(PLACE, 1 if learned else collage)  # a token knows of collages itself
     select = "crops" if max(height, width) > LARGE else "loss"
     settled = replace(

@@ -37,8 +37,9 @@ class LIC(Options):
     labels: str = option(
         "auto",
         "Soft labels of regions: 8-bit logits of all classes, those of the K most probable, the "
-        "observer itself in 8-bit integers, or just the class.",
-        metavar="auto|logits|top=K|embed-teacher|class",
+        "observer itself in 8-bit integers (live: it labels every augmented view too), or just the "
+        "class.",
+        metavar="auto|logits|top=K|embed-teacher|live|class",
     )
     images: str = option(
         "zstd", "Store the mosaics exactly, or lossy at quality Q.", metavar="zstd|webp=Q|avif=Q"

@@ -11,7 +11,7 @@ import torch
 import zstandard
 from numpy.typing import NDArray
 
-from ...format import Manifest, read_manifest
+from ...format import Manifest, context, read_manifest
 from ...format.chunk_writer import ChunkWriter
 from ...format.payload import little_endian
 from ...format.pictures import decode_picture, encode_picture
@@ -22,8 +22,8 @@ from ..shared.groups import Group, Parts
 from ..shared.mosaic import Mosaic
 from ..shared.statement import command_of, image_of, provenance_of, source_of, student_recipe
 from .decode import all_regions, geometry_of
-from .embedding import embed
-from .integer_network import ARCHITECTURES
+from .embedding import embed, is_embeddable
+from .integer_network import RESIDUAL, taken_apart
 from .params import LICParams
 
 LEVEL = 19  # of zstd, for all that a file of this codec holds
@@ -68,10 +68,14 @@ def pack(
                 writer.add(name, group[name], picture if name == "images" else None)
         if kind == "teacher":
             arrays, scale = embedded(observer, parts, groups, geometry)
-            labels |= {"architecture": observer.description.architecture, "scale": scale}
-            for name, array in arrays.items():
-                writer.tensor(name, len(array))
-                writer.add(name, array)
+            name, size = taken_apart(observer.description.architecture)
+            labels |= {"architecture": name, "scale": scale} | ({"size": size} if size else {})
+            for tensor, array in arrays.items():
+                if size:
+                    writer.whole(tensor, array)
+                else:
+                    writer.tensor(tensor, len(array))
+                    writer.add(tensor, array)
         cells = [geometry.columns, geometry.rows]
         manifest = Manifest(
             codec={"name": "lic", "version": 1, "params": {"cells": cells, "filter": "bilinear"}},
@@ -79,7 +83,9 @@ def pack(
             image=image_of(pool.shape, observer.description.image["preprocessing"]),
             tensors={},
             labels=labels,
-            recipe=student_recipe(pool.shape, params.ipc * classes, geometry.regions, classes),
+            recipe=student_recipe(
+                pool.shape, params.ipc * classes, geometry.regions, classes, params.labels.live
+            ),
             source=source_of(source.name, pool.total, pool.digest(), **source.asked),
             provenance=provenance_of(command, params.seed, observer),
         )
@@ -105,7 +111,11 @@ def tell_bytes_of_labels(
     manifest, sizes = read_manifest(out)
     images = sizes.tensors["images"]
     size, kind = sum(sizes.tensors.values()) - images, manifest.labels["kind"]
-    if kind == "index" or observer.description.architecture not in ARCHITECTURES:
+    architecture = observer.description.architecture
+    if kind == "index" or not is_embeddable(architecture):
+        return
+    if "live" in manifest.labels:
+        reporter.note(f"labels: the network that gives them {size:,} bytes (images: {images:,})")
         return
     own, rest, option = "stored soft labels", "the teacher itself", "embed-teacher"
     if kind == "teacher":
@@ -119,14 +129,19 @@ def tell_bytes_of_labels(
         other = coded_bytes(every)
     else:
         teacher, _ = embedded(observer, parts, groups, geometry_of(manifest))
-        other = coded_bytes(teacher.values())
+        other = coded_bytes(teacher.values(), architecture.startswith(RESIDUAL))
     verdict = "the smaller of both"
     if other < size:
         verdict = f"`labels`={option} makes the file {size - other:,} bytes smaller"
     reporter.note(f"labels: {own} {size:,} bytes, {rest} {other:,}; {verdict} (images: {images:,})")
 
 
-def coded_bytes(arrays: Iterable[NDArray[Any]]) -> int:
-    """Return the bytes of arrays in a file, each a piece of its own."""
+def coded_bytes(arrays: Iterable[NDArray[Any]], symbols: bool = False) -> int:
+    """Return the bytes of arrays in a file, each a piece of its own.
+
+    ``symbols`` are in the coder context, others in zstd.
+    """
+    if symbols:
+        return sum(len(context.encode(array, 8)) for array in arrays)
     coder = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True)
     return sum(len(coder.compress(little_endian(array))) for array in arrays)

@@ -45,27 +45,31 @@ class LabelPlan:
     """How the labels of a file are stored.
 
     ``logits`` is a symbol for every class, ``top`` for the k most probable, ``index`` the class of
-    the images, ``teacher`` the observer itself in integers, which labels decoded images.
+    the images, ``teacher`` the observer itself in integers, which labels decoded images and, where
+    ``live``, every view that a student sees.
     """
 
     kind: Kind
     top: int = 0  # k; 0 for the other kinds
     temperature: float = 1.0  # the observer's logits are divided by it
+    live: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return ``labels`` of the manifest, of a teacher the fields that hold for any."""
         if self.kind == "index":
             return {"kind": "index"}
-        return {"kind": self.kind, "temperature": self.temperature}
+        live = {"live": True} if self.live else {}
+        return {"kind": self.kind, "temperature": self.temperature, **live}
 
     def as_option(self) -> str:
         """Return the word that asks for these labels."""
-        words = {"top": f"top={self.top}", "index": "class", "teacher": "embed-teacher"}
+        teacher = "live" if self.live else "embed-teacher"
+        words = {"top": f"top={self.top}", "index": "class", "teacher": teacher}
         return words.get(self.kind, self.kind)
 
 
 def plan_labels(text: str, classes: int, temperature: float) -> LabelPlan:
-    """Return what ``auto``, ``logits``, ``top=K``, ``class`` and ``embed-teacher`` mean.
+    """Return what ``auto``, ``logits``, ``top=K``, ``class``, ``embed-teacher``, ``live`` mean.
 
     ``auto`` stores all logits up to 256 classes, above them the 16 most probable. Raises
     UsageError.
@@ -74,14 +78,14 @@ def plan_labels(text: str, classes: int, temperature: float) -> LabelPlan:
         text = "logits" if classes <= 256 else "top=16"
     if text == "class":
         return LabelPlan("index")
-    if text == "embed-teacher":
-        return LabelPlan("teacher", 0, temperature)
+    if text in ("embed-teacher", "live"):
+        return LabelPlan("teacher", 0, temperature, text == "live")
     if text == "logits":
         return LabelPlan("logits", 0, temperature)
     name, _, count = text.partition("=")
     if name != "top" or not (count.isascii() and count.isdigit()) or len(count) > 6:
         raise UsageError(
-            f"`labels` must be auto, logits, top=K, embed-teacher or class, got {text!r}"
+            f"`labels` must be auto, logits, top=K, embed-teacher, live or class, got {text!r}"
         )
     if not 1 <= int(count) < classes:
         raise UsageError(f"`labels`={text}: K must be from 1 to {classes - 1}, below all classes")

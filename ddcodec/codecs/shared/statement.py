@@ -76,14 +76,15 @@ def depth_seen(height: int, width: int) -> int:
 
 
 def student_recipe(
-    shape: tuple[int, int, int], images: int, regions: int, classes: int
+    shape: tuple[int, int, int], images: int, regions: int, classes: int, live: bool = False
 ) -> dict[str, Any]:
     """Return ``recipe`` for stored images (C, H, W) that hold ``regions`` training images each.
 
     It is that of LIC (paper, appendix D, table 4), by which D3M trains as well. In the paper every
     epoch shows one region of each image, drawn evenly; here batches are drawn from all regions,
     which shows them as often. A batch is never smaller than what there is: a step costs the same
-    and no image waits for its turn.
+    and no image waits for its turn. Where labels are ``live`` a network gives them to what the
+    augmentation made, so it may change more.
     """
     channels, height, width = shape
     side, depth = min(height, width), 0
@@ -103,6 +104,6 @@ def student_recipe(
         "steps": epochs * -(-images // BATCH),
         "batch_size": min(BATCH, images * regions),
         # A mirror image of grey writing is another sign or none.
-        "augment": "dsa" if channels == 3 else "dsa_upright",
+        "augment": "views" if live else "dsa" if channels == 3 else "dsa_upright",
         "loss": "soft_cross_entropy",
     }
