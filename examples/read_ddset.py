@@ -309,6 +309,14 @@ FRACTIONS = (
 WEIGHTS = np.array([FRACTIONS[q % 16] / 2 ** (40 + q // 16) for q in range(255)] + [0.0])
 
 
+MANTISSAS = (
+    *(1099511627776, 1164891991448, 1234160073853, 1307547050779, 1385297844439, 1467671940879),
+    *(1554944255988, 1647406053005, 1745365914583, 1849150772653, 1959106999532, 2075601563905),
+)
+# Of a coded row: the exponent of its factor, and the unit of its shift.
+ENDS = {"C": (-60, 2.0), "S": (-60, 1.0), "L": (-70, 2.0**-10)}
+
+
 def regions_of(m, tensors):
     """Yield every cell of every mosaic at full size, then the mosaic itself (section 8.3)."""
     (across, down), n = m["codec"]["params"]["cells"], len(m["classes"])
@@ -335,14 +343,23 @@ def taught(image, m, tensors):
     """Return the symbols that the network in the file gives an image (section 8.3.1)."""
     weights = tensors["label_weights"].astype(np.float64) - 128
     rows, at, row = tensors["label_affine"].astype(np.float64), 0, 0
+    coded, size = m["labels"]["architecture"] == "residual", m["labels"].get("size")
+
+    def row_of(index, end):
+        if not coded:
+            return rows[index : index + 1]
+        (a, b), low, unit_of = rows[index], *ENDS[end]
+        factor = MANTISSAS[int(a) % 12] * 2.0 ** (int(a) // 12 + low)
+        return np.array([[factor, (b - 128) * abs(b - 128) * unit_of]])
 
     def unit(x, filters, kernel=3, stride=1, groups=1, low=0.0, high=65535.0):
         nonlocal at, row
         size = filters * (len(x) // groups * kernel**2 if kernel else x.size)
         w, at = weights[at : at + size].reshape(groups, filters // groups, -1), at + size
         z = convolve(x, w, kernel, stride) if kernel else w[0] @ x.reshape(-1)
-        shape = (-1,) + (1,) * (z.ndim - 1)
-        a, b = (rows[row : row + filters, k].reshape(shape) for k in (0, 1))
+        shape, end = (-1,) + (1,) * (z.ndim - 1), "S" if low else "C" if kernel else "L"
+        own = np.concatenate([row_of(row + i, end) for i in range(filters)])
+        a, b = (own[:, k].reshape(shape) for k in (0, 1))
         row += filters
         return z * a + b if kernel == 0 else np.clip(np.rint(z * a + b), low, high)
 
@@ -352,7 +369,19 @@ def taught(image, m, tensors):
     def passed_on(x):
         nonlocal row
         row += 1
-        return np.clip(np.rint(x * rows[row - 1, 0] + rows[row - 1, 1]), -32768, 32767)
+        ((a, b),) = row_of(row - 1, "S")
+        return np.clip(np.rint(x * a + b), -32768, 32767)
+
+    def block(x, filters, stride):
+        y = signed(unit(x, filters, stride=stride), filters)
+        same = len(x) == filters and stride == 1
+        x = y + (passed_on(x) if same else signed(x, filters, kernel=1, stride=stride))
+        return np.clip(x, 0, 65535)
+
+    def pool(x):
+        height, width = x.shape[1] // 2, x.shape[2] // 2
+        x = x[:, : 2 * height, : 2 * width]
+        return x.reshape(len(x), height, 2, width, 2).sum((2, 4))
 
     name, x = m["labels"]["architecture"], image.astype(np.float64) * m["labels"]["scale"]
     x, small = np.clip(np.rint(x), -32768, 32767), max(image.shape[1:]) <= 64
@@ -360,17 +389,20 @@ def taught(image, m, tensors):
         for _ in range(int(name[-1])):
             x = unit(x, 128)
             if min(x.shape[1:]) >= 2:
-                height, width = x.shape[1] // 2, x.shape[2] // 2
-                x = x[:, : 2 * height, : 2 * width]
-                x = x.reshape(128, height, 2, width, 2).sum((2, 4))
+                x = pool(x)
+    elif name == "residual":
+        side = min(x.shape[1:])
+        one, two, three = max(1, (size + 2) // 4), max(1, (3 * size + 4) // 8), (size + 1) // 2
+        x = unit(x, one, stride=2 if side >= 32 else 1)
+        for _ in range(max(0, (side // 32).bit_length() - 1)):
+            x = pool(x)
+        for filters, stride in ((one, 1), (two, 2), (three, 2)):
+            x = block(x, filters, stride)
     elif name == "resnet18":
         x = unit(x, 64) if small else largest(unit(x, 64, kernel=7, stride=2))
         for filters, steps in ((64, (1, 1)), (128, (2, 1)), (256, (2, 1)), (512, (2, 1))):
             for stride in steps:
-                y = signed(unit(x, filters, stride=stride), filters)
-                same = len(x) == filters and stride == 1
-                x = y + (passed_on(x) if same else signed(x, filters, kernel=1, stride=stride))
-                x = np.clip(x, 0, 65535)
+                x = block(x, filters, stride)
     else:
         x = unit(x, 32, stride=1 if small else 2)
         stages = ((1, 16, 1, 1), (6, 24, 2, 1 if small else 2), (6, 32, 3, 2), (6, 64, 4, 2))

@@ -160,13 +160,19 @@ function checkSymbolLabels(m, kinds, others, rows, limits) {
   const must = (good, why, code = "DDS-E014") => need(good, `labels: ${why}`, code);
   must(kinds.includes(labels.kind), `kind must be ${kinds.join(", ")}`);
   const fields = ["index", "class"].includes(labels.kind) ? ["kind"] : ["kind", "temperature"];
-  if (labels.kind === "teacher") fields.push("architecture", "scale");
+  if (labels.kind === "teacher") {
+    fields.push("architecture", "scale");
+    if (labels.architecture === "residual") fields.push("size");
+    if (has(labels, "live")) fields.push("live");
+  }
   must(sameSet(Object.keys(labels), fields), "fields");
   must(fields.length === 1 || isNumber(labels.temperature, 0.01, 100), "temperature");
   const teacher = ["label_weights", "label_affine"];
   const needed = { class: [], top: ["labels", "label_classes"], teacher }[labels.kind] ?? ["labels"];
   if (labels.kind === "teacher") {
-    must(oneOf("convnet3", "convnet4", "resnet18", "mobilenetv2")(labels.architecture), "architecture");
+    must(oneOf("convnet3", "convnet4", "resnet18", "mobilenetv2", "residual")(labels.architecture), "architecture");
+    must(!has(labels, "size") || isInteger(labels.size, 1, 200), "size");
+    must(!has(labels, "live") || labels.live === true, "live must be true or absent");
     must(isNumber(labels.scale, 1e-6, 1e6), "scale");
     must(m.image.preprocessing.kind !== "conv_whiten", "a teacher sees images that are not whitened");
   }

@@ -95,8 +95,10 @@ export interface Manifest {
     pooling?: "cell" | "area" | "majority";
     grid?: [number, number];
     temperature?: number;
-    architecture?: "convnet3" | "convnet4" | "resnet18" | "mobilenetv2";
+    architecture?: "convnet3" | "convnet4" | "resnet18" | "mobilenetv2" | "residual";
+    size?: number; // of a residual one
     scale?: number;
+    live?: true; // labels every augmented view
   };
   order?: { grid: [number, number]; cells: number[]; rule: string; score?: number };
   patches?: { grid: [number, number]; size: [number, number]; origins: "linspace-half-even" | "per-class" };

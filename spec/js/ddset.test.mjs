@@ -172,6 +172,7 @@ test("bytes are told by part", async () => {
     ["ppodd-stages", ["labels_1", "labels_2", "labels_3"]],
     ["lic-top", ["labels", "label_classes"]],
     ["lic-teacher-convnet3", ["label_weights", "label_affine"]],
+    ["lic-teacher-live", ["label_weights", "label_affine"]],
   ]) {
     const { bytes } = await open(load(`valid/${name}`));
     const sum = parts.reduce((all, part) => all + bytes.tensors[part], 0);

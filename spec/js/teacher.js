@@ -13,11 +13,20 @@ const unit = (filters, incoming, kernel, stride = 1, end = "relu", groups = 1) =
 });
 const weightsOf = (u) => u.filters * u.incoming * Math.max(1, u.kernel) ** 2;
 
-/** The steps of an architecture: units, {body, shortcut, relu}, "pool2", "max3", "sum". */
-function network(name, [channels, height, width], classes) {
+const shapeOf = ({ channels, height, width }) => [channels, height, width];
+
+/** The steps of the network of a manifest: units, {body, shortcut, relu}, "pool2", "max3", "sum". */
+function network({ labels: { architecture: name, size }, image, classes: { length: classes } }) {
+  let [channels, height, width] = shapeOf(image);
   const small = Math.max(height, width) <= 64;
   const steps = [];
   let incoming = channels;
+  const block = (filters, stride) => {
+    const body = [unit(filters, incoming, 3, stride), unit(filters, filters, 3, 1, "signed")];
+    const shortcut = incoming === filters && stride === 1 ? null : unit(filters, incoming, 1, stride, "signed");
+    steps.push({ body, shortcut, relu: true });
+    incoming = filters;
+  };
   if (name.startsWith("convnet")) {
     for (let depth = Number(name.at(-1)); depth; depth--, incoming = 128) {
       steps.push(unit(128, incoming, 3));
@@ -27,21 +36,24 @@ function network(name, [channels, height, width], classes) {
     }
     return [...steps, unit(classes, 128 * height * width, 0, 1, "logits")];
   }
+  if (name === "residual") {
+    const [one, two, three] = [(size + 2) >> 2, (3 * size + 4) >> 3, (size + 1) >> 1].map((n) => Math.max(1, n));
+    const side = Math.min(height, width);
+    steps.push(unit(one, incoming, 3, side >= 32 ? 2 : 1));
+    for (let rest = side >> 6; rest; rest >>= 1) steps.push("pool2");
+    incoming = one;
+    block(one, 1);
+    block(two, 2);
+    block(three, 2);
+    return [...steps, "sum", unit(classes, three, 0, 1, "logits")];
+  }
   if (name === "resnet18") {
     steps.push(...(small ? [unit(64, incoming, 3)] : [unit(64, incoming, 7, 2), "max3"]));
     incoming = 64;
-    for (const [filters, first] of [
-      [64, 1],
-      [128, 2],
-      [256, 2],
-      [512, 2],
-    ])
-      for (const stride of [first, 1]) {
-        const body = [unit(filters, incoming, 3, stride), unit(filters, filters, 3, 1, "signed")];
-        const shortcut = incoming === filters && stride === 1 ? null : unit(filters, incoming, 1, stride, "signed");
-        steps.push({ body, shortcut, relu: true });
-        incoming = filters;
-      }
+    for (const filters of [64, 128, 256, 512]) {
+      block(filters, filters === 64 ? 1 : 2);
+      block(filters, 1);
+    }
     return [...steps, "sum", unit(classes, 512, 0, 1, "logits")];
   }
   steps.push(unit(32, incoming, 3, small ? 1 : 2));
@@ -66,11 +78,9 @@ function network(name, [channels, height, width], classes) {
   return [...steps, unit(1280, 320, 1), "sum", unit(classes, 1280, 0, 1, "logits")];
 }
 
-const shapeOf = ({ channels, height, width }) => [channels, height, width];
-
 /** Check that the tensors are those of the architecture, and what labelling will take. */
 export function checkTeacher(m, samples, limits) {
-  const steps = network(m.labels.architecture, shapeOf(m.image), m.classes.length);
+  const steps = network(m);
   let [, height, width] = shapeOf(m.image);
   let [weights, rows, products, widest] = [0, 0, 0, product(shapeOf(m.image))];
   const add = (units) => {
@@ -98,7 +108,8 @@ export function checkTeacher(m, samples, limits) {
   }
   const { label_weights: stored, label_affine: affine } = m.tensors;
   const fits = stored.dtype === "uint8" && stored.shape.length === 1 && stored.shape[0] === weights;
-  const affines = affine.dtype === "float32" && affine.shape.length === 2 && affine.shape[1] === 2;
+  const dtype = m.labels.architecture === "residual" ? "uint8" : "float32";
+  const affines = affine.dtype === dtype && affine.shape.length === 2 && affine.shape[1] === 2;
   need(fits && affines && affine.shape[0] === rows, "tensors: not the weights of the architecture", "DDS-E013");
   const memory = Math.max(8 * widest, 16 * weights);
   limit(memory, limits.decodedBytes, `labels: a layer of the teacher needs ${memory} bytes`);
@@ -106,26 +117,41 @@ export function checkTeacher(m, samples, limits) {
   limit(needed, limits.teacherProducts, `labels: the teacher needs ${needed} products`);
 }
 
+const MANTISSAS = [
+  1099511627776, 1164891991448, 1234160073853, 1307547050779, 1385297844439, 1467671940879, 1554944255988,
+  1647406053005, 1745365914583, 1849150772653, 1959106999532, 2075601563905,
+];
+const UNITS = { relu: 2, signed: 1, logits: 2 ** -10 };
+
+/** Row (a, b) of a filter: as it is, or from its codes. */
+function rowOf({ dtype, data }, row, end) {
+  const [a, b] = data.subarray(2 * row);
+  if (dtype === "float32") return [a, b];
+  const low = end === "logits" ? -70 : -60;
+  return [MANTISSAS[a % 12] * 2 ** (Math.floor(a / 12) + low), (b - 128) * Math.abs(b - 128) * UNITS[end]];
+}
+
 /** The symbols that the network gives an image, float32 values (C, H, W) after preprocessing. */
 export function taught(values, m, tensors) {
   const weights = tensors.label_weights.data;
-  const affine = tensors.label_affine.data;
+  const affine = tensors.label_affine;
   let [at, row] = [0, 0];
   const run = (x, u) => {
     const z = u.kernel ? convolve(x, u, weights, at) : linear(x, u, weights, at);
     at += weightsOf(u);
     const places = z.data.length / u.filters;
-    for (let i = 0; i < z.data.length; i++) {
-      const f = row + Math.floor(i / places);
-      z.data[i] = z.data[i] * affine[2 * f] + affine[2 * f + 1];
-      if (u.end !== "logits") z.data[i] = u.end === "relu" ? clamp(rint(z.data[i]), 0, 65535) : signed(z.data[i]);
+    for (let f = 0; f < u.filters; f++) {
+      const [a, b] = rowOf(affine, row++, u.end);
+      for (let i = f * places; i < (f + 1) * places; i++) {
+        const y = z.data[i] * a + b;
+        z.data[i] = u.end === "logits" ? y : u.end === "relu" ? clamp(rint(y), 0, 65535) : signed(y);
+      }
     }
-    row += u.filters;
     return z;
   };
   const [channels, height, width] = shapeOf(m.image);
   let x = { data: Float64Array.from(values, (v) => signed(v * m.labels.scale)), channels, height, width };
-  for (const step of network(m.labels.architecture, shapeOf(m.image), m.classes.length)) {
+  for (const step of network(m)) {
     if (typeof step === "string") x = { pool2, max3, sum }[step](x);
     else if (!step.body) x = run(x, step);
     else {
@@ -133,7 +159,7 @@ export function taught(values, m, tensors) {
       let other;
       if (step.shortcut) other = run(x, step.shortcut).data;
       else {
-        const [a, b] = affine.subarray(2 * row++);
+        const [a, b] = rowOf(affine, row++, "signed");
         other = x.data.map((v) => signed(v * a + b));
       }
       const [low, high] = step.relu ? [0, 65535] : [-32768, 32767];

@@ -181,7 +181,7 @@ def small_teacher_arrays(found: Manifest, count: int = 2, seed: int = 41) -> dic
             at += 1
             continue
         # About what keeps the size of values from layer to layer.
-        usual = 0.05 / np.sqrt(unit.weights / unit.filters) * (1e-5 if unit.end == "logits" else 1)
+        usual = 0.05 / np.sqrt(unit.weights / unit.filters) * (2e-4 if unit.end == "logits" else 1)
         affine[at : at + unit.filters, 0] = factor_codes(
             usual * random.uniform(0.5, 2, unit.filters), unit.end
         )

@@ -86,7 +86,7 @@ def _check_teacher(manifest: Manifest, count: int, limits: Limits) -> None:
     need(is_number(labels["scale"], 1e-6, 1e6), "labels: scale", code)
     size = labels.get("size", 1)
     need(type(size) is int and 1 <= size <= LARGEST_SIZE, "labels: size", code)
-    need(labels.get("live", True) is True, "labels: live, where it stands, is true", code)
+    need(labels.get("live", True) is True, "labels: live must be true or absent", code)
     plain = image["preprocessing"]["kind"] in ("none", "standardise")
     need(plain, "labels: a teacher sees images that are not whitened", code)
     wanted = {"images", *TEACHER}
