@@ -123,13 +123,23 @@ def label_rows(facts: Facts) -> list[tuple[str, str]]:
     if labels:
         pooling = f", {labels['pooling']} pooling" if "pooling" in labels else ""
         heat = f", temperature {labels['temperature']:g}" if "temperature" in labels else ""
-        teacher = f" in the file, a {labels['architecture']}" if "architecture" in labels else ""
-        rows.append(("labels", f"{labels['kind']}{teacher}{pooling}{heat}"))
+        rows.append(("labels", f"{labels['kind']}{_teacher_text(facts)}{pooling}{heat}"))
     if order:
         columns, down = order["grid"]
         score = f", score {order['score']:.4g}" if "score" in order else ""
         rows.append(("class order", f"{columns}x{down} by rule {order['rule']}{score}"))
     return rows
+
+
+def _teacher_text(facts: Facts) -> str:
+    """Return what is said of the network that stands in a file and labels its images."""
+    labels = facts["labels"]
+    if "architecture" not in labels:
+        return ""
+    size = f"-{labels['size']}" if "size" in labels else ""
+    views = " that labels every view" if "live" in labels else ""
+    taken = f"{number(facts['bytes']['labels'])} bytes"
+    return f" in the file, a {labels['architecture']}{size} network of {taken}{views}"
 
 
 def equivalent_rows(facts: Facts) -> list[tuple[str, str]]:

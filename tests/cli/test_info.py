@@ -114,3 +114,16 @@ def test_equivalents_are_shown_when_asked(run: Run, digits_file: Path) -> None:
     table = run("info", digits_file, digits_file, "--equivalents").out.splitlines()
     assert {"PNG", "npz"} <= set(table[0].split())
     assert f"{same['npz']['total']:,}" in table[2]
+
+
+def test_a_network_in_the_file_is_named_with_its_bytes(run: Run) -> None:
+    folder = Path(__file__).parents[2] / "spec" / "vectors" / "valid"
+    for name, network, views in (
+        ("live", "residual-6", " that labels every view"),
+        ("residual", "residual-11", ""),
+        ("convnet3", "convnet3", ""),
+    ):
+        path = folder / f"lic-teacher-{name}.ddset"
+        facts = json.loads(run("info", path, "--json").out)
+        text = f"a {network} network of {facts['bytes']['labels']:,} bytes{views}, temperature 2.5"
+        assert f"labels           teacher in the file, {text}\n" in run("info", path).out
