@@ -31,23 +31,23 @@ def is_embeddable(architecture: str) -> bool:
     return taken_apart(architecture)[0] in (*ARCHITECTURES, RESIDUAL)
 
 
-def require_embeddable(observer: Trained, samples: int) -> None:
+def require_embeddable(observer: Trained, samples: int, labels: str = "embed-teacher") -> None:
     """Raise UsageError for an observer that a file cannot hold, or that readers would refuse.
 
-    ``samples`` are all those that it will have to label.
+    ``samples`` are all those that it will have to label, ``labels`` the option that asks for it.
     """
     description = observer.description
     name, shape = description.architecture, description.shape
     if not is_embeddable(name):
         raise UsageError(
-            f"`labels`=embed-teacher: a file cannot hold a {name}; it holds "
+            f"`labels`={labels}: a file cannot hold a {name}; it holds "
             f"{', '.join(ARCHITECTURES)} and {RESIDUAL}-N"
         )
     products, _ = costs(_steps_of(observer), *shape)
     most = Limits().teacher_products
     if samples * products > most:
         raise UsageError(
-            f"`labels`=embed-teacher: to label {samples:,} images takes readers "
+            f"`labels`={labels}: to label {samples:,} images takes readers "
             f"{samples * products:.1e} products, the limit is {most:.0e}; use `labels`=auto"
         )
 

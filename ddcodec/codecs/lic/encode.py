@@ -50,7 +50,8 @@ def encode(request: Request, options: LIC) -> Manifest:
     params = make_params(options, pool.shape, len(source.classes), precision, request.seed)
     if params.labels.kind == "teacher":
         regions = params.mosaic(*pool.shape[1:]).regions
-        require_embeddable(observer, params.ipc * len(source.classes) * regions)
+        samples = params.ipc * len(source.classes) * regions
+        require_embeddable(observer, samples, params.labels.as_option())
     with joined() as ranks:
         device = ranks.device(request.device)
         observer.network.to(device)

@@ -278,6 +278,7 @@ def test_a_model_of_stable_diffusions_layout_makes_grey_digits(
         ({"sampling_steps": 0}, "`sampling_steps`"),
         ({"guidance": -1.0}, "`guidance`"),
         ({"labels": "learned"}, "`labels` must be"),
+        ({"labels": "live"}, "`labels`=live: a file of the codec d3m holds no observer"),
         ({"quality": "small"}, "`quality` belongs to"),
     ],
 )

@@ -96,6 +96,13 @@ def test_auto_stores_all_logits_while_classes_are_few() -> None:
     assert plan_labels("class", 10, 1.0) == LabelPlan("index")
 
 
+@pytest.mark.parametrize("text", ["logits", "top=5", "class", "embed-teacher", "live"])
+def test_a_plan_says_how_it_was_asked_for(text: str) -> None:
+    plan = plan_labels(text, 10, 2.0)
+    assert plan.as_option() == text
+    assert plan.as_json().get("live", False) == (text == "live")
+
+
 @pytest.mark.parametrize(
     ("text", "temperature"),
     [("top", 1), ("top=", 1), ("top=10", 1), ("top=0", 1), ("top=x", 1), ("top=\u0665", 1),
