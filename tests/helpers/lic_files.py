@@ -193,12 +193,11 @@ def small_teacher_arrays(found: Manifest, count: int = 2, seed: int = 41) -> dic
     }
 
 
-def small_teacher_file(found: Manifest, chunk: int | None = None) -> bytes:
+def small_teacher_file(found: Manifest, chunk: int | None = None, seed: int = 41) -> bytes:
     """Return a small file with a small residual network."""
-    coded = {name: Storage(coder="context") for name in ("label_weights", "label_affine")}
-    return to_bytes(found, small_teacher_arrays(found), {"images": Storage(chunk=chunk), **coded})[
-        0
-    ]
+    storage = {name: Storage(coder="context") for name in ("label_weights", "label_affine")}
+    storage["images"] = Storage(chunk=chunk)
+    return to_bytes(found, small_teacher_arrays(found, seed=seed), storage)[0]
 
 
 def of_small_teacher(change: Change, live: bool = False) -> Callable[[bytes], bytes]:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ddcodec.errors import LimitExceeded
 from ddcodec.format import read, to_bytes
 from ddcodec.limits import Limits
-from tests.helpers.lic_files import lic_arrays, lic_manifest, lic_valid
+from tests.helpers.lic_files import (
+    lic_arrays,
+    lic_manifest,
+    lic_valid,
+    small_teacher_file,
+    small_teacher_manifest,
+)
 from tests.helpers.second_reader import both_readers_agree
 
 VALID = lic_valid()
@@ -33,6 +39,20 @@ def test_any_geometry_reads_alike_in_both(
     found = lic_manifest(kind, cells, size=size)
     data, _ = to_bytes(found, lic_arrays(found, count, seed=seed), {})
     both_readers_agree(data)
+
+
+@given(
+    size=st.integers(1, 24),
+    image=st.tuples(st.sampled_from([1, 3]), st.integers(2, 40), st.integers(2, 40)),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=12)
+@example(size=50, image=(1, 2, 2), seed=0)
+@example(size=2, image=(1, 131, 128), seed=0)
+def test_any_small_network_labels_alike_in_both(
+    size: int, image: tuple[int, int, int], seed: int
+) -> None:
+    both_readers_agree(small_teacher_file(small_teacher_manifest(size, image), seed=seed))
 
 
 def test_regions_count_against_the_limits() -> None:

@@ -165,6 +165,8 @@ def test_a_live_file_says_so_and_labels_plain_regions_exactly(
     labels = ds.manifest.labels
     assert (labels["architecture"], labels["size"], labels["live"]) == ("residual", 9, True)
     assert ds.manifest.recipe["augment"] == "views"
+    stored_as = [ds.manifest.tensors[name] for name in ("label_weights", "label_affine")]
+    assert {(spec.coder, spec.chunk) for spec in stored_as} == {("context", None)}
     assert "--labels live" in ds.manifest.provenance["command"]
     assert (ds.soft_labels - stored.soft_labels).abs().max() < 0.1
     stream = ChunkedDataset(path, 5, shuffle=False)
