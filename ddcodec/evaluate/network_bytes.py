@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..format import context
-from .small_networks import LARGEST, Layer, Shape, SmallNetwork
+from ..observers.small_networks import LARGEST, Layer, Shape, SmallNetwork
 
 HEAD = struct.Struct("<5HBI")
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ..judge.student import accuracy, train
+from ..observers.small_networks import LARGEST_SIZE, Shape, SmallNetwork, step_for
 from ..preprocessing.real import RealImages
 from ..preprocessing.transform import Preprocess
 from ..runtime.device import threads_for
@@ -26,7 +27,6 @@ from ..runtime.finished import key_of
 from ..runtime.rng import generator, key
 from ..runtime.world import neutral
 from .network_bytes import counts, from_bytes, predicted_bytes, preprocessing, to_bytes
-from .small_networks import Shape, SmallNetwork, step_for
 from .stored_images import StoredImages
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 TITLE = "quantised network, same bytes"
 NETS = 3  # at most; one takes about as long as one of the row of all images
 BITS, LEAST_BITS = 3.0, 2.85  # of a weight; fewer than 3 where that gives a wider network
-LARGEST_SIZE = 200  # about 110 kB; above, a network would take many minutes of a core
 BATCH = 128
 EPOCHS, LEAST_STEPS, MOST_STEPS = 20, 400, 3000
 RATE, DECAY, WARM_UP = 0.1, 5e-4, 0.1  # of SGD with momentum, down a cosine

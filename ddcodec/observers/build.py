@@ -10,6 +10,7 @@ from torch import nn
 
 from ..errors import UsageError
 from .networks import ARCHITECTURES, Observer
+from .small_networks import LARGEST_SIZE, Shape, SmallNetwork, size_of
 from .zoo import LibraryObserver, check_there
 
 # Deviation of embeddings: places weigh more than patches from the first step. With the usual 0.02
@@ -26,9 +27,11 @@ def build(architecture: str, channels: int, height: int, width: int, classes: in
     where its library is not there.
     """
     check_name(architecture)
-    if architecture not in ARCHITECTURES:
+    if ":" in architecture:
         return LibraryObserver(architecture, channels, height, width, classes)
     with torch.device("meta"):
+        if (size := size_of(architecture)) is not None:
+            return SmallNetwork(Shape((channels, height, width), classes, size))
         return ARCHITECTURES[architecture](channels, height, width, classes)
 
 
@@ -36,11 +39,17 @@ def check_name(architecture: str) -> None:
     """Raise UsageError for a name that ``build`` does not know."""
     if ":" in architecture:
         check_there(architecture)
-    elif architecture not in ARCHITECTURES:
+    elif not is_own(architecture):
         known = ", ".join(ARCHITECTURES)
         raise UsageError(
-            f"unknown architecture '{architecture}'; known: {known}, timm:NAME, torchvision:NAME"
+            f"unknown architecture '{architecture}'; known: {known}, residual-N (N from 1 to "
+            f"{LARGEST_SIZE}), timm:NAME, torchvision:NAME"
         )
+
+
+def is_own(architecture: str) -> bool:
+    """Say whether a name is that of a network that needs no library."""
+    return architecture in ARCHITECTURES or size_of(architecture) is not None
 
 
 def initialise(network: Network, generator: torch.Generator) -> Network:
@@ -48,12 +57,15 @@ def initialise(network: Network, generator: torch.Generator) -> Network:
 
     Convolutions are normal with variance 2 / fan out (He et al., 2015), linear layers uniform
     within 1 / sqrt(fan in), biases of convolutions 0, embeddings normal; norms start at scale 1 and
-    shift 0. A library has ways of its own.
+    shift 0. A library has ways of its own, and so has a ``SmallNetwork``.
     """
     if isinstance(network, LibraryObserver):
         network.begin(generator)
         return network
     network.to_empty(device="cpu")
+    if isinstance(network, SmallNetwork):
+        network.begin(generator)
+        return network
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.Conv2d):

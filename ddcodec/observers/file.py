@@ -28,8 +28,9 @@ from ..preprocessing.transform import Preprocess
 from ..runtime.atomic import write_atomically
 from ..runtime.rng import generator
 from ..runtime.world import neutral
-from .build import build
-from .networks import ARCHITECTURES, SEEN_PIXELS, Observer
+from .build import build, is_own
+from .networks import SEEN_PIXELS, Observer
+from .small_networks import SmallNetwork, size_of
 from .zoo import LibraryObserver, is_library
 
 KEY = "observer"  # the one entry of the safetensors metadata
@@ -40,17 +41,19 @@ NESTING = 8
 SIDE = 4096
 CLASSES = 100_000
 COUNT = 2**53
+COARSEST = 1024  # step, in deviations: every weight is 0 long before
 
 
 @dataclass(frozen=True)
 class Description:
     """What is known of an observer.
 
-    ``training`` has ``steps``, ``seed`` and ``tool``, and where it began from a checkpoint
-    ``weights``, the first 32 digits of its SHA-256.
+    ``training`` has ``steps``, ``seed`` and ``tool``; where it began from a checkpoint ``weights``,
+    the first 32 digits of its SHA-256; and of a ``SmallNetwork`` ``round``, the step to whose
+    multiples its weights are rounded (absent or 0: they are free).
     """
 
-    architecture: str  # a key of ``networks.ARCHITECTURES``, or a model and layer of a library
+    architecture: str  # one that ``build`` knows; of a library with the layer
     classes: tuple[str, ...]  # names in label order
     image: dict[str, Any]  # ``channels``, ``height``, ``width``, ``preprocessing`` of a manifest
     source: dict[str, Any]  # ``name``, ``count`` and ``digest`` of the training images
@@ -168,6 +171,8 @@ def ready(
         for name, tensor in network.state_dict().items()
     }
     network.load_state_dict({**rest, **weights}, assign=True)
+    if isinstance(network, SmallNetwork):
+        network.round_to(float(description.training.get("round", 0)))
     network.eval().requires_grad_(False)
     preprocess = Preprocess(description.image["preprocessing"], *description.shape)
     return Trained(network, description, preprocess, digest)
@@ -196,7 +201,7 @@ def _described(body: Any) -> tuple[Description, str]:
     image, source, training = description.image, description.source, description.training
     good = (
         body["format"] == FORMAT
-        and (description.architecture in ARCHITECTURES or is_library(description.architecture))
+        and (is_own(description.architecture) or is_library(description.architecture))
         and 1 <= len(description.classes) <= CLASSES
         and len(set(description.classes)) == len(description.classes)
         and all(is_text(name) for name in description.classes)
@@ -207,7 +212,9 @@ def _described(body: Any) -> tuple[Description, str]:
         and is_text(source["name"])
         and _is_count(source["count"])
         and is_hex(source["digest"], 32)
-        and set(training) - {"weights"} == {"steps", "seed", "tool"}
+        and set(training) - {"weights", "round"} == {"steps", "seed", "tool"}
+        and is_number(training.get("round", 0), 0, COARSEST)
+        and ("round" not in training or size_of(description.architecture) is not None)
         and is_hex(training.get("weights", "0" * 32), 32)
         and (training["steps"] == 0 or _is_count(training["steps"]))
         and (training["seed"] == 0 or _is_count(training["seed"]))

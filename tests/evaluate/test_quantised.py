@@ -15,7 +15,7 @@ from ddcodec.evaluate import quantised
 from ddcodec.evaluate.measure import protocol
 from ddcodec.evaluate.network_bytes import folded, from_bytes, predicted_bytes, to_bytes
 from ddcodec.evaluate.quantised import fit, planned_steps, quantised_network, widest
-from ddcodec.evaluate.small_networks import Layer, Shape, SmallNetwork, step_for
+from ddcodec.observers.small_networks import Layer, Shape, SmallNetwork, step_for
 from ddcodec.runtime.finished import Finished
 from ddcodec.sources import Source
 

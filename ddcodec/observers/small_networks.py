@@ -2,7 +2,8 @@
 
 One shape, narrow or wide: a 3x3 convolution, three residual blocks of two 3x3 convolutions with
 batch norm (He et al., arXiv 1512.03385) at 1, 1/2 and 1/4 of the side, the mean over places and a
-linear layer. It is narrow by its bytes alone; ``network_bytes`` writes it down.
+linear layer. It is narrow by its bytes alone: an observer ``residual-SIZE``, and the baseline of
+``evaluate.quantised``.
 
 Weights learn to be rounded: forward they are whole multiples of a step, backward the gradient goes
 through as if they were not (Bengio et al., arXiv 1308.3432). The step is a share of the root mean
@@ -13,6 +14,7 @@ entropy, so the share alone bounds the bits that a weight takes under an entropy
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,6 +22,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .networks import Observer
+
+NAME = re.compile(r"residual-([1-9][0-9]{0,2})")
+LARGEST_SIZE = 200  # about 110 kB at 3 bits; above, a network would take many minutes of a core
 LARGEST = 127  # of the integers
 SIDE = 16  # pixels of the first block; larger images are reduced to 16 to 31 by the stem
 NORMAL = math.sqrt(2 * math.pi * math.e)  # 2^entropy of a normal distribution of deviation 1
@@ -64,10 +70,14 @@ class Layer(nn.Module):
         self.stride, self.step = stride, 0.0
 
     def begin(self, random: torch.Generator) -> None:
-        """Draw new weights: normal, of variance 2 / fan in."""
+        """Draw new weights, normal, of variance 2 / fan in; a norm or bias begins anew."""
         with torch.no_grad():
             deviation = math.sqrt(2 / self.weight[0].numel())
             self.weight.normal_(0, deviation, generator=random)
+            if self.bias is not None:
+                self.bias.zero_()
+        if self.norm is not None:
+            self.norm.reset_parameters()
 
     def integers(self) -> tuple[Tensor, Tensor]:
         """Return the weights as integers (float32, in -127..127) and the scale of each channel."""
@@ -103,28 +113,41 @@ class Block(nn.Module):
         return F.relu(self.second(F.relu(self.first(x))) + around)
 
 
-class SmallNetwork(nn.Module):
-    """The network of a ``Shape``; without ``norm`` biases stand in place of batch norms."""
+class SmallNetwork(Observer):
+    """The network of a ``Shape``; without ``norm`` biases stand in place of batch norms.
+
+    Its last block is compared. ``step`` is that of all layers.
+    """
 
     def __init__(self, shape: Shape, norm: bool = True) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
+        self.architecture = f"residual-{shape.size}"
         self.shape, self.step = shape, 0.0
         one, two, three = shape.widths
         channels, height, width = shape.image
         side = min(height, width)
         self.stem = Layer(channels, one, 3, 2 if side >= 2 * SIDE else 1, norm)
-        self.pool = max(1, side // (2 * SIDE))
-        self.blocks = nn.Sequential(
-            Block(one, one, 1, norm), Block(one, two, 2, norm), Block(two, three, 2, norm)
+        # A power of two, as a file has no other pooling.
+        self.pool = 1 << (max(1, side // (2 * SIDE)).bit_length() - 1)
+        self.blocks = nn.ModuleList(
+            [Block(one, one, 1, norm), Block(one, two, 2, norm), Block(two, three, 2, norm)]
         )
+        self.deep = len(self.blocks) - 1
         self.head = Layer(three, shape.classes, 1, 1, False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, classes) of images float (N, C, H, W)."""
-        x = F.relu(self.stem(x))
-        x = self.blocks(F.avg_pool2d(x, self.pool) if self.pool > 1 else x)
-        logits: Tensor = self.head(x.mean((2, 3), keepdim=True))[:, :, 0, 0]
+        logits: Tensor = self.head(self.features(x).mean((2, 3), keepdim=True))[:, :, 0, 0]
         return logits
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return the output (N, F, h, w) of the last block."""
+        x = F.relu(self.stem(x))
+        if self.pool > 1:
+            x = F.avg_pool2d(x, self.pool)
+        for block in self.blocks:
+            x = block(x)
+        return x
 
     def layers(self) -> Iterator[Layer]:
         """Give the layers in the order in which they are written down."""
@@ -140,3 +163,10 @@ class SmallNetwork(nn.Module):
         self.step = step
         for layer in self.layers():
             layer.step = step
+
+
+def size_of(architecture: str) -> int | None:
+    """Return the size in a name such as ``residual-42``, None where it names no such network."""
+    match = NAME.fullmatch(architecture)
+    size = 0 if match is None else int(match[1])
+    return size if 1 <= size <= LARGEST_SIZE else None
