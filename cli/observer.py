@@ -26,11 +26,19 @@ app = typer.Typer(
 class ObserverOptions(Common):
     """How an observer is trained."""
 
-    architecture: str = option(
-        "convnet3",
-        "convnet3, convnet4, resnet18, mobilenetv2, or timm:NAME or torchvision:NAME for any "
-        "classifier of these libraries.",
-        metavar="A", flag="--arch",
+    architecture: str | None = option(
+        None,
+        "convnet3, convnet4, resnet18, mobilenetv2, residual-N of size N, or timm:NAME or "
+        "torchvision:NAME for any classifier of these libraries.",
+        metavar="A", flag="--arch", shown="convnet3; residual with --bytes",
+    )  # fmt: skip
+    total_bytes: int | None = option(
+        None, "The widest residual of N bytes at most in a .ddset file.", metavar="N", least=1,
+        flag="--bytes",
+    )  # fmt: skip
+    bits: float = option(
+        3.0, "Of a weight of residual, about; --bytes may ask for fewer.", metavar="X",
+        least=2, most=7,
     )  # fmt: skip
     layer: str | None = option(
         None, "Of a library's model: the layer whose features lic compares.", metavar="L",
@@ -82,7 +90,7 @@ def train(
 ) -> None:
     """Train an observer on SOURCE, write it to a file, print its accuracy on the test split."""
     chosen = read(options, ObserverOptions)
-    architecture = chosen.architecture
+    architecture = chosen.architecture or ("residual" if chosen.total_bytes else "convnet3")
     called = architecture.partition("@")[0].replace(":", "-")
     if chosen.layer is not None:
         if ":" not in architecture or "@" in architecture:
@@ -92,14 +100,14 @@ def train(
     check_output(target, chosen.overwrite)
 
     from ddcodec import sources
-    from ddcodec.observers.build import check_name
-    from ddcodec.observers.train import Recipe
+    from ddcodec.observers.rounding import check_named
     from ddcodec.observers.train import train as run
+    from ddcodec.observers.training import Recipe
     from ddcodec.runtime.device import choose_device
 
     device = choose_device(chosen.device)
-    check_name(architecture)
-    names = ("batch_size", "augment", "smoothing", "precision")
+    check_named(architecture, chosen.total_bytes)
+    names = ("batch_size", "augment", "smoothing", "precision", "bits")
     own = {name: getattr(chosen, name) for name in names}
     advice = "--epochs or --time make it shorter"
     with resumable(target, chosen.resume, chosen.overwrite, quiet, advice) as reporter:
@@ -116,16 +124,18 @@ def train(
             device=device,
             resume=chosen.resume,
             weights=chosen.weights,
+            total_bytes=chosen.total_bytes,
             reporter=reporter,
         )
     report = {
         "file": str(target),
-        "architecture": architecture,
+        "architecture": result.architecture,
         "source": data.name,
         "accuracy": result.accuracy,  # a share of 1, or null without a test split
         "steps": result.steps,
         "seconds": result.seconds,
         "bytes": target.stat().st_size,
+        "embedded_bytes": result.embedded_bytes,  # in a .ddset file, at most; null if not residual
         "digest": result.digest,
     }
     write_report(report, describe, as_json)
@@ -141,8 +151,11 @@ def describe(report: dict[str, Any]) -> str:
     tested = "no test split to measure it on"
     if report["accuracy"] is not None:
         tested = f"{accuracy(report['accuracy'], None)} on the test split"
+    inside = ""
+    if report["embedded_bytes"] is not None:
+        inside = f"; at most {number(report['embedded_bytes'])} of a .ddset file"
     return (
         f"{report['file']}: {report['architecture']} for {report['source']}, {tested}, "
         f"{number(report['steps'])} steps in {seconds(report['seconds'])}, "
-        f"{number(report['bytes'])} bytes"
+        f"{number(report['bytes'])} bytes{inside}"
     )

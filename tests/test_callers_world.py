@@ -22,6 +22,7 @@ from ddcodec.evaluate.measure import protocol
 from ddcodec.inspection.preview import render
 from ddcodec.observers import train as observers
 from ddcodec.observers.file import load as load_observer
+from ddcodec.observers.training import Recipe
 from ddcodec.priors.train import PriorRecipe
 from ddcodec.priors.train import train as train_prior
 from ddcodec.sources import Source
@@ -86,7 +87,7 @@ def encode_d3m(it: Things) -> Any:
 
 
 def train_observer(it: Things) -> Any:
-    recipe = observers.Recipe(steps=1, batch_size=32, augment="crop")
+    recipe = Recipe(steps=1, batch_size=32, augment="crop")
     made = observers.train(
         it.digits, "convnet3", it.folder / "o", epochs=0.1, recipe=recipe, device="cpu"
     )

@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..format import context
+from ..observers.rounding import LEARNING, counts
 from ..observers.small_networks import LARGEST, Layer, Shape, SmallNetwork
 
 HEAD = struct.Struct("<5HBI")
 
 OCTAVE, LOWEST = 12, -16  # scales in a factor of two; log2 of the smallest
 SYMBOL_BITS = 8
-LEARNING = 1.015  # what the coder needs above the entropy, as it has to learn it
 
 Bytes = NDArray[np.uint8]
 
@@ -44,14 +44,6 @@ def predicted_bytes(shape: Shape, bits: float) -> int:
     """Return about the bytes of a network whose weights take ``bits`` bits each."""
     weights, channels, layers = counts(shape)
     return HEAD.size + round(bits * weights / 8 * LEARNING) + 2 * channels + layers
-
-
-def counts(shape: Shape) -> tuple[int, int, int]:
-    """Return the numbers of weights, of output channels of all layers, and of layers."""
-    with torch.device("meta"):
-        layers = list(SmallNetwork(shape).layers())
-    weights = sum(layer.weight.numel() for layer in layers)
-    return weights, sum(len(layer.weight) for layer in layers), len(layers)
 
 
 def to_bytes(network: SmallNetwork) -> bytes:

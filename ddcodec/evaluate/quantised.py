@@ -19,14 +19,15 @@ import torch
 from torch import Tensor
 
 from ..judge.student import accuracy, train
-from ..observers.small_networks import LARGEST_SIZE, Shape, SmallNetwork, step_for
+from ..observers.rounding import BITS, MARGIN, counts, fit, widest
+from ..observers.small_networks import Shape, SmallNetwork, step_for
 from ..preprocessing.real import RealImages
 from ..preprocessing.transform import Preprocess
 from ..runtime.device import threads_for
 from ..runtime.finished import key_of
 from ..runtime.rng import generator, key
 from ..runtime.world import neutral
-from .network_bytes import counts, from_bytes, predicted_bytes, preprocessing, to_bytes
+from .network_bytes import from_bytes, predicted_bytes, preprocessing, to_bytes
 from .stored_images import StoredImages
 
 if TYPE_CHECKING:
@@ -35,12 +36,10 @@ if TYPE_CHECKING:
 
 TITLE = "quantised network, same bytes"
 NETS = 3  # at most; one takes about as long as one of the row of all images
-BITS, LEAST_BITS = 3.0, 2.85  # of a weight; fewer than 3 where that gives a wider network
+LEAST_BITS = 2.85  # of a weight; fewer than 3 where that gives a wider network
 BATCH = 128
 EPOCHS, LEAST_STEPS, MOST_STEPS = 20, 400, 3000
 RATE, DECAY, WARM_UP = 0.1, 5e-4, 0.1  # of SGD with momentum, down a cosine
-COARSER = 1.02  # times the step, while the bytes are too many
-MARGIN = 100  # one part of the bytes is left free while a network learns
 
 
 @neutral()
@@ -60,7 +59,8 @@ def quantised_network(
     the trial's recipe says.
     """
     _, channels, height, width = trial.test[0].shape
-    shape = widest((channels, height, width), classes, total)
+    image = (channels, height, width)
+    shape = widest(image, classes, total, lambda shape: predicted_bytes(shape, LEAST_BITS))
     if shape is None:
         return {
             "accuracy_mean": None,
@@ -94,17 +94,6 @@ def quantised_network(
 def planned_steps(images: int) -> int:
     """Return the steps of a network that learns from so many images."""
     return min(MOST_STEPS, max(LEAST_STEPS, ceil(EPOCHS * images / BATCH)))
-
-
-def widest(image: tuple[int, int, int], classes: int, total: int) -> Shape | None:
-    """Return the widest shape of at most about ``total`` bytes, None where none fits."""
-    best = None
-    for size in range(1, LARGEST_SIZE + 1):
-        shape = Shape(image, classes, size)
-        if predicted_bytes(shape, LEAST_BITS) > total:
-            break
-        best = shape
-    return best
 
 
 @dataclass(frozen=True)
@@ -141,7 +130,7 @@ def _kept(
             trial.reporter.step(index * steps + step, float(loss))
 
         network = learned(trial, lesson, index, steps, total, report)
-        data = fit(network, total)
+        data = fit(network, total, to_bytes)
         score = accuracy(from_bytes(data).to(trial.device), lesson.test, trial.test[1])
         seconds = time.perf_counter() - started
         found = {"accuracy": score, "bytes": len(data), "seconds": seconds}
@@ -183,19 +172,8 @@ def learned(
     def before(step: int) -> None:
         if step == steps // 2 + 1:
             network.round_to(step_for(BITS))
-            fit(network, total - total // MARGIN)
+            fit(network, total - total // MARGIN, to_bytes)
 
     seed = (key(trial.seed, "quantised"), index)
     train(network, lesson.images, lesson.labels, recipe, seed, trial.precision, report, before)
     return network
-
-
-def fit(network: SmallNetwork, total: int) -> bytes:
-    """Return the bytes of a rounded network, after coarser steps as long as they exceed ``total``.
-
-    That is for the middle of the training, from where on weights settle around their integers:
-    a step changed by 2 % at its end cost two points on digits.
-    """
-    while len(data := to_bytes(network)) > total:
-        network.round_to(network.step * COARSER)
-    return data

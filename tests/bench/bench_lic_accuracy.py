@@ -25,7 +25,8 @@ from ddcodec.evaluate.draws import images_by_class, random_draw
 from ddcodec.evaluate.measure import on_file, protocol, train_students
 from ddcodec.evaluate.soft_baselines import random_images_with_observer
 from ddcodec.observers.file import load as load_observer
-from ddcodec.observers.train import Recipe, train
+from ddcodec.observers.train import train
+from ddcodec.observers.training import Recipe
 from ddcodec.runtime.device import has_bfloat16
 from ddcodec.sources import Source
 from ddcodec.sources.split import Split

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,27 @@ def test_it_writes_the_file_and_prints_the_accuracy(run: Run, tmp_path: Path) ->
     assert "exists" in again.error_line
     report = json.loads(run(*WORDS, "-o", "o.safetensors", "-f", "--json").out)
     assert set(report) == {
-        "file", "architecture", "source", "accuracy", "steps", "seconds", "bytes", "digest",
+        "file", "architecture", "source", "accuracy", "steps", "seconds", "bytes",
+        "embedded_bytes", "digest",
     }  # fmt: skip
     assert report["bytes"] == (tmp_path / "o.safetensors").stat().st_size
+    assert report["embedded_bytes"] is None
+
+
+def test_bytes_find_a_network_and_are_not_exceeded(run: Run, tmp_path: Path) -> None:
+    outcome = run(*WORDS, "--bytes", "1500")
+    assert outcome.code == 0, outcome.err
+    said = re.fullmatch(
+        r"residual\.safetensors: (residual-\d+) for digits, .* on the test split, 5 steps in .* "
+        r"bytes; at most (1,\d+) of a \.ddset file\n",
+        outcome.out,
+    )
+    assert said is not None
+    again = run(*WORDS, "--arch", said[1], "--bytes", "1500", "-o", "o", "--json")
+    report = json.loads(again.out)
+    assert report["architecture"] == said[1]
+    assert 1300 < report["embedded_bytes"] == int(said[2].replace(",", "")) <= 1500
+    assert report["digest"] in (tmp_path / "residual.safetensors").read_bytes().decode("latin-1")
 
 
 @pytest.mark.parametrize(
@@ -37,6 +56,10 @@ def test_it_writes_the_file_and_prints_the_accuracy(run: Run, tmp_path: Path) ->
         (("--epochs", "0"), 2),
         (("--time", "9"), 2),
         (("--smoothing", "2"), 2),
+        (("--bytes", "1500", "--arch", "convnet3"), 2),
+        (("--bytes", "50"), 2),
+        (("--bytes", "1500", "--bits", "8"), 2),
+        (("--arch", "residual"), 2),
         (("-o", "none/o.safetensors"), 5),
     ],
 )

@@ -14,7 +14,8 @@ from ddcodec import DistilledDataset, encode, load
 from ddcodec.evaluate import quantised
 from ddcodec.evaluate.measure import protocol
 from ddcodec.evaluate.network_bytes import folded, from_bytes, predicted_bytes, to_bytes
-from ddcodec.evaluate.quantised import fit, planned_steps, quantised_network, widest
+from ddcodec.evaluate.quantised import LEAST_BITS, planned_steps, quantised_network
+from ddcodec.observers.rounding import fit, widest
 from ddcodec.observers.small_networks import Layer, Shape, SmallNetwork, step_for
 from ddcodec.runtime.finished import Finished
 from ddcodec.sources import Source
@@ -102,15 +103,15 @@ def test_a_weight_takes_the_bits_that_its_step_is_for() -> None:
 
 @pytest.mark.parametrize("total", [1887, 12435])
 def test_the_widest_network_fits_and_uses_its_bytes(total: int) -> None:
-    shape = widest((3, 32, 32), 10, total)
+    shape = widest((3, 32, 32), 10, total, lambda one: predicted_bytes(one, LEAST_BITS))
     assert shape is not None
     wider = Shape(shape.image, 10, shape.size + 1)
-    assert predicted_bytes(shape, quantised.LEAST_BITS) <= total
-    assert predicted_bytes(wider, quantised.LEAST_BITS) > total
+    assert predicted_bytes(shape, LEAST_BITS) <= total
+    assert predicted_bytes(wider, LEAST_BITS) > total
     assert len(to_bytes(rounded(shape))) == pytest.approx(predicted_bytes(shape, 3.0), rel=0.02)
     for most in (total, 19 * total // 20):
         network = rounded(shape)
-        before, data = network.step, fit(network, most)
+        before, data = network.step, fit(network, most, to_bytes)
         assert 0.97 * most < len(data) <= most
         assert network.step > before
 

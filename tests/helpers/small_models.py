@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from ddcodec.observers.train import Recipe
 from ddcodec.observers.train import train as train_observer
+from ddcodec.observers.training import Recipe
 from ddcodec.priors.model import quiet, require_libraries
 from ddcodec.priors.train import PriorRecipe, train
 from ddcodec.priors.vocabulary import vocabulary, write

@@ -12,7 +12,7 @@ from ddcodec.judge.networks import fresh
 from ddcodec.judge.recipe import Recipe as FileRecipe
 from ddcodec.nn.workarounds import keep_narrow_exact
 from ddcodec.observers.build import build
-from ddcodec.observers.train import Recipe, Training
+from ddcodec.observers.training import Recipe, Training
 from ddcodec.preprocessing.transform import Preprocess
 from ddcodec.runtime.rng import generator
 from ddcodec.sources import Source, Split

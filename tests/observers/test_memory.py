@@ -22,7 +22,7 @@ from ddcodec.observers.memory import (
     parts_of,
     room,
 )
-from ddcodec.observers.train import Recipe, Training
+from ddcodec.observers.training import Recipe, Training
 from ddcodec.preprocessing.transform import Preprocess
 from ddcodec.runtime.rng import generator
 from ddcodec.sources import Source

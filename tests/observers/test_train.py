@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from ddcodec.errors import CheckpointMismatch, UsageError
-from ddcodec.observers import train as module
+from ddcodec.observers import training as module
 from ddcodec.observers.file import load
-from ddcodec.observers.train import Recipe, train
+from ddcodec.observers.train import train
+from ddcodec.observers.training import Recipe
 from ddcodec.sources import Source
 from ddcodec.sources.split import Split
 from tests.helpers.reporters import StopAt

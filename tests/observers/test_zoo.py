@@ -17,7 +17,8 @@ from ddcodec.nn.workarounds import make_torchvision_importable
 from ddcodec.observers import zoo
 from ddcodec.observers.build import build, check_name, initialise
 from ddcodec.observers.file import load
-from ddcodec.observers.train import Recipe, train
+from ddcodec.observers.train import train
+from ddcodec.observers.training import Recipe
 from ddcodec.observers.weights import read_checkpoint
 from ddcodec.observers.zoo import deepest, taken_apart
 from ddcodec.sources import Source

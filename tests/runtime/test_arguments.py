@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ddcodec import UsageError, load, pack, sources
-from ddcodec.observers.train import Recipe
+from ddcodec.observers.training import Recipe
 from ddcodec.priors.train import PriorRecipe
 from ddcodec.runtime.arguments import real, text, truth, whole
 from ddcodec.runtime.rng import key

@@ -13,7 +13,8 @@ from PIL import Image
 
 from ddcodec import LIC, encode, info, sources
 from ddcodec.errors import SourceError
-from ddcodec.observers.train import Recipe, train
+from ddcodec.observers.train import train
+from ddcodec.observers.training import Recipe
 from ddcodec.sources import base, images, parquet
 from ddcodec.sources.base import InMemory
 from ddcodec.sources.by_class import ReadByClass
