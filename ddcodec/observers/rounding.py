@@ -13,11 +13,12 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..errors import UsageError
 from ..format import context
 from .build import check_name
-from .small_networks import LARGEST_SIZE, Shape, SmallNetwork, size_of, step_for
+from .small_networks import LARGEST_SIZE, Layer, Shape, SmallNetwork, size_of, step_for
 
 NAME = "residual"  # with its size to be found
 BITS, LEAST_BITS, MOST_BITS = 3.0, 2.0, 7.0  # of a weight; its integers end at 127
@@ -43,7 +44,8 @@ class Rounding:
     def before(self, step: int, steps: int) -> None:
         """Round where it is time to, before ``step`` of ``steps`` (0 for the first) is taken."""
         since = step - steps // 2
-        if since >= 0 and since % max(1, steps // CHECKS) == 0:
+        check = since > 0 and since % max(1, steps // CHECKS) == 0
+        if check or (since >= 0 and not self._network.step):
             self._round(MARGIN)
 
     def finish(self) -> int:
@@ -89,9 +91,17 @@ def counts(shape: Shape) -> tuple[int, int, int]:
 
 def coded_weights(network: SmallNetwork) -> bytes:
     """Return the integers of a rounded network as a ``.ddset`` file holds them."""
-    whole = torch.cat([layer.integers()[0].reshape(-1) for layer in network.layers()])
+    whole = torch.cat([_integers(layer).reshape(-1) for layer in network.layers()])
     # What is no number, where a training diverged, counts as 0.
     return context.encode((whole.nan_to_num().cpu().numpy() + 128).astype(np.uint8), 8)
+
+
+def _integers(layer: Layer) -> Tensor:
+    whole, _ = layer.integers()
+    if layer.norm is None:
+        return whole
+    # A file has no factors below 0: the filter turns over instead.
+    return torch.where(layer.norm.weight[:, None, None, None] < 0, -whole, whole)
 
 
 def bytes_of_rows(shape: Shape) -> int:

@@ -25,8 +25,10 @@ from ddcodec.observers.rounding import (
 )
 from ddcodec.observers.small_networks import Shape, SmallNetwork, step_for
 from ddcodec.observers.train import Result, train
-from ddcodec.observers.training import Recipe
+from ddcodec.observers.training import Recipe, Training
+from ddcodec.preprocessing.transform import Preprocess
 from ddcodec.runtime.rng import generator
+from ddcodec.runtime.steps import seconds_per_step
 from ddcodec.sources import Source
 from tests.helpers.reporters import StopAt
 
@@ -97,6 +99,25 @@ def test_weights_are_free_until_the_middle_and_bytes_are_counted_on_the_way() ->
     before = network.step
     assert rounding.finish() <= most
     assert network.step == before  # the margin was for that
+
+
+def test_steps_that_are_timed_are_rounded_but_count_no_bytes(
+    digits: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+
+    def write(network: SmallNetwork) -> bytes:
+        written.append(network.step)
+        return coded_weights(network)
+
+    monkeypatch.setattr("ddcodec.observers.rounding.coded_weights", write)
+    preprocess = Preprocess({"kind": "none"}, *IMAGE)
+    training = Training(
+        digits.train, fresh(24), preprocess, RECIPE, 0, torch.device("cpu"), total=9000
+    )
+    seconds_per_step(training)
+    assert written == [step_for(3.0)]
+    assert training.network.step == 0
 
 
 @pytest.mark.parametrize(
