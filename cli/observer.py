@@ -153,7 +153,7 @@ def describe(report: dict[str, Any]) -> str:
         tested = f"{accuracy(report['accuracy'], None)} on the test split"
     inside = ""
     if report["embedded_bytes"] is not None:
-        inside = f"; at most {number(report['embedded_bytes'])} of a .ddset file"
+        inside = f"; {number(report['embedded_bytes'])} at most in a .ddset file"
     return (
         f"{report['file']}: {report['architecture']} for {report['source']}, {tested}, "
         f"{number(report['steps'])} steps in {seconds(report['seconds'])}, "

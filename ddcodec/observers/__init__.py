@@ -1,5 +1,5 @@
 """Observers: networks trained on real images that judge, compare and label distilled ones.
 
-``networks`` builds them, ``train`` trains them, ``file`` keeps one in a file. They import
-``sources`` and rooms below it.
+``networks`` and ``small_networks`` build them, ``train`` trains them, ``rounding`` keeps small ones
+within a number of bytes, ``file`` keeps one in a file. They import ``sources`` and rooms below it.
 """

@@ -38,7 +38,7 @@ def test_bytes_find_a_network_and_are_not_exceeded(run: Run, tmp_path: Path) -> 
     assert outcome.code == 0, outcome.err
     said = re.fullmatch(
         r"residual\.safetensors: (residual-\d+) for digits, .* on the test split, 5 steps in .* "
-        r"bytes; at most (1,\d+) of a \.ddset file\n",
+        r"bytes; (1,\d+) at most in a \.ddset file\n",
         outcome.out,
     )
     assert said is not None
