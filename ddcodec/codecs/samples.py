@@ -15,6 +15,7 @@ from torch import Tensor
 from ..runtime.world import neutral_tensors
 
 if TYPE_CHECKING:
+    from ..nn.views import Teacher
     from ..runtime.progress import Reporter
 
 Device = torch.device | str
@@ -73,6 +74,9 @@ class Samples(ABC):
             with which each stage is drawn; None where all samples are alike.
         variations: where samples come in sets of equally many, one after the other, of which each
             epoch shows one, in turn: how many sets. 1 where every epoch shows all samples.
+        teacher: where the file holds a network for it, what labels augmented images as they are
+            drawn; ``labels`` are those of the images as they are. It sees preprocessed images, so
+            samples before the preprocessing have none.
 
     Images are float32 in the space of the file's preprocessing (that of ``preprocess(x)``).
     """
@@ -81,6 +85,7 @@ class Samples(ABC):
     image_shape: tuple[int, int, int]
     shares: tuple[float, ...] | None = None
     variations: int = 1
+    teacher: Teacher | None = None
     _rows: Rows | None = None
 
     def __len__(self) -> int:

@@ -22,7 +22,7 @@ from torch.utils.data._utils.collate import default_collate_fn_map
 
 from ..codecs.samples import Rows, Samples
 from ..errors import UsageError
-from ..nn.augment import Augment
+from ..nn.views import Draw
 from ..runtime.arguments import whole
 from ..runtime.rng import epoch_index, generator
 from ..runtime.world import neutral_tensors
@@ -43,7 +43,7 @@ class Batches:
     seed: int
     epoch: int
     drop_last: bool
-    augment: Augment | None  # keyed by seed, epoch and batch
+    augment: Draw | None  # of images and labels, keyed by seed, epoch and batch
     infinite: bool
 
     def __post_init__(self) -> None:
@@ -83,8 +83,13 @@ class Batches:
                 else:  # copies by index are the same in any other world
                     x, y = images_at(part), labels_at(part)
                 if augment is not None:
-                    x = augment(x, generator(self.seed, "augment", epoch, start))
+                    x, y = augment(x, y, view_key(self.seed, epoch, start))
                 yield x, y
+
+
+def view_key(seed: int, epoch: int, start: int) -> torch.Generator:
+    """Return what a batch is augmented by, ``start`` its first place in the order of an epoch."""
+    return generator(seed, "augment", epoch, start)
 
 
 def order_of(samples: Samples, seed: int | None, epoch: int) -> NDArray[np.int64]:

@@ -20,7 +20,8 @@ from ..codecs.samples import Device, Rows, Samples
 from ..codecs.shared.reading import Reading
 from ..errors import UsageError
 from ..hub import local
-from ..nn.augment import Augment, find_augmentation
+from ..nn.augment import Augment
+from ..nn.views import Draw, Teacher, find_draw
 from ..runtime.arguments import whole
 from ..runtime.world import neutral, neutral_tensors
 from .batches import Batches, Block
@@ -118,6 +119,17 @@ class DistilledDataset(Dataset[Item]):
         return tuple(self[i * size : (i + 1) * size] for i in range(count))
 
     @property
+    def teacher(self) -> Teacher | None:
+        """The network in the file, where the file says that it labels views; else None.
+
+        ``ds.teacher.labels(x)`` gives soft labels float32 (B, classes) of preprocessed images
+        float32 (B, C, H, W) on the CPU, ``ds.teacher.to(device)`` the same network elsewhere.
+        ``batches`` and streams of batches ask it by themselves; ``soft_labels`` and ``ds[i]`` are
+        its exact labels of the images as they are. Without preprocessing (``raw``) it is None.
+        """
+        return self._samples.teacher
+
+    @property
     def variations(self) -> int:
         """Sets of images of which ``batches`` and streams show one an epoch, in turn.
 
@@ -196,7 +208,7 @@ class DistilledDataset(Dataset[Item]):
         epoch: int = 0,
         device: Device = "cpu",
         drop_last: bool = False,
-        augment: str | Augment = "none",
+        augment: str | Augment = "auto",
         infinite: bool = False,
     ) -> Batches:
         """Return one epoch of batches, cut on ``device`` at memory speed.
@@ -210,8 +222,10 @@ class DistilledDataset(Dataset[Item]):
             device: where the data lives and the batches appear.
             drop_last: leave out a last batch that is not full.
             augment: changes whole batches: ``none``, ``flip``, ``flip_rotate`` and others of
-                ``nn.augment``, ``recipe`` for what the file's recipe says, or a function of
-                (images float32 (B, C, H, W), torch.Generator) that returns images.
+                ``nn.views``, ``recipe`` for what the file's recipe says, or a function of
+                (images float32 (B, C, H, W), torch.Generator) that returns images. ``auto`` is
+                the recipe's where there is a ``teacher``, which then labels what was changed, and
+                ``none`` elsewhere.
             infinite: go on with epoch + 1 and so on, without end.
 
         Raises:
@@ -223,21 +237,31 @@ class DistilledDataset(Dataset[Item]):
                 "transforms work on single images and batches() has none; use a DataLoader, or "
                 "load the file without a transform and change the batches"
             )
-        if augment == "recipe":
+        samples, labels = self._on(device)
+        draw = self._draw(augment, samples.teacher)
+        return Batches(samples, labels, batch_size, shuffle, seed, epoch, drop_last, draw, infinite)
+
+    def _draw(self, augment: str | Augment, teacher: Teacher | None) -> Draw | None:
+        if augment == "recipe" or (augment == "auto" and teacher is not None):
             augment = str(self.manifest.recipe["augment"])
-        change = find_augmentation(augment)
-        return Batches(
-            *self._on(device), batch_size, shuffle, seed, epoch, drop_last, change, infinite
-        )
+        elif augment == "auto":
+            return None
+        return find_draw(augment, teacher, self.hard_labels)
 
     def stream(self, seed: int = 0, **settings: Any) -> SampleStream:
         """Return the data set as a resumable stream; see ``stream.SampleStream`` for settings.
 
-        Raises UsageError for batches of a set with transforms.
+        Batches have ``augment``, that of ``batches``. Single samples are as the file has them.
+
+        Raises UsageError for batches of a set with transforms, for single samples to be augmented.
         """
-        if settings.get("batch_size") is not None and (self.transform or self.target_transform):
+        augment, single = settings.pop("augment", "auto"), settings.get("batch_size") is None
+        if not single and (self.transform or self.target_transform):
             raise UsageError("transforms work on single samples; leave `batch_size` out")
+        if single and augment not in ("auto", "none"):
+            raise UsageError("`augment` changes whole batches; give `batch_size` too")
         samples, labels = self._samples, self._labels
+        settings["draw"] = None if single else self._draw(augment, samples.teacher)
         digest = self.manifest.content_digest
         return SampleStream(samples, labels, self.__getitem__, digest, seed=seed, **settings)
 

@@ -20,10 +20,11 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from ..codecs.samples import Rows, Samples
 from ..errors import UsageError
+from ..nn.views import Draw
 from ..runtime.arguments import whole
 from ..runtime.ranks import rank_and_world
 from ..runtime.world import neutral_tensors
-from .batches import order_of
+from .batches import order_of, view_key
 
 State = dict[str, Any]
 
@@ -177,6 +178,7 @@ class SampleStream(ShardedStream):
         batch_size: int | None = None,
         drop_last: bool = False,
         even: bool = False,
+        draw: Draw | None = None,
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
@@ -190,6 +192,7 @@ class SampleStream(ShardedStream):
             batch_size: give batches (images (B, C, H, W), labels (B, ...)) instead of pairs.
             drop_last: leave out a last batch that is not full.
             even: leave out the last units of an epoch so that every rank gives as many.
+            draw: what is done to batches, keyed as in ``Batches``.
             rank, world_size: by default those of torch.distributed or of torchrun, else 0 of 1.
 
         Raises UsageError for numbers out of range.
@@ -203,7 +206,7 @@ class SampleStream(ShardedStream):
             "even": even,
         }
         super().__init__(settings, rank, world_size)
-        self._samples, self._labels, self._item = samples, labels, item
+        self._samples, self._labels, self._item, self._draw = samples, labels, item, draw
 
     def __len__(self) -> int:
         """Return the units that this rank gives in a whole epoch."""
@@ -224,8 +227,10 @@ class SampleStream(ShardedStream):
                 continue
             with neutral_tensors():
                 index = order[unit * size : (unit + 1) * size]
-                batch = self._samples.take(index), self._labels.take(index)
-            yield batch
+                x, y = self._samples.take(index), self._labels.take(index)
+            if self._draw is not None:
+                x, y = self._draw(x, y, view_key(seed, self.epoch, unit * size))
+            yield x, y
 
     def _unit_count(self) -> int:
         count, size = len(self._samples) // self._samples.variations, self._settings["batch_size"]

@@ -40,7 +40,7 @@ class PartOfSamples(Samples):
 
     def __init__(self, samples: Samples, index: NDArray[np.int64]) -> None:
         self.labels = samples.labels[index]
-        self.image_shape = samples.image_shape
+        self.image_shape, self.teacher = samples.image_shape, samples.teacher
         self._samples, self._index = samples, index
 
     @property

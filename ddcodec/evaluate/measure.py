@@ -91,13 +91,14 @@ def on_file(
     """Return the accuracy of the networks of a trial that learn from the file.
 
     ``name`` is what the reporter is told; ``labels`` float32 (N, classes) take the place of the
-    file's own, under another name.
+    file's own and of its teacher's, under another name.
     """
     samples, _ = ds.on(trial.device)
     if trial.nets * trial.recipe.steps * trial.recipe.batch_size >= len(samples):
         samples.prepare(trial.reporter)  # all of them will be asked for
+    teacher = samples.teacher if labels is None else None
     labels = (ds.soft_labels if labels is None else labels).to(trial.device)
-    return trial.run(name, lambda net: (samples, labels))
+    return trial.run(name, lambda net: (samples, labels), teacher=teacher)
 
 
 def run_of(

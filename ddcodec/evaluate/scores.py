@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from ..judge.trial import Entry, Trial
-from ..nn.augment import AUGMENTATIONS
+from ..nn.views import NAMES
 from ..runtime.arguments import real, text, whole
 from ..runtime.world import neutral
 from .baselines import Label, full_data, learn, stored_pixels
@@ -115,7 +115,7 @@ def score(
             the package, or ``bytes``.
         observer: labels the random images softly at the temperature of the file's labels; without
             one their labels are their classes.
-        augment: a name in ``AUGMENTATIONS`` for the augmented half of the ARS; by default the
+        augment: a name in ``nn.views.NAMES`` for the augmented half of the ARS; by default the
             recipe's. Where that is ``none``, both halves are the same networks.
         weights: by default all halves weigh the same.
         full_steps: on all real images, see ``baselines.baselines``.
@@ -137,7 +137,7 @@ def score(
     if full_steps is not None:
         full_steps = whole("full_steps", full_steps, 1)
     if augment is not None:
-        text("augment", augment, tuple(AUGMENTATIONS))
+        text("augment", augment, NAMES)
     by_class = images_by_class(source)
     draw = random_draw(by_class, trial.seed)
     if equal == "pixels":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import Unsupported
-from ..nn.augment import AUGMENTATIONS
+from ..nn.views import NAMES
 
 if TYPE_CHECKING:
     from ..format import Manifest
@@ -28,7 +28,7 @@ class Recipe:
         lr: learning rate; other settings of Adam are PyTorch's defaults.
         steps: gradient steps.
         batch_size: images a step; the whole set where it has no more.
-        augment: a name in ``AUGMENTATIONS``, for every batch.
+        augment: a name in ``nn.views.NAMES``, for every batch.
         weight_decay: of AdamW, apart from the gradient; 0 makes it Adam. Of SGD, in the gradient.
         schedule: ``constant``; ``multistep``, a fifth of the rate after 2/3 and again after 5/6
             of the steps; ``half``, a tenth of it in the second half; or ``cosine``, down to zero.
@@ -76,7 +76,7 @@ class Recipe:
             ("optimizer", optimizer["name"], ("adam", "adamw", "sgd")),
             ("loss", recipe["loss"], ("soft_cross_entropy",)),
             ("schedule", recipe.get("schedule", "constant"), SCHEDULES),
-            ("augmentation", recipe["augment"], tuple(AUGMENTATIONS)),
+            ("augmentation", recipe["augment"], NAMES),
         ):
             if given not in known:
                 raise Unsupported(

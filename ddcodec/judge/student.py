@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..nn.augment import augment
+from ..nn.views import Teacher, drawn
 from ..observers.memory import bytes_an_image, parts_of
 from ..preprocessing.real import RealImages
 from ..runtime.progress import Reports
@@ -48,23 +48,26 @@ def train(
     precision: Precision = "float32",
     report: Callable[[int, Tensor], None] | None = None,
     before: Callable[[int], None] | None = None,
+    teacher: Teacher | None = None,
 ) -> None:
     """Train ``network`` in place by ``recipe``; it is ready to be tested then.
 
     Args:
         network: from ``fresh``, on the device of the labels.
         images, labels: N images and their soft labels float32 (N, classes), on one device.
-        recipe: steps, batches, optimiser and augmentation.
+        recipe: steps, batches, optimiser and augmentation; one that mixes images mixes labels.
         seed: (seed, number of the network), the key of all that is drawn.
         precision: of convolutions; weights, norms' statistics and the loss are float32.
         report: told of steps as ``Reports`` says: the number from 1, the loss (0-d).
         before: told of every step, from 1, before it is taken; may change the network.
+        teacher: labels the images anew that the recipe augments, on the device of the labels.
     """
     first, index = seed
     kind = labels.device.type
     optimiser = _optimiser(network, recipe)
     random = generator(first, "student augment", index)
     batches = endless_batches(images, labels, recipe.batch_size, key(first, "student order", index))
+    half = torch.bfloat16 if precision == "bfloat16" else torch.float32
     network.train()
     reports, parts = Reports(recipe.steps), 0
     with seeded(labels.device, first, "student dropout", index):
@@ -72,7 +75,7 @@ def train(
             if before is not None:
                 before(step)
             x, y = next(batches)
-            x = augment(x, recipe.augment, random)
+            x, y = drawn(x, y, recipe.augment, random, teacher, half)
             optimiser.param_groups[0]["lr"] = recipe.rate(step - 1)
             optimiser.zero_grad()
             parts = parts or parts_for(network, x, precision)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..nn.views import Teacher
 from ..runtime.arguments import settle, text, whole
 from ..runtime.device import threads_for
 from ..runtime.finished import NOTHING, Finished, key_of
@@ -97,13 +98,18 @@ class Trial:
 
     @neutral()
     def run(
-        self, name: str, training_set: Callable[[int], tuple[Images, Tensor]], *facts: Any
+        self,
+        name: str,
+        training_set: Callable[[int], tuple[Images, Tensor]],
+        *facts: Any,
+        teacher: Teacher | None = None,
     ) -> Accuracy:
         """Train and test every network; network i learns from ``training_set(i)``.
 
         That is (images, labels), labels float32 (N, classes), both on the device of the test.
-        ``facts`` are JSON values that decide them, beside the name and the trial itself. A network
-        that was kept is not trained again; its training set is asked for all the same.
+        ``teacher``, there too, labels what the recipe augments. ``facts`` are JSON values that
+        decide the data, beside the name and the trial itself. A network that was kept is not
+        trained again; its training set is asked for all the same.
         """
         steps, scores, total = self.recipe.steps, self.scores.setdefault(name, []), 0.0
         scores.clear()
@@ -116,7 +122,7 @@ class Trial:
                 found, before = self.finished.find(key), ", as kept"
                 if found is None:
                     started, before = time.perf_counter(), ""
-                    score = self._score(index, *lesson)
+                    score = self._score(index, *lesson, teacher)
                     found = [score, time.perf_counter() - started]
                     self.finished.keep(key, found)
                 else:
@@ -154,7 +160,7 @@ class Trial:
     def _key(self, *more: Any) -> str:
         return key_of(*more, *self.facts())
 
-    def _score(self, index: int, images: Images, labels: Tensor) -> float:
+    def _score(self, index: int, images: Images, labels: Tensor, teacher: Teacher | None) -> float:
         """Return the accuracy of network ``index`` after the last step."""
         network = fresh(self.recipe, generator(self.seed, "student", index), self.architecture)
         network = network.to(labels.device)
@@ -167,5 +173,6 @@ class Trial:
             (self.seed, index),
             self.precision,
             lambda step, loss: self.reporter.step(done + step, float(loss)),
+            teacher=teacher,
         )
         return accuracy(network, *self.test, self.precision)

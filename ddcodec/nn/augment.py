@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..runtime.world import neutral_tensors
 from .warp import Draw, mirrored, offsets, resample, rotations, scalings, small_moves
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
@@ -119,24 +118,3 @@ AUGMENTATIONS: dict[str, Augment] = {
     "dsa": dsa,
     "dsa_upright": dsa_upright,
 }
-
-
-def find_augmentation(name: str | Augment) -> Augment | None:
-    """Return what ``augment`` of a loader means: None for ``none``, a function else.
-
-    Raises UsageError for an unknown name.
-    """
-    if callable(name):
-        return name
-    if name not in AUGMENTATIONS:
-        known = ", ".join(AUGMENTATIONS)
-        raise UsageError(f"augment={name!r} is unknown; use one of {known}, or a function")
-    if name == "none":
-        return None
-    known_one = AUGMENTATIONS[name]
-
-    def change(x: Tensor, generator: torch.Generator) -> Tensor:
-        with neutral_tensors():
-            return known_one(x, generator)
-
-    return change

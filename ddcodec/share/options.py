@@ -82,11 +82,11 @@ class Import(Options):
         Raises UsageError.
         """
         from ..codecs.podd.order import check_rule
-        from ..nn.augment import find_augmentation
+        from ..nn.views import check_augmentation
         from .spaces import read_means
 
         assert self.bits
-        find_augmentation(self.augment or "none")
+        check_augmentation(self.augment or "none")
         if self.means is not None:
             read_means(self.means)
             if self.space not in (None, "auto", "pixels", "mean-std"):

@@ -19,6 +19,8 @@ from ddcodec.judge import student
 from ddcodec.judge.networks import Halve, fresh
 from ddcodec.judge.recipe import Recipe
 from ddcodec.judge.student import endless_batches, train
+from ddcodec.nn.views import drawn as drawn_views
+from ddcodec.runtime.rng import generator
 from ddcodec.sources import Source
 
 RECIPE = Recipe((1, 8, 8), 10, 2, 16, 0.01, 3, 4, "flip")
@@ -217,3 +219,57 @@ def test_bfloat16_learns_as_well(path: Path, digits: Source) -> None:
 def test_an_unknown_architecture_is_named() -> None:
     with pytest.raises(UsageError, match="unknown architecture 'x'"):
         fresh(RECIPE, torch.Generator(), "x")
+
+
+class Certain:
+    """A teacher who is sure that every view is of one class."""
+
+    def __init__(self, label: int) -> None:
+        self.answer, self.asked = torch.eye(10)[label], []
+
+    def labels(self, views: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        self.asked.append((tuple(views.shape), dtype))
+        return self.answer.expand(len(views), -1)
+
+    def to(self, device: torch.device | str) -> Certain:
+        del device
+        return self
+
+
+def first_losses(
+    recipe: Recipe, teacher: Certain | None, precision: str = "float32"
+) -> list[float]:
+    found: list[float] = []
+    network = fresh(recipe, torch.Generator().manual_seed(1))
+    train(
+        network, Few(recipe.image), torch.eye(10)[:8], recipe, (0, 0), precision,
+        report=lambda _, loss: found.append(float(loss)), teacher=teacher,
+    )  # fmt: skip
+    return found
+
+
+def test_a_teacher_labels_what_is_augmented_and_nothing_else() -> None:
+    recipe, seen = replace(RECIPE, augment="views", steps=40, lr=0.01), Certain(3)
+    losses = first_losses(recipe, seen)
+    assert seen.asked == [((4, 1, 8, 8), torch.float32)] * 40
+    assert losses[-1] < 0.2  # the labels of the images are of eight classes
+    assert first_losses(recipe, None)[-1] > 0.5
+    half = Certain(3)
+    first_losses(replace(recipe, steps=1), half, "bfloat16")
+    assert half.asked == [((4, 1, 8, 8), torch.bfloat16)]
+    plain = Certain(3)
+    assert first_losses(replace(RECIPE, augment="none"), plain) == first_losses(
+        replace(RECIPE, augment="none"), None
+    )
+    assert plain.asked == []
+
+
+def test_labels_are_mixed_where_images_are() -> None:
+    recipe = replace(RECIPE, augment="views", steps=1, batch_size=8)
+    network = fresh(recipe, torch.Generator().manual_seed(1))
+    told: list[float] = []
+    few, labels = Few(recipe.image), torch.eye(10)[:8]
+    other = copy.deepcopy(network)
+    train(network, few, labels, recipe, (2, 1), report=lambda _, loss: told.append(float(loss)))
+    x, y = drawn_views(few.images, labels, "views", generator(2, "student augment", 1))
+    assert told == [pytest.approx(float(F.cross_entropy(other(x), y)), rel=1e-5)]

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..shared.labels import restore
 from ..shared.mosaic import Mosaic
 from ..shared.reading import Reading, StoredSamples
+from .live import live_teacher
 from .rules import TEACHER
 from .teacher import Teacher, teacher_symbols
 
@@ -139,4 +140,7 @@ def decode(manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> MosaicSamp
     """Turn the arrays of a LIC file into samples; exact on every machine."""
     reading = Reading(manifest)
     labels = region_labels(manifest, dict(arrays), reading)
-    return MosaicSamples(torch.from_numpy(arrays["images"]), labels, geometry_of(manifest), reading)
+    images, geometry = torch.from_numpy(arrays["images"]), geometry_of(manifest)
+    samples = MosaicSamples(images, labels, geometry, reading)
+    samples.teacher = live_teacher(manifest, arrays)
+    return samples

@@ -71,7 +71,7 @@ class StoredSamples(Samples):
     @property
     def bytes(self) -> Self | None:
         other = copy.copy(self)
-        other._raw = True
+        other._raw, other.teacher = True, None
         return other
 
     def gather(self, index: Tensor) -> Tensor:
@@ -83,4 +83,5 @@ class StoredSamples(Samples):
     def to(self, device: Device) -> Self:
         other = copy.copy(self)
         other._store = self._store.to(device)
+        other.teacher = None if self.teacher is None else self.teacher.to(device)
         return other

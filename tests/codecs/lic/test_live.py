@@ -1,0 +1,95 @@
+"""The network in a file in floats: near its exact labels, and near what it was made of."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from ddcodec import UsageError
+from ddcodec.codecs.lic.integer_network import ARCHITECTURES, network
+from ddcodec.codecs.lic.live import LiveTeacher
+from ddcodec.codecs.lic.teacher import Teacher, _taken_apart, embed
+from ddcodec.data.dataset import DistilledDataset
+from ddcodec.sources import Source
+from tests.codecs.lic.test_teacher import SHAPES, drawn, images
+from tests.helpers.live_sets import live_set
+
+
+def both(
+    name: str, shape: tuple[int, int, int], temperature: float = 2.0
+) -> tuple[Teacher, LiveTeacher, torch.Tensor, torch.Tensor]:
+    """Return a network in integers and in floats, bytes that it sees, and their values."""
+    observer, x = drawn(name, shape), images(shape, 6)
+    arrays, scale = embed(observer, x)
+    labels = {"architecture": name, "scale": scale}
+    steps = network(name, *shape, 7)
+    live = LiveTeacher(steps, _taken_apart(steps, arrays), shape, scale, temperature)
+    exact = Teacher(arrays, labels, observer.description.image, 7)
+    return exact, live, x, observer.preprocess(x)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_labels_of_plain_images_are_nearly_the_exact_ones(
+    name: str, shape: tuple[int, int, int]
+) -> None:
+    exact, live, x, seen = both(name, shape)
+    wanted = (exact.logits(x) / 2).softmax(1)
+    found = live.labels(seen)
+    assert (found.dtype, found.shape) == (torch.float32, (6, 7))
+    assert (found - wanted).abs().max() < 0.002
+    assert (live.labels(seen, torch.bfloat16) - wanted).abs().max() < 0.02
+    torch.testing.assert_close(found.sum(1), torch.ones(6))
+
+
+def test_the_temperature_divides_logits() -> None:
+    exact, live, x, seen = both("convnet3", (3, 12, 9), temperature=0.5)
+    wanted = (exact.logits(x) / 0.5).softmax(1)
+    assert (live.labels(seen) - wanted).abs().max() < 0.002
+
+
+def test_many_views_are_labelled_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, live, _, seen = both("convnet3", (1, 8, 8))
+    whole = live.labels(seen)
+    monkeypatch.setattr("ddcodec.codecs.lic.live.PIXELS_AT_ONCE", 128)
+    torch.testing.assert_close(live.labels(seen), whole)
+    assert live.labels(seen[:0]).shape == (0, 7)
+
+
+def test_no_gradient_flows_and_inputs_stay() -> None:
+    _, live, _, seen = both("resnet18", (1, 8, 8))
+    before = seen.clone()
+    found = live.labels(seen.requires_grad_())
+    assert not found.requires_grad
+    assert torch.equal(seen, before)
+
+
+def test_views_of_another_size_are_refused() -> None:
+    _, live, _, _ = both("convnet3", (1, 8, 8))
+    with pytest.raises(UsageError, match=r"sees images of \(1, 8, 8\), got \(2, 3, 8, 8\)"):
+        live.labels(torch.zeros(2, 3, 8, 8))
+
+
+def test_a_copy_and_one_that_was_sent_say_the_same() -> None:
+    _, live, _, seen = both("mobilenetv2", (1, 20, 36))
+    wanted = live.labels(seen)
+    sent = pickle.loads(pickle.dumps(live))  # noqa: S301 (our own bytes)
+    assert torch.equal(sent.labels(seen), wanted)
+    assert torch.equal(live.to("cpu").labels(seen), wanted)
+
+
+def test_only_a_file_that_says_so_has_a_teacher(
+    digits: Source, observer_file: Path, tmp_path: Path
+) -> None:
+    ds = live_set(digits, observer_file, tmp_path / "x.ddset")
+    assert isinstance(ds.teacher, LiveTeacher)
+    seen, own = ds.on("cpu")
+    assert torch.equal(own, ds.soft_labels)
+    found = ds.teacher.labels(seen.gather(torch.arange(len(ds))))
+    # Eight bits of a symbol and the rounding between layers.
+    assert (found - ds.soft_labels).abs().max() < 0.02
+    ds.file.manifest.labels.pop("live")
+    assert DistilledDataset(ds.file).teacher is None

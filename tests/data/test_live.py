@@ -1,0 +1,134 @@
+"""Batches and streams of a file whose network labels every view."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+import ddcodec
+from ddcodec import DistilledDataset, UsageError
+from ddcodec.nn.views import drawn
+from ddcodec.runtime.rng import generator
+from ddcodec.sources import Source
+from tests.helpers.live_sets import live_set
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("live") / "x.ddset"
+
+
+@pytest.fixture(scope="module")
+def ds(digits: Source, observer_file: Path, path: Path) -> DistilledDataset:
+    return live_set(digits, observer_file, path)
+
+
+def test_batches_are_views_with_labels_of_their_own(ds: DistilledDataset) -> None:
+    assert ds.teacher is not None
+    found = list(ds.batches(8, seed=4, epoch=1))
+    assert [len(x) for x, _ in found] == [8, 8, 4]
+    plain = list(ds.batches(8, seed=4, epoch=1, augment="none"))
+    for start, (x, y), (image, label) in zip(range(0, 20, 8), found, plain, strict=True):
+        random = generator(4, "augment", 1, start)
+        views, labels = drawn(image, label, "views_upright", random, ds.teacher)
+        assert torch.equal(x, views)
+        assert torch.equal(y, labels)
+        assert (y - ds.teacher.labels(x)).abs().max() < 1e-5
+        assert (y - label).abs().max() > 0.1
+    again = list(ds.batches(8, seed=4, epoch=1, augment="recipe"))
+    assert all(torch.equal(a[1], b[1]) for a, b in zip(found, again, strict=True))
+
+
+def test_plain_images_have_the_exact_labels(ds: DistilledDataset) -> None:
+    for x, y in ds.batches(20, shuffle=False, augment="none"):
+        assert torch.equal(y, ds.soft_labels)
+        assert torch.equal(x[3], ds[3][0])
+    assert torch.equal(ds[3][1], ds.soft_labels[3])
+    loaded = torch.cat([y for _, y in DataLoader(ds, batch_size=7)])
+    assert torch.equal(loaded, ds.soft_labels)
+    singles = torch.stack([y for _, y in ds.stream(shuffle=False)])
+    assert torch.equal(singles, ds.soft_labels)
+
+
+def test_a_function_is_labelled_too(ds: DistilledDataset) -> None:
+    assert ds.teacher is not None
+    x, y = next(iter(ds.batches(6, augment=lambda images, random: -images)))
+    torch.testing.assert_close(y, ds.teacher.labels(x))
+
+
+def test_class_indices_are_the_teachers(
+    digits: Source, observer_file: Path, path: Path, ds: DistilledDataset
+) -> None:
+    hard = live_set(digits, observer_file, path, hard_labels=True)
+    for (x, y), (views, labels) in zip(hard.batches(8), ds.batches(8), strict=True):
+        assert torch.equal(x, views)
+        assert y.dtype == torch.int64
+        assert torch.equal(y, labels.argmax(1))
+
+
+def test_bytes_are_as_they_are(digits: Source, observer_file: Path, path: Path) -> None:
+    raw = live_set(digits, observer_file, path, raw=True)
+    assert raw.teacher is None
+    x, y = next(iter(raw.batches(20, shuffle=False)))
+    assert x.dtype == torch.uint8
+    assert torch.equal(y, raw.soft_labels)
+
+
+def test_a_part_is_labelled_by_the_whole(ds: DistilledDataset) -> None:
+    part = ds[5:11]
+    x, y = next(iter(part.batches(6)))
+    assert part.teacher is not None
+    assert torch.equal(y, part.teacher.labels(x))
+    assert not torch.equal(y, part.soft_labels)
+
+
+def test_a_stream_gives_the_batches_for_any_number_of_workers(ds: DistilledDataset) -> None:
+    wanted = list(ds.batches(6, seed=2))
+    stream = ds.stream(seed=2, batch_size=6)
+    for workers in (0, 2):
+        found = list(DataLoader(stream, batch_size=None, num_workers=workers))
+        for (x, y), (a, b) in zip(found, wanted, strict=True):
+            assert torch.equal(x, a)
+            torch.testing.assert_close(y, b)
+
+
+def test_a_resumed_stream_draws_the_views_that_were_left(ds: DistilledDataset) -> None:
+    whole = list(ds.stream(seed=5, batch_size=6))
+    stream = ds.stream(seed=5, batch_size=6)
+    next(iter(stream))
+    later = ds.stream(seed=5, batch_size=6)
+    later.load_state_dict(copy.deepcopy(stream.state_dict()))
+    for (x, y), (a, b) in zip(later, whole[1:], strict=True):
+        assert torch.equal(x, a)
+        assert torch.equal(y, b)
+
+
+def test_streams_take_augmentations(ds: DistilledDataset, digits_file: Path) -> None:
+    plain = [y for _, y in ds.stream(shuffle=False, batch_size=20, augment="none")]
+    assert torch.equal(plain[0], ds.soft_labels)
+    with pytest.raises(UsageError, match="give `batch_size` too"):
+        ds.stream(augment="views")
+    stored = ddcodec.load(digits_file)
+    for (x, y), (a, b) in zip(
+        stored.stream(seed=1, batch_size=5, augment="views_upright"),
+        stored.batches(5, seed=1, augment="views_upright"),
+        strict=True,
+    ):
+        assert torch.equal(x, a)
+        assert torch.equal(y, b)
+    kept = next(iter(stored.batches(5, seed=1)))
+    assert torch.equal(kept[1], next(iter(stored.batches(5, seed=1, augment="flip")))[1])
+
+
+def test_inference_mode_and_autocast_of_the_caller_change_nothing(ds: DistilledDataset) -> None:
+    wanted = list(ds.batches(8))
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        found = list(ds.batches(8))
+    for (x, y), (a, b) in zip(found, wanted, strict=True):
+        assert torch.equal(x, a)
+        assert torch.equal(y, b)
+        assert not y.is_inference()
