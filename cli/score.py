@@ -113,7 +113,7 @@ def measure(
         reporter.stage("reading the test images", 0)
         source = find_source(ds, test, common, reporter.result)
         trial, split = trial_on(ds, source, common, reporter, nets=chosen.nets, steps=chosen.steps)
-        if teacher is None and "temperature" in ds.manifest.labels:
+        if teacher is None and ds.teacher is None and "temperature" in ds.manifest.labels:
             reporter.note(
                 f"{file}: its labels are those of an observer; both scores are too high without "
                 "--observer, which labels the random images too"
@@ -152,7 +152,9 @@ def describe(report: Report) -> str:
     random, augment, own = report["random"], report["augment"], report["recipe_augment"]
     height, width = random["stored_size"]
     images = f"random images ({number(random['images_per_class'])} a class, {height}x{width})"
-    labels = {"class": "class", "observer": "observer's"}[random["labels"]]
+    labels = {"class": "class", "observer": "observer's", "file": "file's network"}[
+        random["labels"]
+    ]
     rows = [
         ("all training images", "class", "none", "real_hard"),
         ("this file", "class", "none", "syn_hard"),

@@ -129,6 +129,7 @@ def measure(
     from ddcodec.evaluate.architectures import across_networks
     from ddcodec.evaluate.baselines import ahead_of, baselines
     from ddcodec.evaluate.draws import images_by_class
+    from ddcodec.evaluate.live import used_directly
     from ddcodec.evaluate.measure import on_file, run_of
     from ddcodec.evaluate.soft_baselines import random_images_with_observer
     from ddcodec.inspection.info import info
@@ -152,6 +153,7 @@ def measure(
         trial, finished = keeping(trial, run, file, place)
         others, across = {}, None
         with interruption_told(trial, finished):
+            alone = used_directly(ds, trial)
             result = on_file(ds, trial)
             if teacher is not None:
                 by_class, total = images_by_class(source), ds.file.sizes.total
@@ -178,6 +180,7 @@ def measure(
         "baselines": others or None,
         "baselines_ahead": ahead_of(result.mean, others),
         "network": "recipe",
+        "network_in_file": alone,
     }
     if across is not None:
         report |= {"networks": across["rows"], "transfer": across["transfer"]}
@@ -198,6 +201,9 @@ def describe(report: Report) -> str:
             f"; {number(report['bytes'])} bytes, and {number(report['external_bytes'])} of the "
             "model that it needs"
         )
+    if report["network_in_file"] is not None:
+        share = percent(report["network_in_file"])
+        head += f"\nno training: the network in the file, which labels the views, has {share}"
     parts = [head]
     if report["baselines"] is not None:
         parts.append(baseline_table(report, alone))

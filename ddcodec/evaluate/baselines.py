@@ -23,6 +23,7 @@ from ..codecs.registry import CODECS
 from ..codecs.samples import Samples
 from ..judge.recipe import Recipe
 from ..judge.trial import Accuracy, Entry, Trial
+from ..nn.views import Teacher
 from ..preprocessing.real import RealImages
 from ..preprocessing.stored import Stored
 from ..runtime.world import neutral
@@ -121,6 +122,7 @@ def learn(
     store: Store | None = None,
     passes: int = 0,
     label: Label | None = None,
+    teacher: Teacher | None = None,
 ) -> dict[str, Any]:
     """Train students on the draws that ``budget`` allows; return the entry of the result.
 
@@ -130,6 +132,7 @@ def learn(
             back as they were and take ``coded_bytes``.
         passes: times that every image is seen at least; batches grow for it to 256 at most.
         label: gives the labels of images at full size; by default each has its class.
+        teacher: labels what the recipe augments; without one labels stay, or are mixed as images.
     """
     store = store or (lambda images, classes: (images, coded_bytes(images, classes)))
     _, height, width = ds.image_shape
@@ -146,7 +149,7 @@ def learn(
         one_hot = np.eye(classes, dtype=np.float32).repeat(budget.per_class, 0)
         return _samples(ds, images, label(images) if label else one_hot, trial.device)
 
-    result = trial.run(stage, training_set, asdict(budget))
+    result = trial.run(stage, training_set, asdict(budget), teacher=teacher)
     pixels = classes * budget.per_class * budget.size[0] * budget.size[1]
     return _entry(result, pixels, max(sizes), budget)
 

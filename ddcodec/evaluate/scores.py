@@ -27,12 +27,13 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from ..judge.trial import Entry, Trial
-from ..nn.views import NAMES
+from ..nn.views import NAMES, Teacher
 from ..runtime.arguments import real, text, whole
 from ..runtime.world import neutral
 from .baselines import Label, full_data, learn, stored_pixels
 from .budgets import Budget, same_bytes, same_pixels
 from .draws import Draw, images_by_class, random_draw
+from .live import bytes_beside_labels, own_labels
 from .measure import on_file
 from .soft_baselines import labeller
 
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 EQUAL = ("pixels", "bytes")
 NO_AUGMENT = "none"
+# Who labels the random images.
+WHO = {"class": "", "observer": ", the observer's labels", "file": ", labels of the file's network"}
 
 Scores = NDArray[np.float64]
 
@@ -114,7 +117,8 @@ def score(
         equal: what random images have in common with the file: ``pixels``, as images a class in
             the package, or ``bytes``.
         observer: labels the random images softly at the temperature of the file's labels; without
-            one their labels are their classes.
+            one their labels are their classes, or, where the network in the file labels views,
+            views of random images are labelled by it too.
         augment: a name in ``nn.views.NAMES`` for the augmented half of the ARS; by default the
             recipe's. Where that is ``none``, both halves are the same networks.
         weights: by default all halves weigh the same.
@@ -123,7 +127,8 @@ def score(
     Returns:
         What ``robust_scores`` returns, and ``accuracies`` by the names there (``accuracy_mean``,
         ``accuracy_std``, ``per_net`` each), ``augment``, ``full_steps``, ``lrs_lambda``,
-        ``ars_lambda``, and ``random``: ``equal``, ``labels``, ``images_per_class``,
+        ``ars_lambda``, and ``random``: ``equal``, ``labels`` (``class``, ``observer`` or, of the
+        network in the file, ``file``), ``images_per_class``,
         ``stored_size``, ``pixels`` and ``bytes`` of the random images.
 
     Raises UsageError for arguments out of range, an observer of other images, SourceError
@@ -138,15 +143,21 @@ def score(
         full_steps = whole("full_steps", full_steps, 1)
     if augment is not None:
         text("augment", augment, NAMES)
-    by_class = images_by_class(source)
+    by_class, own = images_by_class(source), own_labels(ds, trial.device)
     draw = random_draw(by_class, trial.seed)
     if equal == "pixels":
         budget = same_pixels(stored_pixels(ds), by_class)
     else:
         trial.reporter.stage("random images: how many fit", 0)
-        budget = same_bytes(ds.file.sizes.total, by_class, draw, trial.nets)
-    label = None if observer is None else labeller(observer, ds, trial.device).soft
-    random = _Random(ds, draw, budget, equal, label)
+        # Random images need the network beside them where it labels them.
+        shared = own is not None and observer is None
+        total = bytes_beside_labels(ds) if shared else ds.file.sizes.total
+        budget = same_bytes(total, by_class, draw, trial.nets)
+    random = _Random(ds, draw, budget, equal)
+    if observer is not None:
+        random = random._replace(label=labeller(observer, ds, trial.device).soft, who="observer")
+    elif own is not None:
+        random = random._replace(label=own.soft, who="file", teacher=own.teacher)
     recipe = trial.recipe
     augment = augment or recipe.augment
     plain = replace(trial, recipe=replace(recipe, augment=NO_AUGMENT))
@@ -179,7 +190,7 @@ def score(
         "full_steps": full_steps,
         "random": {
             "equal": equal,
-            "labels": "class" if observer is None else "observer",
+            "labels": random.who,
             **{name: found["rdm_any"][name] for name in stored},
         },
         "accuracies": {
@@ -195,12 +206,21 @@ class _Random(NamedTuple):
     draw: Draw
     budget: Budget
     equal: str
-    label: Label | None
+    label: Label | None = None
+    who: str = "class"
+    teacher: Teacher | None = None
 
     def learn(self, trial: Trial, how: str = "") -> Entry:
-        who = "" if self.label is None else ", the observer's labels"
-        title = f"random images{who}, same {self.equal}{how}"
-        return learn(title, trial, self.ds, self.draw, self.budget, label=self.label)
+        title = f"random images{WHO[self.who]}, same {self.equal}{how}"
+        return learn(
+            title,
+            trial,
+            self.ds,
+            self.draw,
+            self.budget,
+            label=self.label,
+            teacher=self.teacher,
+        )
 
 
 def hard_labels(soft: Tensor) -> Tensor:

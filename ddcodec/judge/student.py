@@ -113,9 +113,12 @@ def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def accuracy(
-    network: nn.Module, x: TestImages, y: Tensor, precision: Precision = "float32"
+    network: Callable[[Tensor], Tensor], x: TestImages, y: Tensor, precision: Precision = "float32"
 ) -> float:
-    """Return the share of images x (N, C, H, W) whose largest logit is at y, int64 (N,)."""
+    """Return the share of images x (N, C, H, W) whose largest logit is at y, int64 (N,).
+
+    ``network`` is one, or whatever else gives (B, classes) of which the largest is its answer.
+    """
     chunk = max(1, TEST_PIXELS // (x.shape[2] * x.shape[3]))
     right = torch.zeros((), dtype=torch.int64, device=x.device)
     half = torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16")
