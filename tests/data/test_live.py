@@ -34,7 +34,7 @@ def test_batches_are_views_with_labels_of_their_own(ds: DistilledDataset) -> Non
     plain = list(ds.batches(8, seed=4, epoch=1, augment="none"))
     for start, (x, y), (image, label) in zip(range(0, 20, 8), found, plain, strict=True):
         random = generator(4, "augment", 1, start)
-        views, labels = drawn(image, label, "views_upright", random, ds.teacher)
+        views, labels = drawn(image, label, ds.manifest.recipe["augment"], random, ds.teacher)
         assert torch.equal(x, views)
         assert torch.equal(y, labels)
         assert (y - ds.teacher.labels(x)).abs().max() < 1e-5

@@ -9,6 +9,7 @@ import pytest
 
 from ddcodec import DistilledDataset, encode, load
 from ddcodec.sources import Source, Split
+from tests.helpers.live_sets import live_set
 
 
 def lines(per_class: int = 16, noise: float = 12.0) -> Source:
@@ -39,3 +40,11 @@ def lic_file(
     out = tmp_path_factory.mktemp("lic") / "x.ddset"
     encode(digits, out, "lic", ipc=2, steps=2, observer=observer_file, device="cpu")
     return load(out)
+
+
+@pytest.fixture(scope="session")
+def live_file(
+    tmp_path_factory: pytest.TempPathFactory, digits: Source, observer_file: Path
+) -> DistilledDataset:
+    """The same, labelled by a network that stays to label every view."""
+    return live_set(digits, observer_file, tmp_path_factory.mktemp("live") / "x.ddset")

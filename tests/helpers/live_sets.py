@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import ddcodec
-from ddcodec import DistilledDataset, encode
-from ddcodec.format import read
+from ddcodec import DistilledDataset, encode, load
 from ddcodec.sources import Source
 
 
 def live_set(source: Source, observer: Path, path: Path, **settings: Any) -> DistilledDataset:
-    """Write a file of few images with their observer, read as one that says ``live``.
+    """Write a file of few images and the observer that labels their views; load it.
 
-    ``settings`` are those of ``DistilledDataset``.
+    ``settings`` are those of ``load``.
     """
     if not path.exists():
-        options = {"ipc": 2, "steps": 2, "squeeze": 1, "labels": "embed-teacher", "device": "cpu"}
+        options = {"ipc": 2, "steps": 2, "squeeze": 1, "labels": "live", "device": "cpu"}
         encode(source, path, "lic", observer=observer, **options)
-    file = read(path)
-    manifest = replace(
-        file.manifest,
-        labels=file.manifest.labels | {"live": True},
-        recipe=file.manifest.recipe | {"augment": "views_upright", "batch_size": 8},
-    )
-    return ddcodec.DistilledDataset(replace(file, manifest=manifest), **settings)
+    return load(path, **settings)

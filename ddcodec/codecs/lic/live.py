@@ -20,8 +20,8 @@ from torch import Tensor
 
 from ...errors import UsageError
 from ...runtime.world import neutral_tensors
-from .integer_network import Network, Residual, Unit, network
-from .teacher import _taken_apart
+from .integer_network import Network, Residual, Unit, network_of
+from .teacher import stored_units
 
 if TYPE_CHECKING:
     from ...format import Manifest
@@ -78,8 +78,7 @@ class LiveTeacher:
 
         Args:
             steps: from ``integer_network``.
-            stored: each unit of it with its weights, float64 (groups, filters of one, values), and
-                its rows (a, b), float64 (filters, 2).
+            stored: from ``teacher.stored_units``.
             image: (channels, height, width) of views.
             scale: of what comes in, integers per unit.
             temperature: by which logits are divided.
@@ -144,8 +143,8 @@ def live_teacher(manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> Live
     if not labels.get("live", False):
         return None
     shape = (image["channels"], image["height"], image["width"])
-    steps = network(labels["architecture"], *shape, len(manifest.classes))
-    stored = _taken_apart(steps, dict(arrays))
+    steps = network_of(labels, image, len(manifest.classes))
+    stored = stored_units(steps, labels["architecture"], dict(arrays))
     return LiveTeacher(steps, stored, shape, labels["scale"], labels["temperature"])
 
 

@@ -104,6 +104,6 @@ def student_recipe(
         "steps": epochs * -(-images // BATCH),
         "batch_size": min(BATCH, images * regions),
         # A mirror image of grey writing is another sign or none.
-        "augment": "views" if live else "dsa" if channels == 3 else "dsa_upright",
+        "augment": ("views" if live else "dsa") + ("" if channels == 3 else "_upright"),
         "loss": "soft_cross_entropy",
     }

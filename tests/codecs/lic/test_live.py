@@ -9,29 +9,35 @@ import pytest
 import torch
 
 from ddcodec import UsageError
-from ddcodec.codecs.lic.integer_network import ARCHITECTURES, network
+from ddcodec.codecs.lic.embedding import embed
+from ddcodec.codecs.lic.integer_network import ARCHITECTURES, network, taken_apart
 from ddcodec.codecs.lic.live import LiveTeacher
-from ddcodec.codecs.lic.teacher import Teacher, _taken_apart, embed
+from ddcodec.codecs.lic.teacher import Teacher, stored_units
 from ddcodec.data.dataset import DistilledDataset
 from ddcodec.sources import Source
+from tests.codecs.lic.test_small_teacher import drawn as drawn_small
 from tests.codecs.lic.test_teacher import SHAPES, drawn, images
 from tests.helpers.live_sets import live_set
 
+NAMES = (*ARCHITECTURES, "residual-1", "residual-42")
+
 
 def both(
-    name: str, shape: tuple[int, int, int], temperature: float = 2.0
+    architecture: str, shape: tuple[int, int, int], temperature: float = 2.0
 ) -> tuple[Teacher, LiveTeacher, torch.Tensor, torch.Tensor]:
     """Return a network in integers and in floats, bytes that it sees, and their values."""
-    observer, x = drawn(name, shape), images(shape, 6)
+    name, size = taken_apart(architecture)
+    observer, x = drawn_small(shape, size, 3.0) if size else drawn(name, shape), images(shape, 6)
     arrays, scale = embed(observer, x)
-    labels = {"architecture": name, "scale": scale}
-    steps = network(name, *shape, 7)
-    live = LiveTeacher(steps, _taken_apart(steps, arrays), shape, scale, temperature)
+    steps = network(name, *shape, 7, size)
+    stored = stored_units(steps, name, arrays)
+    live = LiveTeacher(steps, stored, shape, scale, temperature)
+    labels = {"architecture": name, "size": size, "scale": scale}
     exact = Teacher(arrays, labels, observer.description.image, 7)
     return exact, live, x, observer.preprocess(x)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_labels_of_plain_images_are_nearly_the_exact_ones(
     name: str, shape: tuple[int, int, int]
@@ -92,4 +98,6 @@ def test_only_a_file_that_says_so_has_a_teacher(
     # Eight bits of a symbol and the rounding between layers.
     assert (found - ds.soft_labels).abs().max() < 0.02
     ds.file.manifest.labels.pop("live")
-    assert DistilledDataset(ds.file).teacher is None
+    quiet = DistilledDataset(ds.file)
+    assert quiet.teacher is None
+    assert torch.equal(quiet.soft_labels, ds.soft_labels)

@@ -164,19 +164,20 @@ def test_a_live_file_says_so_and_labels_plain_regions_exactly(
     assert ddcodec.verify(path) == []
     labels = ds.manifest.labels
     assert (labels["architecture"], labels["size"], labels["live"]) == ("residual", 9, True)
-    assert ds.manifest.recipe["augment"] == "views"
+    assert ds.manifest.recipe["augment"] == "views_upright"
+    stored_as = [ds.manifest.tensors[name] for name in ("label_weights", "label_affine")]
+    assert {(spec.coder, spec.chunk) for spec in stored_as} == {("context", None)}
     assert "--labels live" in ds.manifest.provenance["command"]
     assert (ds.soft_labels - stored.soft_labels).abs().max() < 0.1
+    stream = ChunkedDataset(path, 5, shuffle=False)
+    stream.set_augment("none")
+    assert torch.equal(torch.cat([label for _, label in stream]), ds.soft_labels)
     facts = ddcodec.info(path)["bytes"]
     size = facts["tensors"]["label_weights"] + facts["tensors"]["label_affine"]
     assert facts["labels"] == size < 1500
-    stored_as = [ds.manifest.tensors[name] for name in ("label_weights", "label_affine")]
-    assert {(spec.coder, spec.chunk) for spec in stored_as} == {("context", None)}
     assert notes.said[0].startswith(f"labels: the network that gives them {size:,} bytes")
     assert f"the teacher itself {size:,}" in notes.said[1]
     still = ddcodec.load(made("embed-teacher"))
     assert "live" not in still.manifest.labels
     assert still.manifest.recipe["augment"] == "dsa_upright"
     assert torch.equal(still.soft_labels, ds.soft_labels)
-    stream = ChunkedDataset(tmp_path / "embed-teacher.ddset", 5, shuffle=False)
-    assert torch.equal(torch.cat([label for _, label in stream]), still.soft_labels)
