@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ..format import ChunkReader, DDSetFile, Manifest, Sizes
     from ..limits import Limits
+    from ..nn.views import Teacher
     from ..runtime.progress import Reporter
     from ..sources.base import Source
     from .samples import Samples
@@ -130,8 +131,16 @@ class ChunkDecoder(Protocol):
 
     per_row: int
 
-    def read(self, reader: ChunkReader, chunk: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return images (n, C, H, W) and labels of a chunk, both as they are stored."""
+    def read(
+        self, reader: ChunkReader, chunk: int, plain: bool = True
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return images (n, C, H, W) and labels of a chunk, both as they are stored.
+
+        Where not ``plain``, a teacher labels what becomes of the images, and these are anything.
+        """
+
+    def teacher(self, reader: ChunkReader) -> Teacher | None:
+        """Return the network that labels views, where the file says so; see ``Samples``."""
 
     def soft(self, labels: NDArray[Any]) -> NDArray[np.float32]:
         """Return labels that ``read`` gave as soft labels float32 (n, classes)."""

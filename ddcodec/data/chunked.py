@@ -30,6 +30,8 @@ from ..errors import Unsupported
 from ..format import ChunkReader, Manifest
 from ..hub import local
 from ..limits import Limits
+from ..nn.augment import Augment
+from ..nn.views import Draw, find_draw
 from ..runtime.arguments import whole
 from ..runtime.rng import generator
 from ..runtime.world import neutral, neutral_tensors
@@ -46,6 +48,10 @@ class ChunkedDataset(ShardedStream):
     Memory is bounded by ``buffer`` + ``threads`` + 1 decoded chunks. Chunks are decoded ahead by
     threads, so a plain loop is fast; in a ``DataLoader`` use ``batch_size=None``. Every batch but
     the last of an epoch is full.
+
+    Attributes:
+        teacher: the network in the file, where the file says that it labels views; see
+            ``DistilledDataset``. Batches are views then, until ``set_augment`` says otherwise.
     """
 
     @neutral()
@@ -88,12 +94,14 @@ class ChunkedDataset(ShardedStream):
         path = local(path)
         with ChunkReader(path, check=check, limits=STREAMED) as reader:
             self.manifest: Manifest = reader.manifest
-        name = self.manifest.codec["name"]
-        decoder = CODECS[name].chunks(self.manifest)
-        if decoder is None:
-            raise Unsupported(
-                f"{os.fspath(path)}: codec '{name}' has no chunks of images; use ddcodec.load"
-            )
+            name = self.manifest.codec["name"]
+            decoder = CODECS[name].chunks(self.manifest)
+            if decoder is None:
+                raise Unsupported(
+                    f"{os.fspath(path)}: codec '{name}' has no chunks of images; use ddcodec.load"
+                )
+            # It sees preprocessed images.
+            self.teacher = None if raw else decoder.teacher(reader)
         self._decoder = decoder
         settings = {
             "digest": self.manifest.content_digest,
@@ -113,6 +121,16 @@ class ChunkedDataset(ShardedStream):
         self._plan = Windows(self.count, chunk, batch_size, buffer, drop_last)
         self._reading = Reading(self.manifest)
         self.preprocess = self._reading.preprocess
+        self.set_augment("auto")
+
+    def set_augment(self, augment: str | Augment) -> None:
+        """Choose how batches are changed, as ``augment`` of ``ds.batches`` does.
+
+        It holds from the next iteration on; workers that are running keep theirs. Raises UsageError
+        for an unknown name.
+        """
+        recipe = str(self.manifest.recipe["augment"])
+        self._draw: Draw | None = find_draw(augment, recipe, self.teacher, self._hard)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -134,12 +152,17 @@ class ChunkedDataset(ShardedStream):
                 index = order[batch * size : (batch + 1) * size]
                 with neutral_tensors():
                     found = self._batch(images, labels, index)
+                if self._draw is not None:
+                    key = generator(self._settings["seed"], "augment", epoch, window, batch)
+                    found = self._draw(*found, key)
                 yield found
             del images, labels  # before the next window is made
 
     @neutral()
     def _decoded(self, reader: ChunkReader, chunk: int) -> Pair:
-        return self._decoder.read(reader, chunk)
+        # A teacher labels what becomes of the images.
+        plain = self._draw is None or self._draw.teacher is None
+        return self._decoder.read(reader, chunk, plain)
 
     def _batch(
         self, images: NDArray[Any], labels: NDArray[Any], index: Tensor

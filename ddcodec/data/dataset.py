@@ -242,11 +242,7 @@ class DistilledDataset(Dataset[Item]):
         return Batches(samples, labels, batch_size, shuffle, seed, epoch, drop_last, draw, infinite)
 
     def _draw(self, augment: str | Augment, teacher: Teacher | None) -> Draw | None:
-        if augment == "recipe" or (augment == "auto" and teacher is not None):
-            augment = str(self.manifest.recipe["augment"])
-        elif augment == "auto":
-            return None
-        return find_draw(augment, teacher, self.hard_labels)
+        return find_draw(augment, str(self.manifest.recipe["augment"]), teacher, self.hard_labels)
 
     def stream(self, seed: int = 0, **settings: Any) -> SampleStream:
         """Return the data set as a resumable stream; see ``stream.SampleStream`` for settings.

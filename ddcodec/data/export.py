@@ -134,9 +134,11 @@ class Decoded:
             yield found
 
     def _chunked(self, raw: bool) -> ChunkedDataset:
-        return ChunkedDataset(
+        found = ChunkedDataset(
             self._path, self.batch, shuffle=False, buffer=1, raw=raw, rank=0, world_size=1
         )
+        found.set_augment("none")
+        return found
 
 
 class Picture(NamedTuple):

@@ -167,12 +167,21 @@ class Draw:
 
 
 def find_draw(
-    how: str | Augment, teacher: Teacher | None = None, hard: bool = False
+    how: str | Augment, recipe: str, teacher: Teacher | None = None, hard: bool = False
 ) -> Draw | None:
-    """Return what ``augment`` of a loader means, with the arguments of ``Draw``; None for ``none``.
+    """Return what ``augment`` of a loader means; None for nothing.
+
+    Args:
+        how: as in ``Draw``, or ``recipe``, or ``auto``: the recipe's where there is a teacher.
+        recipe: the augmentation of the file's recipe.
+        teacher, hard: as in ``Draw``.
 
     Raises UsageError for an unknown name, and for views of images whose labels cannot be mixed.
     """
+    if how == "auto":
+        how = "none" if teacher is None else "recipe"
+    if how == "recipe":
+        how = recipe
     if not callable(how):
         check_augmentation(how)
         if how == "none":

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
 import ddcodec
-from ddcodec import DistilledDataset, UsageError
+from ddcodec import ChunkedDataset, DistilledDataset, UsageError
+from ddcodec.data.export import Decoded
 from ddcodec.nn.views import drawn
 from ddcodec.runtime.rng import generator
 from ddcodec.sources import Source
@@ -132,3 +134,56 @@ def test_inference_mode_and_autocast_of_the_caller_change_nothing(ds: DistilledD
         assert torch.equal(x, a)
         assert torch.equal(y, b)
         assert not y.is_inference()
+
+
+def test_a_file_in_chunks_gives_views_of_its_own(ds: DistilledDataset, path: Path) -> None:
+    stream = ChunkedDataset(path, 6, seed=3, buffer=1)
+    assert stream.teacher is not None
+    found = list(stream)
+    assert sum(len(x) for x, _ in found) == len(ds)
+    for (x, y), (a, b) in zip(found, ChunkedDataset(path, 6, seed=3, buffer=1), strict=True):
+        assert torch.equal(x, a)
+        assert torch.equal(y, b)
+        torch.testing.assert_close(y, stream.teacher.labels(x))
+    hard = next(iter(ChunkedDataset(path, 6, seed=3, buffer=1, hard_labels=True)))
+    assert torch.equal(hard[1], found[0][1].argmax(1))
+    # Windows are dealt to workers, so their batches come in another order.
+    loaded = list(DataLoader(stream, batch_size=None, num_workers=2))
+    assert len(loaded) == len(found)
+    for x, y in loaded:
+        (same,) = [b for a, b in found if torch.equal(a, x)]
+        torch.testing.assert_close(y, same)
+
+
+def test_chunks_as_they_are_have_the_exact_labels(ds: DistilledDataset, path: Path) -> None:
+    stream = ChunkedDataset(path, 6, shuffle=False)
+    stream.set_augment("none")
+    assert torch.equal(torch.cat([y for _, y in stream]), ds.soft_labels)
+    stream.set_augment(lambda images, random: images + 1)
+    x, y = next(iter(stream))
+    assert torch.equal(x, torch.stack([ds[i][0] + 1 for i in range(6)]))
+    assert stream.teacher is not None
+    torch.testing.assert_close(y, stream.teacher.labels(x))
+    raw = ChunkedDataset(path, 20, shuffle=False, raw=True)
+    assert raw.teacher is None
+    x, y = next(iter(raw))
+    assert x.dtype == torch.uint8
+    assert torch.equal(y, ds.soft_labels)
+
+
+def test_exported_images_are_plain_with_exact_labels(ds: DistilledDataset, path: Path) -> None:
+    parts = list(Decoded(path).samples())
+    wanted = torch.stack([ds[i][0] for i in range(len(ds))])
+    assert torch.equal(torch.cat([torch.from_numpy(x) for x, _ in parts]), wanted)
+    assert torch.equal(torch.cat([torch.from_numpy(y) for _, y in parts]), ds.soft_labels)
+
+
+def test_stored_labels_are_mixed_in_chunks_too(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 1, 4, 4), dtype=np.uint8)
+    ddcodec.pack(pixels, np.arange(9) % 3, list("abc"), tmp_path / "x.ddset")
+    stream = ChunkedDataset(tmp_path / "x.ddset", 9)
+    assert all(set(y.unique().tolist()) == {0.0, 1.0} for _, y in stream)
+    stream.set_augment("views")
+    ((_, y),) = list(stream)
+    assert ((y > 0.01) & (y < 0.99)).any()
+    torch.testing.assert_close(y.sum(1), torch.ones(9))

@@ -139,28 +139,38 @@ def test_a_teacher_labels_what_comes_out(name: str) -> None:
 
 
 def test_a_loader_is_told_in_a_name_or_a_function() -> None:
-    assert find_draw("none", Mean()) is None
+    assert find_draw("none", "flip", Mean()) is None
     x, y = pixels(), torch.full((6, 2), 0.5)
-    how = find_draw("views", Mean())
+    how = find_draw("views", "none", Mean())
     assert how == Draw("views", how.teacher if how else None)
     assert how is not None
     seen, labels = how(x, y, generator(7))
     wanted = drawn(x, y, "views", generator(7), Mean())
     assert torch.equal(seen, wanted[0])
     assert torch.equal(labels, wanted[1])
-    halved = find_draw(lambda images, random: images / 2, Mean(), hard=True)
+    halved = find_draw(lambda images, random: images / 2, "none", Mean(), hard=True)
     assert halved is not None
     seen, labels = halved(x, y.argmax(1), generator(7))
     assert torch.equal(seen, x / 2)
     assert labels.tolist() == [1] * 6  # dark
-    mixed = pickle.loads(pickle.dumps(find_draw("views")))  # noqa: S301 (our own bytes)
+    mixed = pickle.loads(pickle.dumps(find_draw("views", "none")))  # noqa: S301 (our own bytes)
     assert torch.equal(mixed(x, y, generator(8))[0], drawn(x, y, "views", generator(8))[0])
 
 
 def test_class_indices_cannot_be_mixed_but_may_be_a_teachers() -> None:
     with pytest.raises(UsageError, match="load without `hard_labels`"):
-        find_draw("views", hard=True)
-    assert find_draw("views", Mean(), hard=True) is not None
-    assert find_draw("flip", hard=True) is not None
+        find_draw("views", "none", hard=True)
+    assert find_draw("views", "none", Mean(), hard=True) is not None
+    assert find_draw("flip", "none", hard=True) is not None
     with pytest.raises(UsageError, match="augment='blur' is unknown"):
-        find_draw("blur")
+        find_draw("blur", "none")
+
+
+def test_the_recipes_augmentation_is_for_who_asks_and_for_teachers() -> None:
+    teacher = Mean()
+    assert find_draw("auto", "flip") is None
+    assert find_draw("auto", "flip", teacher) == Draw("flip", teacher)
+    assert find_draw("recipe", "flip") == Draw("flip")
+    assert find_draw("auto", "none", teacher) is None
+    with pytest.raises(UsageError, match="augment='blur' is unknown"):
+        find_draw("recipe", "blur")

@@ -45,8 +45,14 @@ class ImageChunks:
     def __init__(self, manifest: Manifest) -> None:
         self._reading = Reading(manifest)
 
-    def read(self, reader: ChunkReader, chunk: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    def read(
+        self, reader: ChunkReader, chunk: int, plain: bool = True
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        del plain
         return reader.read("images", chunk), reader.read("labels", chunk)
+
+    def teacher(self, reader: ChunkReader) -> None:
+        del reader
 
     def soft(self, labels: NDArray[Any]) -> NDArray[np.float32]:
         return self._reading.soft(labels)

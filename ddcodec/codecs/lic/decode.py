@@ -14,7 +14,7 @@ from torch import Tensor
 from ..shared.labels import restore
 from ..shared.mosaic import Mosaic
 from ..shared.reading import Reading, StoredSamples
-from .live import live_teacher
+from .live import LiveTeacher, live_teacher
 from .rules import TEACHER
 from .teacher import Teacher, teacher_symbols
 
@@ -119,18 +119,27 @@ class MosaicChunks:
         self.per_row = self._geometry.regions  # samples of a stored mosaic
         self._teacher: Teacher | None = None
 
-    def read(self, reader: ChunkReader, chunk: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        manifest = self._manifest
-        if manifest.labels["kind"] == "teacher" and self._teacher is None:
-            # Made once for all chunks; threads that make it twice make the same.
-            own = {name: reader.read(name, 0) for name in TEACHER}
-            self._teacher = Teacher(own, manifest.labels, manifest.image, len(manifest.classes))
+    def read(
+        self, reader: ChunkReader, chunk: int, plain: bool = True
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        manifest, classes = self._manifest, len(self._manifest.classes)
         arrays = {
             name: reader.read(name, chunk) for name in manifest.tensors if name not in TEACHER
         }
         regions = all_regions(torch.from_numpy(arrays["images"]), self._geometry)
+        if not plain:
+            return regions.numpy(), np.zeros((len(regions), classes), np.float32)
+        if manifest.labels["kind"] == "teacher" and self._teacher is None:
+            # Made once for all chunks; threads that make it twice make the same.
+            own = {name: reader.read(name, 0) for name in TEACHER}
+            self._teacher = Teacher(own, manifest.labels, manifest.image, classes)
         labels = region_labels(manifest, arrays, self._reading, self._teacher)
         return regions.numpy(), labels
+
+    def teacher(self, reader: ChunkReader) -> LiveTeacher | None:
+        if "live" not in self._manifest.labels:
+            return None
+        return live_teacher(self._manifest, {name: reader.read(name, 0) for name in TEACHER})
 
     def soft(self, labels: NDArray[Any]) -> NDArray[np.float32]:
         return labels  # soft already
