@@ -18,7 +18,14 @@ from ddcodec.runtime.outputs import check_output, output_path
 from .arguments import Cache, Json, Prior
 from .files import reading
 from .flags import read, read_common, with_options
-from .measuring import Report, find_source, interruption_told, keeping, trial_on
+from .measuring import (
+    Report,
+    find_source,
+    interruption_told,
+    keeping,
+    network_in_file,
+    trial_on,
+)
 from .output import accuracy, message, number, percent, printable, table, write_report
 from .progress import Quiet, progress
 
@@ -181,6 +188,7 @@ def measure(subjects: list[Subject], names: Sequence[str], steps: int | None) ->
     Raises KeyboardInterrupt after saying what is finished and kept.
     """
     from ddcodec.evaluate.architectures import across_networks
+    from ddcodec.evaluate.live import used_directly
     from ddcodec.evaluate.measure import on_file
     from ddcodec.format.measured import others_of, transfer
 
@@ -196,6 +204,7 @@ def measure(subjects: list[Subject], names: Sequence[str], steps: int | None) ->
         trial.reporter.result(f"{facts['file']}:")
         with interruption_told(trial, subject.finished):
             ds = subject.load()
+            own = used_directly(ds, trial)
             result, rows = on_file(ds, trial), recorded(facts, report)
             if names:
                 rows = across_networks(ds, trial, names, steps=steps, beside=False)["rows"]
@@ -213,6 +222,7 @@ def measure(subjects: list[Subject], names: Sequence[str], steps: int | None) ->
                 "transfer_networks": [row["network"] for row in others_of(rows)],
                 "steps": result.steps,
                 "seconds": result.seconds,
+                "network_in_file": own,
             }
         )
     return report
@@ -271,7 +281,12 @@ def describe(report: Report) -> str:
     header += ["external bytes"] if external else []
     nets = "one network" if alone else f"mean ± std of {report['nets']} networks"
     head = f"{number(report['test_images'])} test images of {report['test']}: {nets} a file"
-    return f"{head}\n\n{table(rows, header, left=3)}{transfer_text(report)}"
+    own = "".join(
+        f"\n{row['file']}, no training: {network_in_file(row)}"
+        for row in report["files"]
+        if row["network_in_file"] is not None
+    )
+    return f"{head}\n\n{table(rows, header, left=3)}{own}{transfer_text(report)}"
 
 
 def transfer_text(report: Report) -> str:

@@ -49,6 +49,10 @@ def decode(
         write = ddranking.write if to == TENSORS else LAYOUTS[to]
         with whole_folder(out, force) as folder:
             counts = write(decoded, folder)
+    if decoded.live:
+        message(
+            f"{out}: labels are those of the images as they are; a student of F learns of views"
+        )
     if counts is not None:
         message(f"{out}: {number(decoded.count)} images in class order; {of_classes(counts)}")
         if decoded.weights is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ddcodec.codecs.options import Common
 
 from .files import kept_beside
-from .output import accuracy, message
+from .output import accuracy, message, percent
 
 if TYPE_CHECKING:
     from ddcodec.data.dataset import DistilledDataset
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from ddcodec.sources.split import Split
 
 Report = dict[str, Any]  # what a command prints with --json; accuracies are shares of 1
+
+
+def network_in_file(report: Report) -> str:
+    """Return what the network in a file reaches that labels views, used instead of a student."""
+    share = percent(report["network_in_file"])
+    return f"the network in the file, which labels views, has {share} by itself"
 
 
 def find_source(

@@ -16,7 +16,15 @@ from ddcodec.hub import is_address
 from .arguments import Cache, File, Json, Prior
 from .files import reading
 from .flags import read, read_common, with_options
-from .measuring import Report, find_observer, find_source, interruption_told, keeping, trial_on
+from .measuring import (
+    Report,
+    find_observer,
+    find_source,
+    interruption_told,
+    keeping,
+    network_in_file,
+    trial_on,
+)
 from .networks import network_table
 from .output import accuracy, number, percent, seconds, table, write_report
 from .progress import Quiet, progress
@@ -202,8 +210,7 @@ def describe(report: Report) -> str:
             "model that it needs"
         )
     if report["network_in_file"] is not None:
-        share = percent(report["network_in_file"])
-        head += f"\nno training: the network in the file, which labels the views, has {share}"
+        head += f"\nno training: {network_in_file(report)}"
     parts = [head]
     if report["baselines"] is not None:
         parts.append(baseline_table(report, alone))

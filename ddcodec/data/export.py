@@ -51,6 +51,8 @@ class Decoded:
         weights: float32 (N,), how often each sample is to be drawn, 1 on average; None where all
             are drawn alike.
         rounded: ``pictures`` changes values: the file holds no bytes.
+        live: the file holds a network that labels views; labels here are those of images as they
+            are.
         clipped, values: after ``pictures``, how many of all values lay outside of 0 to 1.
     """
 
@@ -72,12 +74,13 @@ class Decoded:
         self.weights: Floats | None = None
         self._whole: DistilledDataset | None = None
         if CODECS[self.manifest.codec["name"]].chunks(self.manifest) is not None:
-            self.count = self._chunked(raw=False).count
+            whole = self._chunked(raw=False)
+            self.count, self.live = whole.count, whole.teacher is not None
             self.rounded = self.manifest.tensors["images"].dtype != "uint8"
         else:
             # Read once; of generated images all variations, one after the other.
             self._whole = load(path, prior=prior, cache=cache)
-            self.count = len(self._whole)
+            self.count, self.live = len(self._whole), self._whole.teacher is not None
             self.rounded = self._whole.on("cpu")[0].bytes is None
             shares = np.array(self._whole.stage_shares, np.float64)
             if len(shares) > 1:

@@ -91,8 +91,9 @@ def split(path: Path, out: Path, classes: Sequence[str], *, overwrite: bool = Fa
     """
     check_output(out, overwrite)
     file = read(path)
-    manifest, labels = file.manifest, file.arrays["labels"]
+    manifest = file.manifest
     _check_codec(path, manifest)
+    labels = file.arrays["labels"]
     if manifest.labels["kind"] == "top":
         raise UsageError(
             f"{path}: its labels list the most probable classes alone, and cannot do without some "
