@@ -126,6 +126,7 @@ def read(it: Things) -> Any:
     for batches in (
         ds.batches(50, augment="flip_rotate"),
         ds.batches(50, augment="dsa"),
+        ds.batches(50, augment="views"),
         ds.stream(seed=3, batch_size=20),
         ddcodec.load(it.podd, raw=True, hard_labels=True).batches(60),
     ):
