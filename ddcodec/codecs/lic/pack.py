@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import zstandard
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ...format import Manifest, context, read_manifest
 from ...format.chunk_writer import ChunkWriter
@@ -27,7 +28,7 @@ from .integer_network import RESIDUAL, taken_apart
 from .params import LICParams
 
 LEVEL = 19  # of zstd, for all that a file of this codec holds
-LOOKED_AT = 8  # groups, and mosaics of each, that show the teacher the range of its values
+LOOKED_AT = 8  # groups that show the teacher the range of its values, and mosaics of each
 LABELS = ("labels", "label_classes")
 # What the recorded command says, in this order.
 RECORDED = (
@@ -97,8 +98,15 @@ def embedded(
 ) -> tuple[dict[str, NDArray[Any]], float]:
     """Return the tensors of an observer in integers, and its scale (see ``teacher.embed``)."""
     numbers = sorted({i * groups // LOOKED_AT for i in range(LOOKED_AT)})
-    shown = [torch.from_numpy(parts.load(number)["images"][:LOOKED_AT]) for number in numbers]
+    each = LOOKED_AT * LOOKED_AT // len(numbers)  # as many in all where there are fewer groups
+    shown = [spread(torch.from_numpy(parts.load(number)["images"]), each) for number in numbers]
     return embed(observer, all_regions(torch.cat(shown), geometry))
+
+
+def spread(images: Tensor, count: int) -> Tensor:
+    """Return at most ``count`` of the images (N, C, H, W), evenly from the first to the last."""
+    places = torch.linspace(0, len(images) - 1, min(count, len(images))).long()
+    return images[places]
 
 
 def tell_bytes_of_labels(

@@ -14,6 +14,7 @@ from ..shared.mosaic import Mosaic
 from .options import ITERATIONS, LIC
 
 GROUP = 32  # mosaics; so many small classes are made, saved and stored together
+PICTURE_PIXELS = 1 << 19  # or more of them in a picture: one of small images is larger by a sixth
 BATCH_PIXELS = 1 << 20  # of all expanded images of a batch: a bound on the memory
 
 
@@ -59,8 +60,9 @@ def make_params(
     ipc, squeeze = int(options.ipc), options.squeeze
     if math.isqrt(squeeze) > min(height, width):
         raise UsageError(f"`squeeze`={squeeze}: images of {width}x{height} hold no such cells")
-    group = max(1, GROUP // ipc)
     coder, quality = plan_images(options.images)
+    together = max(GROUP, PICTURE_PIXELS // (height * width)) if coder in PICTURES else GROUP
+    group = max(1, together // ipc)
     if coder in PICTURES:
         check_picture(coder, (ipc * min(group, classes), 3, height, width))
     labels = plan_labels(options.labels, classes, options.temperature)
