@@ -6,7 +6,7 @@ Batch norms are folded, weights get 8 bits, and what flows between layers 16.
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +18,9 @@ from ...limits import Limits
 from ...observers.file import Trained
 from ...observers.networks import SEEN_PIXELS
 from ...observers.networks import Residual as FloatResidual
+from ...observers.small_networks import SmallNetwork
 from ...runtime.world import neutral
-from .embedding_small import ROOM, Small, embed_small
+from .embedding_small import ROOM, embed_small
 from .integer_network import ARCHITECTURES, RESIDUAL, Network, costs, network, taken_apart
 from .teacher import LARGEST
 
@@ -65,9 +66,8 @@ def embed(observer: Trained, images: Tensor) -> tuple[dict[str, NDArray[Any]], f
     scale = LARGEST["signed"] / (ROOM * max(float(x.abs().max()), 1e-6))
     # Few digits: it stands in the manifest as a number.
     scale = float(f"{scale:.4g}")
-    if taken_apart(observer.description.architecture)[0] == RESIDUAL:
-        # Its shape is that of the steps: see ``observers.small_networks``.
-        return embed_small(cast(Small, observer.network), x, _steps_of(observer), scale), scale
+    if isinstance(observer.network, SmallNetwork):
+        return embed_small(observer.network, x, _steps_of(observer), scale), scale
     writer, inside = _Writer(_seen(observer.network, x)), scale
     for block in observer.network.blocks:
         inside = writer.walk(block, inside)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...observers.networks import SEEN_PIXELS
+from ...observers.small_networks import Layer, SmallNetwork
 from .affine import OCTAVE, ZERO, factor_codes, factors, largest_shift, shift_codes
 from .integer_network import End, Network, Unit
 from .teacher import LARGEST
@@ -27,30 +28,8 @@ TINY = 1e-12
 Values = NDArray[np.float64]
 
 
-class Layer(Protocol):
-    """What is asked of a layer of the network: see ``observers.small_networks``."""
-
-    weight: nn.Parameter  # (filters, channels, k, k)
-    bias: nn.Parameter | None
-    norm: nn.BatchNorm2d | None
-    step: float  # 0 where weights are not rounded
-
-    def integers(self) -> tuple[Tensor, Tensor]:
-        """Return weights as integers, -127 to 127, and the scale of each filter."""
-
-
-class Small(Protocol):
-    """What is asked of the network: see ``observers.small_networks``."""
-
-    def layers(self) -> Iterator[Layer]:
-        """Give the layers in the order in which they are stored."""
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Return logits of images float32 (n, C, H, W)."""
-
-
 def embed_small(
-    network: Small, x: Tensor, steps: Network, scale: float
+    network: SmallNetwork, x: Tensor, steps: Network, scale: float
 ) -> dict[str, NDArray[np.uint8]]:
     """Return ``label_weights`` and ``label_affine`` of a network that takes these steps.
 
@@ -180,7 +159,7 @@ class _Seen:
     places: int = 1
 
 
-def _seen(network: Small, layers: Sequence[Layer], x: Tensor) -> list[_Seen]:
+def _seen(network: SmallNetwork, layers: Sequence[Layer], x: Tensor) -> list[_Seen]:
     found = {id(layer): _Seen() for layer in layers}
 
     def look(module: nn.Module, given: tuple[Any, ...], out: Tensor) -> None:
@@ -189,7 +168,7 @@ def _seen(network: Small, layers: Sequence[Layer], x: Tensor) -> list[_Seen]:
         seen.outgoing = max(seen.outgoing, float(out.abs().max()))
         seen.places = prod(out.shape[2:])
 
-    hooks = [layer.register_forward_hook(look) for layer in layers if isinstance(layer, nn.Module)]
+    hooks = [layer.register_forward_hook(look) for layer in layers]
     try:
         with torch.no_grad():
             for part in torch.split(x, max(1, SEEN_PIXELS // (x.shape[2] * x.shape[3]))):

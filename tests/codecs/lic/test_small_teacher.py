@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +19,8 @@ from ddcodec.codecs.lic.embedding import embed, require_embeddable
 from ddcodec.codecs.lic.integer_network import End, network, stored_sizes, taken_apart, units
 from ddcodec.codecs.lic.teacher import Teacher
 from ddcodec.data.chunked import ChunkedDataset
-from ddcodec.evaluate.small_networks import Shape, SmallNetwork, step_for
 from ddcodec.observers.file import Description, Trained
-from ddcodec.observers.networks import Observer
+from ddcodec.observers.small_networks import Shape, SmallNetwork, step_for
 from ddcodec.preprocessing.transform import Preprocess
 from ddcodec.runtime.rng import generator
 from ddcodec.sources import Source
@@ -58,7 +57,7 @@ def drawn(
         net(see(pixels(shape, 32, 5)))
     net.eval().requires_grad_(False)
     description = Description(f"residual-{size}", classes, image, {}, {}, None)
-    return Trained(cast(Observer, net), description, see, "0" * 64)
+    return Trained(net, description, see, "0" * 64)
 
 
 def teacher_of(observer: Trained, x: Tensor) -> tuple[dict[str, NDArray[Any]], Teacher]:
@@ -106,7 +105,8 @@ def test_integers_say_what_the_network_says(
 def test_weights_are_stored_as_they_were_trained() -> None:
     observer = drawn((3, 32, 32), 13, 3.0)
     arrays, _ = teacher_of(observer, pixels((3, 32, 32), 2))
-    layers = list(cast(SmallNetwork, observer.network).layers())
+    assert isinstance(observer.network, SmallNetwork)
+    layers = list(observer.network.layers())
     gains = [None if layer.norm is None else layer.norm.weight for layer in layers]
     signs = [torch.ones(7) if gain is None else gain.sign() for gain in gains]
     whole = [
