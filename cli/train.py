@@ -41,6 +41,7 @@ BASELINE_TITLES = {  # in the order of the table
     "class_means_same_pixels": "class means, same pixels",
     "random_images_same_bytes": "random real images, same bytes",
     "random_images_observer_labels": "random real images, the observer's labels, same bytes",
+    "random_images_file_network": "random real images, the file's network labels views, same bytes",
     "class_means_same_bytes": "class means, same bytes",
     "quantised_network_same_bytes": "no training: a quantised network, same bytes",
     "full_data": "all training images",

@@ -28,7 +28,8 @@ from ..preprocessing.real import RealImages
 from ..preprocessing.stored import Stored
 from ..runtime.world import neutral
 from .budgets import Budget, coded_bytes, enlarge, label_bytes, same_bytes, same_pixels, shrink
-from .draws import Draw, images_by_class, mean_draw, random_draw
+from .draws import ClassImages, Draw, images_by_class, mean_draw, random_draw
+from .live import OwnLabels, bytes_beside_labels, own_labels
 from .quantised import TITLE as QUANTISED
 from .quantised import quantised_network
 from .selections import features_of, herding, k_centres, selected_draw
@@ -61,7 +62,9 @@ def baselines(
     ``accuracy_std`` (over networks), ``per_net``, ``pixels``, ``bytes``, ``images_per_class`` and
     ``stored_size`` [height, width]. ``bytes`` are coded as in "same bytes", of the largest draw;
     those of ``full_data`` are its plain pixels and labels. The quantised network has no images,
-    and other names instead (``quantised.quantised_network``).
+    and other names instead (``quantised.quantised_network``). Where the network in the file labels
+    views there is also ``random_images_file_network``: random images in the bytes beside that
+    network, whose views it labels, too.
 
     Real images come from the training split of ``source``. ``full_steps`` are steps on the full
     data, in batches of 256 at the recipe's rate; by default 20 epochs or 1500 steps, whichever is
@@ -93,11 +96,40 @@ def baselines(
         title = f"{name.replace('_', ' ')}, same bytes"
         make = partial(at_same_bytes, title, draw)
         results[f"{name}_same_bytes"] = trial.entry(title, make)
+    own = own_labels(ds, trial.device)
+    if own is not None:
+        title = "random images, labels of the file's network, same bytes"
+        make = partial(with_file_network, title, trial, ds, by_class, own)
+        results["random_images_file_network"] = trial.entry(title, make)
     make = partial(quantised_network, trial, source.train, len(ds.classes), total, full_steps)
     results["quantised_network_same_bytes"] = trial.entry(QUANTISED, make, full_steps)
     make = partial(full_data, trial, ds, source.train, full_steps)
     results[FULL] = trial.entry("all training images", make, full_steps)
     return results
+
+
+def with_file_network(
+    title: str, trial: Trial, ds: DistilledDataset, by_class: ClassImages, own: OwnLabels
+) -> Entry:
+    """Train on random images in place of those of the file; its network labels their views."""
+
+    def size(images: NDArray[np.uint8], classes: int) -> int:
+        return network + coded_bytes(images, classes) - len(images) * label_bytes(classes)
+
+    trial.reporter.stage(f"{title}: how many fit", 0)
+    total, draw = ds.file.sizes.total, random_draw(by_class, trial.seed)
+    network = total - bytes_beside_labels(ds)
+    budget = same_bytes(total, by_class, draw, trial.nets, size)
+    return learn(
+        title,
+        trial,
+        ds,
+        draw,
+        budget,
+        lambda images, classes: (images, size(images, classes)),
+        label=own.soft,
+        teacher=own.teacher,
+    )
 
 
 def ahead_of(accuracy: float, entries: Mapping[str, Entry]) -> list[str]:

@@ -55,11 +55,12 @@ def test_train_shows_baselines_beside_the_file(
     outcome = run(*words)
     assert outcome.code == 0
     report = json.loads(outcome.out)
-    assert set(report["baselines"]) == set(BASELINE_TITLES)
+    titles = {k: v for k, v in BASELINE_TITLES.items() if k != "random_images_file_network"}
+    assert set(report["baselines"]) == set(titles)
     lines = describe(report).splitlines()
     table = lines[lines.index("") + 1 :]
     assert table[0].split() == ["trained", "on", "accuracy", "pixels", "bytes"]
-    assert [line.split("  ")[0] for line in table[2:-2]] == ["this file", *BASELINE_TITLES.values()]
+    assert [line.split("  ")[0] for line in table[2:-2]] == ["this file", *titles.values()]
     above = {
         name
         for name, entry in report["baselines"].items()

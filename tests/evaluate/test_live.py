@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import zstandard
 
 from ddcodec import DistilledDataset
+from ddcodec.evaluate.baselines import baselines, with_file_network
+from ddcodec.evaluate.draws import images_by_class, random_draw
 from ddcodec.evaluate.live import bytes_beside_labels, own_labels, used_directly
 from ddcodec.evaluate.measure import on_file, protocol
 from ddcodec.evaluate.scores import score
@@ -81,3 +84,24 @@ def test_an_observer_that_is_named_comes_first(
     trial = trial_of(live_file, digits, steps=1)
     found = score(trial, live_file, digits, observer=observer, full_steps=1)
     assert found["random"]["labels"] == "observer"
+
+
+def test_random_images_in_the_bytes_beside_the_network(
+    live_file: DistilledDataset, digits: Source
+) -> None:
+    trial, by_class = trial_of(live_file, digits, steps=40), images_by_class(digits)
+    own = own_labels(live_file, trial.device)
+    assert own is not None
+    entry = with_file_network("random", trial, live_file, by_class, own)
+    total = live_file.file.sizes.total
+    assert total - 200 < entry["bytes"] <= total
+    assert entry["accuracy_mean"] > 0.3
+    images = random_draw(by_class, 0)(entry["images_per_class"], 0)
+    coded = len(zstandard.ZstdCompressor(level=19).compress(images.tobytes()))
+    assert entry["bytes"] == coded + total - bytes_beside_labels(live_file)
+
+
+@pytest.mark.slow
+def test_they_are_a_row_among_the_baselines(live_file: DistilledDataset, digits: Source) -> None:
+    found = baselines(trial_of(live_file, digits, steps=2), live_file, digits, full_steps=1)
+    assert found["random_images_file_network"]["bytes"] <= live_file.file.sizes.total
