@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ddcodec.codecs.lic.embedding import embed
 from ddcodec.errors import UsageError
 from ddcodec.format import context
 from ddcodec.observers.build import build, initialise
@@ -180,6 +181,21 @@ def test_it_learns_within_its_bytes_and_is_tested_as_it_is_kept(
     layer = network.stem
     integers, scale = layer.integers()
     assert not torch.allclose(layer.weight, integers * scale[:, None, None, None])
+
+
+def test_a_file_holds_it_in_the_bytes_that_were_said(
+    whole: tuple[Result, Path], digits: Source
+) -> None:
+    result, out = whole
+    observer = load(out)
+    assert isinstance(observer.network, SmallNetwork)
+    images = torch.from_numpy(digits.train.images[:100]).permute(0, 3, 1, 2)
+    arrays, _ = embed(observer, images)
+    codes = {name: context.encode(array, 8) for name, array in arrays.items()}
+    assert codes["label_weights"] == coded_weights(observer.network)
+    assert len(codes["label_affine"]) <= bytes_of_rows(observer.network.shape)
+    assert result.embedded_bytes is not None
+    assert sum(map(len, codes.values())) <= result.embedded_bytes
 
 
 @pytest.mark.parametrize("stop", [20, 60])
