@@ -14,10 +14,13 @@ from ddcodec.codecs.lic.integer_network import ARCHITECTURES, network, taken_apa
 from ddcodec.codecs.lic.live import LiveTeacher
 from ddcodec.codecs.lic.teacher import Teacher, stored_units
 from ddcodec.data.dataset import DistilledDataset
+from ddcodec.nn.views import drawn as drawn_views
+from ddcodec.runtime.rng import generator
 from ddcodec.sources import Source
 from tests.codecs.lic.test_small_teacher import drawn as drawn_small
 from tests.codecs.lic.test_teacher import SHAPES, drawn, images
 from tests.helpers.live_sets import live_set
+from tests.helpers.pretend_device import PRETEND, PretendDevice
 
 NAMES = (*ARCHITECTURES, "residual-1", "residual-42")
 
@@ -85,6 +88,19 @@ def test_a_copy_and_one_that_was_sent_say_the_same() -> None:
     sent = pickle.loads(pickle.dumps(live))  # noqa: S301 (our own bytes)
     assert torch.equal(sent.labels(seen), wanted)
     assert torch.equal(live.to("cpu").labels(seen), wanted)
+
+
+def test_views_and_their_labels_keep_to_the_device_and_never_wait() -> None:
+    _, live, _, seen = both("residual-42", (3, 32, 32))
+    there, x = live.to(PRETEND), seen.to(PRETEND)
+    y = torch.empty(6, 7, device=PRETEND)
+    with PretendDevice() as device:
+        for key in range(6):  # enough to lay over and to cut
+            views, labels = drawn_views(x, y, "views", generator(key), there, torch.bfloat16)
+            mixed = drawn_views(x, y, "views", generator(key))[1]
+            assert views.is_meta
+            assert labels.shape == mixed.shape == (6, 7)
+    assert device.waits == []
 
 
 def test_only_a_file_that_says_so_has_a_teacher(
