@@ -168,8 +168,10 @@ def draw_title(ds: DistilledDataset) -> Image.Image:
     if poster := described.facts.get("poster"):
         count = len(described.facts.get("stages", [0]))
         times = f"{count} posters, each" if count > 1 else "poster,"
-        size = f"{poster['width']} x {poster['height']}"
-        what = f"{manifest.codec['name']} {times} {size} pixels"
+        size = f"{poster['width']} x {poster['height']} pixels"
+        if grown := poster.get("expanded"):
+            size = f"{size} expanded to {grown[1]} x {grown[0]}"
+        what = f"{manifest.codec['name']} {times} {size}"
     else:
         what = f"{len(ds):,} images of {image['width']} x {image['height']} pixels"
     facts = (

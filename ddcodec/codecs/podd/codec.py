@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..base import Arrays, Codec, Description, ModelPlace, Paper, Pictures, Request
 from ..shared.rules import check_soft
+from .expand import expanded, poster_size
 from .options import PoDD
 from .rules import check_podd
 
@@ -50,7 +51,7 @@ class PoDDCodec(Codec):
         return describe_posters(manifest, ["poster"])
 
     def pictures(self, manifest: Manifest, arrays: Arrays, count: int) -> Pictures:
-        return pictures_of(manifest, [arrays["poster"]])
+        return pictures_of(manifest, [expanded(arrays["poster"], poster_size(manifest))])
 
 
 def describe_posters(manifest: Manifest, names: list[str]) -> Description:
@@ -61,14 +62,17 @@ def describe_posters(manifest: Manifest, names: list[str]) -> Description:
     bits = int(spec.quantiser["bits"]) if spec.quantiser else 32
     columns, rows = manifest.patches["grid"]
     size, count = manifest.patches["size"], columns * rows * len(names)
+    poster, text = {"height": height, "width": width, "bits": bits}, f"{height} x {width}"
+    if grown := manifest.codec["params"].get("expanded"):
+        poster["expanded"], text = grown, f"{text} expanded to {grown[0]} x {grown[1]}"
     return Description(
         len(names) * height * width,
         {
-            "poster": {"height": height, "width": width, "bits": bits},
+            "poster": poster,
             "patches": {"count": count, "grid": [columns, rows], "size": size},
         },
         [
-            ("poster", f"{height} x {width}, {bits} bits"),
+            ("poster", f"{text}, {bits} bits"),
             ("patches", f"{count:,} ({columns}x{rows}) of {' x '.join(map(str, size))}"),
         ],
     )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...format import Manifest
 from ..samples import Device, Samples
+from .expand import expanded, poster_size
 from .labels import fixed_labels, pool, pooling_weights
 from .order import ClassOrder
 from .poster import PosterGeometry
@@ -20,7 +21,7 @@ from .poster import PosterGeometry
 def geometry_of(manifest: Manifest) -> PosterGeometry:
     """Return the patch geometry that the manifest of a PoDD file states."""
     assert manifest.patches is not None  # the reader refuses a PoDD manifest without it
-    _, height, width = manifest.tensors["poster"].shape
+    height, width = poster_size(manifest)
     patch_h, patch_w = manifest.patches["size"]
     patches_x, patches_y = manifest.patches["grid"]
     rule, cells = manifest.patches["origins"], order_of(manifest).grid
@@ -97,5 +98,5 @@ def decode(manifest: Manifest, arrays: Mapping[str, NDArray[np.generic]]) -> Pos
         grid_x, grid_y = manifest.labels["grid"]
         weights = pooling_weights(geometry, (grid_x, grid_y), manifest.labels["pooling"])
         labels = pool(arrays["labels"].astype(np.float32, copy=False), weights)
-    poster = torch.from_numpy(np.ascontiguousarray(arrays["poster"], dtype=np.float32))
+    poster = torch.from_numpy(expanded(arrays["poster"], poster_size(manifest)))
     return PosterSamples.from_poster(poster, geometry, labels)

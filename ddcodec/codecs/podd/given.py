@@ -81,6 +81,7 @@ class Given:
         manifest = self.file.manifest
         if (
             "poster" not in self.file.arrays
+            or self.file.arrays["poster"].shape != tuple(variables.poster.shape)
             or manifest.classes != self._source.classes
             or manifest.image["preprocessing"] != spec
             or geometry_of(manifest) != plan.geometry

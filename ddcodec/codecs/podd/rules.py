@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...errors import InvalidFile, LimitExceeded
 from ...format.manifest import Manifest
 from ...format.values import is_number, is_pair, need
 from ...limits import Limits
-from ..shared.rules import check_no_params, check_pooling
+from ..shared.rules import check_pooling
+from .expand import poster_size
 
 ORDER_RULES = ("clip", "image", "colour", "paper", "given", "random", "file")
 POOLINGS = ("area", "cell")  # of learned labels
 ORIGINS = ("linspace-half-even", "per-class")
+MOST_EXPANDED = 8  # times a side of the poster that is stored
 
 
 def check_podd(manifest: Manifest, limits: Limits) -> None:
     """Check everything that needs no tensor data; raises InvalidFile or LimitExceeded."""
-    check_no_params(manifest)
+    params = manifest.codec["params"]
+    need(isinstance(params, dict) and set(params) <= {"expanded"}, "codec: unknown field")
     image, n = manifest.image, len(manifest.classes)
     poster = manifest.tensors.get("poster")
     if poster is None or poster.dtype != "float32" or len(poster.shape) != 3:
         raise InvalidFile("tensor 'poster': must be float32 (C, H, W)", "DDS-E013")
-    channels, height, width = poster.shape
-    need(channels == image["channels"], "tensor 'poster': another number of channels", "DDS-E012")
+    same = poster.shape[0] == image["channels"]
+    need(same, "tensor 'poster': another number of channels", "DDS-E012")
+    if "expanded" in params:
+        _check_expanded(params["expanded"], poster.shape, limits)
+    height, width = poster_size(manifest)
     patches = manifest.patches or {}
     need(set(patches) == {"grid", "size", "origins"}, "patches: needs grid, size and origins")
     need(patches["origins"] in ORIGINS, "patches: unknown rule for origins")
@@ -55,6 +63,17 @@ def check_podd(manifest: Manifest, limits: Limits) -> None:
             fits = count % along == 0 and length // along >= size
             need(fits, "patches: they do not fit into the class cells", "DDS-E012")
     _check_labels(manifest, n, limits)
+
+
+def _check_expanded(size: Any, stored: tuple[int, ...], limits: Limits) -> None:
+    channels, *sides = stored
+    need(is_pair(size), "codec: expanded must be a height and a width", "DDS-E012")
+    need(size != sides, "codec: expanded to the size that the poster has", "DDS-E012")
+    fits = all(n <= m <= MOST_EXPANDED * n for n, m in zip(sides, size, strict=True))
+    need(fits, f"codec: a side is expanded by 1 to {MOST_EXPANDED}", "DDS-E012")
+    total = 4 * channels * size[0] * size[1]
+    if total > limits.decoded_bytes:
+        raise LimitExceeded(f"poster: expands to {total} bytes", "DDS-E040")
 
 
 def _check_labels(manifest: Manifest, classes: int, limits: Limits) -> None:
