@@ -491,6 +491,24 @@ def taps(source, target):
     return matrix
 
 
+def expanded(poster, params):
+    """Return the poster that patches are cut from, which may be larger than it is stored (8.1)."""
+    if "expanded" not in params:
+        return poster
+    height, width = params["expanded"]
+    across = stretched(poster.astype(np.float64), width).transpose(0, 2, 1)
+    both = stretched(across, height).transpose(0, 2, 1)
+    return (both / (4 * height * width)).astype(np.float32)
+
+
+def stretched(x, target):
+    """Return the last axis of float64 values at ``target`` pixels, times 2 target."""
+    source = x.shape[-1]
+    k, f = np.divmod((2 * np.arange(target) + 1) * source - target, 2 * target)
+    # Products and a sum, each rounded: a product of matrices might fuse them.
+    return x[..., np.maximum(k, 0)] * (2 * target - f) + x[..., np.minimum(k + 1, source - 1)] * f
+
+
 def shares(label):
     """Return a label divided by its sum, which is taken in the order of the classes."""
     mass = 0.0
@@ -500,7 +518,7 @@ def shares(label):
 
 
 def patches_of(m, tensors):
-    poster, kind = tensors["poster"], m["labels"]
+    poster, kind = expanded(tensors["poster"], m["codec"]["params"]), m["labels"]
     (_, height, width), (h, w), (p_x, p_y) = (
         poster.shape,
         m["patches"]["size"],

@@ -19,16 +19,20 @@ import {
   sameSet,
 } from "./values.js";
 
-function checkPodd(m, limits, tensors = m.tensors) {
+function checkPodd(m, limits, tensors = m.tensors, params = m.codec.params) {
   const { image, order, patches } = m;
+  const known = isObject(params) && Object.keys(params).every((name) => name === "expanded");
+  need(known, "codec: unknown field");
   const { poster } = tensors;
   need(
     poster?.dtype === "float32" && poster.shape.length === 3,
     "tensor 'poster': must be float32 (C, H, W)",
     "DDS-E013",
   );
-  const [channels, height, width] = poster.shape;
+  const [channels, ...stored] = poster.shape;
   need(channels === image.channels, "tensor 'poster': another number of channels", "DDS-E012");
+  if (has(params, "expanded")) checkExpanded(params.expanded, channels, stored, limits);
+  const [height, width] = params.expanded ?? stored;
   const good = has(m, "patches") && sameSet(Object.keys(patches), ["grid", "size", "origins"]);
   need(good, "patches: needs grid, size and origins");
   need(["linspace-half-even", "per-class"].includes(patches.origins), "patches: unknown rule for origins");
@@ -57,6 +61,16 @@ function checkPodd(m, limits, tensors = m.tensors) {
       need(fits, "patches: they do not fit into the class cells", "DDS-E012");
     }
   checkPosterLabels(m, samples, limits, tensors);
+}
+
+function checkExpanded(size, channels, stored, limits) {
+  const must = (good, why) => need(good, `codec: ${why}`, "DDS-E012");
+  must(isPair(size), "expanded must be a height and a width");
+  must(!same(size, stored), "expanded to the size that the poster has");
+  const fits = size.every((side, axis) => stored[axis] <= side && side <= 8 * stored[axis]);
+  must(fits, "a side is expanded by 1 to 8");
+  const bytes = 4 * channels * product(size);
+  limit(bytes, limits.decodedBytes, `poster: expands to ${bytes} bytes`);
 }
 
 function checkPosterLabels(m, samples, limits, tensors) {
@@ -109,7 +123,7 @@ function checkPpodd(m, limits) {
   weights.forEach((_, i) => {
     const stage = Object.fromEntries(kinds.map((kind) => [kind, m.tensors[`${kind}_${i + 1}`]]));
     need(same(stage.poster.shape, m.tensors.poster_1.shape), "tensors: posters differ in shape", "DDS-E013");
-    checkPodd(m, limits, stage);
+    checkPodd(m, limits, stage, {});
   });
   checkAmount(product(m.patches.grid) * weights.length, "patches", m.classes.length, limits);
 }

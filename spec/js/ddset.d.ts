@@ -233,14 +233,14 @@ export declare class DDSet {
    * (lic), or `none` (d3m: a model makes them).
    */
   readonly kind: "poster" | "images" | "mosaics" | "none";
-  /** Stored pictures: stages of a poster, images, mosaics; 0 where a model makes them. */
+  /** Pictures: stages of a poster, images, mosaics; 0 where a model makes them. */
   readonly pictures: number;
   /** What is missing to make images, for a file of a diffusion model; else null. */
   readonly needs: External | null;
 
   /**
-   * A stored picture: stage t of a poster (differences added up), image or mosaic n. Memory may be
-   * shared: do not write into it. Throws `unsupported`, with what is needed, for d3m.
+   * A picture: stage t of a poster (differences added up), a poster as its patches are cut from it
+   * (expanded, section 8.1), image or mosaic n. Memory may be shared: do not write into it. Throws `unsupported`, with what is needed, for d3m.
    */
   picture(index: number): Pixels;
   /** Sample i as it is stored: a patch (float), an image, or a region of a mosaic at full size (8 bits). */

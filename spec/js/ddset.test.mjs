@@ -198,7 +198,7 @@ test("keys are in order by code points", () => {
 });
 
 test("a patch is its place in the poster, and looks like it", async () => {
-  for (const name of ["podd-colour", "podd-per-class-origins", "ppodd-stages"]) {
+  for (const name of ["podd-colour", "podd-expanded", "podd-per-class-origins", "ppodd-stages"]) {
     const file = await open(load(`valid/${name}`));
     for (let i = 0; i < file.length; i++) {
       const { picture, x, y, width, height } = file.place(i);

@@ -109,8 +109,7 @@ export function checkManifest(m, limits) {
   need(sameSet(Object.keys(m.codec), ["name", "version", "params"]), "codec: unknown field");
   const { params } = m.codec;
   const others = has(m, "patches") ? "patches" : has(m, "order") ? "order" : null;
-  if (m.codec.name === "podd" || m.codec.name === "images")
-    need(isObject(params) && !Object.keys(params).length, "codec: unknown field");
+  if (m.codec.name === "images") need(isObject(params) && !Object.keys(params).length, "codec: unknown field");
   if (!m.codec.name.endsWith("podd")) need(!others, `${others}: the codec ${m.codec.name} has none`);
   CHECKS[m.codec.name](m, limits);
 }

@@ -25,7 +25,9 @@ export function origins(length, size, n, rule, cells) {
 function stagesOf(m, tensors) {
   if (m.codec.name === "podd") {
     if (tensors.labels) checkSoft("labels", tensors.labels, m.classes.length);
-    return [{ poster: tensors.poster.data, labels: tensors.labels?.data }];
+    const { expanded: size } = m.codec.params;
+    const poster = size ? grown(tensors.poster, size) : tensors.poster.data;
+    return [{ poster, labels: tensors.labels?.data }];
   }
   const differences = new Set(m.codec.params.differences);
   const stages = [];
@@ -141,7 +143,7 @@ function whiten(pixels, { channels, height, width, preprocessing: { gain, size, 
   return Float32Array.from(z, (value) => (value * gain) / contrast);
 }
 
-/** For each pixel of an axis of m that a cell of n is expanded to: its sources and their weights. */
+/** For each pixel of an axis of m that one of n is expanded to: its sources and their weights. */
 function taps(n, m) {
   return Array.from({ length: m }, (_, i) => {
     const p = (2 * i + 1) * n - m;
@@ -167,15 +169,36 @@ function expanded(mosaic, { channels, height, width }, { x: left, y: top, width:
   return out;
 }
 
+/** A poster (C, h, w) at the size that patches are cut from, rounded once to binary32 (section 8.1). */
+function grown({ data, shape: [channels, h, w] }, [height, width]) {
+  const out = new Float32Array(channels * height * width);
+  const [rows, columns] = [taps(h, height), taps(w, width)];
+  let at = 0;
+  for (let c = 0; c < channels; c++)
+    for (const [y0, y1, a0, a1] of rows) {
+      const [upper, lower] = [(c * h + y0) * w, (c * h + y1) * w];
+      for (const [x0, x1, b0, b1] of columns) {
+        const above = data[upper + x0] * b0 + data[upper + x1] * b1;
+        const below = data[lower + x0] * b0 + data[lower + x1] * b1;
+        out[at++] = (above * a0 + below * a1) / (4 * height * width);
+      }
+    }
+  return out;
+}
+
 /** What a codec makes of its tensors: pictures, and places, pixels and labels of samples; checks the values. */
 export function samplesOf(m, tensors) {
   const sets = { podd: patchSet, ppodd: patchSet, images: imageSet, lic: mosaicSet, d3m: generatedSet };
   return sets[m.codec.name](m, tensors);
 }
 
+/** Height and width of the poster that patches are cut from. */
+export const posterSize = ({ codec, tensors }) =>
+  codec.params.expanded ?? (tensors.poster ?? tensors.poster_1).shape.slice(1);
+
 function patchSet(m, tensors) {
   const stages = stagesOf(m, tensors);
-  const [, height, width] = (tensors.poster ?? tensors.poster_1).shape;
+  const [height, width] = posterSize(m);
   const { channels } = m.image;
   const {
     size: [h, w],

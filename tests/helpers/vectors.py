@@ -19,6 +19,7 @@ from ddcodec.errors import InvalidFile, Unsupported
 from ddcodec.format import DDSetFile, Manifest, Storage, read, to_bytes
 from tests.helpers.codec_cases import CODEC_CASES
 from tests.helpers.d3m_files import d3m_valid
+from tests.helpers.expanded_files import expanded_valid
 from tests.helpers.hostile import CASES, Forgery
 from tests.helpers.lic_files import lic_valid
 from tests.helpers.ppodd_files import ppodd_valid
@@ -97,6 +98,8 @@ def valid() -> dict[str, bytes]:
     files |= {name: to_bytes(*parts)[0] for name, parts in add_images.items()}
 
     files |= lic_valid() | ppodd_valid() | d3m_valid()
+
+    files |= {name: to_bytes(*parts)[0] for name, parts in expanded_valid(*colour()).items()}
 
     later = Forgery.of(files["podd-raw-float32"])
     later.manifest["format"]["minor"] = 9

@@ -1,5 +1,6 @@
 // A poster with its class grid, and the patch whose window follows pointer and arrow keys.
 
+import { posterSize } from "../../../spec/js/samples.js";
 import { canvasOf, el, number, percent, printable } from "./dom.js";
 import { samplePanel } from "./sample.js";
 
@@ -14,8 +15,7 @@ export function posterView(file, ask, { say, figures }) {
   const [width, height] = manifest.patches.size.toReversed();
   const each = columns.length * rows.length;
   const stages = length / each;
-  const shape = manifest.tensors.poster?.shape ?? manifest.tensors.poster_1.shape;
-  const [high, wide] = shape.slice(1);
+  const [high, wide] = posterSize(manifest);
   let column = 0;
   let row = 0;
   let stage = 0;
