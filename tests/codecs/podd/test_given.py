@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ddcodec import CheckpointMismatch, InvalidFile, UsageError, encode, load, p
 from ddcodec.codecs.podd.given import Given
 from ddcodec.codecs.podd.initial import class_mean_poster, patch_mean_poster, real_tensors
 from ddcodec.codecs.podd.initial import initial_variables as begin
+from ddcodec.format import read, to_bytes
 from ddcodec.preprocessing.transform import fit
 from ddcodec.sources import Source
 from tests.helpers.plans import plan_of
@@ -69,6 +71,32 @@ def test_images_lie_where_the_poster_has_their_class(
         patch_mean_poster(plan.geometry, variables.labels(), shown),
     )
     assert any(torch.equal(poster, start) for start in starts)
+
+
+def test_a_poster_stored_smaller_than_the_new_one_gives_its_images(
+    first: Path, tmp_path: Path, digits: Source
+) -> None:
+    plan, device = plan_of(digits, **{k: HOW[k] for k in ("ipc", "quality", "seed")}), "cpu"
+    file = read(first)
+    spec = file.manifest.image["preprocessing"]
+    large = file.arrays["poster"]
+    small = {**file.arrays, "poster": large[:, ::2, ::2]}
+    size = list(large.shape[1:])
+    codec = {"name": "podd", "version": 1, "params": {"expanded": size}}
+    path = tmp_path / "small.ddset"
+    path.write_bytes(to_bytes(replace(file.manifest, codec=codec), small, {})[0])
+    real_images = real_tensors(digits, spec, torch.device(device))
+    variables = begin(plan, real_images, torch.device(device))
+    before = variables.poster.clone()
+    assert Given(first, digits).begin(variables, plan, spec)
+    assert np.array_equal(variables.poster, large)
+    variables.poster.copy_(before)
+    assert not Given(path, digits).begin(variables, plan, spec)
+    assert torch.equal(variables.poster, before)
+    assert len(Given(path, digits).images(spec).of(3, 1)) == 1
+    out = tmp_path / "out.ddset"
+    encode(digits, out, steps=0, init=path, **HOW)
+    assert read(out).arrays["poster"].shape == large.shape
 
 
 def test_a_file_that_does_not_fit_is_refused(tmp_path: Path, digits: Source) -> None:
