@@ -518,7 +518,7 @@ def shares(label):
 
 
 def patches_of(m, tensors):
-    poster, kind = expanded(tensors["poster"], m["codec"]["params"]), m["labels"]
+    poster, kind = expanded(tensors["poster"], m["codec"].get("params", {})), m["labels"]
     (_, height, width), (h, w), (p_x, p_y) = (
         poster.shape,
         m["patches"]["size"],

@@ -122,6 +122,9 @@ test("a caller's caps hold", async () => {
   for (const cap of ["tensors", "dimensions", "decodedBytes", "classes", "patches", "contextSymbols"])
     await refuses(poster, "DDS-E040", { limits: { [cap]: 1 } });
   await refuses(load("valid/podd-zstd-8-bits"), "DDS-E021", { limits: { zstdWindow: 1 } });
+  const expanded = load("valid/podd-expanded"); // from 6 x 10 to 9 x 15 pixels
+  await open(expanded, { limits: { decodedBytes: 540 } });
+  await refuses(expanded, "DDS-E040", { limits: { decodedBytes: 539 } });
   await refuses(load("valid/lic-teacher-convnet3"), "DDS-E040", { limits: { teacherProducts: 1 } });
   // A later version may break a rule, but no cap.
   await refuses(load("valid/later-minor-version"), "DDS-E040", { limits: { patches: 1 } });
