@@ -29,22 +29,23 @@ NOISE = 0.25  # share of noise that distillation adds to the poster it starts fr
 LABEL_SPREAD = 0.3  # of a Dirichlet distribution: labels with more small shares than learned ones
 
 
-def fit_bytes(source: Source, plan_for: Callable[[float], Plan], total: int) -> Plan:
+def fit_bytes(
+    source: Source, plan_for: Callable[[float], Plan], total: int, expand: float = 1
+) -> Plan:
     """Return the plan with the largest poster that is expected to fit into ``total`` bytes.
 
-    ``plan_for`` makes the plan of a number of images per class. Raises UsageError where even the
-    smallest poster does not fit.
+    ``plan_for`` makes the plan of a number of images per class, whose sides grow by ``expand``.
+    Raises UsageError where even the smallest poster does not fit.
     """
-    low, least = _smallest(plan_for, len(source.classes))
+    low, least = _smallest(plan_for, len(source.classes), expand)
     preprocessing = dict(fit(source.train.images, least.preprocessing))
     real = _some(source, preprocessing)
     sizes: dict[tuple[int, int], int] = {}
 
     def size(plan: Plan) -> int:
-        shape = plan.geometry.height, plan.geometry.width
-        if shape not in sizes:
-            sizes[shape] = expected_bytes(source, plan, preprocessing, real)
-        return sizes[shape]
+        if plan.size not in sizes:
+            sizes[plan.size] = expected_bytes(source, plan, preprocessing, real)
+        return sizes[plan.size]
 
     def fits(ipc: float) -> bool:
         try:
@@ -66,9 +67,9 @@ def fit_bytes(source: Source, plan_for: Callable[[float], Plan], total: int) -> 
     return replace(plan_for(low), total_bytes=total)
 
 
-def _smallest(plan_for: Callable[[float], Plan], classes: int) -> tuple[float, Plan]:
+def _smallest(plan_for: Callable[[float], Plan], classes: int, expand: float) -> tuple[float, Plan]:
     """Return the smallest budget, about, that all classes have room in, and its plan."""
-    ipc = smallest_ipc(classes)
+    ipc = smallest_ipc(classes, expand)
     while True:
         try:
             return ipc, plan_for(ipc)

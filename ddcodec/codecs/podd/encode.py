@@ -61,7 +61,8 @@ def encode(request: Request, options: PoDD) -> Manifest:
         def plan_for(ipc: float) -> Plan:
             return make_plan(source, ipc, options, request, ordered)
 
-        plan = fit_bytes(source, plan_for, options.total_bytes)
+        expand = options.expansion((source.height, source.width))
+        plan = fit_bytes(source, plan_for, options.total_bytes, expand)
     given = None
     if options.init is not None:
         given = Given(options.init, source)

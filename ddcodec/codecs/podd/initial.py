@@ -20,6 +20,7 @@ from ...runtime.rng import generator
 from ...sources.base import Source
 from ..shared.grid import cell_edges
 from .given import Given, GivenImages
+from .growing import reduced
 from .labels import cell_owners, fixed_labels, initial_labels, label_floor, pooling_weights
 from .order import ClassOrder
 from .plan import Plan
@@ -122,7 +123,7 @@ def initial_variables(
     geometry, order, n = plan.geometry, plan.order, len(plan.classes)
     channels, height, width = real[0].shape[1:]
     g = generator(plan.seed, "poster")
-    noise = torch.randn((channels, geometry.height, geometry.width), generator=g)
+    noise = torch.randn((channels, *plan.size), generator=g)
     # The scale of the published code: one image area has unit L2 norm, lr 1e-3 is tuned to it.
     poster = noise / (channels * height * width) ** 0.5
     if plan.label_kind == "fixed":
@@ -146,6 +147,7 @@ def initial_variables(
     starts = [class_mean_poster(geometry, order, shown)]
     if compared:
         starts.append(patch_mean_poster(geometry, variables.labels(), shown))
+    starts = [reduced(start, plan.size) for start in starts]
     if given is None:
         starts = [start + NOISE_ON_MEANS * noise for start in starts]
     variables.poster.copy_(starts[0])

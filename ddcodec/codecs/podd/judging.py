@@ -119,19 +119,19 @@ class Judge:
     def accuracy(self, variables: PosterVariables) -> float:
         """Return the share of test images that networks know after learning from a poster."""
         stored = self._plan.stored
-        poster = stored.rounded(variables.poster).cpu()
+        poster = variables.full(stored).cpu()
         labels = variables.labels(stored)
         samples = PosterSamples.from_poster(poster, self._plan.geometry, labels.cpu().numpy())
         return self._run(samples, labels)
 
     def class_means(self, means: ClassMeans) -> float:
-        """Return the same for mean images of the classes in as many pixels as the poster's.
+        """Return the same for mean images of the classes in as many pixels as are stored.
 
         Below one image a class they are made smaller, and enlarged again.
         """
         geometry, classes = self._plan.geometry, len(self._plan.classes)
         size = geometry.patch_h, geometry.patch_w
-        images = geometry.height * geometry.width / (classes * math.prod(size))
+        images = math.prod(self._plan.size) / (classes * math.prod(size))
         count = min(max(1, int(images)), means.images // classes or 1)
         x = torch.cat([means.of(label, count) for label in range(classes)])
         if images < 1:

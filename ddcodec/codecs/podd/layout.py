@@ -23,20 +23,39 @@ LABELS_A_VALUE = 1 / 8  # shares of labels for a value of the poster, at most: t
 CLOSE = 1 / 8  # of a patch: classes whose patches begin nearer to each other look alike
 
 
-def pixel_budget(ipc: float, classes: int, height: int, width: int) -> int:
-    """Return floor(ipc x classes x height x width), from the decimal that the user wrote."""
+def images_shown(ipc: float, expand: float) -> float:
+    """Return the images per class that a poster has when each side has grown by ``expand``."""
+    return float(Fraction(str(ipc)) * _area(expand))
+
+
+def _area(expand: float) -> Fraction:
+    return Fraction(str(expand)) ** 2
+
+
+def pixel_budget(ipc: float, classes: int, height: int, width: int, expand: float = 1) -> int:
+    """Return floor(ipc x expand^2 x classes x height x width), of the decimals as they are written.
+
+    So many pixels has the poster that patches are cut from; ``ipc`` counts those that are stored.
+    """
     if not 0 < ipc < math.inf:
         raise UsageError(f"`ipc` must be more than 0, got {ipc:g}")
-    return math.floor(Fraction(str(ipc)) * classes * height * width)
+    return math.floor(Fraction(str(ipc)) * _area(expand) * classes * height * width)
 
 
-def smallest_ipc(classes: int) -> float:
+def stored_size(poster: Pair, expand: float) -> Pair:
+    """Return the (height, width) that is stored of a poster; never more pixels than the budget."""
+    height, width = (max(1, math.floor(side / Fraction(str(expand)))) for side in poster)
+    return height, width
+
+
+def smallest_ipc(classes: int, expand: float = 1) -> float:
     """Return the smallest budget, in images per class, whose poster holds one patch.
 
-    That is 1 / classes, rounded up in the third significant digit or later.
+    That is 1 / (classes expand^2), rounded up in the third significant digit or later.
     """
-    scale = 10 ** (len(str(classes)) + 3)
-    return float(math.ceil(Fraction(scale, classes)) / scale)
+    images = classes * _area(expand)
+    scale = 10 ** (len(str(math.ceil(images))) + 3)
+    return float(math.ceil(scale / images) / scale)
 
 
 def poster_size(
@@ -46,6 +65,7 @@ def poster_size(
     width: int,
     grid: Pair,
     table: Mapping[float, Pair] | None = None,
+    expand: float = 1,
 ) -> Pair:
     """Return the (height, width) of the poster for a budget; never more pixels than it allows.
 
@@ -53,16 +73,17 @@ def poster_size(
     least the size of one image: H = floor(sqrt(B y / x)), W = floor(B / H). That gives the
     paper's 153x60 for CIFAR-10 at 0.9 images per class and 202x202 for CIFAR-100 at 0.4. ``table``
     holds published sizes (height, width) by ``ipc``, which win where they keep to the budget.
+    Of a poster whose sides grow by ``expand`` it is the size after that.
 
     Raises UsageError where ``ipc`` is not more than 0, or where not even one patch fits.
     """
-    budget = pixel_budget(ipc, classes, height, width)
+    budget = pixel_budget(ipc, classes, height, width, expand)
     if budget < height * width:
         raise UsageError(
             f"a poster of {budget} pixels cannot hold a {width}x{height} patch; "
-            f"the smallest budget for this data set is `ipc`={smallest_ipc(classes):g}"
+            f"the smallest budget for this data set is `ipc`={smallest_ipc(classes, expand):g}"
         )
-    rows, columns = (table or {}).get(ipc, (0, 0))
+    rows, columns = (table or {}).get(images_shown(ipc, expand), (0, 0))
     if rows * columns <= budget and rows >= height and columns >= width:
         return rows, columns
     grid_x, grid_y = grid
@@ -110,7 +131,7 @@ def most_patches(poster: Pair, patch: Pair) -> Pair:
     return poster[1] - patch[1] + 1, poster[0] - patch[0] + 1
 
 
-def grid_with_room(grid: Pair, classes: int, ipc: float, patch: Pair) -> Pair:
+def grid_with_room(grid: Pair, classes: int, ipc: float, patch: Pair, expand: float = 1) -> Pair:
     """Return the class grid (x, y) whose classes lie furthest apart: ``grid``, or one row.
 
     On a poster hardly higher than a patch, patches of two rows of classes show nearly the same
@@ -120,7 +141,7 @@ def grid_with_room(grid: Pair, classes: int, ipc: float, patch: Pair) -> Pair:
     height, width = patch
 
     def apart(grid: Pair) -> float:
-        rows, columns = poster_size(ipc, classes, height, width, grid)
+        rows, columns = poster_size(ipc, classes, height, width, grid, expand=expand)
         if columns < grid[0] or rows < grid[1]:
             return -1.0  # no room for the cells themselves
         steps = [
@@ -141,7 +162,13 @@ def grid_without_spare(grid: Pair, classes: int) -> Pair:
 
 
 def poster_for(
-    ipc: float, classes: int, patch: Pair, grid: Pair, rule: str, table: Mapping[float, Pair]
+    ipc: float,
+    classes: int,
+    patch: Pair,
+    grid: Pair,
+    rule: str,
+    table: Mapping[float, Pair],
+    expand: float = 1,
 ) -> Pair:
     """Return the (height, width) of the poster for a budget (see ``poster_size``).
 
@@ -150,13 +177,13 @@ def poster_for(
     Raises UsageError where the budget is too small, or far above what a reader takes.
     """
     height, width = patch
-    if ipc * classes > MOST_IMAGES:
+    if images_shown(ipc, expand) * classes > MOST_IMAGES:
         raise UsageError(
             f"`ipc`={ipc:g}: a poster of {classes} classes has room for {MOST_IMAGES:,} images; "
-            f"the largest budget is `ipc`={MOST_IMAGES / classes:g}"
+            f"the largest budget is `ipc`={MOST_IMAGES / (classes * expand**2):g}"
         )
     if rule != PER_CLASS:
-        poster = poster_size(ipc, classes, height, width, grid, table)
+        poster = poster_size(ipc, classes, height, width, grid, table, expand)
         if grid[0] > poster[1] or grid[1] > poster[0]:
             raise UsageError(
                 f"a poster of {poster[1]}x{poster[0]} pixels has no room for {grid[0]}x{grid[1]} "
@@ -164,9 +191,9 @@ def poster_for(
             )
         return poster
     cells = grid[0] * grid[1]
-    budget = pixel_budget(ipc, classes, height, width) // cells
+    budget = pixel_budget(ipc, classes, height, width, expand) // cells
     if budget < height * width:
-        least = math.ceil(1000 * cells / classes) / 1000
+        least = math.ceil(1000 * cells / (classes * _area(expand))) / 1000
         raise UsageError(
             f"`origins`=per-class: {budget} pixels a class cannot hold a {width}x{height} patch; "
             f"the smallest budget is `ipc`={least:g}"

@@ -13,6 +13,9 @@ PROFILES = ("auto", "quick", "paper")
 ORIGINS = {"even": "linspace-half-even", "per-class": "per-class"}  # and as files name them
 POOLINGS = ("auto", "area", "cell")
 MOST_META_BATCHES = 4096
+# Of a poster in a number of bytes. Measured on photographs of 32 pixels (docs/ablation.md); those
+# of fewer have no details to leave out.
+EXPANDED, EXPANDED_SIDE = 1.5, 32
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,17 @@ class PosterOptions(Options):
         """What is stored where ``quality`` is not given."""
         return "high"
 
+    def usual_expansion(self, patch: Pair) -> float:
+        """Return by how much each side of the stored poster grows, where nothing else is asked for.
+
+        ``patch`` is (height, width); the ``profile`` is settled.
+        """
+        return 1
+
+    def expansion(self, patch: Pair) -> float:
+        """Return by how much each side of the stored poster grows before patches are cut."""
+        return self.usual_expansion(patch)
+
     @property
     def rule(self) -> str:
         """The rule for patch origins, as files name it."""
@@ -166,6 +180,11 @@ class PoDD(PosterOptions):
         "same patches as it is, else from the images of its classes.",
         metavar="F", shown="class means; noise with `profile` paper", expert=True,
     )  # fmt: skip
+    expand: float | None = option(
+        None, "Each side of the stored poster grows by this factor before patches are cut.",
+        metavar="X", least=1, most=4,
+        shown="1; 1.5 with `total_bytes`, `profile` quick and images of 32 pixels", expert=True,
+    )  # fmt: skip
 
     @property
     def usual_quality(self) -> str:
@@ -179,6 +198,13 @@ class PoDD(PosterOptions):
             return "bits=3"
         fresh = self.profile == "quick" and self.init is None
         return "small" if fresh else super().usual_quality
+
+    def usual_expansion(self, patch: Pair) -> float:
+        large = self.total_bytes is not None and min(patch) >= EXPANDED_SIDE
+        return EXPANDED if large and self.profile == "quick" and self.origins == "even" else 1
+
+    def expansion(self, patch: Pair) -> float:
+        return self.usual_expansion(patch) if self.expand is None else self.expand
 
     def check(self) -> None:
         """Check what holds between options; raises UsageError."""

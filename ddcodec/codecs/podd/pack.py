@@ -66,8 +66,13 @@ def describe(source: Source, plan: Plan, preprocessing: dict[str, Any], steps: i
     }
     if plan.order.score is not None:
         order["score"] = float(f"{plan.order.score:.6g}")
+    large = [geometry.height, geometry.width]
     return Manifest(
-        codec={"name": "podd", "version": 1, "params": {}},
+        codec={
+            "name": "podd",
+            "version": 1,
+            "params": {} if large == list(plan.size) else {"expanded": large},
+        },
         classes=source.classes,
         image=image_of((source.channels, source.height, source.width), preprocessing),
         tensors={},

@@ -67,6 +67,7 @@ class Plan:
     seed: int
     classes: tuple[str, ...]
     geometry: PosterGeometry
+    size: Pair  # (height, width) of the stored poster: that of the geometry, or smaller
     order: ClassOrder
     label_kind: LabelKind
     label_pooling: Pooling

@@ -24,10 +24,12 @@ from .labels import classes_without_patch, first_labels
 from .layout import (
     grid_with_room,
     grid_without_spare,
+    images_shown,
     label_grid_for,
     most_patches,
     patch_grid_for,
     poster_for,
+    stored_size,
 )
 from .options import PosterOptions
 from .order import ClassOrder, order_classes
@@ -54,7 +56,7 @@ NATURAL_SIDE = 16  # pixels; smaller images are icons, and have too few frequenc
 
 # Options in the order in which a file's command has them.
 RECORDED = (
-    "ipc", "total_bytes", "steps", "seed", "profile", "order", "class_grid", "labels",
+    "ipc", "total_bytes", "expand", "steps", "seed", "profile", "order", "class_grid", "labels",
     "label_pooling", "origins", "augment", "patches", "preprocessing", "quality", "aware",
     "truncation", "kernel_steps", "window", "width", "threads", "meta_batches", "precision", "size",
     "test_share", "init",
@@ -96,18 +98,20 @@ def make_plan(
     n, patch, rule = len(source.classes), (source.height, source.width), options.rule
     quick = options.profile == "quick"
     preset = preset_for(source.name, (n, *patch, source.channels))
+    expand = options.expansion(patch)
+    shown = images_shown(ipc, expand)  # what patches are cut from; all but pixels follow from it
     grid = _class_grid(options, preset, n, ipc, patch)
-    poster = poster_for(ipc, n, patch, grid, rule, preset.poster_sizes)
+    poster = poster_for(ipc, n, patch, grid, rule, preset.poster_sizes, expand)
     patch_grid = _patch_grid(options, preset, (source.channels, *poster), patch, grid)
     order = (ordered or orders(source, options, request.seed))(grid)
     if options.class_grid not in (None, order.grid):
         raise UsageError(f"`class_grid`={grid[0]}x{grid[1]}: `order`=paper has a grid of its own")
     grid = order.grid
     geometry = PosterGeometry(*poster, *patch, *patch_grid, rule, grid)
-    kind = _label_kind(options, preset, ipc)
+    kind = _label_kind(options, preset, shown)
     pooling = _pooling(options, kind, grid, patch_grid)
     stages = (
-        quick_stages(ipc, geometry, options.window, options.width)
+        quick_stages(shown, geometry, options.window, options.width)
         if quick
         else paper_stages(preset, geometry.num_patches)
     )
@@ -134,10 +138,11 @@ def make_plan(
         seed=request.seed,
         classes=source.classes,
         geometry=geometry,
+        size=stored_size(poster, expand),
         order=order,
         label_kind=kind,
         label_pooling=pooling,
-        label_grid=label_grid_for(pooling, options.profile, grid, patch_grid, ipc),
+        label_grid=label_grid_for(pooling, options.profile, grid, patch_grid, shown),
         stages=stages,
         depth=network_depth(*patch),
         width=QUICK_WIDTH if quick else 128,
@@ -163,6 +168,9 @@ def _with(stages: tuple[Stage, ...], **settings: Any) -> tuple[Stage, ...]:
 def recorded(ipc: float, options: PosterOptions, request: Request) -> dict[str, Any]:
     """Return the options in the command of a file, but for the number of steps."""
     values: dict[str, Any] = {name: getattr(options, name, None) for name in RECORDED}
+    patch = request.source.height, request.source.width
+    if values["expand"] == options.usual_expansion(patch):
+        values["expand"] = None
     return values | {
         "ipc": None if values["total_bytes"] else f"{ipc:g}",
         "seed": request.seed,
@@ -213,7 +221,7 @@ def _class_grid(
     if options.rule == PER_CLASS:
         grid = grid_without_spare(grid, classes)
     if options.profile == "quick" and options.order != "paper":
-        grid = grid_with_room(grid, classes, ipc, patch)
+        grid = grid_with_room(grid, classes, ipc, patch, options.expansion(patch))
     return grid
 
 

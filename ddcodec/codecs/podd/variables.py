@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .growing import Growth
 from .labels import project_labels
 from .poster import PosterGeometry
 from .stored import StoredBits
@@ -19,7 +20,8 @@ class PosterVariables:
     """Poster and label array, their differentiable expansion, and the way back for gradients.
 
     Attributes:
-        poster: float32 (C, H, W), in the preprocessed space.
+        poster: float32 (C, h, w), in the preprocessed space, as it is stored: of the size that
+            ``geometry`` has, or smaller.
         label_array: float32 (cells, n), non-negative, or None where labels are fixed.
         fixed: float32 (P, n), the labels of every patch where they are fixed, or None.
     """
@@ -38,6 +40,8 @@ class PosterVariables:
         device = poster.device
         self.geometry = geometry
         self.poster = poster
+        stored, size = (poster.shape[1], poster.shape[2]), (geometry.height, geometry.width)
+        self._growth = None if stored == size else Growth(stored, size, device)
         self.fixed = None if fixed is None else torch.from_numpy(fixed).to(device)
         self.label_array: Tensor | None = None
         self.owners = owners
@@ -65,6 +69,14 @@ class PosterVariables:
         for name, tensor in self.learned.items():
             tensor.copy_(values[name])
 
+    def full(self, stored: StoredBits | None = None) -> Tensor:
+        """Return the poster that patches are cut from, float32 (C, H, W).
+
+        With ``stored`` that of a file.
+        """
+        poster = self.poster if stored is None else stored.rounded(self.poster)
+        return poster if self._growth is None else self._growth.of(poster)
+
     def patches(self, stored: StoredBits | None = None) -> Tensor:
         """Return all patches, float32 (P, C, h, w), in patch order (x outer, y inner).
 
@@ -72,7 +84,7 @@ class PosterVariables:
         """
         g = self.geometry
         channels = self.poster.shape[0]
-        poster = self.poster if stored is None else stored.rounded(self.poster)
+        poster = self.full(stored)
         # Two separable gathers: several times faster than a loop over crops or an unfold.
         rows = poster.index_select(1, self._rows)
         cut = rows.index_select(2, self._columns)
@@ -125,6 +137,8 @@ class PosterVariables:
         cut = cut.reshape(channels, g.patches_y * g.patch_h, g.patches_x * g.patch_w)
         add = added_by_index if cut.device.type == "cpu" else added_by_products
         poster = add(cut, self._rows, self._columns, (g.height, g.width))
+        if self._growth is not None:
+            poster = self._growth.back(poster)
         if self.label_array is None or grad_labels is None:
             return [poster]
         array = self.label_array.detach().requires_grad_()
