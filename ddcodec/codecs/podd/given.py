@@ -85,7 +85,6 @@ class Given:
             or manifest.classes != self._source.classes
             or manifest.image["preprocessing"] != spec
             or geometry_of(manifest) != plan.geometry
-            or self.file.arrays["poster"].shape[1:] != plan.size
             or order_of(manifest).cells != plan.order.cells
             or order_of(manifest).grid != plan.order.grid
         ):

@@ -1,7 +1,7 @@
 """Posters that are stored at a lower resolution, while they are distilled.
 
-``expand`` is what readers do, exact to the bit. Here it is two products of matrices, whose
-transposes carry gradients back: no sum depends on the order in which a GPU adds.
+Readers expand them exactly (``expand``). Here it is two products of matrices, whose transposes
+carry gradients back: no sum depends on the order in which a GPU adds.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..options import Pair
+from .expand import taps
 
 
 class Growth:
@@ -36,15 +37,13 @@ class Growth:
 
 
 def weights(source: int, target: int) -> Tensor:
-    """Return what each of ``target`` pixels of an axis has of ``source`` ones: float32 (m, n).
-
-    Bilinear with half-pixel centres and edges held (specification, section 8.1).
-    """
+    """Return what each of ``target`` pixels of an axis has of ``source`` ones: float32 (m, n)."""
     matrix = torch.zeros(target, source, dtype=torch.float64)
-    for i in range(target):
-        before, rest = divmod((2 * i + 1) * source - target, 2 * target)
-        matrix[i, max(before, 0)] += 2 * target - rest
-        matrix[i, min(before + 1, source - 1)] += rest
+    first, second, near, far = map(torch.from_numpy, taps(source, target))
+    at = torch.arange(target)
+    # At an edge both are the same pixel.
+    matrix[at, first] += near
+    matrix[at, second] += far
     return (matrix / (2 * target)).float()
 
 

@@ -234,7 +234,9 @@ def _patch_grid(
 ) -> Pair:
     rule, (_, height, width) = options.rule, poster
     most = most_patches((height, width), patch)
-    found = options.patches or patch_grid_for(preset, options.profile, poster, patch, grid, rule)
+    found = options.patches or patch_grid_for(
+        preset, options.profile, poster, patch, grid, rule, options.expansion(patch)
+    )
     if found[0] > most[0] or found[1] > most[1]:
         raise UsageError(
             f"`patches`={found[0]}x{found[1]}: a poster of {width}x{height} has "
