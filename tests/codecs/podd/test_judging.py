@@ -62,8 +62,8 @@ def test_sorted_images_are_tested_on_all_classes_where_none_are_held_out(digits:
     assert set(images.test[1].tolist()) == set(range(10))
 
 
-def contest_of(source: Source, ipc: float) -> Contest:
-    plan = plan_of(source, ipc=ipc, profile="quick", steps=2)
+def contest_of(source: Source, ipc: float, expand: float = 1) -> Contest:
+    plan = plan_of(source, ipc=ipc, profile="quick", steps=2, expand=expand)
     preprocessing = dict(fit(source.train.images, plan.preprocessing))
     images = shared_out(source, plan, preprocessing, torch.device("cpu"))
     variables = initial_variables(plan, images.real, torch.device("cpu"))
@@ -78,12 +78,12 @@ def test_class_means_and_the_start_teach_digits(ipc: float, digits: Source) -> N
     assert contest.began > 0.25
 
 
-@pytest.mark.parametrize(("ipc", "rows"), [(0.4, 5), (1.0, 8)])
-def test_class_means_have_no_more_pixels_than_the_poster(
-    ipc: float, rows: int, digits: Source, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("ipc", "expand", "rows"), [(0.4, 1, 5), (1.0, 1, 8), (0.45, 1.5, 5)])
+def test_class_means_have_no_more_pixels_than_are_stored(
+    ipc: float, expand: float, rows: int, digits: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tested: list[torch.Tensor] = []
-    contest = contest_of(digits, ipc)
+    contest = contest_of(digits, ipc, expand)
     monkeypatch.setattr(Judge, "_run", lambda _, samples, __: tested.append(samples.poster) or 0.5)
     means = ClassMeans(real_tensors(digits, {"kind": "none"}, torch.device("cpu")), 10)
     contest._judge.class_means(means)

@@ -18,6 +18,7 @@ from tests.helpers.reporters import StopAfter
 from tests.helpers.torchrun import ENVIRONMENT, run
 
 QUICK = ("--ipc", "0.4", "--profile", "quick", "--steps", "8")
+SMALL = ("--ipc", "0.2", "--expand", "1.5", "--profile", "quick", "--steps", "4")
 PAPER = ("--ipc", "0.4", "--profile", "paper", "--steps", "1", "--truncation", "adaptive")
 
 
@@ -25,7 +26,7 @@ ENCODE = ("encode", "digits", "--device", "cpu")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [QUICK, PAPER], ids=["quick", "paper"])
+@pytest.mark.parametrize("words", [QUICK, PAPER, SMALL], ids=["quick", "paper", "expand"])
 def test_two_processes_write_the_file_of_one_with_two_meta_batches(
     words: tuple[str, ...], tmp_path: Path
 ) -> None:
