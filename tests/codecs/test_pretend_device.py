@@ -49,8 +49,9 @@ def pretended(
     ipc: float,
     profile: str,
     real_images: int,
+    expand: float = 1,
 ) -> Distiller:
-    plan = plan_of(source, ipc=ipc, profile=profile)
+    plan = plan_of(source, ipc=ipc, profile=profile, expand=expand)
     plan = replace(plan, activations="float32")
     preprocessing = dict(fit(source.train.images, plan.preprocessing))
     some = initial.real_tensors(source, preprocessing, PRETEND)
@@ -76,15 +77,17 @@ def replaying(device: torch.device, net: ConvNet, note: Callable[[str], None]) -
 
 @pytest.mark.parametrize("recorded", [True, False])
 # Labels are learned at 0.4 images per class and fixed at 1.
-@pytest.mark.parametrize(("profile", "ipc"), [("quick", 0.4), ("paper", 1.0)])
+@pytest.mark.parametrize(
+    ("profile", "ipc", "expand"), [("quick", 0.4, 1), ("quick", 0.2, 1.5), ("paper", 1.0, 1)]
+)
 def test_an_outer_step_stays_on_the_device_and_waits_for_its_loss_alone(
-    profile: str, ipc: float, recorded: bool, monkeypatch: pytest.MonkeyPatch
+    profile: str, ipc: float, expand: float, recorded: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if recorded:
         monkeypatch.setattr(distil.InnerRuns, "on", replaying)
     source = random_source("digits", (10, 8, 8, 1))
     with PretendDevice() as device:
-        run = pretended(source, ipc, profile, 400)
+        run = pretended(source, ipc, profile, 400, expand)
         for index, stage in enumerate(run.plan.stages):
             run.stage_index = index
             run._begin_stage()
