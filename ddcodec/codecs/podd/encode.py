@@ -21,7 +21,7 @@ from ...runtime.ranks import joined
 from ...sources.base import Source
 from ...version import __version__
 from ..base import Request
-from .budget import fit_bytes
+from .budget import plan_in_bytes
 from .given import Given
 from .initial import Real, initial_variables
 from .judging import Contest, Judge, shared_out
@@ -30,7 +30,7 @@ from .outer_loop import Distiller, Run
 from .pace import Pace, affordable, cheapest_unrolled, fastest_threads
 from .pack import describe, pack
 from .plan import Plan
-from .planning import make_plan, orders, require_less, settled
+from .planning import make_plan, require_less, settled
 from .variables import PosterVariables
 
 LEAST_SHARE = 0.3  # of ``time``, for the optimisation, however long loading took
@@ -56,13 +56,7 @@ def encode(request: Request, options: PoDD) -> Manifest:
         require_less(source, options.ipc)
         plan = make_plan(source, options.ipc, options, request)
     else:
-        ordered = orders(source, options, request.seed)
-
-        def plan_for(ipc: float) -> Plan:
-            return make_plan(source, ipc, options, request, ordered)
-
-        expand = options.expansion((source.height, source.width))
-        plan = fit_bytes(source, plan_for, options.total_bytes, expand)
+        plan = plan_in_bytes(request, options, options.total_bytes)
     given = None
     if options.init is not None:
         given = Given(options.init, source)

@@ -13,9 +13,6 @@ PROFILES = ("auto", "quick", "paper")
 ORIGINS = {"even": "linspace-half-even", "per-class": "per-class"}  # and as files name them
 POOLINGS = ("auto", "area", "cell")
 MOST_META_BATCHES = 4096
-# Of a poster in a number of bytes. Measured on photographs of 32 pixels (docs/ablation.md); those
-# of fewer have no details to leave out.
-EXPANDED, EXPANDED_SIDE = 1.5, 32
 
 
 @dataclass(frozen=True)
@@ -147,16 +144,10 @@ class PosterOptions(Options):
         """What is stored where ``quality`` is not given."""
         return "high"
 
-    def usual_expansion(self, patch: Pair) -> float:
-        """Return by how much each side of the stored poster grows, where nothing else is asked for.
-
-        ``patch`` is (height, width); the ``profile`` is settled.
-        """
+    @property
+    def expansion(self) -> float:
+        """By how much each side of the stored poster grows before patches are cut."""
         return 1
-
-    def expansion(self, patch: Pair) -> float:
-        """Return by how much each side of the stored poster grows before patches are cut."""
-        return self.usual_expansion(patch)
 
     @property
     def rule(self) -> str:
@@ -183,7 +174,7 @@ class PoDD(PosterOptions):
     expand: float | None = option(
         None, "Each side of the stored poster grows by this factor before patches are cut.",
         metavar="X", least=1, most=4,
-        shown="1; 1.5 with `total_bytes`, `profile` quick and images of 32 pixels", expert=True,
+        shown="1; 1.5 with `profile` quick in few bytes", expert=True,
     )  # fmt: skip
 
     @property
@@ -199,12 +190,9 @@ class PoDD(PosterOptions):
         fresh = self.profile == "quick" and self.init is None
         return "small" if fresh else super().usual_quality
 
-    def usual_expansion(self, patch: Pair) -> float:
-        large = self.total_bytes is not None and min(patch) >= EXPANDED_SIDE
-        return EXPANDED if large and self.profile == "quick" and self.origins == "even" else 1
-
-    def expansion(self, patch: Pair) -> float:
-        return self.usual_expansion(patch) if self.expand is None else self.expand
+    @property
+    def expansion(self) -> float:
+        return 1 if self.expand is None else self.expand
 
     def check(self) -> None:
         """Check what holds between options; raises UsageError."""

@@ -98,7 +98,7 @@ def make_plan(
     n, patch, rule = len(source.classes), (source.height, source.width), options.rule
     quick = options.profile == "quick"
     preset = preset_for(source.name, (n, *patch, source.channels))
-    expand = options.expansion(patch)
+    expand = options.expansion
     shown = images_shown(ipc, expand)  # what patches are cut from; all but pixels follow from it
     grid = _class_grid(options, preset, n, ipc, patch)
     poster = poster_for(ipc, n, patch, grid, rule, preset.poster_sizes, expand)
@@ -168,11 +168,10 @@ def _with(stages: tuple[Stage, ...], **settings: Any) -> tuple[Stage, ...]:
 def recorded(ipc: float, options: PosterOptions, request: Request) -> dict[str, Any]:
     """Return the options in the command of a file, but for the number of steps."""
     values: dict[str, Any] = {name: getattr(options, name, None) for name in RECORDED}
-    patch = request.source.height, request.source.width
-    if values["expand"] == options.usual_expansion(patch):
-        values["expand"] = None
     return values | {
         "ipc": None if values["total_bytes"] else f"{ipc:g}",
+        # In few bytes it is what is not asked for (``budget``).
+        "expand": None if values["expand"] == 1 and not values["total_bytes"] else values["expand"],
         "seed": request.seed,
         "order": Path(options.order).name,
         "quality": None if options.quality == options.usual_quality else options.quality,
@@ -221,7 +220,7 @@ def _class_grid(
     if options.rule == PER_CLASS:
         grid = grid_without_spare(grid, classes)
     if options.profile == "quick" and options.order != "paper":
-        grid = grid_with_room(grid, classes, ipc, patch, options.expansion(patch))
+        grid = grid_with_room(grid, classes, ipc, patch, options.expansion)
     return grid
 
 
@@ -235,7 +234,7 @@ def _patch_grid(
     rule, (_, height, width) = options.rule, poster
     most = most_patches((height, width), patch)
     found = options.patches or patch_grid_for(
-        preset, options.profile, poster, patch, grid, rule, options.expansion(patch)
+        preset, options.profile, poster, patch, grid, rule, options.expansion
     )
     if found[0] > most[0] or found[1] > most[1]:
         raise UsageError(

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddcodec import CheckpointMismatch, UsageError, encode, info, load
+from ddcodec.codecs.podd.budget import plan_in_bytes
 from ddcodec.codecs.podd.decode import PosterSamples, geometry_of
 from ddcodec.codecs.podd.expand import expanded
 from ddcodec.codecs.podd.growing import reduced
@@ -25,6 +26,7 @@ from ddcodec.codecs.podd.layout import (
     stored_size,
 )
 from ddcodec.codecs.podd.options import PoDD
+from ddcodec.codecs.podd.plan import Plan
 from ddcodec.codecs.podd.planning import recorded, settled
 from ddcodec.codecs.podd.poster import EVEN, PosterGeometry
 from ddcodec.codecs.podd.presets import PRESETS
@@ -122,25 +124,47 @@ def test_all_but_the_stored_size_is_that_of_as_many_pixels_as_there_are_after_it
     assert one == plan(10, (8, 8), ipc=0.4)
 
 
+def test_a_command_names_the_factor_wherever_another_one_could_be_meant() -> None:
+    request = request_for(noise_source(2, 8, 8))
+    for asked, given_, said in (
+        ({"ipc": 1.0}, None, None),
+        ({"ipc": 1.0}, 1, None),
+        ({"ipc": 1.0}, 1.5, 1.5),
+        ({"total_bytes": 5000}, None, None),
+        ({"total_bytes": 5000}, 1, 1),
+        ({"total_bytes": 5000}, 1.5, 1.5),
+    ):
+        options = settled(PoDD(**asked, expand=given_), request.device)
+        assert options.expansion == (given_ or 1)
+        assert recorded(1.0, options, request)["expand"] == said
+
+
 @pytest.mark.parametrize(
-    ("asked", "patch", "factor"),
+    ("total", "asked", "factor"),
     [
-        ({"ipc": 1.0}, (32, 32), 1),
-        ({"total_bytes": 5000}, (32, 32), 1.5),
-        ({"total_bytes": 5000}, (31, 40), 1),
-        ({"total_bytes": 5000, "origins": "per-class"}, (32, 32), 1),
-        ({"total_bytes": 5000, "profile": "paper"}, (32, 32), 1),
+        (1450, {}, 1.5),
+        (3000, {}, 1),
+        (1450, {"expand": 1}, 1),
+        (3000, {"expand": 2}, 2),
+        (1450, {"profile": "paper"}, 1),
+        (1450, {"init": Path("absent.ddset")}, 1),
+        (3000, {"origins": "per-class"}, 1),
     ],
 )
-def test_a_command_names_the_factor_where_it_is_not_the_usual_one(
-    asked: dict[str, Any], patch: tuple[int, int], factor: float
+def test_a_poster_in_few_bytes_is_stored_smaller(
+    digits: Source, total: int, asked: dict[str, Any], factor: float
 ) -> None:
-    request = request_for(noise_source(2, *patch))
-    for given_, found in ((None, factor), (1, 1), (1.5, 1.5), (3, 3)):
-        options = settled(PoDD(**{"profile": "quick", **asked}, expand=given_), request.device)
-        assert options.expansion(patch) == found
-        said = recorded(1.0, options, request)["expand"]
-        assert said == (None if found == factor else found)
+    request = request_for(digits)
+    options = settled(PoDD(total_bytes=total, **{"profile": "quick", **asked}), request.device)
+    plan = plan_in_bytes(request, options, total)
+    height, width = plan.geometry.height, plan.geometry.width
+    assert plan.size == stored_size((height, width), factor)
+    again = PoDD(**{"profile": "quick", **asked, "total_bytes": total, **_expansion(plan)})
+    assert plan_in_bytes(request, settled(again, request.device), total) == plan
+
+
+def _expansion(plan: Plan) -> dict[str, Any]:
+    return {name: plan.recorded[name] for name in ("expand",) if plan.recorded[name] is not None}
 
 
 @pytest.mark.parametrize("value", [0.9, 4.1, float("nan")])
