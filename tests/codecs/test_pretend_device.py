@@ -78,7 +78,12 @@ def replaying(device: torch.device, net: ConvNet, note: Callable[[str], None]) -
 @pytest.mark.parametrize("recorded", [True, False])
 # Labels are learned at 0.4 images per class and fixed at 1.
 @pytest.mark.parametrize(
-    ("profile", "ipc", "expand"), [("quick", 0.4, 1), ("quick", 0.2, 1.5), ("paper", 1.0, 1)]
+    ("profile", "ipc", "expand"),
+    [
+        ("quick", 0.4, 1),
+        pytest.param("quick", 0.2, 1.5, marks=pytest.mark.slow),
+        ("paper", 1.0, 1),
+    ],
 )
 def test_an_outer_step_stays_on_the_device_and_waits_for_its_loss_alone(
     profile: str, ipc: float, expand: float, recorded: bool, monkeypatch: pytest.MonkeyPatch
