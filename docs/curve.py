@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PICTURE = Path(__file__).with_name("curve-cifar10.png")
-OURS = ("cifar10-10k", "cifar10-20k")
+OURS = ("cifar10-5k", "cifar10-10k", "cifar10-20k", "cifar10-50k")
 BESIDE = {
     "quantised_network_same_bytes": "quantised network",
     "random_images_jpeg": "random images, JPEG",

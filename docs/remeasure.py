@@ -1,7 +1,7 @@
 """Measure the published files again with the present code: ``make results``, or with ARGS.
 
-Each file learns and is tested as ``ddcodec train F`` does it, with as many networks as it records;
-what is finished is kept beside it until the file is done, so an interrupted run goes on. What
+Each file learns and is tested as ``ddcodec train F`` does it, with as many networks and steps as it
+records; what is finished is kept beside it until the file is done, so an interrupted run goes on. What
 differs from the record by more than two standard errors, those of both taken together, is said on
 stdout. The new figures go into ``examples/results/measured.json``, and from there and from the
 files into the pages. A file itself changes only with --record.
@@ -82,7 +82,10 @@ def again(path: Path, asked: argparse.Namespace) -> list[str]:
     ds = load(path)
     old = ds.manifest.measured
     nets = asked.nets or (old["nets"] if old else 8)
-    chosen = StudentOptions(nets=nets, baselines=asked.baselines, architecture=asked.arch)
+    steps = old["steps"] if old else None
+    chosen = StudentOptions(
+        nets=nets, steps=steps, baselines=asked.baselines, architecture=asked.arch
+    )
     names = None if asked.arch is None else names_of(asked.arch)
     common = Common(device=asked.device)
     report, finished = measure(str(path), path, ds, None, chosen, common, names)
@@ -105,6 +108,8 @@ def again(path: Path, asked: argparse.Namespace) -> list[str]:
     told = {known_by(each): each for each in ds.manifest.measured_networks}
     for each in map(row, report.get("networks", ())):
         pairs.append((f", {each['network']}", told.get(known_by(each)), each))
+    if report["network_in_file"] is not None:
+        entry["network_in_file"] = round(report["network_in_file"], 4)
     entry["again"] = new
     text = json.dumps(stored, indent=1, sort_keys=True, ensure_ascii=False)
     write_atomically(place, f"{text}\n".encode())

@@ -34,14 +34,14 @@ BASELINES = {
     "random_images_same_bytes": "random images, same bytes",
 }
 FIRST = (
-    *("digits-0.4", "digits-0.9", "cifar10-10k", "cifar10-20k", "cifar10-1.0-4bits"),
-    "cifar100-0.4",
+    *("digits-0.4", "digits-0.9", "cifar10-5k", "cifar10-10k", "cifar10-20k", "cifar10-50k"),
+    *("cifar10-1.0-4bits", "cifar100-0.4"),
 )
 SHIPPED = ("digits-0.9", "cifar10-10k", "cifar10-20k")
 RANDOM = [f"random_images_{kind}" for kind in ("same_bytes", "jpeg", "webp", "avif")]
 LONGER = (
     *("cifar10-0.3", "cifar10-0.7", "cifar10-1.0", "cifar10-1.0-hour", "cifar10-10k"),
-    *("cifar10-20k", "cifar10-1.0-4bits", "cifar100-0.4"),
+    *("cifar10-20k", "cifar10-5k", "cifar10-1.0-4bits", "cifar10-50k", "cifar100-0.4"),
 )
 
 Entry = dict[str, Any]
@@ -220,7 +220,8 @@ def figure(stem: str, field: str) -> str:
     """Return one figure of a sentence: ``bytes``, ``mean``, ``accuracy``, or a baseline's.
 
     ``transfer`` is the mean over other networks, ``least`` and ``most`` are the ends of what they
-    reach, ``more-than-OTHER`` is the distance to another file.
+    reach, ``more-than-OTHER`` is the distance to another file, ``network`` is what the network in
+    it knows itself.
     """
     others = stored("made.json")["others"]
     if stem in others:
@@ -235,6 +236,8 @@ def figure(stem: str, field: str) -> str:
         return f"{100 * own['accuracy_mean']:.1f}"
     if field == "transfer":
         return f"{100 * found['transfer']:.1f}"
+    if field == "network":
+        return f"{100 * stored('measured.json')[stem]['network_in_file']:.1f}"
     if field in ("least", "most"):
         others = [entry["accuracy_mean"] for entry in others_of(found["measured_networks"])]
         return f"{100 * (min if field == 'least' else max)(others):.1f}"
