@@ -122,9 +122,6 @@ def tell_bytes_of_labels(
     architecture = observer.description.architecture
     if kind == "index" or not is_embeddable(architecture):
         return
-    if "live" in manifest.labels:
-        reporter.note(f"labels: the network that gives them {size:,} bytes (images: {images:,})")
-        return
     own, rest, option = "stored soft labels", "the teacher itself", "embed-teacher"
     if kind == "teacher":
         own, rest, option = "the teacher", "stored soft labels", "auto"
@@ -138,6 +135,13 @@ def tell_bytes_of_labels(
     else:
         teacher, _ = embedded(observer, parts, groups, geometry_of(manifest))
         other = coded_bytes(teacher.values(), architecture.startswith(RESIDUAL))
+    if "live" in manifest.labels:  # stored ones know no views, so they are another thing
+        verdict = f"images {images:,}" + (", less than the network" if images < size else "")
+        reporter.note(
+            f"labels: the network that gives them {size:,} bytes, stored soft labels would take "
+            f"{other:,}; {verdict}"
+        )
+        return
     verdict = "the smaller of both"
     if other < size:
         verdict = f"`labels`={option} makes the file {size - other:,} bytes smaller"

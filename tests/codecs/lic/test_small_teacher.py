@@ -175,7 +175,12 @@ def test_a_live_file_says_so_and_labels_plain_regions_exactly(
     facts = ddcodec.info(path)["bytes"]
     size = facts["tensors"]["label_weights"] + facts["tensors"]["label_affine"]
     assert facts["labels"] == size < 1500
-    assert notes.said[0].startswith(f"labels: the network that gives them {size:,} bytes")
+    other = ddcodec.info(tmp_path / "logits.ddset")["bytes"]["labels"]
+    assert notes.said[0] == (
+        f"labels: the network that gives them {size:,} bytes, stored soft labels would take "
+        f"{other:,}; images {facts['tensors']['images']:,}"
+        f"{', less than the network' * (facts['tensors']['images'] < size)}"
+    )
     assert f"the teacher itself {size:,}" in notes.said[1]
     still = ddcodec.load(made("embed-teacher"))
     assert "live" not in still.manifest.labels
