@@ -51,7 +51,8 @@ def decode(
             counts = write(decoded, folder)
     if decoded.live:
         message(
-            f"{out}: labels are those of the images as they are; a student of F learns of views"
+            f"{out}: labels are those of the images as they are; 'ddcodec train' measures {file} "
+            "with labels of views, which what is written here does not teach"
         )
     if counts is not None:
         message(f"{out}: {number(decoded.count)} images in class order; {of_classes(counts)}")

@@ -51,7 +51,9 @@ def test_decode_says_that_labels_are_of_plain_images(
     run: Run, file: Path, digits_file: Path, tmp_path: Path
 ) -> None:
     said = "labels are those of the images as they are"
-    assert said in run("decode", file, "-o", tmp_path / "a", "--to", "npz").err
+    outcome = run("decode", file, "-o", tmp_path / "a", "--to", "npz")
+    assert said in outcome.err
+    assert f"'ddcodec train' measures {file} with labels of views" in outcome.err
     assert said not in run("decode", digits_file, "-o", tmp_path / "b", "--to", "npz").err
 
 
