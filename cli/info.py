@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ddcodec.codecs.lic.integer_network import name_of
+
 from .files import reading
 from .output import accuracy, byte_count, number, percent, table, write_json, write_line
 
@@ -136,10 +138,9 @@ def _teacher_text(facts: Facts) -> str:
     labels = facts["labels"]
     if "architecture" not in labels:
         return ""
-    size = f"-{labels['size']}" if "size" in labels else ""
     views = " that labels every view" if "live" in labels else ""
     taken = f"{number(facts['bytes']['labels'])} bytes"
-    return f" in the file, a {labels['architecture']}{size} network of {taken}{views}"
+    return f" in the file, a {name_of(labels)} network of {taken}{views}"
 
 
 def equivalent_rows(facts: Facts) -> list[tuple[str, str]]:

@@ -127,10 +127,11 @@ class ChunkedDataset(ShardedStream):
         """Choose how batches are changed, as ``augment`` of ``ds.batches`` does.
 
         It holds from the next iteration on; workers that are running keep theirs. Raises UsageError
-        for an unknown name.
+        for an unknown name, and for bytes (``raw``) where the augmentation needs floats.
         """
         recipe = str(self.manifest.recipe["augment"])
-        self._draw: Draw | None = find_draw(augment, recipe, self.teacher, self._hard)
+        of_bytes = self._raw and self.manifest.tensors["images"].dtype == "uint8"
+        self._draw: Draw | None = find_draw(augment, recipe, self.teacher, self._hard, of_bytes)
 
     @property
     def classes(self) -> tuple[str, ...]:

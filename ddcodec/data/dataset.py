@@ -72,6 +72,7 @@ class DistilledDataset(Dataset[Item]):
         self.raw = raw
         codec = CODECS[file.manifest.codec["name"]]
         self._samples = codec.decode(file, model or ModelPlace())
+        self._of_bytes = raw and self._samples.bytes is not None
         if raw:
             self._samples = raw_samples(self._samples, file.manifest.image["preprocessing"])
         self.soft_labels = torch.from_numpy(self._samples.labels)
@@ -229,8 +230,9 @@ class DistilledDataset(Dataset[Item]):
             infinite: go on with epoch + 1 and so on, without end.
 
         Raises:
-            UsageError: an argument is out of range, or a transform is set: those work on single
-                images, so they need a ``torch.utils.data.DataLoader``.
+            UsageError: an argument is out of range, images are bytes (``raw``) where the
+                augmentation needs floats, or a transform is set: those work on single images, so
+                they need a ``torch.utils.data.DataLoader``.
         """
         if self.transform is not None or self.target_transform is not None:
             raise UsageError(
@@ -242,24 +244,47 @@ class DistilledDataset(Dataset[Item]):
         return Batches(samples, labels, batch_size, shuffle, seed, epoch, drop_last, draw, infinite)
 
     def _draw(self, augment: str | Augment, teacher: Teacher | None) -> Draw | None:
-        return find_draw(augment, str(self.manifest.recipe["augment"]), teacher, self.hard_labels)
+        recipe = str(self.manifest.recipe["augment"])
+        return find_draw(augment, recipe, teacher, self.hard_labels, self._of_bytes)
 
-    def stream(self, seed: int = 0, **settings: Any) -> SampleStream:
+    def stream(
+        self,
+        seed: int = 0,
+        *,
+        shuffle: bool = True,
+        batch_size: int | None = None,
+        drop_last: bool = False,
+        even: bool = False,
+        augment: str | Augment = "auto",
+        rank: int | None = None,
+        world_size: int | None = None,
+    ) -> SampleStream:
         """Return the data set as a resumable stream; see ``stream.SampleStream`` for settings.
 
         Batches have ``augment``, that of ``batches``. Single samples are as the file has them.
 
         Raises UsageError for batches of a set with transforms, for single samples to be augmented.
         """
-        augment, single = settings.pop("augment", "auto"), settings.get("batch_size") is None
+        single = batch_size is None
         if not single and (self.transform or self.target_transform):
             raise UsageError("transforms work on single samples; leave `batch_size` out")
         if single and augment not in ("auto", "none"):
             raise UsageError("`augment` changes whole batches; give `batch_size` too")
         samples, labels = self._samples, self._labels
-        settings["draw"] = None if single else self._draw(augment, samples.teacher)
-        digest = self.manifest.content_digest
-        return SampleStream(samples, labels, self.__getitem__, digest, seed=seed, **settings)
+        return SampleStream(
+            samples,
+            labels,
+            self.__getitem__,
+            self.manifest.content_digest,
+            seed=seed,
+            shuffle=shuffle,
+            batch_size=batch_size,
+            drop_last=drop_last,
+            even=even,
+            draw=None if single else self._draw(augment, samples.teacher),
+            rank=rank,
+            world_size=world_size,
+        )
 
     def on(self, device: Device) -> tuple[Samples, Tensor]:
         """Return the samples and all labels (N, ...) on ``device``, moved there once.

@@ -118,3 +118,5 @@ AUGMENTATIONS: dict[str, Augment] = {
     "dsa": dsa,
     "dsa_upright": dsa_upright,
 }
+# They move or blank whole pixels, so bytes stay bytes; all others need floats.
+OF_BYTES = ("none", "flip", "shift", "crop_cutout_flip")

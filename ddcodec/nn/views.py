@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..runtime.world import neutral_tensors
-from .augment import AUGMENTATIONS, Augment, augment
+from .augment import AUGMENTATIONS, OF_BYTES, Augment, augment
 from .warp import mirrored
 
 SMALLEST = 0.4  # of the area, of a crop
@@ -167,7 +167,11 @@ class Draw:
 
 
 def find_draw(
-    how: str | Augment, recipe: str, teacher: Teacher | None = None, hard: bool = False
+    how: str | Augment,
+    recipe: str,
+    teacher: Teacher | None = None,
+    hard: bool = False,
+    of_bytes: bool = False,
 ) -> Draw | None:
     """Return what ``augment`` of a loader means; None for nothing.
 
@@ -175,8 +179,10 @@ def find_draw(
         how: as in ``Draw``, or ``recipe``, or ``auto``: the recipe's where there is a teacher.
         recipe: the augmentation of the file's recipe.
         teacher, hard: as in ``Draw``.
+        of_bytes: images are uint8.
 
-    Raises UsageError for an unknown name, and for views of images whose labels cannot be mixed.
+    Raises UsageError for an unknown name, for views of images whose labels cannot be mixed, and for
+    bytes where floats are needed.
     """
     if how == "auto":
         how = "none" if teacher is None else "recipe"
@@ -189,5 +195,9 @@ def find_draw(
         if how in VIEWS and hard and teacher is None:
             raise UsageError(
                 f"augment='{how}' mixes images and their labels; load without `hard_labels`"
+            )
+        if of_bytes and how not in OF_BYTES:
+            raise UsageError(
+                f"augment='{how}' needs floats, and images are bytes (uint8); load without `raw`"
             )
     return Draw(how, teacher, hard)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..codecs.lic.integer_network import name_of
 from ..codecs.registry import CODECS
 from ..format.measured import others_of, transfer
 from ..sources import digits
@@ -92,6 +93,12 @@ def _use(subject: Subject) -> str:
         "`ds[i]` is an image and its soft label; `ds.preprocess` turns real images into what the "
         "trained network expects. `ddcodec train` measures the file again."
     )
+    labels = subject.manifest.labels
+    if labels and "live" in labels:
+        text += (
+            f" A network is in the file, a {name_of(labels)} of "
+            f"{subject.facts['bytes']['labels']:,} bytes, and labels every augmented view."
+        )
     if external := subject.manifest.external:
         needs = "; ".join(f"{escaped(one['name'])}, {one['bytes']:,} bytes" for one in external)
         text += f" The images are made by a model that is not in the file: {needs}."

@@ -80,6 +80,37 @@ def test_bytes_are_as_they_are(digits: Source, observer_file: Path, path: Path) 
     assert torch.equal(y, raw.soft_labels)
 
 
+@pytest.mark.parametrize("name", ["recipe", "views", "dsa", "flip_rotate"])
+def test_what_needs_floats_is_refused_for_bytes(
+    digits: Source, observer_file: Path, path: Path, name: str
+) -> None:
+    raw = live_set(digits, observer_file, path, raw=True)
+    said = r"needs floats, and images are bytes \(uint8\); load without `raw`"
+    for start in (raw.batches, raw[2:9].batches, raw.stream):
+        with pytest.raises(UsageError, match=said):
+            start(batch_size=4, augment=name)
+    with pytest.raises(UsageError, match=said):
+        ChunkedDataset(path, 4, raw=True).set_augment(name)
+
+
+@pytest.mark.parametrize("name", ["flip", "shift", "crop_cutout_flip"])
+def test_whole_pixels_move_in_bytes_too(
+    digits: Source, observer_file: Path, path: Path, name: str
+) -> None:
+    raw = live_set(digits, observer_file, path, raw=True)
+    images, _ = next(iter(raw.batches(20, augment=name)))
+    assert images.dtype == torch.uint8
+    as_floats = drawn(raw.on("cpu")[0].take(torch.arange(20)).float(), raw.soft_labels, name,
+                      generator(0, "augment", 0, 0))[0]
+    stored = next(iter(raw.batches(20, shuffle=False, augment=name)))[0]
+    assert torch.equal(stored.float(), as_floats)
+
+
+def test_floats_before_the_preprocessing_are_augmented(digits_file: Path) -> None:
+    raw = ddcodec.load(digits_file, raw=True)
+    assert next(iter(raw.batches(8, augment="dsa_upright")))[0].dtype == torch.float32
+
+
 def test_a_part_is_labelled_by_the_whole(ds: DistilledDataset) -> None:
     part = ds[5:11]
     x, y = next(iter(part.batches(6)))
@@ -114,6 +145,9 @@ def test_streams_take_augmentations(ds: DistilledDataset, digits_file: Path) -> 
     assert torch.equal(plain[0], ds.soft_labels)
     with pytest.raises(UsageError, match="give `batch_size` too"):
         ds.stream(augment="views")
+    for name in ("draw", "shufle"):
+        with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'"):
+            ds.stream(batch_size=4, **{name: None})  # type: ignore[arg-type]
     stored = ddcodec.load(digits_file)
     for (x, y), (a, b) in zip(
         stored.stream(seed=1, batch_size=5, augment="views_upright"),

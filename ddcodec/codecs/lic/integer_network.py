@@ -6,7 +6,7 @@ among them have weights, stored in the order in which ``units`` gives them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -82,6 +82,12 @@ def taken_apart(architecture: str) -> tuple[str, int]:
     """Return the architecture and the size, 0 for none, of an observer's: ``residual-42``."""
     name, _, size = architecture.partition("-")
     return (name, int(size)) if name == RESIDUAL else (architecture, 0)
+
+
+def name_of(labels: Mapping[str, Any]) -> str:
+    """Return the name of the network in a file, put together again, from ``labels``."""
+    size = f"-{labels['size']}" if "size" in labels else ""
+    return f"{labels['architecture']}{size}"
 
 
 def units(steps: Network) -> Iterator[Unit | None]:

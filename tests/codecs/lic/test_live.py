@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from ddcodec import UsageError
+from ddcodec import InvalidFile, UsageError
 from ddcodec.codecs.lic.embedding import embed
-from ddcodec.codecs.lic.integer_network import ARCHITECTURES, network, taken_apart
+from ddcodec.codecs.lic.integer_network import ARCHITECTURES, network, taken_apart, units
 from ddcodec.codecs.lic.live import LiveTeacher
 from ddcodec.codecs.lic.teacher import Teacher, stored_units
 from ddcodec.data.dataset import DistilledDataset
@@ -34,7 +36,7 @@ def both(
     arrays, scale = embed(observer, x)
     steps = network(name, *shape, 7, size)
     stored = stored_units(steps, name, arrays)
-    live = LiveTeacher(steps, stored, shape, scale, temperature)
+    live = LiveTeacher(steps, stored, shape, scale, temperature, architecture)
     labels = {"architecture": name, "size": size, "scale": scale}
     exact = Teacher(arrays, labels, observer.description.image, 7)
     return exact, live, x, observer.preprocess(x)
@@ -76,10 +78,60 @@ def test_no_gradient_flows_and_inputs_stay() -> None:
     assert torch.equal(seen, before)
 
 
-def test_views_of_another_size_are_refused() -> None:
-    _, live, _, _ = both("convnet3", (1, 8, 8))
-    with pytest.raises(UsageError, match=r"sees images of \(1, 8, 8\), got \(2, 3, 8, 8\)"):
-        live.labels(torch.zeros(2, 3, 8, 8))
+@pytest.mark.parametrize(
+    ("views", "said"),
+    [
+        (torch.zeros(2, 3, 8, 8), r"float32 \(2, 3, 8, 8\)"),
+        (torch.zeros(1, 8, 8), r"float32 \(1, 8, 8\)"),
+        (torch.zeros(0), r"float32 \(0,\)"),
+        (torch.zeros(2, 1, 8, 8, dtype=torch.uint8), r"uint8 \(2, 1, 8, 8\); `preprocess` makes"),
+        (torch.zeros(2, 1, 8, 8, dtype=torch.int64), r"int64 \(2, 1, 8, 8\)"),
+        (np.zeros((2, 1, 8, 8), np.float32), "ndarray"),
+        (None, "NoneType"),
+    ],
+)
+def test_what_is_no_view_is_refused(views: Any, said: str) -> None:
+    _, live, _, _ = both("residual-1", (1, 8, 8))
+    with pytest.raises(UsageError, match=rf"sees float32 tensors \(B, 1, 8, 8\), got {said}"):
+        live.labels(views)
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.bfloat16])
+def test_other_floats_become_float32(kind: torch.dtype) -> None:
+    _, live, _, seen = both("residual-1", (1, 8, 8))
+    found = live.labels(seen.to(kind))
+    assert found.dtype == torch.float32
+    assert torch.equal(found, live.labels(seen.to(kind).float()))
+
+
+def of_rows(architecture: str, largest: float, scale: float, temperature: float) -> LiveTeacher:
+    """Return a network of any weights whose scales and shifts are as large, of either sign."""
+    steps, random = network(architecture, 1, 8, 8, 7), np.random.default_rng(3)
+    kinds = [unit for unit in units(steps) if unit is not None]
+    count = sum(1 if unit is None else unit.filters for unit in units(steps))
+    arrays = {
+        "label_weights": random.integers(1, 256, sum(unit.weights for unit in kinds), np.uint8),
+        "label_affine": random.choice([-largest, largest], (count, 2)).astype(np.float32),
+    }
+    stored = stored_units(steps, architecture, arrays)
+    return LiveTeacher(steps, stored, (1, 8, 8), scale, temperature, architecture)
+
+
+def test_weights_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(InvalidFile, match="not finite in float32") as found:
+        of_rows("convnet3", 3e38, 1e6, 0.01)
+    assert found.value.code == "DDS-E023"
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0])
+@pytest.mark.parametrize("architecture", ["convnet3", "resnet18", "mobilenetv2"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_labels_are_numbers_whatever_a_file_holds(
+    architecture: str, scale: float, dtype: torch.dtype
+) -> None:
+    live = of_rows(architecture, 7e17, scale, 1.0)
+    views = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(1)) * 1e30
+    torch.testing.assert_close(live.labels(views, dtype).sum(1), torch.ones(4))
 
 
 def test_a_copy_and_one_that_was_sent_say_the_same() -> None:
@@ -108,6 +160,7 @@ def test_only_a_file_that_says_so_has_a_teacher(
 ) -> None:
     ds = live_set(digits, observer_file, tmp_path / "x.ddset")
     assert isinstance(ds.teacher, LiveTeacher)
+    assert repr(ds.teacher) == "convnet3 that labels views, temperature 2"
     seen, own = ds.on("cpu")
     assert torch.equal(own, ds.soft_labels)
     found = ds.teacher.labels(seen.gather(torch.arange(len(ds))))
