@@ -27,9 +27,18 @@ from ..nn.views import Teacher
 from ..preprocessing.real import RealImages
 from ..preprocessing.stored import Stored
 from ..runtime.world import neutral
-from .budgets import Budget, coded_bytes, enlarge, label_bytes, same_bytes, same_pixels, shrink
+from .budgets import (
+    Budget,
+    CodedBytes,
+    coded_bytes,
+    enlarge,
+    label_bytes,
+    same_bytes,
+    same_pixels,
+    shrink,
+)
 from .draws import ClassImages, Draw, images_by_class, mean_draw, random_draw
-from .live import OwnLabels, bytes_beside_labels, own_labels
+from .live import OwnLabels, bytes_with_network, own_labels
 from .quantised import TITLE as QUANTISED
 from .quantised import quantised_network
 from .selections import features_of, herding, k_centres, selected_draw
@@ -112,24 +121,16 @@ def with_file_network(
     title: str, trial: Trial, ds: DistilledDataset, by_class: ClassImages, own: OwnLabels
 ) -> Entry:
     """Train on random images in place of those of the file; its network labels their views."""
-
-    def size(images: NDArray[np.uint8], classes: int) -> int:
-        return network + coded_bytes(images, classes) - len(images) * label_bytes(classes)
-
     trial.reporter.stage(f"{title}: how many fit", 0)
-    total, draw = ds.file.sizes.total, random_draw(by_class, trial.seed)
-    network = total - bytes_beside_labels(ds)
-    budget = same_bytes(total, by_class, draw, trial.nets, size)
-    return learn(
-        title,
-        trial,
-        ds,
-        draw,
-        budget,
-        lambda images, classes: (images, size(images, classes)),
-        label=own.soft,
-        teacher=own.teacher,
-    )
+    draw, size = random_draw(by_class, trial.seed), bytes_with_network(ds)
+    budget = same_bytes(ds.file.sizes.total, by_class, draw, trial.nets, size)
+    store = exact(size)
+    return learn(title, trial, ds, draw, budget, store, label=own.soft, teacher=own.teacher)
+
+
+def exact(size: CodedBytes) -> Store:
+    """Return what stores images as they are, in so many bytes."""
+    return lambda images, classes: (images, size(images, classes))
 
 
 def ahead_of(accuracy: float, entries: Mapping[str, Entry]) -> list[str]:
@@ -166,7 +167,7 @@ def learn(
         label: gives the labels of images at full size; by default each has its class.
         teacher: labels what the recipe augments; without one labels stay, or are mixed as images.
     """
-    store = store or (lambda images, classes: (images, coded_bytes(images, classes)))
+    store = store or exact(coded_bytes)
     _, height, width = ds.image_shape
     classes = len(ds.classes)
     batch_size = batch_for(trial.recipe, classes * budget.per_class, passes)

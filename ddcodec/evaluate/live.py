@@ -12,6 +12,7 @@ from torch import Tensor
 from ..judge.student import accuracy
 from ..nn.views import Teacher
 from ..runtime.world import neutral
+from .budgets import CodedBytes, coded_bytes, label_bytes
 
 if TYPE_CHECKING:
     from ..data.dataset import DistilledDataset
@@ -28,10 +29,18 @@ def used_directly(ds: DistilledDataset, trial: Trial) -> float | None:
     return None if teacher is None else accuracy(teacher.labels, *trial.test)
 
 
-def bytes_beside_labels(ds: DistilledDataset) -> int:
-    """Return the bytes of a file without those of its labels, or of the network that gives them."""
-    sizes = ds.file.sizes
-    return sizes.total - sum(n for name, n in sizes.tensors.items() if name.startswith("label"))
+def bytes_with_network(ds: DistilledDataset) -> CodedBytes:
+    """Return how many bytes images take beside the network in a file, which they have for labels.
+
+    They are those of the network and of the images, and none of a label.
+    """
+    sizes = ds.file.sizes.tensors
+    network = sum(size for name, size in sizes.items() if name.startswith("label"))
+
+    def size(images: NDArray[np.uint8], classes: int) -> int:
+        return network + coded_bytes(images, classes) - len(images) * label_bytes(classes)
+
+    return size
 
 
 class OwnLabels(NamedTuple):

@@ -30,10 +30,10 @@ from ..judge.trial import Entry, Trial
 from ..nn.views import NAMES, Teacher
 from ..runtime.arguments import real, text, whole
 from ..runtime.world import neutral
-from .baselines import Label, full_data, learn, stored_pixels
-from .budgets import Budget, same_bytes, same_pixels
+from .baselines import Label, Store, exact, full_data, learn, stored_pixels
+from .budgets import Budget, coded_bytes, same_bytes, same_pixels
 from .draws import Draw, images_by_class, random_draw
-from .live import bytes_beside_labels, own_labels
+from .live import bytes_with_network, own_labels
 from .measure import on_file
 from .soft_baselines import labeller
 
@@ -145,15 +145,14 @@ def score(
         text("augment", augment, NAMES)
     by_class, own = images_by_class(source), own_labels(ds, trial.device)
     draw = random_draw(by_class, trial.seed)
+    # Random images need the network beside them where it labels them.
+    size = bytes_with_network(ds) if own is not None and observer is None else coded_bytes
     if equal == "pixels":
         budget = same_pixels(stored_pixels(ds), by_class)
     else:
         trial.reporter.stage("random images: how many fit", 0)
-        # Random images need the network beside them where it labels them.
-        shared = own is not None and observer is None
-        total = bytes_beside_labels(ds) if shared else ds.file.sizes.total
-        budget = same_bytes(total, by_class, draw, trial.nets)
-    random = _Random(ds, draw, budget, equal)
+        budget = same_bytes(ds.file.sizes.total, by_class, draw, trial.nets, size)
+    random = _Random(ds, draw, budget, equal, exact(size))
     if observer is not None:
         random = random._replace(label=labeller(observer, ds, trial.device).soft, who="observer")
     elif own is not None:
@@ -206,6 +205,7 @@ class _Random(NamedTuple):
     draw: Draw
     budget: Budget
     equal: str
+    store: Store
     label: Label | None = None
     who: str = "class"
     teacher: Teacher | None = None
@@ -218,6 +218,7 @@ class _Random(NamedTuple):
             self.ds,
             self.draw,
             self.budget,
+            self.store,
             label=self.label,
             teacher=self.teacher,
         )
