@@ -36,9 +36,9 @@ class ObserverOptions(Common):
         None, "The widest residual of N bytes at most in a .ddset file.", metavar="N", least=1,
         flag="--bytes",
     )  # fmt: skip
-    bits: float = option(
-        3.0, "Of a weight of residual, about; --bytes may ask for fewer.", metavar="X",
-        least=2, most=7,
+    bits: float | None = option(
+        None, "Of a weight of residual, about; --bytes may ask for fewer.", metavar="X",
+        least=2, most=7, shown="3",
     )  # fmt: skip
     layer: str | None = option(
         None, "Of a library's model: the layer whose features lic compares.", metavar="L",
@@ -106,9 +106,10 @@ def train(
     from ddcodec.runtime.device import choose_device
 
     device = choose_device(chosen.device)
-    check_named(architecture, chosen.total_bytes)
-    names = ("batch_size", "augment", "smoothing", "precision", "bits")
+    check_named(architecture, chosen.total_bytes, chosen.bits)
+    names = ("batch_size", "augment", "smoothing", "precision")
     own = {name: getattr(chosen, name) for name in names}
+    own |= {} if chosen.bits is None else {"bits": chosen.bits}
     advice = "--epochs or --time make it shorter"
     with resumable(target, chosen.resume, chosen.overwrite, quiet, advice) as reporter:
         reporter.stage("reading the images", 0)

@@ -115,8 +115,8 @@ def predicted_bytes(shape: Shape, bits: float) -> int:
     return round(bits * counts(shape)[0] / 8 * LEARNING) + bytes_of_rows(shape)
 
 
-def check_named(architecture: str, total: int | None) -> None:
-    """Raise UsageError for an unknown architecture, or one that ``total`` bytes are not for.
+def check_named(architecture: str, total: int | None, bits: float | None = None) -> None:
+    """Raise UsageError for an unknown architecture, or one that ``total`` or ``bits`` are not for.
 
     Raises MissingExtra where the library of a name is not there.
     """
@@ -124,8 +124,9 @@ def check_named(architecture: str, total: int | None) -> None:
         raise UsageError("residual needs a size, as in residual-42, or `total_bytes`")
     if architecture != NAME:
         check_name(architecture)
-        if total is not None and size_of(architecture) is None:
-            raise UsageError(f"`total_bytes` is for `architecture` residual, not {architecture}")
+        for name, value in (("total_bytes", total), ("bits", bits)):
+            if value is not None and size_of(architecture) is None:
+                raise UsageError(f"`{name}` is for `architecture` residual, not {architecture}")
 
 
 def with_size(

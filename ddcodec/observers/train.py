@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ..errors import UsageError
+from ..errors import InvalidFile, UsageError
 from ..preprocessing.transform import Preprocess, fit_standardise
 from ..runtime import checkpoint
 from ..runtime.arguments import real, whole
@@ -23,8 +23,8 @@ from ..runtime.world import neutral
 from ..sources.base import Source
 from ..version import __version__
 from .build import build
-from .file import Description, save
-from .rounding import with_size
+from .file import Description, load, save
+from .rounding import NAME, with_size
 from .small_networks import SmallNetwork
 from .training import Recipe, Training, settled
 from .weights import put_weights, read_checkpoint
@@ -73,7 +73,8 @@ def train(
     Args:
         source: the real data.
         architecture: a key of ``networks.ARCHITECTURES``, a model of a library (``zoo``), or
-            ``residual-N``; ``residual`` is the widest that fits into ``total_bytes``.
+            ``residual-N``; ``residual`` is the widest that fits into ``total_bytes``, or with
+            ``weights`` as wide as they are.
         epochs: passes over the training images, 0 to take ``weights`` as they are; seconds: as
             many as fit, instead.
         recipe: everything else; its ``steps`` are set here. ``augment`` ``auto`` mirrors images
@@ -107,6 +108,8 @@ def train(
     recipe = settled(recipe, source, where)
     shape = (source.channels, source.height, source.width)
     classes = len(source.classes)
+    if architecture == NAME and weights is not None:
+        architecture = _stated(weights)
     architecture = with_size(architecture, shape, classes, total_bytes, recipe.bits)
     network = build(architecture, *shape, classes)
     given, came_from = (None, "") if weights is None else read_checkpoint(weights)
@@ -162,3 +165,14 @@ def train(
     saved_at.unlink(missing_ok=True)
     took = time.monotonic() - start
     return Result(network.architecture, score, training.recipe.steps, digest, took, embedded)
+
+
+def _stated(weights: Path) -> str:
+    """Return the architecture that an observer file states; raises UsageError for others."""
+    try:
+        return load(weights).description.architecture
+    except InvalidFile:
+        raise UsageError(
+            f"{weights}: is no observer's file that states a size; name it, as in "
+            "`architecture`=residual-42"
+        ) from None

@@ -49,6 +49,26 @@ def test_bytes_find_a_network_and_are_not_exceeded(run: Run, tmp_path: Path) -> 
     assert report["digest"] in (tmp_path / "residual.safetensors").read_bytes().decode("latin-1")
 
 
+def test_fewer_bytes_keep_the_size_of_the_weights(
+    run: Run, tmp_path: Path, observer_file: Path
+) -> None:
+    assert run(*WORDS, "--arch", "residual-12", "-o", "wide.safetensors").code == 0
+    words = ("observer", "train", "digits", "--epochs", "0", "--device", "cpu", "--weights")
+    again = run(*words, "wide.safetensors", "--bytes", "1100", "-o", "o", "--json")
+    assert again.code == 0, again.err
+    report = json.loads(again.out)
+    assert report["architecture"] == "residual-12"
+    assert report["embedded_bytes"] <= 1100
+    few = run(*words, "wide.safetensors", "--bytes", "300", "-o", "p")
+    assert "residual-12 takes about" in few.error_line
+    (tmp_path / "any.safetensors").write_bytes(b"no observer")
+    other = run(*words, "any.safetensors", "--bytes", "1100", "-o", "p")
+    assert "states a size; name it, as in --arch residual-42" in other.error_line
+    other = run(*words, observer_file, "--bytes", "1100", "-o", "p")
+    assert "--bytes is for --arch residual, not convnet3" in other.error_line
+    assert {few.code, other.code} == {2}
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
@@ -57,6 +77,7 @@ def test_bytes_find_a_network_and_are_not_exceeded(run: Run, tmp_path: Path) -> 
         (("--time", "9"), 2),
         (("--smoothing", "2"), 2),
         (("--bytes", "1500", "--arch", "convnet3"), 2),
+        (("--bits", "2", "--arch", "convnet3"), 2),
         (("--bytes", "50"), 2),
         (("--bytes", "1500", "--bits", "8"), 2),
         (("--arch", "residual"), 2),

@@ -100,8 +100,12 @@ def test_whole_pixels_move_in_bytes_too(
     raw = live_set(digits, observer_file, path, raw=True)
     images, _ = next(iter(raw.batches(20, augment=name)))
     assert images.dtype == torch.uint8
-    as_floats = drawn(raw.on("cpu")[0].take(torch.arange(20)).float(), raw.soft_labels, name,
-                      generator(0, "augment", 0, 0))[0]
+    as_floats = drawn(
+        raw.on("cpu")[0].take(torch.arange(20)).float(),
+        raw.soft_labels,
+        name,
+        generator(0, "augment", 0, 0),
+    )[0]
     stored = next(iter(raw.batches(20, shuffle=False, augment=name)))[0]
     assert torch.equal(stored.float(), as_floats)
 

@@ -106,6 +106,18 @@ def test_a_card_says_what_the_file_says() -> None:
     assert "| steps | 70 |" in card(other)
 
 
+def test_a_card_says_that_a_network_labels_views() -> None:
+    said = re.search(
+        r"A network is in the file, a (\S+) of ([\d,]+) bytes, and labels every "
+        r"augmented view\.",
+        card(published(VECTORS / "lic-teacher-live.ddset")),
+    )
+    assert said is not None
+    labels = ddcodec.info(VECTORS / "lic-teacher-live.ddset")["labels"]
+    assert said[1].split("-")[0] == labels["architecture"]
+    assert "network is in the file" not in card(published(VECTORS / "lic-teacher-convnet3.ddset"))
+
+
 def test_of_a_file_made_from_the_bundled_digits_the_card_has_the_licence_of_these() -> None:
     path = next(path for path in RESULTS if path.stem == "digits-0.9")
     subject = published(path)

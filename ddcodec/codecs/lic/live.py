@@ -2,8 +2,8 @@
 
 It is the network of ``teacher`` without the rounding between its layers. Weights, scales and shifts
 are those stored, multiplied out, so its labels of plain images are the exact ones but for what the
-rounding does: less than a hundredth. They may differ in the last bits from one machine to another, as everything
-does that a student computes.
+rounding does: less than a hundredth. They may differ in the last bits from one machine to another,
+as everything does that a student computes.
 """
 
 from __future__ import annotations

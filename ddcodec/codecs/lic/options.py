@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ...errors import UsageError
+from ...format.tensors import PICTURES
 from ..options import Options, option
+from ..shared.rules import top_of
 
 SQUEEZES = (1, 4, 9, 16, 25)
 SELECTIONS = ("loss", "crops", "random")
@@ -74,5 +76,23 @@ class LIC(Options):
             raise UsageError(
                 "`observer` must be given: a file of 'ddcodec observer train' on this source"
             )
+        top_of(self.labels)
+        plan_images(self.images)
         if self.steps is not None and not self.compensate:
             raise UsageError("`steps` counts iterations of compensation, which is switched off")
+
+
+def plan_images(text: str) -> tuple[str, int]:
+    """Return coder and quality (0 for none) of ``zstd``, ``webp=Q`` or ``avif=Q``.
+
+    Raises UsageError.
+    """
+    if text == "zstd":
+        return text, 0
+    coder, _, quality = text.partition("=")
+    good = coder in PICTURES and quality.isascii() and quality.isdigit() and len(quality) <= 3
+    if not good or not 1 <= int(quality) <= 100:
+        raise UsageError(
+            f"`images` must be zstd, webp=Q or avif=Q, with Q from 1 to 100, got {text}"
+        )
+    return coder, int(quality)

@@ -11,7 +11,7 @@ from ...format.pictures import check_picture
 from ...format.tensors import PICTURES
 from ..shared.labels import LabelPlan, plan_labels
 from ..shared.mosaic import Mosaic
-from .options import ITERATIONS, LIC
+from .options import ITERATIONS, LIC, plan_images
 
 GROUP = 32  # mosaics; so many small classes are made, saved and stored together
 PICTURE_PIXELS = 1 << 19  # or more of them in a picture: one of small images is larger by a sixth
@@ -78,19 +78,3 @@ def make_params(
     )
     batch = max(1, min(GROUP, BATCH_PIXELS // (squeeze * height * width)))
     return LICParams(settled, labels, coder, quality, seed, batch, group)
-
-
-def plan_images(text: str) -> tuple[str, int]:
-    """Return coder and quality (0 for none) of ``zstd``, ``webp=Q`` or ``avif=Q``.
-
-    Raises UsageError.
-    """
-    if text == "zstd":
-        return text, 0
-    coder, _, quality = text.partition("=")
-    good = coder in PICTURES and quality.isascii() and quality.isdigit() and len(quality) <= 3
-    if not good or not 1 <= int(quality) <= 100:
-        raise UsageError(
-            f"`images` must be zstd, webp=Q or avif=Q, with Q from 1 to 100, got {text}"
-        )
-    return coder, int(quality)

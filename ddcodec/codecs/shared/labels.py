@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import UsageError
-from .rules import NOTHING, class_indices, index_planes
+from .rules import NOTHING, class_indices, index_planes, top_of
 
 OCTAVE = 16
 
@@ -74,6 +74,7 @@ def plan_labels(text: str, classes: int, temperature: float) -> LabelPlan:
     ``auto`` stores all logits up to 256 classes, above them the 16 most probable. Raises
     UsageError.
     """
+    count = top_of(text)
     if text == "auto":
         text = "logits" if classes <= 256 else "top=16"
     if text == "class":
@@ -82,14 +83,9 @@ def plan_labels(text: str, classes: int, temperature: float) -> LabelPlan:
         return LabelPlan("teacher", 0, temperature, text == "live")
     if text == "logits":
         return LabelPlan("logits", 0, temperature)
-    name, _, count = text.partition("=")
-    if name != "top" or not (count.isascii() and count.isdigit()) or len(count) > 6:
-        raise UsageError(
-            f"`labels` must be auto, logits, top=K, embed-teacher, live or class, got {text!r}"
-        )
-    if not 1 <= int(count) < classes:
+    if not 1 <= count < classes:
         raise UsageError(f"`labels`={text}: K must be from 1 to {classes - 1}, below all classes")
-    return LabelPlan("top", int(count), temperature)
+    return LabelPlan("top", count, temperature)
 
 
 def store(logits: Tensor, plan: LabelPlan) -> Arrays:

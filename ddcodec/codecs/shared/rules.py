@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import InvalidFile, LimitExceeded
+from ...errors import InvalidFile, LimitExceeded, UsageError
 from ...format.manifest import Manifest
 from ...format.values import need
 from ...limits import Limits
@@ -102,3 +102,15 @@ def check_pooling(patches: int, cells: int, classes: int, limits: Limits) -> Non
     """Bound decoded labels, and the weights that pool them, like all that is decoded."""
     if patches * max(cells, classes) * 8 > limits.decoded_bytes:
         raise LimitExceeded("labels: more patches x cells than the limit allows", "DDS-E040")
+
+
+def top_of(text: str) -> int:
+    """Return K of ``top=K``, 0 of other ways to store labels; raises UsageError for no such."""
+    if text in ("auto", "logits", "embed-teacher", "live", "class"):
+        return 0
+    name, _, count = text.partition("=")
+    if name != "top" or not (count.isascii() and count.isdigit()) or len(count) > 6:
+        raise UsageError(
+            f"`labels` must be auto, logits, top=K, embed-teacher, live or class, got {text!r}"
+        )
+    return int(count)

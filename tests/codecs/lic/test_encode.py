@@ -318,6 +318,14 @@ def test_lossy_mosaics_are_labelled_as_they_come_back(
     assert ddcodec.verify(out) == []
 
 
+@pytest.mark.parametrize("given", [{"labels": "alive"}, {"labels": "top=x"}, {"images": "x"}])
+def test_words_of_options_are_looked_at_before_the_source(
+    given: dict[str, str], tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=f"`{next(iter(given))}` must be "):
+        encode(tmp_path / "none", tmp_path / "x", "lic", ipc=1, observer="o", **given)
+
+
 @pytest.mark.parametrize("images", ["jpeg=50", "webp", "webp=0", "webp=101", "webp=x", "zstd=3"])
 def test_how_images_are_stored_has_one_spelling(
     digits: Source, observer_file: Path, tmp_path: Path, images: str
