@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,8 @@ def test_what_needs_floats_is_refused_for_bytes(
 ) -> None:
     raw = live_set(digits, observer_file, path, raw=True)
     said = r"needs floats, and images are bytes \(uint8\); load without `raw`"
-    for start in (raw.batches, raw[2:9].batches, raw.stream):
+    ways: tuple[Callable[..., object], ...] = (raw.batches, raw[2:9].batches, raw.stream)
+    for start in ways:
         with pytest.raises(UsageError, match=said):
             start(batch_size=4, augment=name)
     with pytest.raises(UsageError, match=said):
