@@ -74,9 +74,9 @@ def plan_labels(text: str, classes: int, temperature: float) -> LabelPlan:
     ``auto`` stores all logits up to 256 classes, above them the 16 most probable. Raises
     UsageError.
     """
-    count = top_of(text)
     if text == "auto":
         text = "logits" if classes <= 256 else "top=16"
+    count = top_of(text)
     if text == "class":
         return LabelPlan("index")
     if text in ("embed-teacher", "live"):
