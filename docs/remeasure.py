@@ -1,9 +1,9 @@
 """Measure the published files again with the present code: ``make results``, or with ARGS.
 
 Each file learns and is tested as ``ddcodec train F`` does it, with as many networks and steps as it
-records; what is finished is kept beside it until the file is done, so an interrupted run goes on. What
-differs from the record by more than two standard errors, those of both taken together, is said on
-stdout. The new figures go into ``examples/results/measured.json``, and from there and from the
+records; what is finished is kept beside it until the file is done, so an interrupted run goes on.
+What differs from the record by more than two standard errors, those of both taken together, is said
+on stdout. The new figures go into ``examples/results/measured.json``, and from there and from the
 files into the pages. A file itself changes only with --record.
 """
 

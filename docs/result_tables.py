@@ -23,7 +23,7 @@ from ddcodec.format.measured import others_of
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "examples" / "results"
 PAGES = (
-    *("README.md", "docs/index.md", "docs/results.md", "docs/architectures.md"),
+    *("README.md", "docs/index.md", "docs/results.md", "docs/architectures.md", "docs/lic.md"),
     "examples/results/README.md",
 )
 MARKED = re.compile(r"<!-- results:(\S+) -->(.*?)<!-- /results -->", re.DOTALL)
