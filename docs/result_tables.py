@@ -108,7 +108,7 @@ def readme() -> str:
         stem: {"codec": facts(stem)["codec"], "bytes": facts(stem)["bytes"]["total"]}
         | facts(stem)["measured"]
         | made(stem)
-        | {"baselines": baselines(stem)}
+        | {"baselines": baselines(stem), "inside": inside(stem)}
         for stem in FIRST
     }
     rows = []
@@ -116,11 +116,17 @@ def readme() -> str:
         own = accuracy({name: each[name] for name in ("accuracy_mean", "accuracy_std")})
         cells = [each["title"], each["codec"], f"{each['bytes']:,}", own, beside(each, *RANDOM)]
         cells.append(beside(each, "class_means_same_bytes"))
-        cells.append(beside(each, "quantised_network_same_bytes"))
+        cells.append(each.get("inside") or beside(each, "quantised_network_same_bytes"))
         rows.append([*cells, each.get("encoded_in", "")])
     head = "data set, images per class|codec|bytes|this file|random images|class means"
     head += "|a network|encoded in"
     return table(head.split("|"), rows)
+
+
+def inside(stem: str) -> str:
+    """Return what the network in a file knows itself, nothing where there is none."""
+    known = stored("measured.json").get(stem, {}).get("network_in_file")
+    return "" if known is None else f"{100 * known:.1f} (in the file)"
 
 
 def digits() -> str:
@@ -237,7 +243,7 @@ def figure(stem: str, field: str) -> str:
     if field == "transfer":
         return f"{100 * found['transfer']:.1f}"
     if field == "network":
-        return f"{100 * stored('measured.json')[stem]['network_in_file']:.1f}"
+        return inside(stem).partition(" ")[0]
     if field in ("least", "most"):
         others = [entry["accuracy_mean"] for entry in others_of(found["measured_networks"])]
         return f"{100 * (min if field == 'least' else max)(others):.1f}"
