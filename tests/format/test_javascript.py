@@ -20,7 +20,7 @@ import zstandard
 from PIL import Image, features
 
 from ddcodec.errors import InvalidFile, Unsupported
-from ddcodec.format import Storage, read, to_bytes
+from ddcodec.format import Storage, read, read_manifest, to_bytes
 from tests.helpers import vectors
 from tests.helpers.hostile import Forgery
 from tests.helpers.lic_files import lic_arrays, lic_manifest
@@ -79,10 +79,17 @@ def expected(data: bytes) -> dict[str, Any]:
     }
 
 
+def coders(path: Path) -> set[str]:
+    return {spec.coder for spec in read_manifest(path)[0].tensors.values()}
+
+
 def test_all_samples_and_labels_of_published_files_are_the_same() -> None:
     assert RESULTS
     found = found_by_node(RESULTS[0].parent)
-    assert found == {path.name: expected(path.read_bytes()) for path in RESULTS}
+    # Of AVIF the page has a browser to ask, Node.js has nobody.
+    left = [path for path in RESULTS if "avif" in coders(path)]
+    assert [found.pop(path.name)["code"] for path in left] == ["unsupported"] * len(left)
+    assert found == {path.name: expected(path.read_bytes()) for path in RESULTS if path not in left}
 
 
 def test_mutated_files_have_the_same_fate(tmp_path: Path) -> None:
