@@ -146,7 +146,7 @@ def prepare(
 
     Raises UsageError where they would be tested on different images, or one cannot be tested so.
     """
-    from ddcodec.data.dataset import load
+    from ddcodec.data.opening import load
     from ddcodec.evaluate.measure import run_of
     from ddcodec.inspection.info import info
 

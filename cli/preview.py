@@ -61,7 +61,7 @@ def preview(
 def write_picture(
     file: str, target: Path, prior: str | None, cache: Path | None, quiet: bool
 ) -> None:
-    from ddcodec.data.dataset import load
+    from ddcodec.data.opening import load
     from ddcodec.inspection.preview import render
     from ddcodec.runtime.atomic import write_atomically
 

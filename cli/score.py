@@ -75,12 +75,12 @@ def score(
     common = read_common(options)
     chosen = read(options, ScoreOptions)
 
-    from ddcodec.data import dataset
+    from ddcodec.data.opening import load
     from ddcodec.runtime.device import keep_large_blocks
 
     keep_large_blocks()
     with reading(file) as place:
-        ds = dataset.load(place, prior=prior, cache=cache, download=common.download)
+        ds = load(place, prior=prior, cache=cache, download=common.download)
     report, finished = measure(file, place, ds, test, chosen, common, quiet)
     write_report(report, describe, as_json)
     finished.remove()

@@ -102,14 +102,14 @@ def train(
     if record and is_address(file):
         raise UsageError(f"--record writes into the file, and {file} is on the hub; download it")
 
-    from ddcodec.data import dataset
+    from ddcodec.data.opening import load
     from ddcodec.judge.field import names_of
     from ddcodec.runtime.device import keep_large_blocks
 
     keep_large_blocks()
     names = None if chosen.architecture is None else names_of(chosen.architecture)
     with reading(file) as place:
-        ds = dataset.load(place, prior=prior, cache=cache, download=common.download)
+        ds = load(place, prior=prior, cache=cache, download=common.download)
     report, finished = measure(file, place, ds, test, chosen, common, names, quiet)
     if record:
         write_down(place, report)

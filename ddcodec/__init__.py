@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from .codecs.podd.options import PoDD
     from .codecs.ppodd.options import PPoDD
     from .data.chunked import ChunkedDataset
-    from .data.dataset import DistilledDataset, load
+    from .data.dataset import DistilledDataset
+    from .data.opening import load
     from .encoder import encode
     from .inspection.info import info
     from .inspection.verify import verify
@@ -67,7 +68,7 @@ _LAZY = {
     "Limits": "limits",
     "encode": "encoder",
     "info": "inspection.info",
-    "load": "data.dataset",
+    "load": "data.opening",
     "pack": "codecs.images.pack",
     "verify": "inspection.verify",
 }

@@ -24,7 +24,7 @@ from ddcodec_cli.recording import rounded, tool, write_down
 from ddcodec_cli.train import StudentOptions, measure
 
 from ddcodec.codecs.options import Common
-from ddcodec.data.dataset import load
+from ddcodec.data.opening import load
 from ddcodec.errors import DDSetError
 from ddcodec.judge.field import names_of
 from ddcodec.runtime.atomic import write_atomically

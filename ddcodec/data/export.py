@@ -33,7 +33,8 @@ from ..runtime.names import file_name
 from ..runtime.progress import SILENT, Reporter
 from ..runtime.world import neutral_tensors
 from .chunked import ChunkedDataset
-from .dataset import DistilledDataset, load
+from .dataset import DistilledDataset
+from .opening import load
 from .views import raw_samples
 
 BATCH_BYTES = 32 << 20  # of float32 images decoded at a time

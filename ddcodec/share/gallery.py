@@ -66,7 +66,7 @@ def _entry(root: Path, path: Path, folder: Path, number: int, with_files: bool) 
         link = quote(f"{FILES}/{name.as_posix()}")
     if subject.manifest.external:
         return Entry(subject, name.as_posix(), row, link=link)
-    from ..data.dataset import load
+    from ..data.opening import load
     from ..inspection.preview import portrait, render
 
     ds = load(path)

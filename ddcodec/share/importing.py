@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from .. import sources
 from ..codecs.options import Common
 from ..codecs.podd.stored import StoredBits
-from ..data.dataset import load
+from ..data.opening import load
 from ..errors import InvalidFile, UsageError
 from ..evaluate.measure import test_split as split_for
 from ..evaluate.measure import train_students

@@ -72,7 +72,7 @@ def _write_samples(
 ) -> int:
     if importlib.util.find_spec("pyarrow") is None:
         raise MissingExtra("pyarrow, which writes the sidecar,", "data")
-    from ..data.dataset import load
+    from ..data.opening import load
     from ..inspection.preview import render
 
     reporter.stage("drawing", 0)

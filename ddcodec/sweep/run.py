@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import sources
 from ..codecs.podd.options import PoDD
-from ..data.dataset import load
+from ..data.opening import load
 from ..encoder import encode, resolve
 from ..errors import CheckpointMismatch, InvalidFile, OutputError, UsageError
 from ..evaluate.baselines import full_data

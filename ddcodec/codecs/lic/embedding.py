@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from ...errors import UsageError
 from ...limits import Limits
 from ...observers.file import Trained
-from ...observers.networks import SEEN_PIXELS
 from ...observers.networks import Residual as FloatResidual
 from ...observers.small_networks import SmallNetwork
 from ...runtime.world import neutral
 from .embedding_small import ROOM, embed_small
 from .integer_network import ARCHITECTURES, RESIDUAL, Network, costs, network, taken_apart
 from .teacher import LARGEST
+from .watched import pass_watched
 
 SIX = 6.0  # ReLU6 ends where its integers end
 
@@ -187,12 +187,5 @@ def _seen(network: nn.Module, x: Tensor) -> dict[nn.Module, float]:
             parts += [module.body, module.shortcut]
         elif isinstance(module, nn.BatchNorm2d):
             parts.append(module)
-    hooks = [part.register_forward_hook(look) for part in parts]
-    try:
-        with torch.no_grad():
-            for part in torch.split(x, max(1, SEEN_PIXELS // (x.shape[2] * x.shape[3]))):
-                network(part)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    pass_watched(network, parts, x, look)
     return found

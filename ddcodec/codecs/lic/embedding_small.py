@@ -12,15 +12,14 @@ from math import prod
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...observers.networks import SEEN_PIXELS
 from ...observers.small_networks import Layer, SmallNetwork
 from .affine import OCTAVE, ZERO, factor_codes, factors, largest_shift, shift_codes
 from .integer_network import End, Network, Unit
 from .teacher import LARGEST
+from .watched import pass_watched
 
 ROOM = 2.0  # times the largest value that was seen fits
 WHOLE = 127  # the largest weight
@@ -168,12 +167,5 @@ def _seen(network: SmallNetwork, layers: Sequence[Layer], x: Tensor) -> list[_Se
         seen.outgoing = max(seen.outgoing, float(out.abs().max()))
         seen.places = prod(out.shape[2:])
 
-    hooks = [layer.register_forward_hook(look) for layer in layers]
-    try:
-        with torch.no_grad():
-            for part in torch.split(x, max(1, SEEN_PIXELS // (x.shape[2] * x.shape[3]))):
-                network(part)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    pass_watched(network, layers, x, look)
     return list(found.values())

@@ -20,14 +20,13 @@ from torch import Tensor
 from ...errors import InvalidFile, UsageError
 from ...runtime.world import neutral_tensors
 from .integer_network import Network, Residual, Unit, name_of, network_of
-from .teacher import stored_units
+from .teacher import LIMITS, pooled, stored_units
 
 if TYPE_CHECKING:
     from ...format import Manifest
 
-# Of the values between layers and of those multiplied out: no sum in a network that a file can hold
+# Of weights multiplied out: with the limits between layers no sum in a network that a file can hold
 # reaches the end of float32, so no label is other than a number.
-LIMITS = {"relu": (0, 65535), "signed": (-32768, 32767)}
 LARGEST_FOLDED = 1e20
 PIXELS_AT_ONCE = 1 << 20  # of views; memory is some hundred values of each
 
@@ -135,12 +134,8 @@ class LiveTeacher:
         x = x.to(dtype, memory_format=torch.channels_last)
         units = iter(self._units_in(dtype))
         for step in self._steps:
-            if step == "pool2":
-                x = F.avg_pool2d(x, 2, divisor_override=1)
-            elif step == "max3":
-                x = F.max_pool2d(x, 3, 2, 1)
-            elif step == "sum":
-                x = x.sum((2, 3), dtype=torch.float32)
+            if isinstance(step, str):
+                x = pooled(x, step, torch.float32)
             elif isinstance(step, Unit):
                 x = _applied(x, next(units))
             else:

@@ -96,7 +96,7 @@ def pack(
 def embedded(
     observer: Trained, parts: Parts, groups: int, geometry: Mosaic
 ) -> tuple[dict[str, NDArray[Any]], float]:
-    """Return the tensors of an observer in integers, and its scale (see ``teacher.embed``)."""
+    """Return the tensors of an observer in integers, and its scale (see ``embedding.embed``)."""
     numbers = sorted({i * groups // LOOKED_AT for i in range(LOOKED_AT)})
     each = LOOKED_AT * LOOKED_AT // len(numbers)  # as many in all where there are fewer groups
     shown = [spread(torch.from_numpy(parts.load(number)["images"]), each) for number in numbers]

@@ -14,7 +14,7 @@ from ..shared.mosaic import Mosaic
 from .options import ITERATIONS, LIC, plan_images
 
 GROUP = 32  # mosaics; so many small classes are made, saved and stored together
-PICTURE_PIXELS = 1 << 19  # or more of them in a picture: one of small images is larger by a sixth
+PICTURE_PIXELS = 1 << 19  # or more of them in a picture: one of small images is larger by an eighth
 BATCH_PIXELS = 1 << 20  # of all expanded images of a batch: a bound on the memory
 
 
@@ -61,9 +61,10 @@ def make_params(
     if math.isqrt(squeeze) > min(height, width):
         raise UsageError(f"`squeeze`={squeeze}: images of {width}x{height} hold no such cells")
     coder, quality = plan_images(options.images)
-    together = max(GROUP, PICTURE_PIXELS // (height * width)) if coder in PICTURES else GROUP
+    lossy = coder in PICTURES
+    together = max(GROUP, PICTURE_PIXELS // (height * width)) if lossy else GROUP
     group = max(1, together // ipc)
-    if coder in PICTURES:
+    if lossy:
         check_picture(coder, (ipc * min(group, classes), 3, height, width))
     labels = plan_labels(options.labels, classes, options.temperature)
     steps = ITERATIONS if options.steps is None else options.steps

@@ -21,9 +21,10 @@ from ...runtime.world import neutral
 from ..shared.labels import OCTAVE
 from ..shared.rules import NOTHING
 from .affine import rows_of
-from .integer_network import RESIDUAL, Network, Unit, costs, network_of, units
+from .integer_network import RESIDUAL, Network, Pooling, Unit, costs, network_of, units
 
-LARGEST = {"relu": 65535, "signed": 32767}
+LIMITS = {"relu": (0, 65535), "signed": (-32768, 32767)}  # of the integers between layers
+LARGEST = {end: most for end, (_, most) in LIMITS.items()}
 LN2 = 0.6931471805599453
 HELD_BYTES = 256 << 20  # of the values that a convolution sees, for all images at once
 
@@ -53,22 +54,19 @@ class Teacher:
 
     def _run(self, images: Tensor) -> Tensor:
         x: Tensor = self._preprocess(images).double() * self._scale
-        x = x.round().clamp(-LARGEST["signed"] - 1, LARGEST["signed"])
+        x = x.round().clamp(*LIMITS["signed"])
         stored = iter(self._units)
         for step in self._steps:
-            if step == "pool2":
-                x = F.avg_pool2d(x, 2, divisor_override=1)
-            elif step == "max3":
-                x = F.max_pool2d(x, 3, 2, 1)
-            elif step == "sum":
-                x = x.sum((2, 3))
+            if isinstance(step, str):
+                x = pooled(x, step)
             elif isinstance(step, Unit):
                 x = _applied(x, *next(stored))
             else:
                 y = x
                 for _ in step.body:
                     y = _applied(y, *next(stored))
-                x = _in_range(y + _applied(x, *next(stored)), "relu" if step.relu else "signed")
+                y = y + _applied(x, *next(stored))
+                x = y.clamp(*LIMITS["relu" if step.relu else "signed"])
         return x
 
 
@@ -77,11 +75,16 @@ def _applied(x: Tensor, unit: Unit | None, weights: Tensor, affine: Tensor) -> T
     end = "signed" if unit is None else unit.end
     shape = (-1,) + (1,) * (z.ndim - 2)
     y = z * affine[:, 0].view(shape) + affine[:, 1].view(shape)
-    return y if end == "logits" else _in_range(y.round(), end)
+    return y if end == "logits" else y.round().clamp(*LIMITS[end])
 
 
-def _in_range(x: Tensor, end: str) -> Tensor:
-    return x.clamp(0 if end == "relu" else -LARGEST["signed"] - 1, LARGEST[end])
+def pooled(x: Tensor, step: Pooling, dtype: torch.dtype | None = None) -> Tensor:
+    """Return what a step without weights makes of x (B, C, h, w), sums over all in ``dtype``."""
+    if step == "pool2":
+        return F.avg_pool2d(x, 2, divisor_override=1)
+    if step == "max3":
+        return F.max_pool2d(x, 3, 2, 1)
+    return x.sum((2, 3), dtype=dtype)
 
 
 def teacher_symbols(logits: Tensor, temperature: float) -> NDArray[np.uint8]:

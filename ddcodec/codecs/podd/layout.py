@@ -19,9 +19,8 @@ MOST_IMAGES = Limits().patches // 16  # of a poster; it has more patches than im
 MOST_CELLS = 2048  # of labels, one a patch: the weights of patches and cells are a table
 OF_A_CLASS = 7  # patches of a quick poster for each class, where they may lie close enough
 DENSITIES = (2, 2.5, 3, 3.5, 4)  # patches that begin within one, along an axis
-LABELS_A_VALUE = (
-    1 / 8
-)  # shares of labels for a stored value of the poster, at most: they take bytes too
+# Shares of labels for a stored value of the poster, at most: they take bytes too.
+LABELS_A_VALUE = 1 / 8
 CLOSE = 1 / 8  # of a patch: classes whose patches begin nearer to each other look alike
 
 
