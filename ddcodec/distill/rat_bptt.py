@@ -1,7 +1,7 @@
 """RaT-BPTT: gradients of a real batch's loss through the last steps of an inner training run.
 
 Feng et al., "Embarrassingly simple dataset distillation", as used by PoDD (paper section 3). The
-inner optimiser is Adam. Its adjoint and the network's second derivatives (``convnet_grad``) are
+inner optimiser is Adam. Its adjoint and the network's second derivatives (``inner_step``) are
 written by hand. The window runs forward once and is walked backwards step by step. Every step keeps
 its state and gradient, and the last ones, as many as memory allows, both passes through the
 network; the others make their passes again on the way back, to the same bits.
@@ -9,75 +9,22 @@ network; the others make their passes again on the way back, to the same bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ..nn.augment import augment
-from ..nn.warp import WARPS, draw, resample, warp, warp_back
+from ..nn.warp import resample
 from ..runtime.rng import generator
-from .convnet_grad import Tape, loss_gradient, mixed_product
+from .convnet_grad import loss_gradient
+from .inner_step import BETAS, InnerLoop, InnerStep, maps_of
 from .networks import ConvNet
 
-BETAS = (0.9, 0.999)  # of the inner Adam
-EPS = 1e-8  # its root is sqrt(v + EPS^2), which has a derivative at 0
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """All that differs between the steps of a run, as tensors: a recorded run reads it again.
-
-    Attributes:
-        rates: of every Adam step, as ``InnerLoop.rates`` gives them, float (steps, 2).
-        maps: of distilled images (steps, N, 2, 3), or None where they are not augmented.
-        real_maps: of real images (B, 2, 3), or None.
-    """
-
-    rates: Tensor
-    maps: Tensor | None = None
-    real_maps: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class InnerLoop:
-    """The inner training run.
-
-    Attributes:
-        lr: Adam's.
-        augment: of distilled and of real images, a name in ``augment.AUGMENTATIONS``.
-        seed: keys the augmentations, which are drawn again alike on the way back.
-        real_chunk: real images at once, or fewer where they are large (``ConvNet.at_once``).
-        kept_bytes: keep the passes of steps up to this estimate of their size.
-        dtype: of convolutions and activations; None is that of the parameters.
-        drawn: what ``seed`` and the number of a step would give otherwise. States then count
-            steps from its first row.
-    """
-
-    lr: float
-    augment: str = "none"
-    seed: int = 0
-    real_chunk: int = 500
-    kept_bytes: int = 1 << 30
-    dtype: torch.dtype | None = None
-    drawn: Drawn | None = None
-
-    def rates(self, steps: int) -> tuple[Tensor | float, Tensor | float]:
-        """Return the rate of Adam's step number ``steps`` and the factor of its second moment.
-
-        Both hold the correction of a moment's start at zero. They are computed in double and only
-        multiplied with, so that numbers and tensors of them give the same bits.
-        """
-        if self.drawn is not None:
-            rate, factor = self.drawn.rates[steps - 1].unbind()
-            return rate, factor
-        return self.lr / (1 - BETAS[0] ** steps), 1 / (1 - BETAS[1] ** steps)
-
+EPS = 1e-8  # the root of the inner Adam is sqrt(v + EPS^2), which has a derivative at 0
 
 Real = tuple[Tensor, Tensor]  # images float32 (B, C, h, w), labels int64 (B,)
-# Both passes of an inner step, and the way back of a gradient through its augmentation.
-Step = tuple[Tape, Callable[[Tensor], Tensor]]
 
 
 @dataclass(frozen=True)
@@ -140,7 +87,7 @@ def inner_steps(net: ConvNet, inputs: Inputs, norms: list[Tensor] | None = None)
     """
     state = inputs.state
     for batch in inputs.batches:
-        gradient = _step(net, state, inputs, batch)[0].gradient
+        gradient = _step(net, state, inputs, batch).gradient()
         if norms is not None:
             norms.append(gradient.norm())
         state = _adam(state, gradient, inputs.inner)
@@ -158,14 +105,14 @@ def meta_gradient(net: ConvNet, inputs: Inputs, norms: list[Tensor] | None = Non
     kept = inner.kept_bytes // max(1, net.tape_numbers(largest) * size)
     states = [state]
     gradients: list[Tensor] = []
-    tapes: list[Step] = []
+    steps: list[InnerStep] = []
     for t, batch in enumerate(batches):
-        step = _step(net, states[-1], inputs, batch)
-        gradients.append(step[0].gradient)
+        step, keep = _step(net, states[-1], inputs, batch), t >= len(batches) - kept
+        gradients.append(step.gradient(keep))
         if norms is not None:
             norms.append(gradients[-1].norm())
-        if t >= len(batches) - kept:
-            tapes.append(step)
+        if keep:
+            steps.append(step)
         states.append(_adam(states[-1], gradients[-1], inner))
     assert inputs.real is not None
     loss, back_flat = _real_loss(net, states[-1], *inputs.real, inner)
@@ -176,10 +123,8 @@ def meta_gradient(net: ConvNet, inputs: Inputs, norms: list[Tensor] | None = Non
             states[t + 1], gradients[t], back_flat, back_m, back_v, inner
         )
         batch = batches[t]
-        tape, to_patches = tapes.pop() if tapes else _step(net, states[t], inputs, batch)
-        # d <gradient, back_gradient> / d (flat, x, y): what one inner step passes back.
-        to_flat, to_images, to_labels = mixed_product(tape, back_gradient)
-        to_images = to_patches(to_images)
+        step = steps.pop() if steps else _step(net, states[t], inputs, batch)
+        to_flat, to_images, to_labels = step.back(back_gradient)
         back_flat = back_flat + to_flat
         if batch is None:
             grad_patches += to_images
@@ -190,40 +135,11 @@ def meta_gradient(net: ConvNet, inputs: Inputs, norms: list[Tensor] | None = Non
     return MetaGradient(loss, grad_patches, grad_labels, states[-1])
 
 
-def _step(net: ConvNet, state: AdamState, inputs: Inputs, batch: Tensor | None) -> Step:
-    x, y, inner = inputs.patches, inputs.labels, inputs.inner
+def _step(net: ConvNet, state: AdamState, inputs: Inputs, batch: Tensor | None) -> InnerStep:
+    x, y = inputs.patches, inputs.labels
     if batch is not None:
         x, y = x.index_select(0, batch), y.index_select(0, batch)
-    images, to_patches = _augmented(x, state.step, inner)
-    return loss_gradient(net, state.flat, images, y, inner.dtype), to_patches
-
-
-def _augmented(x: Tensor, step: int, inner: InnerLoop) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """Return the images of a step and the way back from their gradient to that of x."""
-    name = inner.augment
-    if name == "none":
-        return x, lambda to: to
-    g = generator(inner.seed, "augment", step)
-    if inner.drawn is None:
-        maps = _maps(name, x, g)
-    else:
-        assert inner.drawn.maps is not None
-        maps = inner.drawn.maps[step]
-    if maps is not None:
-        return warp(x, maps), lambda to: warp_back(to, maps)
-    leaf = x.detach().requires_grad_()
-    after = augment(leaf, name, g)
-    return after.detach(), lambda to: torch.autograd.grad(after, leaf, to)[0]
-
-
-def _maps(name: str, x: Tensor, g: torch.Generator) -> Tensor | None:
-    """Return by what an augmentation moves the pixels of x, or None where ``augment`` does it.
-
-    That is faster on the CPU; elsewhere its derivatives are added up in no fixed order.
-    """
-    if name not in WARPS or x.device.type == "cpu":
-        return None
-    return draw(name, x.shape, g).to(x.device, non_blocking=True)
+    return InnerStep.of(net, state.flat, x, y, state.step, inputs.inner)
 
 
 def _adam(state: AdamState, gradient: Tensor, inner: InnerLoop) -> AdamState:
@@ -268,7 +184,7 @@ def _real_loss(
     net: ConvNet, state: AdamState, x: Tensor, y: Tensor, inner: InnerLoop
 ) -> tuple[Tensor, Tensor]:
     name, g = inner.augment, generator(inner.seed, "augment real")
-    maps = _maps(name, x, g) if inner.drawn is None else inner.drawn.real_maps
+    maps = maps_of(name, x, g) if inner.drawn is None else inner.drawn.real_maps
     x = augment(x, name, g) if maps is None else resample(x, maps)
     # Not F.one_hot, which reads the smallest and largest class back on some devices.
     hard = (y[:, None] == torch.arange(net.classes, device=y.device)).to(x.dtype)

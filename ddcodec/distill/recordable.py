@@ -15,8 +15,9 @@ from torch import Tensor
 
 from ..nn.warp import draw
 from ..runtime.rng import generator
+from .inner_step import Drawn
 from .networks import ConvNet
-from .rat_bptt import AdamState, Drawn, Inputs, MetaGradient, inner_steps, meta_gradient
+from .rat_bptt import AdamState, Inputs, MetaGradient, inner_steps, meta_gradient
 
 # Takes some work, runs it once, records it and returns what replays it.
 Recorder = Callable[[Callable[[], None]], Callable[[], None]]

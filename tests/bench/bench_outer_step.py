@@ -34,8 +34,9 @@ from torch.func import functional_call
 from ddcodec.codecs.podd.presets import PRESETS, PoDDPreset, network_depth
 from ddcodec.distill.convnet_grad import loss_gradient, mixed_product
 from ddcodec.distill.inner_runs import InnerRuns
+from ddcodec.distill.inner_step import InnerLoop
 from ddcodec.distill.networks import ConvNet
-from ddcodec.distill.rat_bptt import AdamState, InnerLoop, Inputs
+from ddcodec.distill.rat_bptt import AdamState, Inputs
 from ddcodec.judge.networks import ConvNet as Judge
 from ddcodec.runtime.device import keep_large_blocks, kept_bytes
 from ddcodec.runtime.rng import generator

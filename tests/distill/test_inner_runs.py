@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from ddcodec.distill.inner_runs import MOST_WINDOWS, InnerRuns
+from ddcodec.distill.inner_step import InnerLoop
 from ddcodec.distill.networks import ConvNet
-from ddcodec.distill.rat_bptt import AdamState, InnerLoop, Inputs, inner_steps, meta_gradient
+from ddcodec.distill.rat_bptt import AdamState, Inputs, inner_steps, meta_gradient
 from ddcodec.runtime.rng import generator
 from tests.helpers.replay import replay_recorder
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ddcodec.distill import inner_step
+from ddcodec.distill.convnet_grad import Tape, loss_gradient
+from ddcodec.distill.inner_step import BETAS, InnerLoop
 from ddcodec.distill.networks import ConvNet
-from ddcodec.distill.rat_bptt import (
-    BETAS,
-    EPS,
-    AdamState,
-    InnerLoop,
-    Inputs,
-    inner_steps,
-    meta_gradient,
-)
+from ddcodec.distill.rat_bptt import EPS, AdamState, Inputs, inner_steps, meta_gradient
 from ddcodec.nn.augment import augment
 from ddcodec.runtime.rng import generator
 from tests.judge.plain import plain, soft_cross_entropy
@@ -140,6 +137,32 @@ def test_what_is_kept_changes_no_bit(augmentation: str) -> None:
         assert torch.equal(other.grad_patches, got[0].grad_patches)
         assert torch.equal(other.grad_labels, got[0].grad_labels)
         assert torch.equal(other.end_state.flat, got[0].end_state.flat)
+
+
+@pytest.mark.parametrize("augmentation", ["none", "shift"])
+@pytest.mark.parametrize("kept_bytes", [0, 1 << 40])
+def test_steps_in_parts_are_steps_in_one(
+    augmentation: str, kept_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, state, patches, labels, real = problem(torch.float64)
+    batches: list[Tensor | None] = [None, torch.tensor([0, 3, 4, 9]), None]
+    inner = InnerLoop(lr=0.01, augment=augmentation, seed=2, kept_bytes=kept_bytes)
+    inputs = Inputs(state, patches, labels, batches, inner, real)
+    whole = meta_gradient(net, inputs)
+    sizes = []
+
+    def seen(net: ConvNet, flat: Tensor, x: Tensor, *more: Any) -> Tape:
+        sizes.append(len(x))
+        return loss_gradient(net, flat, x, *more)
+
+    monkeypatch.setattr(inner_step, "loss_gradient", seen)
+    monkeypatch.setattr(ConvNet, "at_once", lambda net, device, dtype: 3)
+    parts = meta_gradient(net, inputs)
+    once = [3, 3, 3, 1, 3, 1, 3, 3, 3, 1]
+    assert sizes == (once if kept_bytes else [*once, *once[6:], *once[4:6], *once[:4]])
+    for name in ("grad_patches", "grad_labels"):
+        assert relative(getattr(parts, name), getattr(whole, name)) < 1e-10
+    assert relative(parts.end_state.flat, whole.end_state.flat) < 1e-12
 
 
 def test_the_size_of_a_real_chunk_changes_nothing_but_rounding() -> None:

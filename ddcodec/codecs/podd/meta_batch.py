@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from ...distill.inner_runs import InnerRuns
+from ...distill.inner_step import InnerLoop
 from ...distill.kernel import kernel_gradient
 from ...distill.networks import ConvNet
 from ...distill.pool import NetworkPool
-from ...distill.rat_bptt import AdamState, InnerLoop, Inputs, MetaGradient
+from ...distill.rat_bptt import AdamState, Inputs, MetaGradient
 from ...distill.truncation import AdaptiveTruncation, sample_truncation
 from ...runtime.device import kept_bytes
 from ...runtime.rng import generator
