@@ -29,7 +29,7 @@ SIZE = 5  # pixels a side of a kernel that is fitted
 REGULAR = 0.1  # added to eigenvalues, relative to their mean, as in the published recipe
 FITTED = 10_000  # training images that the covariance is taken from
 MEASURED = 1 << 22  # values whitened at a time where only their spread is wanted
-AT_ONCE = 1 << 17  # float64 values at a time: what fits into a cache
+AT_ONCE = 1 << 16  # float64 values at a time: what fits into a cache
 
 Spec = Mapping[str, Any]
 Doubles = NDArray[np.float64]
@@ -52,16 +52,35 @@ def whiten_values(x: Tensor, spec: Spec) -> Tensor:
 def _whitened(x: Tensor, spec: Spec, centred_of: Centre) -> Tensor:
     _, channels, height, width = x.shape
     size, gain = spec["size"], float(spec["gain"])
-    kernel = torch.tensor(spec["kernel"], dtype=torch.float64, device=x.device).view(channels, -1)
+    table = torch.tensor(spec["kernel"], dtype=torch.float64, device=x.device)
+    kernel = table.view(channels, channels, size, size)
     out = torch.empty(x.shape, dtype=torch.float32, device=x.device)
     step = max(1, AT_ONCE // (channels * height * width))
     for start in range(0, len(x), step):
         centred, contrast = centred_of(x[start : start + step])
-        # As columns and one product of matrices: a convolution might take a way that rounds.
-        columns = torch.nn.functional.unfold(centred, size, padding=size // 2)
-        mixed = (kernel @ columns).view(centred.shape)
-        out[start : start + step] = (mixed * gain / contrast).float()
+        mixed = _convolved(centred, kernel)
+        out[start : start + step] = mixed.mul_(gain).div_(contrast)
     return out
+
+
+def _convolved(x: Tensor, kernel: Tensor) -> Tensor:
+    """Return images (N, C, H, W) convolved with a kernel (C, C, size, size), float64, zeros around.
+
+    As one product of matrices, since a convolution might take a way that rounds: every row of
+    pixels under all rows of the kernel, which are then added up, each a pixel further down.
+    """
+    n, channels, height, width = x.shape
+    size = kernel.shape[-1]
+    half, rows = size // 2, height + 2 * (size // 2)
+    padded = torch.nn.functional.pad(x, (half, half, half, half))
+    across = [padded[..., shift : shift + width] for shift in range(size)]
+    columns = torch.stack(across, 2).view(n, channels * size, rows * width)
+    by_row = kernel.permute(2, 0, 1, 3).reshape(size * channels, channels * size)
+    found = (by_row @ columns).view(n, size, channels, rows, width)
+    total = found[:, 0, :, :height]
+    for down in range(1, size):
+        total += found[:, down, :, down : down + height]
+    return total
 
 
 def _centre_values(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,10 +96,11 @@ def centre(x: Tensor) -> tuple[Tensor, Tensor]:
     Integers in float64. The contrast is the root of the mean square, 1 for an image without any.
     """
     count = math.prod(x.shape[1:])
-    whole = x.double() * 2**FINE
-    mean = whole.sum((1, 2, 3), keepdim=True) / count
-    centred = (whole - mean).round()
-    contrast = (centred.square().sum((1, 2, 3), keepdim=True) / count).sqrt()
+    centred = x.contiguous().double() * 2**FINE
+    mean = centred.sum((1, 2, 3), keepdim=True) / count
+    centred.sub_(mean).round_()
+    flat = centred.view(len(x), 1, count)
+    contrast = ((flat @ flat.mT).view(-1, 1, 1, 1) / count).sqrt_()
     return centred, torch.where(contrast == 0, torch.ones_like(contrast), contrast)
 
 

@@ -16,6 +16,7 @@ from ...preprocessing.transform import fit
 from ...sources.base import Source
 from ...sources.split import Split
 from ..base import Request
+from ..options import Pair
 from .initial import Real, initial_variables, real_tensors
 from .layout import smallest_ipc
 from .options import PoDD
@@ -43,57 +44,50 @@ def plan_in_bytes(request: Request, options: PoDD, total: int) -> Plan:
     Where nothing else is asked for and there are few bytes, it is one that is stored smaller.
     """
     source, ordered = request.source, orders(request.source, options, request.seed)
+    expected = Expected(source)
 
-    def largest(options: PoDD) -> Plan:
-        def plan_for(ipc: float) -> Plan:
-            return make_plan(source, ipc, options, request, ordered)
-
-        return fit_bytes(source, plan_for, total, options.expansion)
+    def planner(options: PoDD) -> Callable[[float], Plan]:
+        return lambda ipc: make_plan(source, ipc, options, request, ordered)
 
     fresh = options.profile == "quick" and options.init is None
     if fresh and options.expand is None and options.rule == EVEN:
-        plan = largest(replace(options, expand=EXPANDED))
-        if plan.ipc <= EXPANDED_IPC:
-            return plan
-    return largest(options)
+        plan_for = planner(replace(options, expand=EXPANDED))
+        if not _fits(expected, plan_for, total, ROOMIER * EXPANDED_IPC):
+            plan = fit_bytes(expected, plan_for, total, EXPANDED)
+            if plan.ipc <= EXPANDED_IPC:
+                return plan
+    return fit_bytes(expected, planner(options), total, options.expansion)
 
 
 def fit_bytes(
-    source: Source, plan_for: Callable[[float], Plan], total: int, expand: float = 1
+    expected: Expected, plan_for: Callable[[float], Plan], total: int, expand: float = 1
 ) -> Plan:
     """Return the plan with the largest poster that is expected to fit into ``total`` bytes.
 
     ``plan_for`` makes the plan of a number of images per class, whose sides grow by ``expand``.
     Raises UsageError where even the smallest poster does not fit.
     """
-    low, least = _smallest(plan_for, len(source.classes), expand)
-    preprocessing = dict(fit(source.train.images, least.preprocessing))
-    real = _some(source, preprocessing)
-    sizes: dict[tuple[int, int], int] = {}
-
-    def size(plan: Plan) -> int:
-        if plan.size not in sizes:
-            sizes[plan.size] = expected_bytes(source, plan, preprocessing, real)
-        return sizes[plan.size]
-
-    def fits(ipc: float) -> bool:
-        try:
-            return size(plan_for(ipc)) <= total
-        except UsageError:
-            return False  # another class grid, which has no room where smaller and larger ones do
-
-    if (smallest := size(least)) > total:
+    low, least = _smallest(plan_for, len(expected.source.classes), expand)
+    if (smallest := expected.bytes_of(least)) > total:
         raise UsageError(
             f"`total_bytes`={total} is too few: the smallest file of these settings takes about "
             f"{smallest}; fewer bits (`quality`=bits=N) take less"
         )
     high = 2 * low
-    while high < MOST_IPC and fits(high):
+    while high < MOST_IPC and _fits(expected, plan_for, total, high):
         low, high = high, 2 * high
     while high - low > 0.005 * low:
         middle = (low + high) / 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
+        fits = _fits(expected, plan_for, total, middle)
+        low, high = (middle, high) if fits else (low, middle)
     return replace(plan_for(low), total_bytes=total)
+
+
+def _fits(expected: Expected, plan_for: Callable[[float], Plan], total: int, ipc: float) -> bool:
+    try:
+        return expected.bytes_of(plan_for(ipc)) <= total
+    except UsageError:
+        return False  # another class grid, which has no room where smaller and larger ones do
 
 
 def _smallest(plan_for: Callable[[float], Plan], classes: int, expand: float) -> tuple[float, Plan]:
@@ -108,22 +102,45 @@ def _smallest(plan_for: Callable[[float], Plan], classes: int, expand: float) ->
             ipc = min(MOST_IPC, ROOMIER * ipc)
 
 
-def expected_bytes(source: Source, plan: Plan, preprocessing: dict[str, Any], real: Real) -> int:
-    """Return about the size that a file of a plan will have.
+class Expected:
+    """About the sizes that files of a source will have.
 
-    That of the poster which the optimisation starts from, with more noise, and of blurred labels.
+    Each is that of the poster which the optimisation starts from, with more noise, and of blurred
+    labels.
     """
-    random = np.random.default_rng(0)
-    manifest = describe(source, plan, preprocessing, STEPS)
-    begun: PosterVariables = initial_variables(plan, real, torch.device("cpu"), compared=False)
-    poster: NDArray[np.float32] = begun.poster.numpy()
-    noise = float(poster.std()) * NOISE * random.standard_normal(poster.shape)
-    arrays: Arrays = {"poster": (poster + noise).astype(np.float32)}
-    if plan.label_kind == "learned":
-        across, down = plan.label_grid
-        shares = random.dirichlet(np.full(len(source.classes), LABEL_SPREAD), size=(down, across))
-        arrays["labels"] = shares.astype(np.float32)
-    return len(to_bytes(manifest, arrays, storage_of(arrays, plan.stored))[0])
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._seen: dict[str, tuple[dict[str, Any], Real]] = {}  # by preprocessing
+        self._sizes: dict[tuple[str, Pair, Pair], int] = {}
+
+    def bytes_of(self, plan: Plan) -> int:
+        """Return about the bytes of the file of a plan."""
+        shown = plan.geometry.height, plan.geometry.width
+        key = plan.preprocessing, plan.size, shown
+        if key not in self._sizes:
+            self._sizes[key] = self._measured(plan)
+        return self._sizes[key]
+
+    def _measured(self, plan: Plan) -> int:
+        source, kind = self.source, plan.preprocessing
+        if kind not in self._seen:
+            fitted = dict(fit(source.train.images, kind))
+            self._seen[kind] = fitted, _some(source, fitted)
+        preprocessing, real = self._seen[kind]
+        random = np.random.default_rng(0)
+        manifest = describe(source, plan, preprocessing, STEPS)
+        begun: PosterVariables = initial_variables(plan, real, torch.device("cpu"), compared=False)
+        poster: NDArray[np.float32] = begun.poster.numpy()
+        noise = float(poster.std()) * NOISE * random.standard_normal(poster.shape)
+        arrays: Arrays = {"poster": (poster + noise).astype(np.float32)}
+        if plan.label_kind == "learned":
+            across, down = plan.label_grid
+            shares = random.dirichlet(
+                np.full(len(source.classes), LABEL_SPREAD), size=(down, across)
+            )
+            arrays["labels"] = shares.astype(np.float32)
+        return len(to_bytes(manifest, arrays, storage_of(arrays, plan.stored))[0])
 
 
 def _some(source: Source, preprocessing: dict[str, Any]) -> Real:

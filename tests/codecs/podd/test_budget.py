@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ddcodec import LimitExceeded, UsageError, encode, info, load
 from ddcodec.codecs.podd import pack
-from ddcodec.codecs.podd.budget import fit_bytes
+from ddcodec.codecs.podd.budget import Expected, fit_bytes
 from ddcodec.codecs.podd.judging import held_out
 from ddcodec.codecs.podd.outer_loop import Distiller
 from ddcodec.codecs.podd.plan import Plan
@@ -166,7 +166,7 @@ def test_a_precision_or_space_that_is_none_is_refused(digits: Source, tmp_path: 
 def fitted(classes: int, total: int, **choices: Any) -> Plan:
     source = noise_source(classes, 5, 4)
     chosen = {"profile": "quick", "order": "given", "quality": "small", "steps": 3, **choices}
-    return fit_bytes(source, lambda ipc: plan_of(source, ipc=ipc, **chosen), total)
+    return fit_bytes(Expected(source), lambda ipc: plan_of(source, ipc=ipc, **chosen), total)
 
 
 @settings(max_examples=10)
