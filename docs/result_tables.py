@@ -35,13 +35,14 @@ BASELINES = {
 }
 FIRST = (
     *("digits-0.4", "digits-0.9", "cifar10-5k", "cifar10-10k", "cifar10-20k", "cifar10-50k"),
-    *("cifar10-1.0-4bits", "cifar100-0.4"),
+    *("cifar10-1.0-4bits", "cifar100-0.4", "cifar100-10k"),
 )
 SHIPPED = ("digits-0.9", "cifar10-10k", "cifar10-20k")
 RANDOM = [f"random_images_{kind}" for kind in ("same_bytes", "jpeg", "webp", "avif")]
 LONGER = (
     *("cifar10-0.3", "cifar10-0.7", "cifar10-1.0", "cifar10-1.0-hour", "cifar10-10k"),
     *("cifar10-20k", "cifar10-5k", "cifar10-1.0-4bits", "cifar10-50k", "cifar100-0.4"),
+    "cifar100-10k",
 )
 
 Entry = dict[str, Any]
