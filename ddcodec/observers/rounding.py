@@ -115,6 +115,11 @@ def predicted_bytes(shape: Shape, bits: float) -> int:
     return round(bits * counts(shape)[0] / 8 * LEARNING) + bytes_of_rows(shape)
 
 
+def smallest_bytes(image: tuple[int, int, int], classes: int) -> int:
+    """Return about the bytes in a ``.ddset`` file of the smallest network for images (C, H, W)."""
+    return predicted_bytes(Shape(image, classes, 1), LEAST_BITS)
+
+
 def check_named(architecture: str, total: int | None, bits: float | None = None) -> None:
     """Raise UsageError for an unknown architecture, or one that ``total`` or ``bits`` are not for.
 

@@ -21,6 +21,7 @@ from ...observers.small_networks import SmallNetwork
 from ...runtime.world import neutral
 from .embedding_small import ROOM, embed_small
 from .integer_network import ARCHITECTURES, RESIDUAL, Network, costs, network, taken_apart
+from .params import LICParams
 from .teacher import LARGEST
 from .watched import pass_watched
 
@@ -51,6 +52,18 @@ def require_embeddable(observer: Trained, samples: int, labels: str = "embed-tea
             f"`labels`={labels}: to label {samples:,} images takes readers "
             f"{samples * products:.1e} products, the limit is {most:.0e}; use `labels`=auto"
         )
+
+
+def require_labels(observer: Trained, params: LICParams) -> None:
+    """Raise UsageError where labels are to come from an observer in the file, and it cannot be.
+
+    That is one that the file cannot hold, or that readers would refuse for its work.
+    """
+    if params.labels.kind == "teacher":
+        description = observer.description
+        regions = params.mosaic(*description.shape[1:]).regions
+        samples = params.ipc * len(description.classes) * regions
+        require_embeddable(observer, samples, params.labels.as_option())
 
 
 @neutral()

@@ -18,7 +18,7 @@ from ...format import Manifest, read_manifest
 from ...observers.file import Trained
 from ...observers.file import load as load_observer
 from ...runtime.device import has_bfloat16
-from ...runtime.ranks import joined
+from ...runtime.ranks import Ranks, joined
 from ...sources.base import Source
 from ...sources.split import ByClass
 from ..base import Request
@@ -26,8 +26,9 @@ from ..shared.groups import Group, Parts, in_groups
 from ..shared.labels import plan_labels, store
 from ..shared.mosaic import Mosaic
 from ..shared.selection import candidates, ranked
+from .budget import encode_in_bytes
 from .compensate import compensate
-from .embedding import require_embeddable
+from .embedding import require_labels
 from .options import LIC
 from .pack import pack, stored_images, tell_bytes_of_labels
 from .params import LICParams, make_params
@@ -43,34 +44,42 @@ def encode(request: Request, options: LIC) -> Manifest:
     """
     request.reporter.stage("reading images", 0)
     source, pool = request.source, request.source.by_class()
+    precision = "bfloat16" if has_bfloat16(request.device) else "float32"
+    if options.total_bytes is not None:
+        with joined() as ranks:
+            return encode_in_bytes(request, options, precision, ranks, write)
     assert options.observer is not None  # checked with the options
     observer = load_observer(options.observer)
     observer.require_fit(source.classes, pool.shape)
-    precision = "bfloat16" if has_bfloat16(request.device) else "float32"
     params = make_params(options, pool.shape, len(source.classes), precision, request.seed)
-    if params.labels.kind == "teacher":
-        regions = params.mosaic(*pool.shape[1:]).regions
-        samples = params.ipc * len(source.classes) * regions
-        require_embeddable(observer, samples, params.labels.as_option())
+    require_labels(observer, params)
     with joined() as ranks:
-        device = ranks.device(request.device)
-        observer.network.to(device)
-        parts = Parts(request.out, params.as_dict(), pool.digest(), observer.digest)
-        groups = in_groups(len(source.classes), params.group)
-        with parts.shared(ranks, request.resume):
-            mine = [number for number in range(len(groups)) if ranks.mine(number)]
-
-            def make(number: int) -> tuple[Group, float]:
-                return make_group(source, groups[number], observer, params, device)
-
-            parts.make("mosaics", mine, make, request.reporter)
-        if ranks.rank == 0:
-            request.reporter.stage("packing", 0)
-            with parts.finishing():
-                pack(request, parts, len(groups), observer, params)
-                tell_bytes_of_labels(request.reporter, request.out, parts, len(groups), observer)
-        ranks.wait()
+        write(request, observer, params, ranks)
         return read_manifest(request.out)[0]
+
+
+def write(
+    request: Request, observer: Trained, params: LICParams, ranks: Ranks, tell: bool = True
+) -> None:
+    """Make all groups, unless they are there, and the file of them; ``tell`` of its labels."""
+    source, device = request.source, ranks.device(request.device)
+    observer.network.to(device)
+    parts = Parts(request.out, params.as_dict(), source.by_class().digest(), observer.digest)
+    groups = in_groups(len(source.classes), params.group)
+    with parts.shared(ranks, request.resume):
+        mine = [number for number in range(len(groups)) if ranks.mine(number)]
+
+        def make(number: int) -> tuple[Group, float]:
+            return make_group(source, groups[number], observer, params, device)
+
+        parts.make("mosaics", mine, make, request.reporter)
+    if ranks.rank == 0:
+        request.reporter.stage("packing", 0)
+        with parts.finishing():
+            pack(request, parts, len(groups), observer, params)
+            if tell:
+                tell_bytes_of_labels(request.reporter, request.out, parts, len(groups), observer)
+    ranks.wait()
 
 
 def make_group(
@@ -115,16 +124,15 @@ def select(
     They are N x IPC, the best first: uint8 (n, C, H, W) on ``device``. Raises SourceError where the
     class has too few images, naming it.
     """
-    options = params.options
-    wanted, there = options.squeeze * params.ipc, pool.count(label)
+    wanted, there = params.squeeze * params.ipc, pool.count(label)
     if there < wanted:
         raise SourceError(
             f"class '{name}' has {there} training images, {params.ipc} a class of "
-            f"{options.squeeze} each need {wanted}; use a smaller `ipc` or `squeeze`"
+            f"{params.squeeze} each need {wanted}; use a smaller `ipc` or `squeeze`"
         )
-    count = min(there, options.candidates if options.select != "random" else wanted)
+    count = min(there, params.options.candidates if params.select != "random" else wanted)
     images = candidates(pool, label, count, params.seed, device)
-    return ranked(images, label, observer, options.select, params.seed)[:wanted]
+    return ranked(images, label, observer, params.select, params.seed)[:wanted]
 
 
 def region_logits(mosaics: Tensor, geometry: Mosaic, observer: Trained) -> Tensor:

@@ -32,8 +32,8 @@ LOOKED_AT = 8  # groups that show the teacher the range of its values, and mosai
 LABELS = ("labels", "label_classes")
 # What the recorded command says, in this order.
 RECORDED = (
-    "ipc observer select squeeze candidates steps labels temperature precision images seed size "
-    "test_share compensate"
+    "ipc total_bytes observer epochs select squeeze candidates steps labels temperature precision "
+    "images seed size test_share compensate"
 )
 
 
@@ -46,6 +46,13 @@ def stored_images(mosaics: NDArray[np.uint8], params: LICParams) -> Group:
     return {"images": back, "picture": np.frombuffer(picture, np.uint8).copy()}
 
 
+def bytes_of_images(mosaics: NDArray[np.uint8], params: LICParams) -> int:
+    """Return what mosaics uint8 (B, C, H, W) take in a file as one piece."""
+    if params.images == "zstd":
+        return coded_bytes([mosaics])
+    return len(encode_picture(mosaics, params.images, params.quality))
+
+
 def pack(
     request: Request, parts: Parts, groups: int, observer: Trained, params: LICParams
 ) -> Manifest:
@@ -53,7 +60,7 @@ def pack(
     source = request.source
     pool, classes = source.by_class(), len(source.classes)
     common = {"seed": params.seed, **source.asked}
-    command = command_of(source.name, "lic", RECORDED, params.options, **common)
+    command = command_of(source.name, "lic", RECORDED, params.recorded, **common)
     rows = params.ipc * min(params.group, classes)  # a group is a chunk
     kind, labels = params.labels.kind, params.labels.as_json()
     names = ["images"]
