@@ -26,9 +26,9 @@ from ..shared.groups import Group, Parts, in_groups
 from ..shared.labels import plan_labels, store
 from ..shared.mosaic import Mosaic
 from ..shared.selection import candidates, ranked
-from .budget import encode_in_bytes
 from .compensate import compensate
 from .embedding import require_labels
+from .in_bytes import encode_in_bytes
 from .options import LIC
 from .pack import pack, stored_images, tell_bytes_of_labels
 from .params import LICParams, make_params

@@ -95,7 +95,12 @@ def make_params(
         **unusual,
     )
     if asked is not None:
-        asked = replace(asked, precision=settled.precision, labels=settled.labels)
+        now: dict[str, Any] = {
+            "precision": settled.precision,
+            "labels": settled.labels,
+            "steps": settled.steps,
+        }
+        asked = replace(asked, **now)
     batch = max(1, min(GROUP, BATCH_PIXELS // (squeeze * height * width)))
     return LICParams(
         options=settled,
