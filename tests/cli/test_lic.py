@@ -77,6 +77,38 @@ def test_what_is_wrong_is_one_line(
     assert said in outcome.error_line
 
 
+def test_bytes_are_enough_to_ask_for_a_file_with_labels_that_live(run: Run, tmp_path: Path) -> None:
+    words_ = ("encode", "digits", "--codec", "lic", "--labels", "live", "--device", "cpu")
+    made = run(*words_, "--bytes", "4500", "--epochs", "0.5", "-o", "x.ddset")
+    assert made.code == 0, made.err
+    said = made.err.splitlines()
+    assert any(line.startswith("network: residual-") for line in said)
+    assert any(line.endswith(" of 4,500 bytes") for line in said)
+    assert 4000 < (tmp_path / "x.ddset").stat().st_size <= 4500
+    assert "that labels every view, temperature 1.5" in run("info", "x.ddset").out
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--bytes", "900"), "--bytes 900 is too few: the smallest file of these settings takes"),
+        (("--ipc", "1"), "only --labels live with --bytes trains one itself"),
+        (("--bytes", "900", "--observer", "o", "--time", "9m"), "--time is for a network that"),
+        (("--bytes", "9000", "--time", "9"), "--time"),
+        (("--bytes", "9000", "--images", "avif=0"), "--images must be zstd"),
+        ((), "give --ipc, a whole number of mosaics per class, or --bytes"),
+    ],
+)
+def test_what_is_wrong_with_a_budget_is_one_line(
+    run: Run, tmp_path: Path, more: tuple[str, ...], said: str
+) -> None:
+    words_ = ("encode", "digits", "--codec", "lic", "--labels", "live", "--device", "cpu")
+    outcome = run(*words_, *more, "-o", "x.ddset")
+    assert outcome.code == 2
+    assert said in outcome.error_line
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_observer_is_no_ddset_and_a_ddset_no_observer(run: Run, observer: Path) -> None:
     assert run("info", observer).code == 3
     assert run(*words(observer, "--steps", "1")).code == 0

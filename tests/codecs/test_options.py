@@ -179,7 +179,8 @@ def test_options_cannot_be_changed() -> None:
         ("podd", {"label_polling": "x"}, "unknown option `label_polling`; did you mean "
             "`label_pooling`?"),
         ("podd", {"stages": 3}, "`stages` belongs to the codec ppodd; podd has none"),
-        ("d3m", {"total_bytes": 3}, "`total_bytes` belongs to the codecs podd and lic; d3m has none"),
+        ("d3m", {"total_bytes": 3}, "`total_bytes` belongs to the codecs podd and lic; d3m has "
+            "none"),
         ("podd", {"observer": "o"}, "`observer` belongs to the codecs lic and d3m; podd has none"),
     ],
 )  # fmt: skip
