@@ -57,6 +57,16 @@ def test_exact_images_are_only_counted() -> None:
     assert Budget(1100, Linear(300, free=False), 1000).best() is None
 
 
+def test_more_images_may_take_fewer_bytes() -> None:
+    class Uneven(Linear):
+        def bytes(self, choice: Choice) -> int:
+            return super().bytes(choice) + (300 if choice.ipc in (6, 9) else 0)
+
+    for total, ipc in ((1710, 7), (1610, 5), (2010, 10), (1910, 8)):
+        assert Budget(total, Uneven(free=False), 1000).best() == Choice(ipc, 0)
+    assert Budget(1710, Uneven(free=False, most=6), 1000).best() == Choice(5, 0)
+
+
 def test_images_that_no_picture_holds_do_not_fit() -> None:
     class Bounded(Linear):
         def bytes(self, choice: Choice) -> int:
