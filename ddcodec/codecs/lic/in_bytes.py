@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import features
 
+from ...errors import InvalidFile, SourceError, UsageError
 from ...format import Manifest, read_manifest
 from ...observers.file import Trained, load
 from ...observers.rounding import smallest_bytes
@@ -178,7 +179,11 @@ def _trained(request: Request, options: LIC, run: Parts, ranks: Ranks) -> Traine
     if ranks.rank == 0:
         total, seconds = run.load(0)["network"].tolist()
         device = ranks.device(request.device)
-        own_network(request, options, run.folder, int(total), seconds or None, device)
+        try:
+            own_network(request, options, run.folder, int(total), seconds or None, device)
+        except (InvalidFile, SourceError, UsageError):  # nothing to go on from
+            shutil.rmtree(run.folder, ignore_errors=True)
+            raise
     ranks.wait()
     return trained(run.folder)
 

@@ -44,7 +44,7 @@ class LIC(Options):
         None, "Network of 'ddcodec observer train' on this source.", metavar="F"
     )
     time: float | None = option(
-        None, "Where the encoder trains the network: about that of the call, 90s, 9m, 1.5h.",
+        None, "Length of the call, about, where the encoder trains the network: 90s, 9m, 1.5h.",
         metavar="T", least=1e-9, seconds=True,
     )  # fmt: skip
     epochs: float | None = option(

@@ -59,7 +59,7 @@ def own_network(
         total_bytes=total,
         reporter=request.reporter,
     )
-    tested = "" if result.accuracy is None else f", {result.accuracy:.1%} on the test split"
+    tested = "" if result.accuracy is None else f", {100 * result.accuracy:.1f} % on the test split"
     request.reporter.result(
         f"network: {result.architecture}{tested}, {result.steps:,} steps, at most "
         f"{result.embedded_bytes:,} bytes in the file"

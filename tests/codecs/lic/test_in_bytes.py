@@ -295,6 +295,12 @@ def test_a_class_without_enough_images_for_a_mosaic_is_named(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_no_network_learns_from_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="an observer needs at least two training images"):
+        run(colour(1, per_class=1), tmp_path / "x.ddset", 9000)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

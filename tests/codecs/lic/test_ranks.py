@@ -76,6 +76,18 @@ def test_two_processes_write_the_file_of_one(
     assert not (tmp_path / "two.ddset.checkpoint").exists()
 
 
+@pytest.mark.slow
+def test_two_processes_share_a_file_of_so_many_bytes(digits: Source, tmp_path: Path) -> None:
+    settings = {"labels": "live", "total_bytes": 6000, "epochs": 0.5, "device": "cpu"}
+    one = encode(digits, tmp_path / "one.ddset", "lic", **settings)
+    budget = ["--labels", "live", "--bytes", "6000", "--epochs", "0.5", "--device", "cpu"]
+    said = run(tmp_path, "encode", "digits", "--codec", "lic", *budget, "-o", "two.ddset")
+    assert said.count("network: ") == 1  # one process trains it
+    assert info(tmp_path / "two.ddset")["content_digest"] == one.content_digest
+    assert (tmp_path / "two.ddset").read_bytes() == (tmp_path / "one.ddset").read_bytes()
+    assert not (tmp_path / "two.ddset.checkpoint").exists()
+
+
 def process_of_rank(rank: int, parent: int) -> int | None:
     """Return the process that torchrun started for a rank, once it runs."""
     for folder in Path("/proc").glob("[0-9]*"):
