@@ -28,7 +28,7 @@ from .params import LICParams, make_params
 LOOKED_AT = 1 << 22  # pixels of images that are coded for one size; more are inferred
 SHOWN = 64  # images that show a network the range of its values
 CHUNK = 130  # bytes in the header of a group of classes behind the first: digest and place
-SOMEBODY = "observer"  # stands for the one that no size depends on
+UNNAMED = "observer"  # settings need the name of one, from which nothing follows
 
 
 class Choice(NamedTuple):
@@ -67,18 +67,15 @@ class Expected:
                 f"images, one mosaic takes {options.squeeze}; use a smaller `squeeze`"
             )
 
-    def options(self, choice: Choice, observer: str) -> LIC:
-        """Return the options of an encode that makes this choice with an observer."""
+    def params(self, choice: Choice, precision: str, asked: LIC) -> LICParams:
+        """Return the settings of an encode that makes this choice, as ``make_params`` does."""
         images = f"{self._coder}={choice.quality}" if choice.quality else self._coder
-        return replace(
-            self._options, ipc=choice.ipc, images=images, observer=observer,
+        options = replace(
+            self._options, ipc=choice.ipc, images=images, observer=UNNAMED,
             total_bytes=None, time=None, epochs=None,
         )  # fmt: skip
-
-    def params(self, choice: Choice, precision: str, observer: str, asked: LIC) -> LICParams:
-        """Return the settings of such an encode; ``asked`` as ``make_params`` takes it."""
-        options = self.options(choice, observer)
-        return make_params(options, self._pool.shape, self._classes, precision, self._seed, asked)
+        shape = self._pool.shape
+        return make_params(options, shape, self._classes, precision, self._seed, asked)
 
     def bytes(self, choice: Choice) -> int:
         """Return about the bytes that depend on a choice.
@@ -92,11 +89,12 @@ class Expected:
     def shown(self) -> Tensor:
         """Return a few images uint8 (n, C, H, W)."""
         each = min(self.most, -(-SHOWN // self._classes))
-        drawn = [self._drawn(label, each) for label in range(self._classes)]
+        labels = range(0, self._classes, max(1, self._classes // SHOWN))
+        drawn = [self._drawn(label, each) for label in labels]
         return spread(torch.cat(drawn), SHOWN)
 
     def _measured(self, choice: Choice) -> int:
-        params = self.params(choice, "float32", SOMEBODY, self._options)
+        params = self.params(choice, "float32", self._options)
         geometry = params.mosaic(*self._pool.shape[1:])
         groups = in_groups(self._classes, params.group)
         images = params.squeeze * params.ipc

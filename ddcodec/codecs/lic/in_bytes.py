@@ -29,7 +29,7 @@ from ..base import Request
 from ..shared.groups import Parts
 from .budget import Budget
 from .embedding import embed, require_embeddable, require_labels
-from .expected import SOMEBODY, Choice, Expected
+from .expected import Choice, Expected
 from .options import LIC, USUAL, USUAL_LIVE
 from .own_network import NETWORK_SHARE, epochs_of, own_network, trained, training_seconds
 from .pack import coded_bytes
@@ -73,7 +73,7 @@ def encode_in_bytes(
         _begin(run, request.resume, ranks, {})
 
     def make(choice: Choice, out: Path) -> None:
-        params = expected.params(choice, precision, SOMEBODY, options)
+        params = expected.params(choice, precision, options)
         require_labels(observer, params)
         write(replace(request, out=out, resume=True), observer, params, ranks, False)
 
