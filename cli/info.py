@@ -8,9 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from ddcodec.codecs.lic.integer_network import name_of
+from ddcodec.errors import DDSetError
 
 from .files import reading
-from .output import accuracy, byte_count, number, percent, table, write_json, write_line
+from .flags import spelled
+from .output import accuracy, byte_count, error, number, percent, table, write_json, write_line
 
 Facts = dict[str, Any]
 CLASSES_SHOWN = 12
@@ -31,21 +33,34 @@ def info(
         ),
     ] = False,
 ) -> None:
-    """Show what is in a file, its pixels and bytes; several files make one table."""
+    """Show what is in a file, its pixels and bytes; several files make one table.
+
+    A file among several that cannot be read is named on stderr, and its exit code is kept.
+    """
     from ddcodec.inspection.info import examined
 
     facts: list[Facts] = []
     rows: list[tuple[str, str]] = []
+    codes = set()
     for file in files:
-        with reading(file) as place:
-            found, rows = examined(place, equivalents=equivalents)
+        try:
+            with reading(file) as place:
+                found, rows = examined(place, equivalents=equivalents)
+        except DDSetError as problem:
+            if len(files) == 1:
+                raise
+            error(spelled(str(problem)))
+            codes.add(problem.exit_code)
+        else:
             facts.append(found | {"file": file})
     if as_json:
-        write_json(facts[0] if len(facts) == 1 else facts)
-    elif len(facts) == 1:
+        write_json(facts[0] if len(files) == 1 else facts)
+    elif len(files) == 1:
         write_line(describe(files[0], facts[0], rows))
-    else:
-        write_line(compare(files, facts))
+    elif facts:
+        write_line(compare([fact["file"] for fact in facts], facts))
+    if codes:
+        raise typer.Exit(min(codes))  # of several, as verify does: invalid, unsupported, I/O
 
 
 def describe(file: str, facts: Facts, rows: list[tuple[str, str]]) -> str:

@@ -17,6 +17,7 @@ from ddcodec.runtime.outputs import output_folder
 
 from .flags import kinds, read, values, with_options
 from .help import USUAL
+from .measuring import network_in_file
 from .output import (
     accuracy,
     byte_count,
@@ -210,6 +211,8 @@ def found(entry: Entry) -> str:
     ]
     if entry.get("encode_seconds"):
         parts.append(f"encoded in {seconds(entry['encode_seconds'])}")
+    if entry.get("network_in_file") is not None:
+        parts.append(network_in_file(entry))
     return ", ".join(parts)
 
 
@@ -231,7 +234,12 @@ def describe(record: SweepRecord) -> str:
         f"{what['source']}: accuracy on {number(what['test_images'])} test images of "
         f"{what['test']}, mean ± std of {what['nets']} networks a file"
     )
-    parts = [head, table(rows, ["trained on", "bits per class", "accuracy"]), record.verdict()]
+    own = "\n".join(
+        f"{point['file']}, no training: {network_in_file(point)}"
+        for point in record.points_with_network()
+    )
+    drawn = table(rows, ["trained on", "bits per class", "accuracy"])
+    parts = [head, drawn, own, record.verdict()]
     return "\n\n".join(part for part in parts if part)
 
 

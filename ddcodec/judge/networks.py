@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..nn.workarounds import keep_narrow_exact
 from ..observers.build import initialise
 from .field import student
-from .norms import InstanceNorm
+from .norms import ImageNorm, InstanceNorm
 from .recipe import Recipe
 
 
@@ -59,12 +59,13 @@ def fresh(recipe: Recipe, random: torch.Generator, architecture: str | None = No
     """Return a network with new float32 weights on the CPU, all drawn from ``random``.
 
     ``architecture`` None is the ConvNet of the recipe, with weights uniform within 1/sqrt(fan in)
-    and norms at scale 1 and shift 0. Else it is a name of ``field``. Raises UsageError for an
-    unknown name, MissingExtra where its library is not there.
+    and norms at scale 1 and shift 0. Else it is a name of ``field``, behind an ``ImageNorm``.
+    Raises UsageError for an unknown name, MissingExtra where its library is not there.
     """
     if architecture is not None:
         made = student(architecture, recipe.image, recipe.classes)
-        return keep_narrow_exact(initialise(made, random), *recipe.image)
+        made = keep_narrow_exact(initialise(made, random), *recipe.image)
+        return nn.Sequential(ImageNorm(), made)
     with torch.device("meta"):  # PyTorch's own initialisation would draw from the global generator
         network = ConvNet(recipe.image, recipe.classes, recipe.depth, recipe.filters)
     network.to_empty(device="cpu")

@@ -8,6 +8,18 @@ from torch import Tensor, nn
 GROUPS = 4  # of a group norm, as in the published code of Zhao et al. (arXiv 2006.05929)
 
 
+class ImageNorm(nn.Module):
+    """Images of one brightness and contrast: mean 0 a channel, variance 1 over all channels.
+
+    A network with instance norm sees neither of the two, so a file that was made for one leaves
+    them as they come. Without this layer batch norm keeps statistics that no real image has.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return images (N, C, H, W); one without contrast becomes zeros."""
+        return torch.group_norm(x - x.mean((2, 3), keepdim=True), 1)
+
+
 class InstanceNorm(nn.GroupNorm):
     """Instance norm with scale and shift. One image of one pixel has a norm too: all zeros."""
 

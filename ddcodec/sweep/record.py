@@ -31,6 +31,7 @@ Entry = dict[str, Any]
 COLUMNS = (
     *("kind", "series", "ipc", "quality", "preprocessing", "seed", "images_per_class", "bytes"),
     *("bits_per_class", "accuracy_mean", "accuracy_std", "nets", "file"),
+    "network_in_file",
 )
 _MEASURED = ("bytes", "bits_per_class", "accuracy_mean", "accuracy_std", "per_net")
 _PLACE = ("ipc", "quality", "preprocessing")
@@ -112,6 +113,12 @@ class SweepRecord(Finished):
             "notes": self.notes,
             **({"begun": self.begun} if self.begun else {}),
         }
+
+    def points_with_network(self) -> list[Entry]:
+        """Return the points whose file holds a network that labels views, in order of the grid."""
+        # Records of earlier versions do not say.
+        found: list[Entry] = self.as_json()["points"]
+        return [entry for entry in found if entry.get("network_in_file") is not None]
 
     def verdict(self) -> str | None:
         """Return in a line which baselines are better than files, None where there are none."""
@@ -215,6 +222,10 @@ def to_markdown(record: SweepRecord) -> str:
             found,
         ]
         lines.append(f"| {' | '.join(cells)} |")
+    for entry in record.points_with_network():
+        said = f"has {100 * entry['network_in_file']:.1f} % by itself."
+        file = _cell(entry["file"])
+        lines += ["", f"{file}, no training: the network in the file, which labels views, {said}"]
     lines += ["", "A baseline keeps to the bytes, or pixels, of the file of its IPC and quality."]
     if said := record.verdict():
         lines += ["", said]

@@ -22,6 +22,7 @@ from ..data.opening import load
 from ..encoder import encode, resolve
 from ..errors import CheckpointMismatch, InvalidFile, OutputError, UsageError
 from ..evaluate.baselines import full_data
+from ..evaluate.live import used_directly
 from ..evaluate.measure import on_file, protocol, test_split
 from ..format import read_manifest
 from ..inspection import info as report
@@ -202,7 +203,8 @@ class _Runner:
             self._encode(place, seed, path)
             encode_seconds = clock.monotonic() - started
         ds, facts = load(path), report.info(path)
-        result = on_file(ds, self._trial(ds))
+        trial = self._trial(ds)
+        result = on_file(ds, trial)
         entry = {
             **place._asdict(),
             "seed": seed,
@@ -216,6 +218,7 @@ class _Runner:
             "train_steps": result.steps,
             "encode_seconds": encode_seconds and round(encode_seconds, 1),
             "train_seconds": round(result.seconds, 1),
+            "network_in_file": used_directly(ds, trial),
             "commands": commands(self.spec, path.name, facts["provenance"]["command"], settings),
         }
         old = self.record.point(place, seed)

@@ -53,6 +53,27 @@ def test_several_files_make_one_table_and_one_list(run: Run, digits_file: Path) 
     assert facts[0]["content_digest"] == facts[1]["content_digest"]
 
 
+def test_info_goes_on_after_files_that_cannot_be_read(run: Run, digits_file: Path) -> None:
+    Path("broken.ddset").write_bytes(digits_file.read_bytes()[:-1])
+    outcome = run("info", "broken.ddset", "absent.ddset", digits_file)
+    assert outcome.code == 3
+    table = outcome.out.splitlines()
+    assert len(table) == 3
+    assert table[2].startswith(f"{digits_file} ")
+    invalid, absent = outcome.err.splitlines()
+    assert invalid.startswith("error: broken.ddset")
+    assert absent.startswith("error: absent.ddset")
+    listed = run("info", digits_file, "absent.ddset", "--json")
+    assert listed.code == 5
+    assert [facts["file"] for facts in json.loads(listed.out)] == [str(digits_file)]
+    nothing = run("info", "absent.ddset", "broken.ddset")
+    assert (nothing.code, nothing.out) == (3, "")
+    assert run("info", "absent.ddset", "broken.ddset", "--json").out == "[]\n"
+    # One file alone is what it was: its line, and nothing on stdout.
+    alone = run("info", "absent.ddset", "--json")
+    assert (alone.code, alone.out) == (5, "")
+
+
 @pytest.mark.parametrize(
     ("nets", "text"), [(1, "91.0 %, one network"), (4, "91.0 ± 0.4 %, 4 networks")]
 )

@@ -38,6 +38,22 @@ def test_the_network_in_the_file_stands_beside_its_students(
     assert plain["network_in_file"] is None
 
 
+def test_a_sweep_says_it_of_its_files(run: Run, observer_file: Path) -> None:
+    words = ("--codec", "lic", "--ipc", "2", "--squeeze", "1", "--observer", observer_file)
+    short = ("--steps", "2", "--nets", "1", "--train-steps", "2", "--device", "cpu")
+    without = ("--no-baselines", "--no-plot", "-o", "out")
+    outcome = run("sweep", "digits", *words, "--labels", "live", *short, *without)
+    assert outcome.code == 0, outcome.err
+    (point,) = json.loads(Path("out/sweep.json").read_text())["points"]
+    assert point["network_in_file"] > 0.5
+    share = f"{100 * point['network_in_file']:.1f} %"
+    said = f"the network in the file, which labels views, has {share} by itself"
+    assert f"{point['file']}, no training: {said}" in outcome.out.splitlines()
+    assert any(line.startswith("[1/1] 2 IPC") and said in line for line in outcome.err.splitlines())
+    again = run("train", f"out/{point['file']}", *SHORT, "--json")
+    assert json.loads(again.out)["network_in_file"] == point["network_in_file"]
+
+
 def test_a_score_asks_the_network_itself(run: Run, file: Path) -> None:
     outcome = run("score", file, *SHORT, "--full-steps", "1")
     assert outcome.code == 0, outcome.err

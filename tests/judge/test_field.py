@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ddcodec import MissingExtra, UsageError
 from ddcodec.judge.field import STUDENTS, UNSETTLED, names_of, norm_of, way_of
 from ddcodec.judge.networks import fresh
-from ddcodec.judge.norms import with_norm
+from ddcodec.judge.norms import ImageNorm, with_norm
 from ddcodec.judge.recipe import Recipe
 from ddcodec.judge.transformer import Transformer
 from ddcodec.observers import zoo
@@ -25,8 +25,10 @@ def noise(*shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(3))
 
 
-def made(name: str, image: tuple[int, int, int] = (1, 8, 8), seed: int = 1) -> nn.Module:
-    return fresh(replace(RECIPE, image=image), torch.Generator().manual_seed(seed), name)
+def made(name: str, image: tuple[int, int, int] = (1, 8, 8), seed: int = 1) -> nn.Sequential:
+    network = fresh(replace(RECIPE, image=image), torch.Generator().manual_seed(seed), name)
+    assert isinstance(network, nn.Sequential)
+    return network
 
 
 @pytest.mark.parametrize("name", STUDENTS)
@@ -53,7 +55,9 @@ def test_all_weights_come_from_the_generator(name: str) -> None:
 
 @pytest.mark.parametrize("name", STUDENTS)
 def test_the_norm_is_the_one_that_is_told(name: str) -> None:
-    found = {type(module) for module in made(name).modules()}
+    first, network = made(name)
+    assert isinstance(first, ImageNorm)
+    found = {type(module) for module in network.modules()}
     norms = {
         "batch": {nn.BatchNorm2d}, "group": {nn.GroupNorm}, "layer": {nn.LayerNorm}, "none": set(),
     }  # fmt: skip
@@ -77,9 +81,32 @@ def test_networks_have_the_published_number_of_parameters(name: str, parameters:
 def test_places_weigh_more_than_patches_when_a_transformer_begins() -> None:
     # Else they are never learned from few samples.
     for image in ((1, 8, 8), (3, 32, 32)):
-        network = made("vit", image)
+        _, network = made("vit", image)
         assert isinstance(network, Transformer)
         assert network.places.weight.std() > network.cut(noise(4, *image)).std()
+
+
+@pytest.mark.parametrize("name", STUDENTS)
+def test_brightness_and_contrast_of_an_image_say_nothing(name: str) -> None:
+    # The file's own network does not see them, and statistics of batch norm would.
+    network, x = made(name, (3, 8, 8)), noise(4, 3, 8, 8)
+    network(x)  # statistics that are kept
+    contrast, brightness = torch.tensor([0.5, 1, 2, 3])[:, None, None, None], noise(4, 3, 1, 1)
+    other = contrast * x + brightness
+    with torch.no_grad():
+        for one in (network, network.eval()):
+            torch.testing.assert_close(one(other), one(x), rtol=1e-2, atol=1e-3)
+    flat = ImageNorm()(torch.full((1, 3, 4, 4), 7.0))
+    assert torch.equal(flat, torch.zeros(1, 3, 4, 4))
+
+
+def test_an_image_norm_keeps_what_channels_are_worth_to_each_other() -> None:
+    x = noise(2, 3, 8, 8) * torch.tensor([1.0, 2, 4])[:, None, None]
+    out = ImageNorm()(x)
+    torch.testing.assert_close(out.mean((2, 3)), torch.zeros(2, 3), atol=1e-6, rtol=0)
+    torch.testing.assert_close(out.square().mean((1, 2, 3)), torch.ones(2), rtol=1e-4, atol=0)
+    wanted = x.std((2, 3)) / x.std((2, 3))[:, :1]
+    torch.testing.assert_close(out.std((2, 3)) / out.std((2, 3))[:, :1], wanted)
 
 
 def test_an_instance_norm_keeps_what_one_pixel_says() -> None:

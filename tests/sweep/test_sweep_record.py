@@ -194,6 +194,19 @@ def test_markdown_has_every_result_and_command(record: SweepRecord) -> None:
     assert all(line.replace("\\|", "").count("|") in (3, 9) for line in tables)
 
 
+def test_a_network_in_a_file_has_its_line_and_its_cell(record: SweepRecord) -> None:
+    record.points[0]["network_in_file"] = 0.824
+    record.points[1]["network_in_file"] = None  # of the others an earlier version said nothing
+    assert record.points_with_network() == [record.points[0]]
+    (line,) = (line for line in to_markdown(record).splitlines() if "no training" in line)
+    assert line == (
+        "ipc0.9-bits=8-seed0.ddset, no training: the network in the file, which labels views, "
+        "has 82.4 % by itself."
+    )
+    cells = [row["network_in_file"] for row in csv.DictReader(io.StringIO(to_csv(record)))]
+    assert sorted(cells) == [""] * 9 + ["0.824"]
+
+
 def test_json_is_plain_and_finite(record: SweepRecord) -> None:
     record.save()
     found = json.loads((record.folder / "sweep.json").read_text())
