@@ -130,7 +130,8 @@ def bad(code: bytes) -> str:
 def test_what_no_encoder_writes_is_refused() -> None:
     good = context.encode(picture(4, size=9), 4)
     assert bad(b"") == "unknown model"
-    assert bad(b"\2" + good[1:]) == "unknown model"
+    assert bad(b"\3" + good[1:]) == "unknown model"
+    assert bad(b"\2" + good[1:]) == "frequencies of what has no blocks"
     assert bad(good[:12]) == "parameters are cut short"
     assert bad(good + b"\0") == "ends with a zero byte"
     assert bad(good + b"\1" * 9) == "followed by other data"
