@@ -171,6 +171,8 @@ def draw_title(ds: DistilledDataset) -> Image.Image:
         size = f"{poster['width']} x {poster['height']} pixels"
         if grown := poster.get("expanded"):
             size = f"{size} expanded to {grown[1]} x {grown[0]}"
+        if coded := poster.get("transform"):
+            size = f"{size} from {coded['block']} x {coded['block']} coefficients"
         what = f"{manifest.codec['name']} {times} {size}"
     else:
         what = f"{len(ds):,} images of {image['width']} x {image['height']} pixels"

@@ -25,6 +25,7 @@ from tests.helpers.lic_files import lic_valid
 from tests.helpers.ppodd_files import ppodd_valid
 from tests.helpers.second_reader import decoded
 from tests.helpers.small_files import STORAGE, arrays, images_arrays, images_manifest, manifest
+from tests.helpers.transformed_files import transformed_valid
 
 FOLDER = Path(__file__).parents[2] / "spec" / "vectors"
 LARGEST = 8192  # bytes of an invalid vector; larger cases are made in the tests alone
@@ -100,6 +101,7 @@ def valid() -> dict[str, bytes]:
     files |= lic_valid() | ppodd_valid() | d3m_valid()
 
     files |= {name: to_bytes(*parts)[0] for name, parts in expanded_valid(*colour()).items()}
+    files |= {name: to_bytes(*parts)[0] for name, parts in transformed_valid(colour()[0]).items()}
 
     later = Forgery.of(files["podd-raw-float32"])
     later.manifest["format"]["minor"] = 9

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..base import Arrays, Codec, Description, ModelPlace, Paper, Pictures, Request
 from ..shared.rules import check_soft
-from .expand import expanded, poster_size
 from .options import PoDD
+from .poster_file import poster_of, poster_size
 from .rules import check_podd
+from .transform import BLOCK
 
 if TYPE_CHECKING:
     from ...format import DDSetFile, Manifest, Sizes
@@ -51,20 +52,27 @@ class PoDDCodec(Codec):
         return describe_posters(manifest, ["poster"])
 
     def pictures(self, manifest: Manifest, arrays: Arrays, count: int) -> Pictures:
-        return pictures_of(manifest, [expanded(arrays["poster"], poster_size(manifest))])
+        return pictures_of(manifest, [poster_of(manifest, arrays)])
 
 
 def describe_posters(manifest: Manifest, names: list[str]) -> Description:
     """Return what is to be said of posters of one size, by the names of their tensors."""
     assert manifest.patches is not None  # the reader refuses a manifest without
     spec = manifest.tensors[names[0]]
-    _, height, width = spec.shape
-    bits = int(spec.quantiser["bits"]) if spec.quantiser else 32
+    params = manifest.codec["params"]
+    transform = params.get("transform")
+    height, width = poster_size(manifest) if transform else spec.shape[1:]
+    bits = int(spec.quantiser["bits"]) if spec.quantiser else 8 if transform else 32
     columns, rows = manifest.patches["grid"]
     size, count = manifest.patches["size"], columns * rows * len(names)
     poster, text = {"height": height, "width": width, "bits": bits}, f"{height} x {width}"
-    if grown := manifest.codec["params"].get("expanded"):
-        poster["expanded"], text = grown, f"{text} expanded to {grown[0]} x {grown[1]}"
+    said = f"{text}, {bits} bits"
+    if grown := params.get("expanded"):
+        poster["expanded"] = grown
+        said = f"{text} expanded to {grown[0]} x {grown[1]}, {bits} bits"
+    if transform:
+        poster["transform"] = {"block": BLOCK, "step": transform["step"]}
+        said = f"{text} from {BLOCK} x {BLOCK} coefficients, step {transform['step']:.4g}"
     return Description(
         len(names) * height * width,
         {
@@ -72,7 +80,7 @@ def describe_posters(manifest: Manifest, names: list[str]) -> Description:
             "patches": {"count": count, "grid": [columns, rows], "size": size},
         },
         [
-            ("poster", f"{text}, {bits} bits"),
+            ("poster", said),
             ("patches", f"{count:,} ({columns}x{rows}) of {' x '.join(map(str, size))}"),
         ],
     )

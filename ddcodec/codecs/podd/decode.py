@@ -12,10 +12,10 @@ from torch import Tensor
 
 from ...format import Manifest
 from ..samples import Device, Samples
-from .expand import expanded, poster_size
 from .labels import fixed_labels, pool, pooling_weights
 from .order import ClassOrder
 from .poster import PosterGeometry
+from .poster_file import poster_of, poster_size
 
 
 def geometry_of(manifest: Manifest) -> PosterGeometry:
@@ -98,5 +98,5 @@ def decode(manifest: Manifest, arrays: Mapping[str, NDArray[np.generic]]) -> Pos
         grid_x, grid_y = manifest.labels["grid"]
         weights = pooling_weights(geometry, (grid_x, grid_y), manifest.labels["pooling"])
         labels = pool(arrays["labels"].astype(np.float32, copy=False), weights)
-    poster = torch.from_numpy(expanded(arrays["poster"], poster_size(manifest)))
+    poster = torch.from_numpy(poster_of(manifest, arrays))
     return PosterSamples.from_poster(poster, geometry, labels)

@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...format.manifest import Manifest
-
 PART_VALUES = 1 << 20  # of binary64 at a time, beside the poster itself
 
 
@@ -65,9 +63,3 @@ def _across(rows: NDArray[np.float32], taps: Taps) -> NDArray[np.float64]:
     found: NDArray[np.float64] = values[:, taps.first] * taps.near
     found += values[:, taps.second] * taps.far
     return found
-
-
-def poster_size(manifest: Manifest) -> tuple[int, int]:
-    """Return height and width of the poster that patches are cut from, of a file that is valid."""
-    height, width = manifest.codec["params"].get("expanded", manifest.tensors["poster"].shape[1:])
-    return height, width

@@ -23,6 +23,7 @@ from ..base import ModelPlace
 from ..registry import CODECS
 from .decode import geometry_of, order_of
 from .plan import Plan
+from .poster_file import stored_pixels
 from .variables import PosterVariables
 
 Spec = dict[str, Any]
@@ -81,7 +82,6 @@ class Given:
         manifest = self.file.manifest
         if (
             "poster" not in self.file.arrays
-            or self.file.arrays["poster"].shape != tuple(variables.poster.shape)
             or manifest.classes != self._source.classes
             or manifest.image["preprocessing"] != spec
             or geometry_of(manifest) != plan.geometry
@@ -89,8 +89,11 @@ class Given:
             or order_of(manifest).grid != plan.order.grid
         ):
             return False
+        stored = stored_pixels(manifest, self.file.arrays)
+        if stored.shape != tuple(variables.poster.shape):
+            return False
         device = variables.poster.device
-        variables.poster.copy_(torch.from_numpy(self.file.arrays["poster"]).to(device))
+        variables.poster.copy_(torch.from_numpy(stored).to(device))
         labels = manifest.labels
         learned = (labels["kind"], labels["pooling"], labels.get("grid"))
         if variables.label_array is not None and learned == (

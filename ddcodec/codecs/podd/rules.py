@@ -9,10 +9,12 @@ from ...format.manifest import Manifest
 from ...format.values import is_number, is_pair, need
 from ...limits import Limits
 from ..shared.rules import check_pooling
-from .expand import poster_size
+from .poster_file import poster_size
+from .transform import BLOCK, blocks_of
 
 ORDER_RULES = ("clip", "image", "colour", "paper", "given", "random", "file")
 POOLINGS = ("area", "cell")  # of learned labels
+PIXELS = ("float32", 3, "(C, H, W)")  # dtype, dimensions and axes of a poster
 ORIGINS = ("linspace-half-even", "per-class")
 MOST_EXPANDED = 8  # times a side of the poster that is stored
 
@@ -20,15 +22,20 @@ MOST_EXPANDED = 8  # times a side of the poster that is stored
 def check_podd(manifest: Manifest, limits: Limits) -> None:
     """Check everything that needs no tensor data; raises InvalidFile or LimitExceeded."""
     params = manifest.codec["params"]
-    need(isinstance(params, dict) and set(params) <= {"expanded"}, "codec: unknown field")
+    known = isinstance(params, dict) and set(params) <= {"expanded", "transform"}
+    need(known, "codec: unknown field")
+    need(len(params) < 2, "codec: a poster of coefficients is not expanded")
     image, n = manifest.image, len(manifest.classes)
     poster = manifest.tensors.get("poster")
-    if poster is None or poster.dtype != "float32" or len(poster.shape) != 3:
-        raise InvalidFile("tensor 'poster': must be float32 (C, H, W)", "DDS-E013")
+    held = ("uint8", 5, "(C, rows, columns, 8, 8)") if "transform" in params else PIXELS
+    if poster is None or (poster.dtype, len(poster.shape)) != held[:2]:
+        raise InvalidFile(f"tensor 'poster': must be {held[0]} {held[2]}", "DDS-E013")
     same = poster.shape[0] == image["channels"]
     need(same, "tensor 'poster': another number of channels", "DDS-E012")
     if "expanded" in params:
         _check_expanded(params["expanded"], poster.shape, limits)
+    if "transform" in params:
+        _check_transform(params["transform"], poster.shape, limits)
     height, width = poster_size(manifest)
     patches = manifest.patches or {}
     need(set(patches) == {"grid", "size", "origins"}, "patches: needs grid, size and origins")
@@ -71,6 +78,22 @@ def _check_expanded(size: Any, stored: tuple[int, ...], limits: Limits) -> None:
     need(size != sides, "codec: expanded to the size that the poster has", "DDS-E012")
     fits = all(n <= m <= MOST_EXPANDED * n for n, m in zip(sides, size, strict=True))
     need(fits, f"codec: a side is expanded by 1 to {MOST_EXPANDED}", "DDS-E012")
+    _check_bytes(channels, size, limits)
+
+
+def _check_transform(transform: Any, stored: tuple[int, ...], limits: Limits) -> None:
+    fields = isinstance(transform, dict) and set(transform) == {"size", "step"}
+    need(fields, "codec: transform needs size and step")
+    size, step = transform["size"], transform["step"]
+    sane = type(step) in (int, float) and 1e-30 < step < 1e30
+    need(sane, "codec: step of the transform must be positive and of a sane size")
+    need(is_pair(size), "codec: size of the transform must be a height and a width", "DDS-E012")
+    fits = stored[1:] == (*blocks_of((size[0], size[1])), BLOCK, BLOCK)
+    need(fits, "codec: size of the transform is not that of the blocks", "DDS-E012")
+    _check_bytes(stored[0], size, limits)
+
+
+def _check_bytes(channels: int, size: list[int], limits: Limits) -> None:
     total = 4 * channels * size[0] * size[1]
     if total > limits.decoded_bytes:
         raise LimitExceeded(f"poster: expands to {total} bytes", "DDS-E040")

@@ -14,11 +14,13 @@ from ddcodec import CheckpointMismatch, InvalidFile, UsageError, encode, load, p
 from ddcodec.codecs.podd.given import Given
 from ddcodec.codecs.podd.initial import class_mean_poster, patch_mean_poster, real_tensors
 from ddcodec.codecs.podd.initial import initial_variables as begin
-from ddcodec.format import read, to_bytes
+from ddcodec.codecs.podd.poster_file import poster_of
+from ddcodec.format import read, read_manifest, to_bytes
 from ddcodec.preprocessing.transform import fit
 from ddcodec.sources import Source
 from tests.helpers.plans import plan_of
 from tests.helpers.published_sets import real
+from tests.helpers.transformed_files import analysed
 
 NAMES = tuple("0123456789")
 HOW = {"ipc": 0.9, "quality": "lossless", "device": "cpu", "seed": 3}
@@ -97,6 +99,23 @@ def test_a_poster_stored_smaller_than_the_new_one_gives_its_images(
     out = tmp_path / "out.ddset"
     encode(digits, out, steps=0, init=path, **HOW)
     assert read(out).arrays["poster"].shape == large.shape
+
+
+def test_a_poster_of_coefficients_goes_on_from_its_pixels(
+    first: Path, tmp_path: Path, digits: Source
+) -> None:
+    plan, device = plan_of(digits, **{k: HOW[k] for k in ("ipc", "quality", "seed")}), "cpu"
+    file, step = read(first), 0.125
+    spec, poster = file.manifest.image["preprocessing"], file.arrays["poster"]
+    params = {"transform": {"size": list(poster.shape[1:]), "step": step}}
+    coded = file.arrays | {"poster": analysed(poster, step)}
+    codec = {"name": "podd", "version": 1, "params": params}
+    path = tmp_path / "coded.ddset"
+    path.write_bytes(to_bytes(replace(file.manifest, codec=codec), coded, {})[0])
+    variables = begin(plan, real_tensors(digits, spec, torch.device(device)), torch.device(device))
+    assert Given(path, digits).begin(variables, plan, spec)
+    assert np.array_equal(variables.poster, poster_of(read_manifest(path), coded))
+    assert np.abs(variables.poster.numpy() - poster).max() < 4 * step
 
 
 def test_a_file_that_does_not_fit_is_refused(tmp_path: Path, digits: Source) -> None:
