@@ -130,6 +130,8 @@ def uncode(code, shape, bits):
     """Return the symbols of a piece of the coder ``context`` as bytes."""
     if code[0] == 0:
         return bytes(counted(Arithmetic(code[1:]), int(np.prod(shape)), bits))
+    if code[0] == 2:
+        return frequencies(Arithmetic(code[1:]), shape, 2 ** (bits - 1)).tobytes()
     channels, head = shape[-3], 8 * shape[-3]
     coder, out = Arithmetic(code[1 + head :]), b""
     for plane in range(int(np.prod(shape[:-2]))):
@@ -139,17 +141,37 @@ def uncode(code, shape, bits):
 
 
 def counted(coder, count, bits):
-    seen = [[2, 2] for _ in range(2**bits)]
+    seen = {}
     for _ in range(count):
         node = 1
         for _ in range(bits):
-            zeros, ones = seen[node]
-            bit = coder.symbol((lambda i, z=zeros, o=ones: (0, z, z + o)[i], 2))
-            seen[node][bit] += 5
-            if sum(seen[node]) > 4096:
-                seen[node] = [(n + 1) // 2 for n in seen[node]]
-            node = 2 * node + bit
+            node = 2 * node + decided(coder, seen, node)
         yield node - 2**bits
+
+
+def decided(coder, seen, about):
+    """Return the outcome, 0 or 1, of the next decision about something, and count it."""
+    zeros, ones = seen.setdefault(about, [2, 2])
+    bit = coder.symbol((lambda i: (0, zeros, zeros + ones)[i], 2))
+    seen[about][bit] += 5
+    if sum(seen[about]) > 4096:
+        seen[about] = [(n + 1) // 2 for n in seen[about]]
+    return bit
+
+
+def frequencies(coder, shape, centre):
+    """Return the symbols of blocks of coefficients, uint8 (C, rows, columns, 8, 8)."""
+    out, seen = np.full(shape, centre, np.uint8), {}
+    order = sorted(itertools.product(range(8), range(8)), key=lambda at: (sum(at), at))
+    for row, column in itertools.product(range(shape[1]), range(shape[2])):
+        for (u, v), channel in itertools.product(order, range(shape[0])):
+            if decided(coder, seen, min(u + v, 9)):
+                negative = coder.symbol((lambda i: i, 2))
+                size = 1
+                while decided(coder, seen, (min(size, 6), min(u + v, 5))):
+                    size += 1
+                out[channel, row, column, u, v] = centre + (-size if negative else size)
+    return out
 
 
 NORMAL = [
@@ -493,12 +515,31 @@ def taps(source, target):
 
 def expanded(poster, params):
     """Return the poster that patches are cut from, which may be larger than it is stored (8.1)."""
+    if "transform" in params:
+        return synthesised(poster, params["transform"])
     if "expanded" not in params:
         return poster
     height, width = params["expanded"]
     across = stretched(poster.astype(np.float64), width).transpose(0, 2, 1)
     both = stretched(across, height).transpose(0, 2, 1)
     return (both / (4 * height * width)).astype(np.float32)
+
+
+def synthesised(symbols, transform):
+    """Return a poster of coefficients of 8 x 8 waves (8.1): sums are whole numbers, exact."""
+    height, width = transform["size"]
+    table = [1448, 2009, 1892, 1703, 1448, 1138, 784, 400, 0]
+    table += [-table[16 - k] for k in range(9, 17)]
+    table += [table[32 - k] for k in range(17, 32)]  # by sixteenths of half a turn
+    waves = np.array([[table[(2 * y + 1) * u % 32] for y in range(8)] for u in range(8)])
+    blocks = waves.T @ (symbols.astype(np.int64) - 128) @ waves
+    channels, rows, columns = symbols.shape[:3]
+    sums = blocks.swapaxes(2, 3).reshape(channels, 8 * rows, 8 * columns)[:, :height, :width]
+    if channels != 3:
+        return (transform["step"] * sums / 2**24).astype(np.float32)
+    norms = 0.5773502691896258, 0.7071067811865476, 0.4082482904638631
+    a, b, c = (transform["step"] * norm * plane for norm, plane in zip(norms, sums, strict=True))
+    return (np.stack([a + b + c, a - 2 * c, a - b + c]) / 2**24).astype(np.float32)
 
 
 def stretched(x, target):

@@ -7,6 +7,7 @@ import {
   ceil,
   count,
   has,
+  inside,
   isFlag,
   isInteger,
   isNumber,
@@ -21,18 +22,18 @@ import {
 
 function checkPodd(m, limits, tensors = m.tensors, params = m.codec.params) {
   const { image, order, patches } = m;
-  const known = isObject(params) && Object.keys(params).every((name) => name === "expanded");
-  need(known, "codec: unknown field");
+  const names = isObject(params) && Object.keys(params);
+  need(names && names.every(oneOf("expanded", "transform")), "codec: unknown field");
+  need(names.length < 2, "codec: a poster of coefficients is not expanded");
   const { poster } = tensors;
-  need(
-    poster?.dtype === "float32" && poster.shape.length === 3,
-    "tensor 'poster': must be float32 (C, H, W)",
-    "DDS-E013",
-  );
+  const [dtype, dimensions] = has(params, "transform") ? ["uint8", 5] : ["float32", 3];
+  const fitting = poster?.dtype === dtype && poster.shape.length === dimensions;
+  need(fitting, `tensor 'poster': must be ${dtype} in ${dimensions} dimensions`, "DDS-E013");
   const [channels, ...stored] = poster.shape;
   need(channels === image.channels, "tensor 'poster': another number of channels", "DDS-E012");
-  if (has(params, "expanded")) checkExpanded(params.expanded, channels, stored, limits);
-  const [height, width] = params.expanded ?? stored;
+  if (has(params, "transform")) checkTransform(params.transform, channels, stored, limits);
+  else if (has(params, "expanded")) checkExpanded(params.expanded, channels, stored, limits);
+  const [height, width] = params.transform?.size ?? params.expanded ?? stored;
   const good = has(m, "patches") && sameSet(Object.keys(patches), ["grid", "size", "origins"]);
   need(good, "patches: needs grid, size and origins");
   need(["linspace-half-even", "per-class"].includes(patches.origins), "patches: unknown rule for origins");
@@ -69,6 +70,20 @@ function checkExpanded(size, channels, stored, limits) {
   must(!same(size, stored), "expanded to the size that the poster has");
   const fits = size.every((side, axis) => stored[axis] <= side && side <= 8 * stored[axis]);
   must(fits, "a side is expanded by 1 to 8");
+  limitPoster(channels, size, limits);
+}
+
+function checkTransform(transform, channels, stored, limits) {
+  const fields = isObject(transform) && sameSet(Object.keys(transform), ["size", "step"]);
+  need(fields, "codec: transform needs size and step");
+  const { size, step } = transform;
+  need(inside(step, 1e-30, 1e30), "codec: step of the transform must be positive and of a sane size");
+  const fits = isPair(size) && same(stored, [...size.map((side) => ceil(side, 8)), 8, 8]);
+  need(fits, "codec: size of the transform is not that of the blocks", "DDS-E012");
+  limitPoster(channels, size, limits);
+}
+
+function limitPoster(channels, size, limits) {
   const bytes = 4 * channels * product(size);
   limit(bytes, limits.decodedBytes, `poster: expands to ${bytes} bytes`);
 }

@@ -8,8 +8,10 @@ export function decodeContext(what, code, out, shape, bits) {
   const must = (good, why) => {
     if (!good) throw new DDSetError("DDS-E024", `${what}: context code: ${why}`);
   };
-  must(code.length > 0 && code[0] <= 1, "unknown model");
+  must(code.length > 0 && code[0] <= 2, "unknown model");
   const predicted = code[0] === 1;
+  const blocks = shape.length === 5 && shape[3] === 8 && shape[4] === 8;
+  must(code[0] < 2 || blocks, "frequencies of what has no blocks");
   must(!predicted || shape.length >= 3, "a prediction of what is no picture");
   const head = predicted ? 1 + 8 * shape.at(-3) : 1;
   must(code.length >= head, "parameters are cut short");
@@ -24,7 +26,8 @@ export function decodeContext(what, code, out, shape, bits) {
       models[channel] ??= modelOf(code.subarray(1 + 8 * channel, 9 + 8 * channel), bits, tables, must);
       decodePlane(decoder, out, plane * height * width, height, width, models[channel]);
     }
-  } else decodeCounts(decoder, out, bits);
+  } else if (code[0]) decodeBlocks(decoder, out, shape, bits, must);
+  else decodeCounts(decoder, out, bits);
   must(decoder.used >= code.length - head, "followed by other data");
 }
 
@@ -56,24 +59,48 @@ class RangeDecoder {
   }
 }
 
+const decisions = (length) => Array.from({ length }, () => [2, 2]);
+
+/** The outcome of a decision that was 0 and 1 so often before; counts it. */
+function decide(decoder, seen) {
+  const [zeros, total] = [seen[0], seen[0] + seen[1]];
+  const bit = decoder.target(total) >= zeros ? 1 : 0;
+  decoder.take(bit ? zeros : 0, bit ? total : zeros);
+  seen[bit] += 5;
+  if (total + 5 > 4096) seen.forEach((count, i) => (seen[i] = (count + 1) >> 1));
+  return bit;
+}
+
 function decodeCounts(decoder, out, bits) {
-  const zeros = new Uint16Array(2 ** bits).fill(2);
-  const ones = new Uint16Array(2 ** bits).fill(2);
+  const seen = decisions(2 ** bits);
   for (let i = 0; i < out.length; i++) {
     let node = 1;
-    for (let k = 0; k < bits; k++) {
-      const [z, total] = [zeros[node], zeros[node] + ones[node]];
-      const bit = decoder.target(total) >= z ? 1 : 0;
-      decoder.take(bit ? z : 0, bit ? total : z);
-      (bit ? ones : zeros)[node] += 5;
-      if (total + 5 > 4096) {
-        zeros[node] = (zeros[node] + 1) >> 1;
-        ones[node] = (ones[node] + 1) >> 1;
-      }
-      node = 2 * node + bit;
-    }
+    for (let k = 0; k < bits; k++) node = 2 * node + decide(decoder, seen[node]);
     out[i] = node - 2 ** bits;
   }
+}
+
+/** Coefficients of 8 x 8 blocks: zero or not, sign, size, in the order of u + v, then u. */
+function decodeBlocks(decoder, out, [channels, down, across], bits, must) {
+  const [zero, larger, centre] = [decisions(10), decisions(36), 2 ** (bits - 1)];
+  let left = 8 * out.length; // of all magnitudes
+  for (let block = 0; block < down * across; block++)
+    for (let speed = 0; speed < 15; speed++)
+      for (let u = Math.max(0, speed - 7); u <= Math.min(speed, 7); u++)
+        for (let c = 0; c < channels; c++) {
+          let symbol = centre;
+          if (decide(decoder, zero[Math.min(speed, 9)])) {
+            const negative = decoder.target(2);
+            decoder.take(negative, negative + 1);
+            const most = centre - 1 + negative;
+            let size = 1;
+            while (size <= most && decide(decoder, larger[6 * Math.min(speed, 5) + Math.min(size, 6) - 1])) size++;
+            left -= size;
+            must(size <= most && left >= 0, "a coefficient is out of range");
+            symbol += negative ? -size : size;
+          }
+          out[64 * (c * down * across + block) + 7 * u + speed] = symbol;
+        }
 }
 
 const RECIPROCALS = [67108864, 61538217, 56430137, 51746066, 47450737, 43512005, 39900230, 36588253];

@@ -240,7 +240,7 @@ export declare class DDSet {
 
   /**
    * A picture: stage t of a poster (differences added up), a poster as its patches are cut from it
-   * (expanded, section 8.1), image or mosaic n. Memory may be shared: do not write into it. Throws `unsupported`, with what is needed, for d3m.
+   * (expanded or of coefficients, section 8.1), image or mosaic n. Memory may be shared: do not write into it. Throws `unsupported`, with what is needed, for d3m.
    */
   picture(index: number): Pixels;
   /** Sample i as it is stored: a patch (float), an image, or a region of a mosaic at full size (8 bits). */

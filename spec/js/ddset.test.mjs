@@ -125,6 +125,9 @@ test("a caller's caps hold", async () => {
   const expanded = load("valid/podd-expanded"); // from 6 x 10 to 9 x 15 pixels
   await open(expanded, { limits: { decodedBytes: 540 } });
   await refuses(expanded, "DDS-E040", { limits: { decodedBytes: 539 } });
+  const transform = load("valid/podd-transform-colour"); // to 3 x 20 x 27 pixels
+  await open(transform, { limits: { decodedBytes: 6480 } });
+  await refuses(transform, "DDS-E040", { limits: { decodedBytes: 6479 } });
   await refuses(load("valid/lic-teacher-convnet3"), "DDS-E040", { limits: { teacherProducts: 1 } });
   // A later version may break a rule, but no cap.
   await refuses(load("valid/later-minor-version"), "DDS-E040", { limits: { patches: 1 } });

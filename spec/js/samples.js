@@ -4,6 +4,7 @@ import { regionsOf } from "./codecs.js";
 import { DDSetError, need } from "./errors.js";
 import { cellEdges, indicesOf, oneHot, patchLabel, shares, symbolLabel, WEIGHTS } from "./labels.js";
 import { taught } from "./teacher.js";
+import { synthesised } from "./transform.js";
 import { product, rint } from "./values.js";
 
 /** Where the patches of an axis begin (section 8.1). */
@@ -25,9 +26,10 @@ export function origins(length, size, n, rule, cells) {
 function stagesOf(m, tensors) {
   if (m.codec.name === "podd") {
     if (tensors.labels) checkSoft("labels", tensors.labels, m.classes.length);
-    const { expanded: size } = m.codec.params;
-    const poster = size ? grown(tensors.poster, size) : tensors.poster.data;
-    return [{ poster, labels: tensors.labels?.data }];
+    const { expanded: size, transform } = m.codec.params;
+    const { poster, labels } = tensors;
+    const pixels = transform ? synthesised(poster, transform) : size ? grown(poster, size) : poster.data;
+    return [{ poster: pixels, labels: labels?.data }];
   }
   const differences = new Set(m.codec.params.differences);
   const stages = [];
@@ -194,7 +196,7 @@ export function samplesOf(m, tensors) {
 
 /** Height and width of the poster that patches are cut from. */
 export const posterSize = ({ codec, tensors }) =>
-  codec.params.expanded ?? (tensors.poster ?? tensors.poster_1).shape.slice(1);
+  codec.params.transform?.size ?? codec.params.expanded ?? (tensors.poster ?? tensors.poster_1).shape.slice(1);
 
 function patchSet(m, tensors) {
   const stages = stagesOf(m, tensors);

@@ -65,7 +65,8 @@ def describe_posters(manifest: Manifest, names: list[str]) -> Description:
     bits = int(spec.quantiser["bits"]) if spec.quantiser else 8 if transform else 32
     columns, rows = manifest.patches["grid"]
     size, count = manifest.patches["size"], columns * rows * len(names)
-    poster, text = {"height": height, "width": width, "bits": bits}, f"{height} x {width}"
+    text = f"{height} x {width}"
+    poster: dict[str, Any] = {"height": height, "width": width, "bits": bits}
     said = f"{text}, {bits} bits"
     if grown := params.get("expanded"):
         poster["expanded"] = grown

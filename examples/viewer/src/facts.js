@@ -51,7 +51,8 @@ function pixelsOf({ manifest, kind, pictures }) {
   const { height, width } = manifest.image;
   if (kind === "none") return manifest.classes.length * manifest.codec.params.images * height * width;
   if (kind !== "poster") return pictures * height * width;
-  const [, high, wide] = (manifest.tensors.poster ?? manifest.tensors.poster_1).shape;
+  const { codec, tensors } = manifest;
+  const [high, wide] = codec.params.transform?.size ?? (tensors.poster ?? tensors.poster_1).shape.slice(1);
   return pictures * high * wide;
 }
 

@@ -114,7 +114,7 @@ def test_a_poster_of_coefficients_goes_on_from_its_pixels(
     path.write_bytes(to_bytes(replace(file.manifest, codec=codec), coded, {})[0])
     variables = begin(plan, real_tensors(digits, spec, torch.device(device)), torch.device(device))
     assert Given(path, digits).begin(variables, plan, spec)
-    assert np.array_equal(variables.poster, poster_of(read_manifest(path), coded))
+    assert np.array_equal(variables.poster, poster_of(read_manifest(path)[0], coded))
     assert np.abs(variables.poster.numpy() - poster).max() < 4 * step
 
 
