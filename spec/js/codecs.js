@@ -22,9 +22,8 @@ import {
 
 function checkPodd(m, limits, tensors = m.tensors, params = m.codec.params) {
   const { image, order, patches } = m;
-  const names = isObject(params) && Object.keys(params);
-  need(names && names.every(oneOf("expanded", "transform")), "codec: unknown field");
-  need(names.length < 2, "codec: a poster of coefficients is not expanded");
+  const fields = isObject(params) ? Object.keys(params) : [null];
+  need(fields.length < 2 && fields.every(oneOf("expanded", "transform")), "codec: unknown field");
   const { poster } = tensors;
   const [dtype, dimensions] = has(params, "transform") ? ["uint8", 5] : ["float32", 3];
   const fitting = poster?.dtype === dtype && poster.shape.length === dimensions;
@@ -44,8 +43,8 @@ function checkPodd(m, limits, tensors = m.tensors, params = m.codec.params) {
   const samples = product(patches.grid);
   limit(samples, limits.patches, `${samples} patches`);
   const must = (condition, why) => need(condition, `order: ${why}`, "DDS-E011");
-  const fields = Object.keys(order ?? {}).filter((name) => name !== "score");
-  must(sameSet(fields, ["grid", "cells", "rule"]), "fields");
+  const names = Object.keys(order ?? {}).filter((name) => name !== "score");
+  must(sameSet(names, ["grid", "cells", "rule"]), "fields");
   must(isPair(order.grid), "grid is a pair");
   must(["clip", "image", "colour", "paper", "given", "random", "file"].includes(order.rule), "unknown rule");
   must(!has(order, "score") || isNumber(order.score, -1e30, 1e30), "score must be a number");
@@ -74,10 +73,9 @@ function checkExpanded(size, channels, stored, limits) {
 }
 
 function checkTransform(transform, channels, stored, limits) {
-  const fields = isObject(transform) && sameSet(Object.keys(transform), ["size", "step"]);
-  need(fields, "codec: transform needs size and step");
-  const { size, step } = transform;
-  need(inside(step, 1e-30, 1e30), "codec: step of the transform must be positive and of a sane size");
+  const { size, step } = transform ?? {};
+  const good = isObject(transform) && sameSet(Object.keys(transform), ["size", "step"]);
+  need(good && inside(step, 1e-30, 1e30), "codec: transform needs size and step");
   const fits = isPair(size) && same(stored, [...size.map((side) => ceil(side, 8)), 8, 8]);
   need(fits, "codec: size of the transform is not that of the blocks", "DDS-E012");
   limitPoster(channels, size, limits);

@@ -8,10 +8,9 @@ export function decodeContext(what, code, out, shape, bits) {
   const must = (good, why) => {
     if (!good) throw new DDSetError("DDS-E024", `${what}: context code: ${why}`);
   };
-  must(code.length > 0 && code[0] <= 2, "unknown model");
-  const predicted = code[0] === 1;
   const blocks = shape.length === 5 && shape[3] === 8 && shape[4] === 8;
-  must(code[0] < 2 || blocks, "frequencies of what has no blocks");
+  must(code.length > 0 && code[0] <= (blocks ? 2 : 1), "unknown model");
+  const predicted = code[0] === 1;
   must(!predicted || shape.length >= 3, "a prediction of what is no picture");
   const head = predicted ? 1 + 8 * shape.at(-3) : 1;
   must(code.length >= head, "parameters are cut short");
@@ -86,7 +85,7 @@ function decodeBlocks(decoder, out, [channels, down, across], bits, must) {
   let left = 8 * out.length; // of all magnitudes
   for (let block = 0; block < down * across; block++)
     for (let speed = 0; speed < 15; speed++)
-      for (let u = Math.max(0, speed - 7); u <= Math.min(speed, 7); u++)
+      for (let u = Math.max(0, speed - 7); u <= speed && u < 8; u++)
         for (let c = 0; c < channels; c++) {
           let symbol = centre;
           if (decide(decoder, zero[Math.min(speed, 9)])) {

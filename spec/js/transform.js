@@ -1,14 +1,11 @@
 /** A poster that is stored as coefficients of a cosine transform of 8 x 8 pixels (section 8.1). */
 
-const COSINES = [1448, 2009, 1892, 1703, 1448, 1138, 784, 400];
 const NORMS = [0.5773502691896258, 0.7071067811865476, 0.4082482904638631];
 
-/** A[u][y] at 8 u + y. */
-const WAVES = Float64Array.from({ length: 64 }, (_, i) => {
-  const angle = ((2 * (i % 8) + 1) * (i >> 3)) % 32;
-  const turn = Math.min(angle, 32 - angle);
-  return turn < 8 ? COSINES[turn] : -COSINES[16 - turn];
-});
+/** A[u][y] at 8 u + y: integers, and none is near where rounding turns, so any cosine will do. */
+const WAVES = Array.from({ length: 64 }, (_, i) =>
+  Math.round((i < 8 ? Math.SQRT1_2 : 1) * 2048 * Math.cos((Math.PI / 16) * (2 * (i % 8) + 1) * (i >> 3))),
+);
 
 /** The sums of waves along the last axis of 8 x 8 values; the axes change places. */
 function summed(values) {
@@ -20,7 +17,7 @@ function summed(values) {
 /** The pixels (C, H, W), rounded once to binary32; sums of waves are whole numbers, exact. */
 export function synthesised({ data, shape: [channels, down, across] }, { size: [height, width], step }) {
   const out = new Float32Array(channels * height * width);
-  const scales = NORMS.map((norm) => step * norm);
+  const scales = channels === 3 ? NORMS.map((norm) => step * norm) : [step];
   for (let block = 0; block < down * across; block++) {
     const [top, left] = [8 * Math.floor(block / across), 8 * (block % across)];
     const planes = Array.from({ length: channels }, (_, c) => {
@@ -29,9 +26,8 @@ export function synthesised({ data, shape: [channels, down, across] }, { size: [
     });
     for (let y = 0; y < 8 && top + y < height; y++)
       for (let x = 0; x < 8 && left + x < width; x++) {
-        const sums = planes.map((plane) => plane[8 * y + x]);
-        const [a, b, c] = scales.map((scale, i) => scale * sums[i]);
-        const values = channels === 3 ? [a + b + c, a - 2 * c, a - b + c] : [step * sums[0]];
+        const [a, b, c] = planes.map((plane, i) => scales[i] * plane[8 * y + x]);
+        const values = channels === 3 ? [a + b + c, a - 2 * c, a - b + c] : [a];
         values.forEach((value, i) => (out[(i * height + top + y) * width + left + x] = value / 2 ** 24));
       }
   }
