@@ -54,8 +54,8 @@ def equivalents(path: str | os.PathLike[str]) -> dict[str, Any]:
     ``fp32_images_per_class``
         The file's bytes as plain float32 images of its size: bytes / (classes x 4 C H W).
     ``png``: {``images``, ``labels``, ``total``}
-        Every poster (expanded, where it is) as an 8-bit PNG, its values spread over 0 to 255, or
-        every image as a PNG of its own; the soft labels of all images as ``npz``.
+        Every poster (as patches are cut from it) as an 8-bit PNG, its values spread over 0 to 255,
+        or every image as a PNG of its own; the soft labels of all images as ``npz``.
     ``npz``: {``images``, ``labels``, ``total``}
         All decoded training images and soft labels as ``numpy.savez_compressed`` writes them:
         float32, or uint8 where the file stores bytes.
