@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -17,12 +18,13 @@ from ...sources.base import Source
 from ...sources.split import Split
 from ..base import Request
 from ..options import Pair
+from .frequencies import COARSEST
 from .initial import Real, initial_variables, real_tensors
 from .layout import smallest_ipc
 from .options import PoDD
-from .pack import Arrays, describe, storage_of
+from .pack import Arrays, coded, describe, storage_of
 from .plan import Plan
-from .planning import make_plan, orders
+from .planning import is_natural, make_plan, orders
 from .poster import EVEN
 from .variables import PosterVariables
 
@@ -33,15 +35,18 @@ OF_A_CLASS = 50  # images, at most, that stand for a class in the estimate
 NOISE = 0.25  # share of noise that distillation adds to the poster it starts from, as measured
 LABEL_SPREAD = 0.3  # of a Dirichlet distribution: labels with more small shares than learned ones
 
-# By how much sides grow in few bytes, and the most images a class that few bytes hold: it gained in
-# four data sets, at 0.74 to 1.25, and lost at 2.2 in one (docs/ablation.md).
+# By how much sides grow in few bytes, and the most images a class that few bytes hold.
 EXPANDED, EXPANDED_IPC = 1.5, 1.25
+# The most images a class of a poster whose coefficients are stored, which are finer where there are
+# more bytes, and the most bits of a value up to which they are stored unasked (docs/ablation.md).
+CODED_IPC, CODED_BITS = 2.5, 0.8
 
 
 def plan_in_bytes(request: Request, options: PoDD, total: int) -> Plan:
     """Return the plan of the largest poster in ``total`` bytes; raises UsageError.
 
-    Where nothing else is asked for and there are few bytes, it is one that is stored smaller.
+    Where nothing else is asked for and there are few bytes, coefficients of it are stored; of grey
+    images and icons pixels that are expanded.
     """
     source, ordered = request.source, orders(request.source, options, request.seed)
     expected = Expected(source)
@@ -49,8 +54,12 @@ def plan_in_bytes(request: Request, options: PoDD, total: int) -> Plan:
     def planner(options: PoDD) -> Callable[[float], Plan]:
         return lambda ipc: make_plan(source, ipc, options, request, ordered)
 
-    fresh = options.profile == "quick" and options.init is None
-    if fresh and options.expand is None and options.rule == EVEN:
+    usual = _is_usual(options)
+    if options.coded or (usual and is_natural(source)):
+        plan = _coded_plan(expected, planner(replace(options, transform="dct")), total)
+        if options.coded or _bits(plan, source) <= CODED_BITS:
+            return plan
+    elif usual:
         plan_for = planner(replace(options, expand=EXPANDED))
         if not _fits(expected, plan_for, total, ROOMIER * EXPANDED_IPC):
             plan = fit_bytes(expected, plan_for, total, EXPANDED)
@@ -59,12 +68,38 @@ def plan_in_bytes(request: Request, options: PoDD, total: int) -> Plan:
     return fit_bytes(expected, planner(options), total, options.expansion)
 
 
+def _is_usual(options: PoDD) -> bool:
+    """Say whether the quick profile is to choose how the poster is stored."""
+    asked = options.transform, options.expand, options.init, options.quality, options.rule
+    usual = "auto", None, None, options.usual_quality, EVEN
+    return options.profile == "quick" and asked == usual
+
+
+def _coded_plan(expected: Expected, plan_for: Callable[[float], Plan], total: int) -> Plan:
+    """Return the plan of a poster whose coefficients take what the rest of the file leaves."""
+    plan = fit_bytes(expected, plan_for, total, most=CODED_IPC)
+    assert plan.coded_bytes is not None
+    rest = expected.bytes_of(plan) - plan.coded_bytes
+    return replace(plan, coded_bytes=total - rest)
+
+
+def _bits(plan: Plan, source: Source) -> float:
+    """Return about what a value of a poster of coefficients takes in the file."""
+    assert plan.coded_bytes is not None
+    return 8 * plan.coded_bytes / (source.channels * math.prod(plan.size))
+
+
 def fit_bytes(
-    expected: Expected, plan_for: Callable[[float], Plan], total: int, expand: float = 1
+    expected: Expected,
+    plan_for: Callable[[float], Plan],
+    total: int,
+    expand: float = 1,
+    most: float = MOST_IPC,
 ) -> Plan:
     """Return the plan with the largest poster that is expected to fit into ``total`` bytes.
 
-    ``plan_for`` makes the plan of a number of images per class, whose sides grow by ``expand``.
+    ``plan_for`` makes the plan of a number of images per class, up to ``most`` or the fewest that
+    there can be, whose sides grow by ``expand``.
     Raises UsageError where even the smallest poster does not fit.
     """
     low, least = _smallest(plan_for, len(expected.source.classes), expand)
@@ -73,9 +108,11 @@ def fit_bytes(
             f"`total_bytes`={total} is too few: the smallest file of these settings takes about "
             f"{smallest}; fewer bits (`quality`=bits=N) take less"
         )
-    high = 2 * low
-    while high < MOST_IPC and _fits(expected, plan_for, total, high):
-        low, high = high, 2 * high
+    high = min(2 * low, most)
+    while low < high < most and _fits(expected, plan_for, total, high):
+        low, high = high, min(2 * high, most)
+    if low < high and _fits(expected, plan_for, total, high):
+        low = high
     while high - low > 0.005 * low:
         middle = (low + high) / 2
         fits = _fits(expected, plan_for, total, middle)
@@ -140,6 +177,9 @@ class Expected:
                 np.full(len(source.classes), LABEL_SPREAD), size=(down, across)
             )
             arrays["labels"] = shares.astype(np.float32)
+        if plan.coded_bytes is not None:
+            nothing = coded(manifest, arrays, plan, COARSEST)
+            return len(to_bytes(*nothing)[0]) + plan.coded_bytes
         return len(to_bytes(manifest, arrays, storage_of(arrays, plan.stored))[0])
 
 

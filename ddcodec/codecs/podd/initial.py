@@ -139,6 +139,7 @@ def initial_variables(
             owners=owners,
             label_floor=label_floor(n),
         )
+    variables.coded_bytes = plan.coded_bytes
     if given is not None and given[0].begin(variables, plan, given[1]):
         return variables
     if plan.profile == "paper" and given is None:

@@ -180,7 +180,8 @@ class Contest:
         what the first did.
         """
         plan = distiller.plan
-        reached = {name: x.clone() for name, x in self._variables.learned.items()}
+        kept, _ = self._variables.kept()
+        reached = kept | {name: x.clone() for name, x in self._variables.learned.items()}
         candidates = [(plan, reached)]
         if len(plan.stages) > 1:
             kernel = plan.stages[0].steps

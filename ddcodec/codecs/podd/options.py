@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from ...errors import UsageError
 from ..options import Options, Pair, option
@@ -150,6 +150,15 @@ class PosterOptions(Options):
         return 1
 
     @property
+    def coded(self) -> bool:
+        """Whether the poster is stored as coefficients of a transform."""
+        return False
+
+    def as_pixels(self) -> Self:
+        """Return the options with pixels stored where that is left open."""
+        return self
+
+    @property
     def rule(self) -> str:
         """The rule for patch origins, as files name it."""
         return ORIGINS[self.origins]
@@ -171,10 +180,16 @@ class PoDD(PosterOptions):
         "same patches as it is, else from the images of its classes.",
         metavar="F", shown="class means; noise with `profile` paper", expert=True,
     )  # fmt: skip
+    transform: str = option(
+        "auto",
+        "Store the poster as pixels, or as coefficients of 8x8 cosine transforms, as fine as the "
+        "bytes allow; auto: dct with `profile` quick for few bytes, else none.",
+        choices=("auto", "none", "dct"), expert=True,
+    )  # fmt: skip
     expand: float | None = option(
         None, "Each side of the stored poster grows by this factor before patches are cut.",
         metavar="X", least=1, most=4,
-        shown="1; 1.5 with `profile` quick in few bytes", expert=True,
+        shown="1", expert=True,
     )  # fmt: skip
 
     @property
@@ -194,6 +209,13 @@ class PoDD(PosterOptions):
     def expansion(self) -> float:
         return 1 if self.expand is None else self.expand
 
+    @property
+    def coded(self) -> bool:
+        return self.transform == "dct"
+
+    def as_pixels(self) -> Self:
+        return replace(self, transform="none") if self.transform == "auto" else self
+
     def check(self) -> None:
         """Check what holds between options; raises UsageError."""
         super().check()
@@ -201,3 +223,10 @@ class PoDD(PosterOptions):
             raise UsageError("give `ipc` or `total_bytes`, not both")
         if self.ipc is None and self.total_bytes is None:
             raise UsageError("give `ipc`, or `total_bytes` for the size of the whole file")
+        fine = self.quality in (None, self.usual_quality)
+        if self.coded and not (fine and self.expansion == 1):
+            name = "quality" if self.expansion == 1 else "expand"
+            raise UsageError(
+                f"give `transform`=dct or `{name}`, not both: coefficients are as fine as the "
+                "bytes allow"
+            )

@@ -247,6 +247,8 @@ class Distiller:
 
     def _step(self, stage: Stage) -> float:
         stored = self.plan.stored if self._is_aware(stage) else None
+        if stored is not None:
+            self.variables.settle()
         patches, labels = self.variables.expand(stored)
         loss, poster, *rest = self._mean_gradient(Work(self.step, patches, labels, self.real))
         scale = 1.0 if self._is_open else falling(self.step, stage.steps, stage.decay)

@@ -13,8 +13,10 @@ from ...errors import LimitExceeded
 from ...format import Manifest, Storage, to_bytes, write
 from ...sources.base import Source
 from ..shared.statement import image_of, provenance_of, source_of
+from .frequencies import coarser, coefficients, quantised
 from .plan import Plan
 from .stored import StoredBits
+from .transform import CENTRE
 from .variables import PosterVariables
 
 COARSER, MOST_COARSE = 1.02, 8.0  # of the levels, where an estimate of bytes fell short
@@ -32,10 +34,35 @@ def pack(
     """Quantise poster and labels, write the file, return the manifest with its digests."""
     manifest = describe(source, plan, preprocessing, steps)
     arrays = arrays_of(variables, plan)
+    if (step := variables.settle()) is not None:
+        return write(out, *coded(manifest, arrays, plan, step))
     storage = storage_of(arrays, plan.stored)
     if plan.total_bytes is not None:
         storage = coarse_enough(manifest, arrays, storage, plan.total_bytes)
     return write(out, manifest, arrays, storage)
+
+
+def coded(
+    manifest: Manifest, arrays: Arrays, plan: Plan, step: float
+) -> tuple[Manifest, dict[str, NDArray[Any]], dict[str, Storage]]:
+    """Return manifest, arrays and storage of a file that holds a poster as coefficients.
+
+    They are coarser than ``step`` where the file would not fit into the bytes that were asked for.
+    Raises LimitExceeded where it never does.
+    """
+    values = coefficients(arrays["poster"])
+    storage = storage_of(arrays, plan.stored) | {"poster": Storage(coder="context")}
+    size = [plan.geometry.height, plan.geometry.width]
+    while True:
+        params = {"transform": {"size": size, "step": step}}
+        found = replace(manifest, codec={**manifest.codec, "params": params})
+        symbols = quantised(values, step)
+        held: dict[str, NDArray[Any]] = {**arrays, "poster": symbols}
+        if plan.total_bytes is None or len(to_bytes(found, held, storage)[0]) <= plan.total_bytes:
+            return found, held, storage
+        if (symbols == CENTRE).all():
+            raise LimitExceeded(f"the file does not fit into {plan.total_bytes} bytes")
+        step = coarser(step)
 
 
 def arrays_of(variables: PosterVariables, plan: Plan) -> Arrays:

@@ -85,6 +85,7 @@ class Plan:
     recorded: dict[str, Any]
     notes: tuple[str, ...] = ()
     total_bytes: int | None = None  # of the whole file, at most
+    coded_bytes: int | None = None  # about, of coefficients; None where pixels are stored
     init: str | None = None  # content digest of the file that it begins from
 
     @property

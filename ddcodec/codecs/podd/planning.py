@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -20,6 +21,7 @@ from ...runtime.ranks import world_size
 from ...sources.base import Source
 from ..base import Request
 from ..options import Pair
+from .frequencies import RATE
 from .labels import classes_without_patch, first_labels
 from .layout import (
     grid_with_room,
@@ -56,8 +58,8 @@ NATURAL_SIDE = 16  # pixels; smaller images are icons, and have too few frequenc
 
 # Options in the order in which a file's command has them.
 RECORDED = (
-    "ipc", "total_bytes", "expand", "steps", "seed", "profile", "order", "class_grid", "labels",
-    "label_pooling", "origins", "augment", "patches", "preprocessing", "quality", "aware",
+    "ipc", "total_bytes", "transform", "expand", "steps", "seed", "profile", "order", "class_grid",
+    "labels", "label_pooling", "origins", "augment", "patches", "preprocessing", "quality", "aware",
     "truncation", "kernel_steps", "window", "width", "threads", "meta_batches", "precision", "size",
     "test_share", "init",
 )  # fmt: skip
@@ -73,7 +75,9 @@ def settled(options: Settled, device: torch.device) -> Settled:
         profile=best if options.profile == "auto" else options.profile,
         meta_batches=options.meta_batches * world_size(),
     )
-    return replace(options, quality=options.quality or options.usual_quality)
+    if options.quality is not None:  # bits of pixels
+        return options.as_pixels()
+    return replace(options, quality=options.usual_quality)
 
 
 def require_less(source: Source, ipc: float) -> None:
@@ -118,7 +122,7 @@ def make_plan(
     # Photographs are as likely mirrored: 3 points on held-out CIFAR-10 (docs/speed.md). The
     # published settings have an augmentation of their own.
     augment = (
-        "flip" if options.augment == "auto" and quick and _is_natural(source) else options.augment
+        "flip" if options.augment == "auto" and quick and is_natural(source) else options.augment
     )
     if augment not in ("auto", *AUGMENTATIONS):
         names = ", ".join(AUGMENTATIONS)
@@ -153,12 +157,17 @@ def make_plan(
         student_steps=100 if quick else preset.student_steps,
         source=source.name,
         recorded=recorded(ipc, options, request),
+        coded_bytes=_coded_bytes(options, source, poster),
     )
     notes = _label_notes(plan) + ([MIRRORED] if options.augment != augment else [])
     plan = replace(plan, notes=tuple(notes))
     if options.steps is None:
         return plan
     return with_steps(plan, options.steps, options.kernel_steps)
+
+
+def _coded_bytes(options: PosterOptions, source: Source, poster: Pair) -> int | None:
+    return round(RATE * source.channels * math.prod(poster) / 8) if options.coded else None
 
 
 def _with(stages: tuple[Stage, ...], **settings: Any) -> tuple[Stage, ...]:
@@ -168,10 +177,12 @@ def _with(stages: tuple[Stage, ...], **settings: Any) -> tuple[Stage, ...]:
 def recorded(ipc: float, options: PosterOptions, request: Request) -> dict[str, Any]:
     """Return the options in the command of a file, but for the number of steps."""
     values: dict[str, Any] = {name: getattr(options, name, None) for name in RECORDED}
+    usual = ("auto",) if values["total_bytes"] else ("auto", "none")
     return values | {
         "ipc": None if values["total_bytes"] else f"{ipc:g}",
         # In few bytes it is what is not asked for (``budget``).
         "expand": None if values["expand"] == 1 and not values["total_bytes"] else values["expand"],
+        "transform": None if values["transform"] in usual else values["transform"],
         "seed": request.seed,
         "order": Path(options.order).name,
         "quality": None if options.quality == options.usual_quality else options.quality,
@@ -202,11 +213,11 @@ def _preprocessing(kind: str, source: Source) -> str:
         return kind
     # Whitening pays on natural images and costs on digits (docs/coding.md).
     fits = max(source.height, source.width) <= MOST_SIDE
-    whitens = _is_natural(source) and fits and has_contrast(source.train.images)
+    whitens = is_natural(source) and fits and has_contrast(source.train.images)
     return "conv_whiten" if whitens else "standardise"
 
 
-def _is_natural(source: Source) -> bool:
+def is_natural(source: Source) -> bool:
     """Say whether images are taken for photographs: grey ones are often writing."""
     return source.channels == 3 and min(source.height, source.width) >= NATURAL_SIDE
 

@@ -10,10 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .frequencies import rounded, step_for
 from .growing import Growth
 from .labels import project_labels
 from .poster import PosterGeometry
 from .stored import StoredBits
+
+STEP = "coefficients.step"  # in what is kept
 
 
 class PosterVariables:
@@ -24,7 +27,12 @@ class PosterVariables:
             ``geometry`` has, or smaller.
         label_array: float32 (cells, n), non-negative, or None where labels are fixed.
         fixed: float32 (P, n), the labels of every patch where they are fixed, or None.
+        coded_bytes: what coefficients of the poster are to take in a file, about; None where
+            its pixels are stored. step: of these coefficients, once it is settled.
     """
+
+    coded_bytes: int | None = None
+    step: float | None = None
 
     def __init__(
         self,
@@ -65,17 +73,32 @@ class PosterVariables:
         return found if self.label_array is None else {**found, "labels": self.label_array}
 
     def set(self, values: Mapping[str, Tensor]) -> None:
-        """Copy values of ``learned``."""
+        """Copy values of ``learned``, and of ``kept`` where they are there."""
         for name, tensor in self.learned.items():
             tensor.copy_(values[name])
+        self.step = float(values[STEP]) if STEP in values else None
+
+    def settle(self) -> float | None:
+        """Fix the step of coefficients by what the poster is now, unless that is done; return it.
+
+        None where pixels are stored.
+        """
+        if self.step is None and self.coded_bytes is not None:
+            self.step = step_for(self.poster, self.coded_bytes)
+        return self.step
 
     def full(self, stored: StoredBits | None = None) -> Tensor:
         """Return the poster that patches are cut from, float32 (C, H, W).
 
         With ``stored`` that of a file.
         """
-        poster = self.poster if stored is None else stored.rounded(self.poster)
+        poster = self.poster if stored is None else self._rounded(stored)
         return poster if self._growth is None else self._growth.of(poster)
+
+    def _rounded(self, stored: StoredBits) -> Tensor:
+        if self.coded_bytes is None:
+            return stored.rounded(self.poster)
+        return rounded(self.poster, self.step or step_for(self.poster, self.coded_bytes))
 
     def patches(self, stored: StoredBits | None = None) -> Tensor:
         """Return all patches, float32 (P, C, h, w), in patch order (x outer, y inner).
@@ -126,7 +149,9 @@ class PosterVariables:
 
     def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return what a checkpoint must hold beside poster and labels: tensors, JSON values."""
-        return {}, {}
+        if self.step is None:
+            return {}, {}
+        return {STEP: torch.tensor(self.step, dtype=torch.float64)}, {}
 
     def pull_back(self, grad_patches: Tensor, grad_labels: Tensor | None) -> list[Tensor]:
         """Carry gradients of patches (P, C, h, w) and labels (P, n) back to what is ``learned``."""

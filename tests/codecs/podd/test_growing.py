@@ -151,7 +151,7 @@ def test_a_command_names_the_factor_wherever_another_one_could_be_meant() -> Non
         (3000, {"origins": "per-class"}, 1),
     ],
 )
-def test_a_poster_in_few_bytes_is_stored_smaller(
+def test_a_poster_of_icons_in_few_bytes_is_stored_smaller(
     digits: Source, total: int, asked: dict[str, Any], factor: float
 ) -> None:
     request = request_for(digits)
