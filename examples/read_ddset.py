@@ -590,6 +590,8 @@ if __name__ == "__main__":
     manifest, tensors = read(Path(sys.argv[1]).read_bytes())
     stored = [tensors[name] for name in tensors if name.startswith(("poster", "images"))]
     pixels = sum(tensor.size for tensor in stored) // manifest["image"]["channels"]
+    if transform := manifest["codec"].get("params", {}).get("transform"):
+        pixels = transform["size"][0] * transform["size"][1]
     print(f"{len(manifest['classes'])} classes, {pixels} pixels")
     for name in () if stored else tensors:
         print(f"{name}: {tensors[name].dtype} {tensors[name].shape}")

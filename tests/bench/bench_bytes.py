@@ -21,6 +21,7 @@ import safetensors.numpy
 import torch
 from PIL import Image
 
+from ddcodec.codecs.podd.poster_file import stored_pixels
 from ddcodec.format import read
 from ddcodec.inspection.equivalents import eight_bits
 
@@ -64,6 +65,7 @@ def main() -> None:
     parser.add_argument("files", nargs="+", type=Path, metavar="F")
     files: list[Path] = parser.parse_args().files
     first = read(files[0])
+    arrays = first.arrays | {"poster": stored_pixels(first.manifest, first.arrays)}
     described = len(first.manifest.to_json().encode())
     ours = {path: path.stat().st_size for path in files}
     names = [path.name for path in files]
@@ -71,7 +73,7 @@ def main() -> None:
     print(f"{'':54}" + "".join(f"{'(with description)':>22}" for _ in names))
     for path, size in ours.items():
         print(f"{path.name:44}{size:10,}")
-    for name, size in forms(first.arrays).items():
+    for name, size in forms(arrays).items():
         cells = [f"{size / own:.2f} ({(size + described) / own:.2f})" for own in ours.values()]
         print(f"{name:44}{size:10,}" + "".join(f"{cell:>22}" for cell in cells))
 
