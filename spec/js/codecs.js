@@ -30,9 +30,11 @@ function checkPodd(m, limits, tensors = m.tensors, params = m.codec.params) {
   need(fitting, `tensor 'poster': must be ${dtype} in ${dimensions} dimensions`, "DDS-E013");
   const [channels, ...stored] = poster.shape;
   need(channels === image.channels, "tensor 'poster': another number of channels", "DDS-E012");
-  if (has(params, "transform")) checkTransform(params.transform, channels, stored, limits);
-  else if (has(params, "expanded")) checkExpanded(params.expanded, channels, stored, limits);
-  const [height, width] = params.transform?.size ?? params.expanded ?? stored;
+  let size = stored;
+  if (dimensions === 5) size = checkTransform(params.transform, stored);
+  else if (has(params, "expanded")) size = checkExpanded(params.expanded, stored);
+  const [height, width] = size;
+  limit(4 * channels * height * width, limits.decodedBytes, "poster: too many bytes");
   const good = has(m, "patches") && sameSet(Object.keys(patches), ["grid", "size", "origins"]);
   need(good, "patches: needs grid, size and origins");
   need(["linspace-half-even", "per-class"].includes(patches.origins), "patches: unknown rule for origins");
@@ -63,27 +65,22 @@ function checkPodd(m, limits, tensors = m.tensors, params = m.codec.params) {
   checkPosterLabels(m, samples, limits, tensors);
 }
 
-function checkExpanded(size, channels, stored, limits) {
+function checkExpanded(size, stored) {
   const must = (good, why) => need(good, `codec: ${why}`, "DDS-E012");
   must(isPair(size), "expanded must be a height and a width");
   must(!same(size, stored), "expanded to the size that the poster has");
   const fits = size.every((side, axis) => stored[axis] <= side && side <= 8 * stored[axis]);
   must(fits, "a side is expanded by 1 to 8");
-  limitPoster(channels, size, limits);
+  return size;
 }
 
-function checkTransform(transform, channels, stored, limits) {
+function checkTransform(transform, stored) {
   const { size, step } = transform ?? {};
   const good = isObject(transform) && sameSet(Object.keys(transform), ["size", "step"]);
   need(good && inside(step, 1e-30, 1e30), "codec: transform needs size and step");
   const fits = isPair(size) && same(stored, [...size.map((side) => ceil(side, 8)), 8, 8]);
-  need(fits, "codec: size of the transform is not that of the blocks", "DDS-E012");
-  limitPoster(channels, size, limits);
-}
-
-function limitPoster(channels, size, limits) {
-  const bytes = 4 * channels * product(size);
-  limit(bytes, limits.decodedBytes, `poster: expands to ${bytes} bytes`);
+  need(fits, "codec: transform to another size", "DDS-E012");
+  return size;
 }
 
 function checkPosterLabels(m, samples, limits, tensors) {
