@@ -227,8 +227,8 @@ def to_markdown(record: SweepRecord) -> str:
         file = _cell(entry["file"])
         lines += ["", f"{file}, no training: the network in the file, which labels views, {said}"]
     lines += ["", "A baseline keeps to the bytes, or pixels, of the file of its IPC and quality."]
-    if said := record.verdict():
-        lines += ["", said]
+    if verdict := record.verdict():
+        lines += ["", verdict]
     lines += [f"Left out: {_cell(note)}." for note in record.notes]
     lines += ["", "## The same again", "", "| file | commands |", "|---|---|"]
     for entry in record.as_json()["points"]:
