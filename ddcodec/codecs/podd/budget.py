@@ -103,10 +103,11 @@ def fit_bytes(
     Raises UsageError where even the smallest poster does not fit.
     """
     low, least = _smallest(plan_for, len(expected.source.classes), expand)
+    pixels = least.coded_bytes is None
     if (smallest := expected.bytes_of(least)) > total:
         raise UsageError(
             f"`total_bytes`={total} is too few: the smallest file of these settings takes about "
-            f"{smallest}; fewer bits (`quality`=bits=N) take less"
+            f"{smallest}" + ("; fewer bits (`quality`=bits=N) take less" if pixels else "")
         )
     high = min(2 * low, most)
     while low < high < most and _fits(expected, plan_for, total, high):
