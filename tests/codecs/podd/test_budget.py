@@ -75,7 +75,7 @@ def test_header_and_manifest_of_a_small_file_stay_short(digits: Source, tmp_path
         ({"total_bytes": 300}, "`total_bytes`=300 is too few: the smallest file .* takes about 1"),
         ({"total_bytes": 3000, "ipc": 0.5}, "give `ipc` or `total_bytes`, not both"),
         ({}, "give `ipc`, or `total_bytes`"),
-        ({"total_bytes": 3000, "codec": "ppodd"}, "`total_bytes` belongs to the codec podd"),
+        ({"total_bytes": 3000, "codec": "ppodd"}, "belongs to the codecs podd and lic; ppodd has"),
     ],
 )
 def test_a_budget_that_cannot_be_is_refused_before_the_work(
