@@ -183,13 +183,13 @@ class PoDD(PosterOptions):
     transform: str = option(
         "auto",
         "Store the poster as pixels, or as coefficients of 8x8 cosine transforms, as fine as the "
-        "bytes allow; auto: dct with `profile` quick for few bytes, else none.",
+        "bytes allow; auto: dct with `profile` quick for photographs in few bytes.",
         choices=("auto", "none", "dct"), expert=True,
     )  # fmt: skip
     expand: float | None = option(
         None, "Each side of the stored poster grows by this factor before patches are cut.",
         metavar="X", least=1, most=4,
-        shown="1", expert=True,
+        shown="1; 1.5 with `profile` quick in few bytes where pixels are stored", expert=True,
     )  # fmt: skip
 
     @property
