@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ...errors import UsageError
 from ...format import to_bytes
+from ...format.payload import CODED
 from ...preprocessing.transform import fit
 from ...sources.base import Source
 from ...sources.split import Split
@@ -26,6 +27,8 @@ from .pack import Arrays, coded, describe, storage_of
 from .plan import Plan
 from .planning import is_natural, make_plan, orders
 from .poster import EVEN
+from .stored import StoredBits
+from .transform import BLOCK
 from .variables import PosterVariables
 
 STEPS = 1_000_000  # of the command in the estimate: at least as many digits as any run has
@@ -39,7 +42,7 @@ LABEL_SPREAD = 0.3  # of a Dirichlet distribution: labels with more small shares
 EXPANDED, EXPANDED_IPC = 1.5, 1.25
 # The most images a class of a poster whose coefficients are stored, which are finer where there are
 # more bytes, and the most bits of a value up to which they are stored unasked (docs/ablation.md).
-CODED_IPC, CODED_BITS = 2.5, 0.8
+CODED_IPC, CODED_BITS = 2.5, 1.1
 
 
 def plan_in_bytes(request: Request, options: PoDD, total: int) -> Plan:
@@ -57,7 +60,9 @@ def plan_in_bytes(request: Request, options: PoDD, total: int) -> Plan:
     usual = _is_usual(options)
     if options.coded or (usual and is_natural(source)):
         plan = _coded_plan(expected, planner(replace(options, transform="dct")), total)
-        if options.coded or _bits(plan, source) <= CODED_BITS:
+        values = source.channels * math.prod(plan.size)
+        few = values <= CODED and 8 * (plan.coded_bytes or 0) <= CODED_BITS * values
+        if options.coded or few:
             return plan
     elif usual:
         plan_for = planner(replace(options, expand=EXPANDED))
@@ -81,12 +86,6 @@ def _coded_plan(expected: Expected, plan_for: Callable[[float], Plan], total: in
     assert plan.coded_bytes is not None
     rest = expected.bytes_of(plan) - plan.coded_bytes
     return replace(plan, coded_bytes=total - rest)
-
-
-def _bits(plan: Plan, source: Source) -> float:
-    """Return about what a value of a poster of coefficients takes in the file."""
-    assert plan.coded_bytes is not None
-    return 8 * plan.coded_bytes / (source.channels * math.prod(plan.size))
 
 
 def fit_bytes(
@@ -150,12 +149,13 @@ class Expected:
     def __init__(self, source: Source) -> None:
         self.source = source
         self._seen: dict[str, tuple[dict[str, Any], Real]] = {}  # by preprocessing
-        self._sizes: dict[tuple[str, Pair, Pair], int] = {}
+        self._sizes: dict[tuple[str, Pair, Pair, bool, StoredBits], int] = {}
 
     def bytes_of(self, plan: Plan) -> int:
         """Return about the bytes of the file of a plan."""
         shown = plan.geometry.height, plan.geometry.width
-        key = plan.preprocessing, plan.size, shown
+        coded = plan.coded_bytes is not None
+        key = plan.preprocessing, plan.size, shown, coded, plan.stored
         if key not in self._sizes:
             self._sizes[key] = self._measured(plan)
         return self._sizes[key]
@@ -179,8 +179,9 @@ class Expected:
             )
             arrays["labels"] = shares.astype(np.float32)
         if plan.coded_bytes is not None:
-            nothing = coded(manifest, arrays, plan, COARSEST)
-            return len(to_bytes(*nothing)[0]) + plan.coded_bytes
+            # All but the coefficients; a block of zeros stands for them, which takes next to none.
+            block = {**arrays, "poster": arrays["poster"][:, :BLOCK, :BLOCK]}
+            return len(to_bytes(*coded(manifest, block, plan, COARSEST))[0]) + plan.coded_bytes
         return len(to_bytes(manifest, arrays, storage_of(arrays, plan.stored))[0])
 
 

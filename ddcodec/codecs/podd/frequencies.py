@@ -7,6 +7,7 @@ each coefficient of their cosine transform (``transform``), and most multiples a
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -52,19 +53,22 @@ def rounded(poster: Tensor, step: float) -> Tensor:
 
 
 def step_for(poster: Tensor, most: int) -> float:
-    """Return the finest step at which a poster's coefficients take about ``most`` bytes or less."""
+    """Return the finest step at which a poster's coefficients take about ``most`` bytes or less.
+
+    The coarsest there is where none does.
+    """
     values = coefficients(poster.detach().cpu().numpy())
-    low, high = LEAST, MOST
+    return finest(lambda step: expected_bytes(quantised(values, step)) <= most)
+
+
+def finest(fits: Callable[[float], bool], above: float = 0) -> float:
+    """Return the finest step that ``fits``, of those coarser than ``above``."""
+    low = round(FINE * math.log2(above)) + 1 if above else LEAST
+    high = MOST
     while low < high:
         middle = (low + high) // 2
-        fits = expected_bytes(quantised(values, _step(middle))) <= most
-        low, high = (low, middle) if fits else (middle + 1, high)
+        low, high = (low, middle) if fits(_step(middle)) else (middle + 1, high)
     return _step(low)
-
-
-def coarser(step: float) -> float:
-    """Return the next step."""
-    return _step(round(FINE * math.log2(step)) + 1)
 
 
 def _step(place: int) -> float:

@@ -78,7 +78,8 @@ class PosterOptions(Options):
     aware: float | None = option(
         None,
         "Share of the last stage, at its end, that sees what is stored rounded.",
-        metavar="S", least=0, most=1, shown="0.25 for 6 bits and fewer, else 0", expert=True,
+        metavar="S", least=0, most=1, expert=True,
+        shown="0.25 for 6 bits and fewer and for coefficients, else 0",
     )  # fmt: skip
     truncation: str = option(
         "random",
@@ -223,7 +224,9 @@ class PoDD(PosterOptions):
             raise UsageError("give `ipc` or `total_bytes`, not both")
         if self.ipc is None and self.total_bytes is None:
             raise UsageError("give `ipc`, or `total_bytes` for the size of the whole file")
-        fine = self.quality in (None, self.usual_quality)
+        # A settled profile has a quality, of its labels.
+        settled = self.profile != "auto" and self.quality == self.usual_quality
+        fine = self.quality is None or settled
         if self.coded and not (fine and self.expansion == 1):
             name = "quality" if self.expansion == 1 else "expand"
             raise UsageError(

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from ...errors import LimitExceeded
 from ...format import Manifest, Storage, to_bytes, write
+from ...format.payload import CODED
 from ...sources.base import Source
 from ..shared.statement import image_of, provenance_of, source_of
-from .frequencies import coarser, coefficients, quantised
+from .frequencies import COARSEST, coefficients, finest, quantised
 from .plan import Plan
 from .stored import StoredBits
-from .transform import CENTRE
 from .variables import PosterVariables
 
 COARSER, MOST_COARSE = 1.02, 8.0  # of the levels, where an estimate of bytes fell short
@@ -47,22 +47,28 @@ def coded(
 ) -> tuple[Manifest, dict[str, NDArray[Any]], dict[str, Storage]]:
     """Return manifest, arrays and storage of a file that holds a poster as coefficients.
 
-    They are coarser than ``step`` where the file would not fit into the bytes that were asked for.
-    Raises LimitExceeded where it never does.
+    They are coarser than ``step``, and no coarser than need be, where the file would not fit into
+    the bytes that were asked for. Raises LimitExceeded where it never does.
     """
     values = coefficients(arrays["poster"])
-    storage = storage_of(arrays, plan.stored) | {"poster": Storage(coder="context")}
+    poster = Storage(coder="context" if values.size <= CODED else "zstd")
+    storage = storage_of(arrays, plan.stored) | {"poster": poster}
     size = [plan.geometry.height, plan.geometry.width]
-    while True:
+
+    def file_of(step: float) -> tuple[Manifest, dict[str, NDArray[Any]], dict[str, Storage]]:
         params = {"transform": {"size": size, "step": step}}
         found = replace(manifest, codec={**manifest.codec, "params": params})
-        symbols = quantised(values, step)
-        held: dict[str, NDArray[Any]] = {**arrays, "poster": symbols}
-        if plan.total_bytes is None or len(to_bytes(found, held, storage)[0]) <= plan.total_bytes:
-            return found, held, storage
-        if (symbols == CENTRE).all():
-            raise LimitExceeded(f"the file does not fit into {plan.total_bytes} bytes")
-        step = coarser(step)
+        return found, {**arrays, "poster": quantised(values, step)}, storage
+
+    def fits(step: float) -> bool:
+        total = plan.total_bytes
+        return total is None or len(to_bytes(*file_of(step))[0]) <= total
+
+    if fits(step):
+        return file_of(step)
+    if not fits(COARSEST):
+        raise LimitExceeded(f"the file does not fit into {plan.total_bytes} bytes")
+    return file_of(finest(fits, step))
 
 
 def arrays_of(variables: PosterVariables, plan: Plan) -> Arrays:

@@ -133,7 +133,7 @@ def make_plan(
         stages = _with(stages, truncation=options.truncation)
     if options.threads is not None:
         stages = _with(stages, threads=options.threads)
-    if stored.is_low or options.aware:
+    if stored.is_low or options.coded or options.aware:
         share = AWARE_SHARE if options.aware is None else options.aware
         stages = (*stages[:-1], replace(stages[-1], aware=share))
     plan = Plan(
