@@ -144,7 +144,8 @@ def plan_images(text: str, free: bool = False) -> tuple[str, int]:
     coder, _, quality = text.partition("=")
     good = coder in PICTURES and quality.isascii() and quality.isdigit() and len(quality) <= 3
     if not good or not 1 <= int(quality) <= 100:
+        alone = ", or webp or avif" if free else ""
         raise UsageError(
-            f"`images` must be zstd, webp=Q or avif=Q, with Q from 1 to 100, got {text}"
+            f"`images` must be zstd, webp=Q or avif=Q, with Q from 1 to 100{alone}, got {text}"
         )
     return coder, int(quality)
