@@ -15,7 +15,7 @@ def escaped(text: object) -> str:
     plain = re.sub(r"([\\`*_\[\]#|~$])", r"\\\1", plain)
     # Renderers make links of bare addresses.
     return re.sub(
-        r"(?i)(?<=[a-z])://|(?<=www)\.|@", lambda mark: f"&#{ord(mark[0][0])};" + mark[0][1:], plain
+        r"(?i)://|(?<=www)\.|@", lambda mark: f"&#{ord(mark[0][0])};" + mark[0][1:], plain
     )
 
 
