@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ddcodec.codecs.options import Common
 
 from .files import kept_beside
-from .output import accuracy, message, percent
+from .output import accuracy, message
 
 if TYPE_CHECKING:
     from ddcodec.data.dataset import DistilledDataset
@@ -27,8 +27,9 @@ Report = dict[str, Any]  # what a command prints with --json; accuracies are sha
 
 def network_in_file(report: Report) -> str:
     """Return what the network in a file reaches that labels views, used instead of a student."""
-    share = percent(report["network_in_file"])
-    return f"the network in the file, which labels views, has {share} by itself"
+    from ddcodec.sweep import verdict
+
+    return verdict.network_in_file(report["network_in_file"])
 
 
 def find_source(

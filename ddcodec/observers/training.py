@@ -72,6 +72,11 @@ class Recipe:
         return self.lr * min(1.0, rise, fall)
 
 
+def steps_of_epoch(images: int, batch: int) -> int:
+    """Return the steps of a pass over training images: whole batches, of all where they are few."""
+    return images // min(batch, images)
+
+
 def settled(recipe: Recipe, source: Source, device: torch.device) -> Recipe:
     """Return the recipe with every ``auto`` decided."""
     if recipe.augment == "auto":
@@ -120,7 +125,7 @@ class Training:
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches of the training images."""
-        return len(self._labels) // self._batch
+        return steps_of_epoch(len(self._labels), self._batch)
 
     def plan(self, steps: int) -> None:
         """Fix the number of steps, which the learning rate follows."""

@@ -21,7 +21,7 @@ from ..errors import CheckpointMismatch, UsageError
 from ..runtime.atomic import write_atomically
 from ..runtime.finished import Finished
 from .grid import Place
-from .verdict import sentence
+from .verdict import network_in_file, sentence
 
 VERSION = 1
 NAMES = ("sweep.json", "sweep.csv", "sweep.md")
@@ -223,9 +223,8 @@ def to_markdown(record: SweepRecord) -> str:
         ]
         lines.append(f"| {' | '.join(cells)} |")
     for entry in record.points_with_network():
-        said = f"has {100 * entry['network_in_file']:.1f} % by itself."
-        file = _cell(entry["file"])
-        lines += ["", f"{file}, no training: the network in the file, which labels views, {said}"]
+        said = network_in_file(entry["network_in_file"])
+        lines += ["", f"{_cell(entry['file'])}, no training: {said}."]
     lines += ["", "A baseline keeps to the bytes, or pixels, of the file of its IPC and quality."]
     if verdict := record.verdict():
         lines += ["", verdict]

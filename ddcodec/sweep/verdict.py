@@ -34,6 +34,11 @@ def ahead(points: Sequence[Entry], baselines: Sequence[Entry]) -> dict[str, tupl
     return dict(sorted(found.items(), key=lambda item: -item[1][0] / item[1][1]))
 
 
+def network_in_file(share: float) -> str:
+    """Return what the network in a file reaches that labels views, used instead of a student."""
+    return f"the network in the file, which labels views, has {100 * share:.1f} % by itself"
+
+
 def sentence(
     points: Sequence[Entry], baselines: Sequence[Entry], titles: Mapping[str, str]
 ) -> str | None:

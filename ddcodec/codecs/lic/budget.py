@@ -14,7 +14,8 @@ QUALITY, LEAST_QUALITY, MOST_QUALITY = 50, 40, 65
 CLOSE = 0.98  # of the bytes: no further file is made
 AHEAD = 2  # behind one that does not fit: 270 images of CIFAR-10 take fewer bytes than 260
 STEEPEST = 4  # times the expected difference of two files: else it is left out of account
-TRIES = 4  # files that are made, at most, once one has fitted
+# Files that are made, at most, once one has fitted; twice as many below this share of the bytes.
+TRIES, FAR = 4, 0.95
 
 
 class Sizes(Protocol):
@@ -55,7 +56,8 @@ class Budget:
         The first tells how far images are from what was expected, a second what the rest takes.
         """
         expected = self._expected.bytes(choice)
-        scale = max(0, size - self.fixed) / expected
+        # A file smaller than what was thought to be fixed says nothing of the images.
+        scale = (size - self.fixed) / expected if size > self.fixed else self._scale
         if self._made:
             last, before = list(self._made.items())[-1]
             steps = expected - self._expected.bytes(last)
@@ -73,8 +75,8 @@ class Budget:
         """Return the choice whose file is to be made next, None where nothing is to be gained."""
         made = self.made()
         if made is not None:
-            close = self.bytes(made) >= CLOSE * self.total
-            if close or len(self._made) >= TRIES:
+            share = self.bytes(made) / self.total
+            if share >= CLOSE or len(self._made) >= (TRIES if share >= FAR else 2 * TRIES):
                 return None
         choice = self.best()
         return None if choice in self._made else choice

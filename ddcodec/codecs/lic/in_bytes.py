@@ -27,7 +27,7 @@ from ...runtime.ranks import Ranks
 from ...sources.base import Source
 from ..base import Request
 from ..shared.groups import Parts
-from .budget import Budget
+from .budget import QUALITY, Budget
 from .embedding import embed, require_embeddable, require_labels
 from .expected import Choice, Expected
 from .options import LIC, USUAL, USUAL_LIVE
@@ -207,7 +207,7 @@ def _tell(reporter: Reporter, budget: Budget, expected: Expected) -> None:
     at = f" at quality {choice.quality}" if choice.quality else ""
     reporter.result(f"{choice.ipc:,} a class{at}: {size:,} of {total:,} bytes")
     if size < (1 - LITTLE) * total:
-        why = "one more a class does not fit"
+        why = "one more a class does not fit" + (f" at quality {QUALITY}" if expected.free else "")
         if choice.ipc == expected.most:
             why = "the smallest class has no more images"
         reporter.note(f"{total - size:,} of `total_bytes`={total} stay free: {why}")

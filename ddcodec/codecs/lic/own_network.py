@@ -10,7 +10,7 @@ import torch
 from ...observers.file import Trained, load
 from ...observers.rounding import NAME
 from ...observers.train import train
-from ...observers.training import Recipe
+from ...observers.training import Recipe, steps_of_epoch
 from ..base import Request
 from .options import EPOCHS, LIC
 
@@ -21,6 +21,7 @@ NETWORK_SHARE = 0.2
 # at least, however long reading took.
 LATER_SHARE, LEAST_SHARE = 0.05, 0.3
 FILE = "network.safetensors"
+RECIPE = Recipe(steps=1, augment="auto", precision="auto")  # but for the steps, which follow
 
 
 def training_seconds(request: Request, options: LIC) -> float | None:
@@ -52,7 +53,7 @@ def own_network(
         out,
         epochs=EPOCHS if options.epochs is None else options.epochs,
         seconds=seconds,
-        recipe=Recipe(steps=1, augment="auto", precision="auto"),
+        recipe=RECIPE,
         seed=request.seed,
         device=device,
         resume=True,
@@ -74,4 +75,4 @@ def trained(folder: Path) -> Trained:
 def epochs_of(network: Trained, images: int) -> float:
     """Return the epochs that make the same network again, of so many training images."""
     steps = network.description.training["steps"]
-    return float(steps / (images // min(Recipe(steps=1).batch_size, images)))
+    return float(steps / steps_of_epoch(images, RECIPE.batch_size))

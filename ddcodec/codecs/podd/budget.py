@@ -108,10 +108,11 @@ def fit_bytes(
             f"`total_bytes`={total} is too few: the smallest file of these settings takes about "
             f"{smallest}" + ("; fewer bits (`quality`=bits=N) take less" if pixels else "")
         )
-    high = min(2 * low, most)
-    while low < high < most and _fits(expected, plan_for, total, high):
-        low, high = high, min(2 * high, most)
-    if low < high and _fits(expected, plan_for, total, high):
+    high = low
+    while high < most:
+        high = min(2 * high, most)
+        if not _fits(expected, plan_for, total, high):
+            break
         low = high
     while high - low > 0.005 * low:
         middle = (low + high) / 2

@@ -14,14 +14,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...format.context.counts import FIRST, STEP
+from ...format.context.frequencies import SIZES, SLOW, SPEEDS
 from .transform import BLOCK, CENTRE, MIXING, NORMS, TABLE, blocks_of, synthesised
 
 RATE = 0.55  # bits of a value of the poster: the fewest, and where no bytes are asked for
 # Steps are powers of 2^(1/32), in units of preprocessed pixels.
-FINE, LEAST, MOST = 32, -10 * 32, 10 * 32
-UNSEEN = 0.4  # of a count of the coder, in sights
+FINE = 32
+FINEST_PLACE, COARSEST_PLACE = -10 * FINE, 10 * FINE
+COARSEST = 2.0 ** (COARSEST_PLACE // FINE)
+UNSEEN = FIRST / STEP  # of a count of the coder, in sights
 BASIS = TABLE / 4096
-COARSEST = 2.0 ** (MOST // FINE)
 
 Symbols = NDArray[np.uint8]
 
@@ -63,8 +66,8 @@ def step_for(poster: Tensor, most: int) -> float:
 
 def finest(fits: Callable[[float], bool], above: float = 0) -> float:
     """Return the finest step that ``fits``, of those coarser than ``above``."""
-    low = round(FINE * math.log2(above)) + 1 if above else LEAST
-    high = MOST
+    low = round(FINE * math.log2(above)) + 1 if above else FINEST_PLACE
+    high = COARSEST_PLACE
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if fits(_step(middle)) else (middle + 1, high)
@@ -79,20 +82,21 @@ def expected_bytes(symbols: Symbols) -> int:
     """Return about what the coder's model of frequencies takes (specification, section 5.1).
 
     Its adaptive code of a decision depends on how often each answer was given, not on the order.
+    Zeros behind the last coefficient are counted, which the coder leaves out.
     """
     sizes = np.abs(symbols.astype(np.int64) - CENTRE)
     far = np.add.outer(np.arange(BLOCK), np.arange(BLOCK))
     bits = float(np.count_nonzero(sizes))  # of signs
-    for band in range(10):
-        mine = sizes[..., np.minimum(far, 9) == band]
+    for speed in range(SPEEDS):
+        mine = sizes[..., np.minimum(far, SPEEDS - 1) == speed]
         bits += _adaptive(int((mine == 0).sum()), int((mine > 0).sum()))
-    for band in range(6):
-        mine = sizes[..., np.minimum(far, 5) == band]
+    for speed in range(SLOW):
+        mine = sizes[..., np.minimum(far, SLOW - 1) == speed]
         at_least = np.bincount(mine.reshape(-1), minlength=CENTRE + 1)[::-1].cumsum()[::-1]
         asked, more = at_least[1:-1], at_least[2:]  # of k = 1, 2, ...: are there more
-        for k in range(5):
-            bits += _adaptive(int(asked[k] - more[k]), int(more[k]))
-        bits += _adaptive(int((asked[5:] - more[5:]).sum()), int(more[5:].sum()))
+        for k in range(SIZES):
+            same = slice(k, k + 1 if k < SIZES - 1 else None)  # the last holds all larger ones
+            bits += _adaptive(int((asked[same] - more[same]).sum()), int(more[same].sum()))
     return math.ceil(bits / 8) + 3
 
 

@@ -83,9 +83,13 @@ class PosterVariables:
 
         None where pixels are stored.
         """
-        if self.step is None and self.coded_bytes is not None:
-            self.step = step_for(self.poster, self.coded_bytes)
+        self.step = self._present_step()
         return self.step
+
+    def _present_step(self) -> float | None:
+        if self.step is not None or self.coded_bytes is None:
+            return self.step
+        return step_for(self.poster, self.coded_bytes)
 
     def full(self, stored: StoredBits | None = None) -> Tensor:
         """Return the poster that patches are cut from, float32 (C, H, W).
@@ -96,9 +100,8 @@ class PosterVariables:
         return poster if self._growth is None else self._growth.of(poster)
 
     def _rounded(self, stored: StoredBits) -> Tensor:
-        if self.coded_bytes is None:
-            return stored.rounded(self.poster)
-        return rounded(self.poster, self.step or step_for(self.poster, self.coded_bytes))
+        step = self._present_step()
+        return stored.rounded(self.poster) if step is None else rounded(self.poster, step)
 
     def patches(self, stored: StoredBits | None = None) -> Tensor:
         """Return all patches, float32 (P, C, h, w), in patch order (x outer, y inner).

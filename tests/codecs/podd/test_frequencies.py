@@ -59,11 +59,12 @@ def test_the_expected_bytes_are_those_of_the_coder(
     shape: tuple[int, int, int], step: float, seed: int
 ) -> None:
     symbols = quantised(coefficients(2 * noise(shape, seed)), step)
+    symbols[-1, -1, -1, -1, -1] = CENTRE + 1  # behind the last one the coder writes no zeros
     code = context.encode(symbols, 8)
     if code[0] == FREQUENCIES:  # of few symbols, or large ones, another model may take less
-        assert abs(expected_bytes(symbols) - len(code)) <= 16 + 0.03 * len(code)
+        assert abs(expected_bytes(symbols) - len(code)) <= 4 + 0.01 * len(code)
     else:
-        assert expected_bytes(symbols) >= len(code) - 16
+        assert expected_bytes(symbols) >= len(code) - 4
 
 
 @settings(max_examples=20, deadline=None)
@@ -106,13 +107,13 @@ def test_patches_are_cut_from_what_the_coefficients_give(first: Path) -> None:
 
 
 def test_the_last_steps_see_what_is_stored(digits: Source, tmp_path: Path) -> None:
-    digests = set()
+    found = []
     for aware in (0, 0.5):
         out = tmp_path / f"{aware}.ddset"
         asked: dict[str, Any] = {"steps": 8, "kernel_steps": 4, "aware": aware}
         encode(digits, out, ipc=0.5, transform="dct", profile="quick", device="cpu", **asked)
-        digests.add(info(out)["content_digest"])
-    assert len(digests) == 2
+        found.append(load(out)[0][0])
+    assert not torch.equal(*found)
 
 
 @pytest.mark.parametrize("stop", [2, 7])
