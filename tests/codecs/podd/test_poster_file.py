@@ -72,7 +72,7 @@ def test_info_says_pixels_coefficients_and_step(tmp_path: Path) -> None:
     found, rows = examined(path)
     assert (found["pixels"], found["ipc"]) == (60, 60 / (3 * 16))
     coded = {"block": 8, "step": STEP}
-    assert found["poster"] == {"height": 6, "width": 10, "bits": 8, "transform": coded}
+    assert found["poster"] == {"height": 6, "width": 10, "bits": None, "transform": coded}
     assert ("poster", "6 x 10 from 8 x 8 coefficients, step 0.25") in rows
     assert info(path, equivalents=True)["equivalents"]["png"]["images"] > 60
     assert verify(path) == []
