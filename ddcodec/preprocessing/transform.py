@@ -21,8 +21,8 @@ from ..errors import Unsupported, UsageError
 from ..runtime.world import neutral_tensors
 from .stored import Stored, in_parts
 from .whiten import KIND as WHITENING
+from .whiten import SIZE, unwhiten, whiten
 from .whiten import fit as fit_whitening
-from .whiten import unwhiten, whiten
 
 Images = NDArray[np.uint8] | Tensor | Image.Image
 Spec = Mapping[str, Any]
@@ -140,20 +140,18 @@ def fit_standardise(images: Stored) -> dict[str, Any]:
     return {"kind": "standardise", "mean": mean, "std": std}
 
 
-FITS = {
-    "none": lambda _: {"kind": "none"},
-    "standardise": fit_standardise,
-    WHITENING: fit_whitening,
-}
-KINDS = tuple(FITS)
+KINDS = ("none", "standardise", WHITENING)
 
 
-def fit(images: Stored, kind: str) -> Spec:
+def fit(images: Stored, kind: str, kernel: int = SIZE) -> Spec:
     """Return a preprocessing of one of ``KINDS`` for training images uint8 (N, H, W, C).
 
+    ``kernel`` is the side of a whitening's, in pixels.
     Raises UsageError for images that the kind does not take.
     """
-    return FITS[kind](images)
+    if kind == WHITENING:
+        return fit_whitening(images, kernel)
+    return {"kind": "none"} if kind == "none" else fit_standardise(images)
 
 
 def is_whitening(spec: Spec) -> bool:

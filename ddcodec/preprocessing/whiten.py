@@ -19,13 +19,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import UsageError
-from ..format.rules import MOST, MOST_SIDE
+from ..format.rules import MOST_SIDE
 from .stored import Stored, in_parts
 
 KIND = "conv_whiten"
 FINE = 4  # binary places of a centred pixel
 COSINES = 12  # binary places of the transform that a kernel is fitted in
-SIZE = 5  # pixels a side of a kernel that is fitted
+# Of a kernel that is fitted: pixels a side, where bytes are scarce and elsewhere, and its largest
+# coefficient. Finer ones teach no better and take more of the file (docs/coding.md).
+SMALL, SIZE, LARGEST = 3, 5, 127
 REGULAR = 0.1  # added to eigenvalues, relative to their mean, as in the published recipe
 FITTED = 10_000  # training images that the covariance is taken from
 MEASURED = 1 << 22  # values whitened at a time where only their spread is wanted
@@ -126,9 +128,10 @@ def band_of(height: int, width: int) -> NDArray[np.int64]:
     return bands
 
 
-def fit(images: Stored) -> Spec:
+def fit(images: Stored, size: int = SIZE) -> Spec:
     """Return the preprocessing ``conv_whiten`` of images uint8 (N, H, W, C).
 
+    Its kernel has ``size`` x ``size`` pixels, an odd number.
     Raises UsageError for images that are too large, or have no contrast at all.
     """
     _, height, width, channels = images.shape
@@ -149,7 +152,7 @@ def fit(images: Stored) -> Spec:
         mean = covariance[bands == band].mean(0) + ridge * np.eye(channels)
         values, vectors = np.linalg.eigh(mean)
         whitening[band] = (vectors * values**-0.5) @ vectors.T
-    spec = _as_kernel(whitening[bands], SIZE)
+    spec = _as_kernel(whitening[bands], size)
     squares = [
         float(whiten(chosen[part], spec).double().square().sum())
         for part in in_parts(chosen.shape, MEASURED)
@@ -210,7 +213,7 @@ def _as_kernel(matrices: Doubles, size: int) -> dict[str, Any]:
         seen = down.T @ (matrices[:, :, :, colour].transpose(2, 0, 1) * dot) @ across
         padded = np.pad(seen, ((0, 0), (half, half), (half, half)))
         kernel[:, colour] = padded[:, y : y + size, x : x + size][:, ::-1, ::-1]
-    scaled = np.rint(kernel * (MOST / np.abs(kernel).max())).astype(int)
+    scaled = np.rint(kernel * (LARGEST / np.abs(kernel).max())).astype(int)
     return {"kind": "conv_whiten", "gain": 1.0, "size": size, "kernel": scaled.reshape(-1).tolist()}
 
 

@@ -15,10 +15,10 @@ from ...errors import UsageError
 from ...format import to_bytes
 from ...format.payload import CODED
 from ...preprocessing.transform import fit
+from ...preprocessing.whiten import SIZE, SMALL
 from ...sources.base import Source
 from ...sources.split import Split
 from ..base import Request
-from ..options import Pair
 from .frequencies import COARSEST
 from .initial import Real, initial_variables, real_tensors
 from .layout import smallest_ipc
@@ -27,7 +27,6 @@ from .pack import Arrays, coded, describe, storage_of
 from .plan import Plan
 from .planning import is_natural, make_plan, orders
 from .poster import EVEN
-from .stored import StoredBits
 from .transform import BLOCK
 from .variables import PosterVariables
 
@@ -37,6 +36,8 @@ ROOMIER = 1.1  # how much more is tried where classes have no room
 OF_A_CLASS = 50  # images, at most, that stand for a class in the estimate
 NOISE = 0.25  # share of noise that distillation adds to the poster it starts from, as measured
 LABEL_SPREAD = 0.3  # of a Dirichlet distribution: labels with more small shares than learned ones
+
+FEW_BYTES = 5000  # below which whitening has a small kernel, which takes some 340 bytes less
 
 # By how much sides grow in few bytes, and the most images a class that few bytes hold.
 EXPANDED, EXPANDED_IPC = 1.5, 1.25
@@ -52,10 +53,10 @@ def plan_in_bytes(request: Request, options: PoDD, total: int) -> Plan:
     images and icons pixels that are expanded.
     """
     source, ordered = request.source, orders(request.source, options, request.seed)
-    expected = Expected(source)
+    expected, kernel = Expected(source), SMALL if total < FEW_BYTES else SIZE
 
     def planner(options: PoDD) -> Callable[[float], Plan]:
-        return lambda ipc: make_plan(source, ipc, options, request, ordered)
+        return lambda ipc: replace(make_plan(source, ipc, options, request, ordered), kernel=kernel)
 
     usual = _is_usual(options)
     if options.coded or (usual and is_natural(source)):
@@ -149,22 +150,22 @@ class Expected:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self._seen: dict[str, tuple[dict[str, Any], Real]] = {}  # by preprocessing
-        self._sizes: dict[tuple[str, Pair, Pair, bool, StoredBits], int] = {}
+        self._seen: dict[tuple[str, int], tuple[dict[str, Any], Real]] = {}  # by preprocessing
+        self._sizes: dict[tuple[Any, ...], int] = {}
 
     def bytes_of(self, plan: Plan) -> int:
         """Return about the bytes of the file of a plan."""
         shown = plan.geometry.height, plan.geometry.width
         coded = plan.coded_bytes is not None
-        key = plan.preprocessing, plan.size, shown, coded, plan.stored
+        key = plan.preprocessing, plan.kernel, plan.size, shown, coded, plan.stored
         if key not in self._sizes:
             self._sizes[key] = self._measured(plan)
         return self._sizes[key]
 
     def _measured(self, plan: Plan) -> int:
-        source, kind = self.source, plan.preprocessing
+        source, kind = self.source, (plan.preprocessing, plan.kernel)
         if kind not in self._seen:
-            fitted = dict(fit(source.train.images, kind))
+            fitted = dict(fit(source.train.images, *kind))
             self._seen[kind] = fitted, _some(source, fitted)
         preprocessing, real = self._seen[kind]
         random = np.random.default_rng(0)

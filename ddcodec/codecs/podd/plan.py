@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from ...distill.truncation import Truncation
+from ...preprocessing.whiten import SIZE
 from ..options import Common, Pair, spelled
 from .options import PoDD
 from .order import ClassOrder
@@ -86,6 +87,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     total_bytes: int | None = None  # of the whole file, at most
     coded_bytes: int | None = None  # about, of coefficients; None where pixels are stored
+    kernel: int = SIZE  # pixels a side, of a whitening
     init: str | None = None  # content digest of the file that it begins from
 
     @property

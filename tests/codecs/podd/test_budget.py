@@ -50,6 +50,16 @@ def test_a_budget_of_bytes_is_kept_and_used(total: int, digits: Source, tmp_path
     assert f"--bytes {total}{few} --steps 12" in info(out)["provenance"]["command"]
 
 
+@pytest.mark.parametrize(("total", "side"), [(3000, 3), (6000, 5)])
+def test_few_bytes_have_a_small_kernel(
+    total: int, side: int, colours: Source, tmp_path: Path
+) -> None:
+    out = tmp_path / "x.ddset"
+    encode(colours, total_bytes=total, out=out, steps=4)
+    assert info(out)["image"]["preprocessing"]["size"] == side
+    assert 0.8 * total <= out.stat().st_size <= total
+
+
 def test_more_bytes_make_a_larger_poster_and_fewer_bits_too(digits: Source, tmp_path: Path) -> None:
     pixels = []
     for total, quality in ((1500, "bits=6"), (1500, "bits=3"), (1700, "bits=3")):
