@@ -177,8 +177,17 @@ def again() -> str:
 
 
 def networks() -> str:
-    """What a file records of its own network and of others."""
-    found = facts("digits-0.9-networks")
+    """What a file of digits records of its own network and of others."""
+    return networks_of("digits-0.9-networks")
+
+
+def cifar_networks() -> str:
+    """What a file of CIFAR-10 records of them."""
+    return networks_of("cifar10-1.0-networks")
+
+
+def networks_of(stem: str) -> str:
+    found = facts(stem)
     recipe = found["recipe"]
     own = recipe["optimizer"] | {"network": None, "norm": recipe["network"]["norm"]}
     own |= {"optimizer": own["name"]} | found["measured"]
@@ -219,7 +228,10 @@ def printed() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     each.__name__: each
-    for each in (readme, digits, cifar, files, again, networks, shipped, printed)
+    for each in (
+        *(readme, digits, cifar, files, again),
+        *(networks, cifar_networks, shipped, printed),
+    )
 }
 
 

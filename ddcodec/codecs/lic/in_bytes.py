@@ -27,7 +27,7 @@ from ...runtime.ranks import Ranks
 from ...sources.base import Source
 from ..base import Request
 from ..shared.groups import Parts
-from .budget import QUALITY, Budget
+from .budget import MOST_QUALITY, QUALITY, Budget, Sizes
 from .embedding import embed, require_embeddable, require_labels
 from .expected import Choice, Expected
 from .options import LIC, USUAL, USUAL_LIVE
@@ -87,7 +87,7 @@ def encode_in_bytes(
     if manifest is None:
         budget.require_least()
     assert manifest is not None  # where nothing fits, the smallest does not
-    _tell(request.reporter, budget, expected)
+    tell(request.reporter, budget, expected)
     ranks.wait()
     return manifest
 
@@ -199,7 +199,7 @@ def _copy(path: Path, out: Path) -> None:
         write_atomically(out, lambda written: shutil.copyfileobj(file, written))
 
 
-def _tell(reporter: Reporter, budget: Budget, expected: Expected) -> None:
+def tell(reporter: Reporter, budget: Budget, expected: Sizes) -> None:
     """Say what was chosen, and why a file is smaller than it might be."""
     choice, total = budget.made(), budget.total
     assert choice is not None
@@ -208,6 +208,8 @@ def _tell(reporter: Reporter, budget: Budget, expected: Expected) -> None:
     reporter.result(f"{choice.ipc:,} a class{at}: {size:,} of {total:,} bytes")
     if size < (1 - LITTLE) * total:
         why = "one more a class does not fit" + (f" at quality {QUALITY}" if expected.free else "")
+        if expected.free and choice.quality == MOST_QUALITY:
+            why += f", and none is stored above {MOST_QUALITY}"
         if choice.ipc == expected.most:
             why = "the smallest class has no more images"
         reporter.note(f"{total - size:,} of `total_bytes`={total} stay free: {why}")

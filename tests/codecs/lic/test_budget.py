@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from ddcodec import UsageError
 from ddcodec.codecs.lic.budget import LEAST_QUALITY, MOST_QUALITY, QUALITY, Budget
 from ddcodec.codecs.lic.expected import Choice
-from ddcodec.codecs.lic.in_bytes import fill
+from ddcodec.codecs.lic.in_bytes import fill, tell
 from ddcodec.runtime.ranks import Ranks
+from tests.helpers.reporters import Notes
 
 
 class Linear:
@@ -75,6 +76,22 @@ def test_images_that_no_picture_holds_do_not_fit() -> None:
             return super().bytes(choice)
 
     assert Budget(10**6, Bounded(), 1000).best() == Choice(5, MOST_QUALITY)
+
+
+@pytest.mark.parametrize(
+    ("choice", "why"),
+    [
+        (Choice(1, 55), "one more a class does not fit at quality 50"),
+        (Choice(1, 65), "one more a class does not fit at quality 50, and none is stored above 65"),
+        (Choice(300, 65), "the smallest class has no more images"),
+    ],
+)
+def test_why_bytes_stay_free_is_said(choice: Choice, why: str) -> None:
+    sizes, heard = Linear(most=300), Notes()
+    budget = Budget(2000, sizes, 1000)
+    budget.learn(choice, 1500)
+    tell(heard, budget, sizes)
+    assert heard.said[-1] == f"500 of `total_bytes`=2000 stay free: {why}"
 
 
 @given(
