@@ -147,11 +147,15 @@ def fit(images: Stored, kind: str, kernel: int = SIZE) -> Spec:
     """Return a preprocessing of one of ``KINDS`` for training images uint8 (N, H, W, C).
 
     ``kernel`` is the side of a whitening's, in pixels.
-    Raises UsageError for images that the kind does not take.
+    Raises UsageError for another kind, and for images that it does not take.
     """
     if kind == WHITENING:
         return fit_whitening(images, kernel)
-    return {"kind": "none"} if kind == "none" else fit_standardise(images)
+    if kind == "standardise":
+        return fit_standardise(images)
+    if kind == "none":
+        return {"kind": "none"}
+    raise UsageError(f"`preprocessing` must be one of {', '.join(KINDS)}, got {kind!r}")
 
 
 def is_whitening(spec: Spec) -> bool:

@@ -113,3 +113,8 @@ def test_the_way_back_gives_the_pixels() -> None:
     z = Preprocess(RGB, 3, 5, 6)(x).numpy()
     pixels = to_unit_range(z, RGB).transpose(0, 2, 3, 1) * 255
     assert np.array_equal(np.rint(pixels), x)
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(UsageError, match="one of none, standardise, conv_whiten, got 'zca'"):
+        preprocess.fit(np.zeros((2, 4, 4, 1), np.uint8), "zca")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ddcodec.errors import UsageError
 from ddcodec.format.rules import MOST, check_preprocessing
 from ddcodec.preprocessing.transform import Preprocess, fit, to_unit_range
-from ddcodec.preprocessing.whiten import LARGEST, band_of, cosines
+from ddcodec.preprocessing.whiten import LARGEST, SIZE, SMALL, band_of, cosines
 
 
 def photos(count: int = 300, height: int = 16, width: int = 16, channels: int = 3) -> np.ndarray:
@@ -35,9 +35,11 @@ def spectrum(x: torch.Tensor) -> np.ndarray:
     return (down @ x.double() @ across.T).square().mean(0).numpy()
 
 
-def test_whitening_evens_out_the_spectrum() -> None:
+@pytest.mark.parametrize("kernel", [SMALL, SIZE])
+def test_whitening_evens_out_the_spectrum(kernel: int) -> None:
     images = photos()
-    spec = fit(images, "conv_whiten")
+    spec = fit(images, "conv_whiten", kernel)
+    assert len(spec["kernel"]) == (3 * kernel) ** 2
     white = Preprocess(spec, 3, 16, 16)(images)
     assert white.dtype == torch.float32
     assert abs(float(white.std()) - 1) < 0.01

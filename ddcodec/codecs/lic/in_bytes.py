@@ -208,8 +208,8 @@ def tell(reporter: Reporter, budget: Budget, expected: Sizes) -> None:
     reporter.result(f"{choice.ipc:,} a class{at}: {size:,} of {total:,} bytes")
     if size < (1 - LITTLE) * total:
         why = "one more a class does not fit" + (f" at quality {QUALITY}" if expected.free else "")
-        if expected.free and choice.quality == MOST_QUALITY:
-            why += f", and none is stored above {MOST_QUALITY}"
         if choice.ipc == expected.most:
             why = "the smallest class has no more images"
+        if expected.free and choice.quality == MOST_QUALITY:
+            why += f", and no image is stored above quality {MOST_QUALITY}"
         reporter.note(f"{total - size:,} of `total_bytes`={total} stay free: {why}")

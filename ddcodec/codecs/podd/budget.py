@@ -37,7 +37,7 @@ OF_A_CLASS = 50  # images, at most, that stand for a class in the estimate
 NOISE = 0.25  # share of noise that distillation adds to the poster it starts from, as measured
 LABEL_SPREAD = 0.3  # of a Dirichlet distribution: labels with more small shares than learned ones
 
-FEW_BYTES = 5000  # below which whitening has a small kernel, which takes some 340 bytes less
+FEW_BYTES = 5000  # below which a whitening has a small kernel: of colours, 340 bytes less
 
 # By how much sides grow in few bytes, and the most images a class that few bytes hold.
 EXPANDED, EXPANDED_IPC = 1.5, 1.25

@@ -62,16 +62,13 @@ def describe_posters(manifest: Manifest, names: list[str]) -> Description:
     params = manifest.codec["params"]
     transform = params.get("transform")
     height, width = poster_size(manifest) if transform else spec.shape[1:]
-    bits = int(spec.quantiser["bits"]) if spec.quantiser else 32
     columns, rows = manifest.patches["grid"]
     size, count = manifest.patches["size"], columns * rows * len(names)
     text = f"{height} x {width}"
     # Coefficients have a step; how many bits they take differs from one to the next.
-    poster: dict[str, Any] = {
-        "height": height,
-        "width": width,
-        "bits": None if transform else bits,
-    }
+    stored = int(spec.quantiser["bits"]) if spec.quantiser else 32
+    bits = None if transform else stored
+    poster: dict[str, Any] = {"height": height, "width": width, "bits": bits}
     said = f"{text}, {bits} bits"
     if grown := params.get("expanded"):
         poster["expanded"] = grown

@@ -75,7 +75,8 @@ def _distilled(
     """Distil and write; without a number of steps the best of what is reached is kept."""
     source, quick = request.source, plan.profile == "quick"
     run.reporter.stage("preprocessing", 0)
-    preprocessing = dict(fit(source.train.images, plan.preprocessing, plan.kernel))
+    space = None if given is None else given.space(plan.preprocessing)
+    preprocessing = dict(space or fit(source.train.images, plan.preprocessing, plan.kernel))
     images = shared_out(source, plan, preprocessing, run.device)
     real = images.real
     beginning = None if given is None else (given, preprocessing)

@@ -21,6 +21,7 @@ from ...preprocessing.whiten import whiten_values
 from ...sources.base import Source
 from ..base import ModelPlace
 from ..registry import CODECS
+from ..shared.statement import digest_in_file
 from .decode import geometry_of, order_of
 from .plan import Plan
 from .poster_file import stored_pixels
@@ -76,6 +77,16 @@ class Given:
     def digest(self) -> str:
         """Content digest of the file."""
         return self.file.manifest.content_digest
+
+    def space(self, kind: str) -> Spec | None:
+        """Return its preprocessing where it is of a kind and was fitted to the source's images.
+
+        So a poster goes on in its own space, however fine this version would make another.
+        """
+        manifest = self.file.manifest
+        same = manifest.source.get("digest") == digest_in_file(self._source.digest())
+        spec: Spec = manifest.image["preprocessing"]
+        return spec if same and spec["kind"] == kind else None
 
     def begin(self, variables: PosterVariables, plan: Plan, spec: Spec) -> bool:
         """Put poster and labels into ``variables`` where they fit as they are; say if they did."""

@@ -66,7 +66,8 @@ class _Encode:
         for note in self.plan.notes:
             self.note(note)
         request.reporter.stage("preprocessing", 0)
-        self.preprocessing = dict(fit(source.train.images, self.plan.preprocessing))
+        space = self.plan.preprocessing, self.plan.kernel
+        self.preprocessing = dict(fit(source.train.images, *space))
         self.images = shared_out(source, self.plan, self.preprocessing, request.device)
         self.real = self.images.real
         self.variables = initial_variables(

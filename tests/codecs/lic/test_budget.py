@@ -82,8 +82,11 @@ def test_images_that_no_picture_holds_do_not_fit() -> None:
     ("choice", "why"),
     [
         (Choice(1, 55), "one more a class does not fit at quality 50"),
-        (Choice(1, 65), "one more a class does not fit at quality 50, and none is stored above 65"),
-        (Choice(300, 65), "the smallest class has no more images"),
+        (
+            Choice(1, 65),
+            "one more a class does not fit at quality 50, and no image is stored above quality 65",
+        ),
+        (Choice(300, 60), "the smallest class has no more images"),
     ],
 )
 def test_why_bytes_stay_free_is_said(choice: Choice, why: str) -> None:

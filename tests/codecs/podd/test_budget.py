@@ -14,16 +14,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ddcodec import LimitExceeded, UsageError, encode, info, load
+from ddcodec import LimitExceeded, PoDD, UsageError, encode, info, load
 from ddcodec.codecs.podd import pack
-from ddcodec.codecs.podd.budget import Expected, fit_bytes
+from ddcodec.codecs.podd.budget import Expected, fit_bytes, plan_in_bytes
 from ddcodec.codecs.podd.judging import held_out
 from ddcodec.codecs.podd.outer_loop import Distiller
 from ddcodec.codecs.podd.plan import Plan
+from ddcodec.codecs.podd.planning import settled
 from ddcodec.codecs.podd.stored import StoredBits
 from ddcodec.format import Storage, read, to_bytes
 from ddcodec.sources import Source, Split
-from tests.helpers.plans import check_file, noise_source, plan_of
+from tests.helpers.plans import check_file, noise_source, plan_of, request_for
 
 READER = runpy.run_path(str(Path(__file__).parents[3] / "examples" / "read_ddset.py"))
 
@@ -50,14 +51,19 @@ def test_a_budget_of_bytes_is_kept_and_used(total: int, digits: Source, tmp_path
     assert f"--bytes {total}{few} --steps 12" in info(out)["provenance"]["command"]
 
 
-@pytest.mark.parametrize(("total", "side"), [(3000, 3), (6000, 5)])
-def test_few_bytes_have_a_small_kernel(
-    total: int, side: int, colours: Source, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("total", "side"), [(4999, 3), (5000, 5)])
+def test_few_bytes_have_a_small_kernel(total: int, side: int, colours: Source) -> None:
+    request = request_for(colours)
+    options = settled(PoDD(total_bytes=total, profile="quick"), request.device)
+    assert plan_in_bytes(request, options, total).kernel == side
+    assert plan_of(colours, ipc=0.5).kernel == 5
+
+
+def test_a_file_has_the_kernel_of_its_plan(colours: Source, tmp_path: Path) -> None:
     out = tmp_path / "x.ddset"
-    encode(colours, total_bytes=total, out=out, steps=4)
-    assert info(out)["image"]["preprocessing"]["size"] == side
-    assert 0.8 * total <= out.stat().st_size <= total
+    encode(colours, total_bytes=3000, out=out, steps=4)
+    assert info(out)["image"]["preprocessing"]["size"] == 3
+    assert 0.8 * 3000 <= out.stat().st_size <= 3000
 
 
 def test_more_bytes_make_a_larger_poster_and_fewer_bits_too(digits: Source, tmp_path: Path) -> None:

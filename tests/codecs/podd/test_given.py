@@ -17,7 +17,7 @@ from ddcodec.codecs.podd.initial import initial_variables as begin
 from ddcodec.codecs.podd.poster_file import poster_of
 from ddcodec.format import read, read_manifest, to_bytes
 from ddcodec.preprocessing.transform import fit
-from ddcodec.sources import Source
+from ddcodec.sources import Source, Split
 from tests.helpers.plans import plan_of
 from tests.helpers.published_sets import real
 from tests.helpers.transformed_files import analysed
@@ -116,6 +116,27 @@ def test_a_poster_of_coefficients_goes_on_from_its_pixels(
     assert Given(path, digits).begin(variables, plan, spec)
     assert np.array_equal(variables.poster, poster_of(read_manifest(path)[0], coded))
     assert np.abs(variables.poster.numpy() - poster).max() < 4 * step
+
+
+def test_a_poster_of_the_same_images_stays_in_its_space(tmp_path: Path) -> None:
+    """Kernels may have been fitted more finely, or to fewer bytes, than they are now."""
+    random = np.random.default_rng(0)
+    images, labels = random.integers(0, 256, (2, 20, 16, 16, 3), np.uint8), np.arange(20) % 2
+    ours, theirs = (
+        Source("ours", ("a", "b"), {"train": lambda x=x: Split(x, labels)}) for x in images
+    )
+    path, out = tmp_path / "a.ddset", tmp_path / "b.ddset"
+    encode(ours, path, steps=1, **HOW)
+    file = read(path)
+    space = file.manifest.image["preprocessing"]
+    finer = space | {"kernel": [2 * value for value in space["kernel"]]}
+    image = file.manifest.image | {"preprocessing": finer}
+    path.write_bytes(to_bytes(replace(file.manifest, image=image), file.arrays, {})[0])
+    manifest = encode(ours, out, steps=0, init=path, **HOW)
+    assert manifest.image["preprocessing"] == finer
+    assert np.array_equal(read(out).arrays["poster"], file.arrays["poster"])
+    manifest = encode(theirs, out, steps=0, init=path, overwrite=True, **HOW)
+    assert manifest.image["preprocessing"] == fit(images[1], "conv_whiten")
 
 
 def test_a_file_that_does_not_fit_is_refused(tmp_path: Path, digits: Source) -> None:
