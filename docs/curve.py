@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PICTURE = Path(__file__).with_name("curve-cifar10.png")
-OURS = ("cifar10-5k", "cifar10-10k", "cifar10-20k", "cifar10-50k")
+LONG = ("cifar10-1.0-90m",)
+OURS = ("cifar10-2k", "cifar10-5k", "cifar10-10k", "cifar10-20k", "cifar10-50k")
 BESIDE = {
     "quantised_network_same_bytes": "quantised network",
     "random_images_jpeg": "random images, JPEG",
@@ -48,7 +49,11 @@ Points = dict[str, list[list[float]]]  # by name: bits a class, mean and std in 
 
 def points() -> Points:
     """Return what the picture shows of ours."""
-    found: Points = {"ddcodec": [point(stem, facts(stem)["measured"]) for stem in OURS]}
+    ours = {"ddcodec": OURS, "ddcodec, 90 minutes": LONG}
+    found: Points = {
+        name: [point(stem, facts(stem)["measured"]) for stem in stems]
+        for name, stems in ours.items()
+    }
     for key, name in BESIDE.items():
         beside = [(stem, baselines(stem).get(key)) for stem in OURS]
         found[name] = [point(stem, entry) for stem, entry in beside if entry is not None]
@@ -62,9 +67,10 @@ def point(stem: str, entry: dict[str, Any]) -> list[float]:
 
 def paint(axes: Axes) -> None:
     for index, (name, spots) in enumerate(points().items()):
-        color, mark, dashes = (STRONG[0], "o", "-") if index == 0 else PLAIN[index - 1]
+        ours = name.startswith("ddcodec")
+        color, mark, dashes = (STRONG[0], "oD"[index], "-") if ours else PLAIN[index - 2]
         at, means, stds = zip(*spots, strict=True)
-        width = 2.2 if index == 0 else 1.2
+        width = 2.2 if ours else 1.2
         axes.errorbar(at, means, stds, label=name, color=color, marker=mark, linestyle=dashes,
                       linewidth=width, capsize=3, zorder=4)  # fmt: skip
     for counted, fill in ((ALL, STRONG[1]), (PART, "none")):
@@ -73,7 +79,7 @@ def paint(axes: Axes) -> None:
         axes.scatter(at, means, s=36, facecolors=fill, edgecolors=STRONG[1], label=counted)
     for name, kbit, mean, _ in PUBLISHED:
         left = kbit > 10 and name != "IDC"  # else on the right, where there is room
-        axes.annotate(name, (1000 * kbit, mean), (-8 if left else 8, -3),
+        axes.annotate(name, (1000 * kbit, mean), (-8 if left else 8, 2 if name == "DD-RUO" else -3),
                       textcoords="offset points", ha="right" if left else "left", fontsize=9,
                       color=FADED)  # fmt: skip
 
