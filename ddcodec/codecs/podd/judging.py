@@ -31,7 +31,9 @@ HELD_SHARE = 0.1  # of each class
 MOST_HELD = 1000  # images; enough to tell two points
 LEAST_HELD = 20  # images; where there would be fewer, none is held out
 NETS = 2
-WIDTH = 32  # of their filters; half to a third of the time of the recipe's
+# Of filters, in shorter runs than this many seconds; a half to a third of the time of the recipe's
+# networks. A poster that was made for those teaches narrow ones less.
+WIDTH, LONG = 32, 1800.0
 
 Ints = NDArray[np.int64]
 
@@ -97,21 +99,31 @@ def shared_out(
 
 
 class Judge:
-    """Networks of the file's recipe, narrower, that learn from a poster and are tested.
+    """Networks of the file's recipe that learn from a poster and are tested; narrow in short runs.
 
     Args:
         plan: of the encode.
         recipe: of the file.
         test: preprocessed images float32 (N, C, h, w) and labels int64 (N,), on a device.
+        seconds: that the run may take, None where that is not said.
 
     Attributes:
+        filters: of the networks.
         seconds: that the last test took.
     """
 
     seconds = 0.0
 
-    def __init__(self, plan: Plan, recipe: Recipe, test: tuple[Tensor, Tensor]) -> None:
-        recipe = replace(recipe, filters=min(WIDTH, recipe.filters))
+    def __init__(
+        self,
+        plan: Plan,
+        recipe: Recipe,
+        test: tuple[Tensor, Tensor],
+        seconds: float | None = None,
+    ) -> None:
+        if seconds is None or seconds < LONG:
+            recipe = replace(recipe, filters=min(WIDTH, recipe.filters))
+        self.filters = recipe.filters
         self._plan = plan
         self._trial = Trial(recipe, test, NETS, key(plan.seed, "judges"), SILENT)
         self._device = test[0].device
@@ -201,9 +213,9 @@ class Contest:
     def verdict(self, plan: Plan) -> list[str]:
         """Return what is to be said of the file, as lines for people."""
         lines = [
-            f"{plan.steps:,} steps: students reach {100 * self.reached:.1f} % of "
-            f"{self._images.words}; before the first step {100 * self.began:.1f}, from class means "
-            f"of as many pixels {100 * self.means:.1f}"
+            f"{plan.steps:,} steps: students of {self._judge.filters} filters reach "
+            f"{100 * self.reached:.1f} % of {self._images.words}; before the first step "
+            f"{100 * self.began:.1f}, from class means of as many pixels {100 * self.means:.1f}"
         ]
         if self.reached < self.means:
             lines.append(

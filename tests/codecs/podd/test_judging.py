@@ -16,7 +16,15 @@ from ddcodec.codecs.podd.initial import (
     patch_mean_poster,
     real_tensors,
 )
-from ddcodec.codecs.podd.judging import LEAST_HELD, MOST_HELD, Contest, Judge, held_out, shared_out
+from ddcodec.codecs.podd.judging import (
+    LEAST_HELD,
+    LONG,
+    MOST_HELD,
+    Contest,
+    Judge,
+    held_out,
+    shared_out,
+)
 from ddcodec.codecs.podd.outer_loop import Distiller, Run
 from ddcodec.codecs.podd.pace import Pace
 from ddcodec.codecs.podd.pack import describe
@@ -69,6 +77,17 @@ def contest_of(source: Source, ipc: float, expand: float = 1) -> Contest:
     variables = initial_variables(plan, images.real, torch.device("cpu"))
     judge = Judge(plan, Recipe.of(describe(source, plan, preprocessing, 1)), images.test)
     return Contest(judge, variables, images)
+
+
+@pytest.mark.parametrize(("seconds", "filters"), [(None, 32), (LONG - 1, 32), (LONG, 64)])
+def test_long_runs_are_judged_by_the_networks_of_the_recipe(
+    seconds: float | None, filters: int, digits: Source
+) -> None:
+    plan = plan_of(digits, ipc=0.4, profile="quick")
+    preprocessing = dict(fit(digits.train.images, plan.preprocessing))
+    images = shared_out(digits, plan, preprocessing, torch.device("cpu"))
+    recipe = Recipe.of(describe(digits, plan, preprocessing, 1))
+    assert Judge(plan, recipe, images.test, seconds).filters == filters
 
 
 @pytest.mark.parametrize("ipc", [0.4, 1.0, 2.0])
@@ -142,7 +161,7 @@ def test_the_best_is_kept_and_made_again_by_its_command(
     notes, best = Notes(), tmp_path / "best.ddset"
     run: dict[str, Any] = {"ipc": 0.4, "profile": "quick"}
     manifest = encode(digits, best, reporter=notes, **run)
-    assert f"{kernel + unrolled} steps: students reach 90.0 %" in notes.said[0]
+    assert f"{kernel + unrolled} steps: students of 32 filters reach 90.0 %" in notes.said[0]
     numbers = numbers_of(manifest.provenance["command"])
     assert numbers["steps"] == kernel + unrolled
     again = encode(digits, tmp_path / "again.ddset", **run, **numbers)
