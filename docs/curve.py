@@ -66,11 +66,10 @@ def point(stem: str, entry: dict[str, Any]) -> list[float]:
 
 
 def paint(axes: Axes) -> None:
-    for index, (name, spots) in enumerate(points().items()):
-        ours = name.startswith("ddcodec")
-        color, mark, dashes = (STRONG[0], "oD"[index], "-") if ours else PLAIN[index - 2]
+    styles = [(STRONG[0], "o", "-"), (STRONG[0], "D", "-"), *PLAIN]
+    for (name, spots), (color, mark, dashes) in zip(points().items(), styles, strict=False):
         at, means, stds = zip(*spots, strict=True)
-        width = 2.2 if ours else 1.2
+        width = 2.2 if color == STRONG[0] else 1.2
         axes.errorbar(at, means, stds, label=name, color=color, marker=mark, linestyle=dashes,
                       linewidth=width, capsize=3, zorder=4)  # fmt: skip
     for counted, fill in ((ALL, STRONG[1]), (PART, "none")):

@@ -90,8 +90,8 @@ def _distilled(
     if judged:
         run.reporter.stage("testing what it begins with", 0)
         recipe = Recipe.of(describe(source, plan, preprocessing, 1))
-        judge = Judge(plan, recipe, images.test, options.time)
-        contest = Contest(judge, variables, images)
+        judge = Judge(plan, recipe, images.test)
+        contest = Contest(judge, variables, images, options.time or 0)
     if contest is not None and options.time is not None:
         end = request.started + options.time - contest.seconds_to_come
         end = max(end, time.monotonic() + LEAST_SHARE * options.time)

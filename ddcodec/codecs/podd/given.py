@@ -21,7 +21,6 @@ from ...preprocessing.whiten import whiten_values
 from ...sources.base import Source
 from ..base import ModelPlace
 from ..registry import CODECS
-from ..shared.statement import digest_in_file
 from .decode import geometry_of, order_of
 from .plan import Plan
 from .poster_file import stored_pixels
@@ -84,9 +83,10 @@ class Given:
         So a poster goes on in its own space, however fine this version would make another.
         """
         manifest = self.file.manifest
-        same = manifest.source.get("digest") == digest_in_file(self._source.digest())
         spec: Spec = manifest.image["preprocessing"]
-        return spec if same and spec["kind"] == kind else None
+        digest = str(manifest.source.get("digest", ""))
+        same = spec["kind"] == kind and digest and self._source.is_that_of(digest)
+        return spec if same else None
 
     def begin(self, variables: PosterVariables, plan: Plan, spec: Spec) -> bool:
         """Put poster and labels into ``variables`` where they fit as they are; say if they did."""

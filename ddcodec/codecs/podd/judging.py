@@ -31,9 +31,10 @@ HELD_SHARE = 0.1  # of each class
 MOST_HELD = 1000  # images; enough to tell two points
 LEAST_HELD = 20  # images; where there would be fewer, none is held out
 NETS = 2
-# Of filters, in shorter runs than this many seconds; a half to a third of the time of the recipe's
-# networks. A poster that was made for those teaches narrow ones less.
-WIDTH, LONG = 32, 1800.0
+WIDTH = 32  # of their filters; half to a third of the time of the recipe's
+# A poster that was made for the recipe's networks teaches narrow ones less. So those judge runs of
+# this many seconds, where all they judge takes this share at most, some so many narrow tests.
+LONG, JUDGED_SHARE, NARROW_TESTS = 1800.0, 0.1, 12
 
 Ints = NDArray[np.int64]
 
@@ -99,34 +100,33 @@ def shared_out(
 
 
 class Judge:
-    """Networks of the file's recipe that learn from a poster and are tested; narrow in short runs.
+    """Networks of the file's recipe, narrower, that learn from a poster and are tested.
 
     Args:
         plan: of the encode.
         recipe: of the file.
         test: preprocessed images float32 (N, C, h, w) and labels int64 (N,), on a device.
-        seconds: that the run may take, None where that is not said.
 
     Attributes:
-        filters: of the networks.
         seconds: that the last test took.
     """
 
     seconds = 0.0
 
-    def __init__(
-        self,
-        plan: Plan,
-        recipe: Recipe,
-        test: tuple[Tensor, Tensor],
-        seconds: float | None = None,
-    ) -> None:
-        if seconds is None or seconds < LONG:
-            recipe = replace(recipe, filters=min(WIDTH, recipe.filters))
-        self.filters = recipe.filters
-        self._plan = plan
-        self._trial = Trial(recipe, test, NETS, key(plan.seed, "judges"), SILENT)
+    def __init__(self, plan: Plan, recipe: Recipe, test: tuple[Tensor, Tensor]) -> None:
+        narrow = replace(recipe, filters=min(WIDTH, recipe.filters))
+        self._plan, self._recipe = plan, recipe
+        self._trial = Trial(narrow, test, NETS, key(plan.seed, "judges"), SILENT)
         self._device = test[0].device
+
+    @property
+    def filters(self) -> int:
+        """Of the networks."""
+        return self._trial.recipe.filters
+
+    def widen(self) -> None:
+        """Take the networks of the recipe as they are from now on."""
+        self._trial = replace(self._trial, recipe=self._recipe)
 
     def accuracy(self, variables: PosterVariables) -> float:
         """Return the share of test images that networks know after learning from a poster."""
@@ -171,12 +171,22 @@ class Contest:
         judge: tells what networks learn from them.
         variables: poster and labels before the first step; the contest may change them.
         images: what is learned from and tested on.
+        time: seconds that the encode may take, 0 where that is not said.
     """
 
-    def __init__(self, judge: Judge, variables: PosterVariables, images: Images) -> None:
+    def __init__(
+        self,
+        judge: Judge,
+        variables: PosterVariables,
+        images: Images,
+        time: float = 0,
+    ) -> None:
         self._judge, self._variables, self._images = judge, variables, images
         self._start = {name: x.clone() for name, x in variables.learned.items()}
         self.began = judge.accuracy(variables)
+        if time >= LONG and NARROW_TESTS * judge.seconds <= JUDGED_SHARE * time:
+            judge.widen()
+            self.began = judge.accuracy(variables)
         self.means = judge.class_means(images.means)
         self.reached = self.began
 

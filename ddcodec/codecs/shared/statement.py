@@ -36,13 +36,7 @@ def source_of(name: str, count: int, digest: str, **asked: Any) -> dict[str, Any
 
     ``asked`` is how they were made of what was read: ``size`` and ``test_share`` (``Source``).
     """
-    digest = digest_in_file(digest)
-    return {"name": name, "split": "train", "count": count, "digest": digest, **asked}
-
-
-def digest_in_file(digest: str) -> str:
-    """Return the part of a SHA-256 in hex that a file keeps to know images by."""
-    return digest[:32]
+    return {"name": name, "split": "train", "count": count, "digest": digest[:32], **asked}
 
 
 def provenance_of(command: str, seed: int, observer: Trained | None = None) -> dict[str, Any]:

@@ -70,24 +70,29 @@ def test_sorted_images_are_tested_on_all_classes_where_none_are_held_out(digits:
     assert set(images.test[1].tolist()) == set(range(10))
 
 
-def contest_of(source: Source, ipc: float, expand: float = 1) -> Contest:
+def contest_of(source: Source, ipc: float, expand: float = 1, seconds: float = 0) -> Contest:
     plan = plan_of(source, ipc=ipc, profile="quick", steps=2, expand=expand)
     preprocessing = dict(fit(source.train.images, plan.preprocessing))
     images = shared_out(source, plan, preprocessing, torch.device("cpu"))
     variables = initial_variables(plan, images.real, torch.device("cpu"))
     judge = Judge(plan, Recipe.of(describe(source, plan, preprocessing, 1)), images.test)
-    return Contest(judge, variables, images)
+    return Contest(judge, variables, images, seconds)
 
 
-@pytest.mark.parametrize(("seconds", "filters"), [(None, 32), (LONG - 1, 32), (LONG, 64)])
-def test_long_runs_are_judged_by_the_networks_of_the_recipe(
-    seconds: float | None, filters: int, digits: Source
+@pytest.mark.parametrize(
+    ("seconds", "each", "filters"),
+    [(0, 0.1, 32), (LONG - 1, 0.1, 32), (LONG, 0.1, 64), (LONG, LONG / 110, 32)],
+)
+def test_long_runs_are_judged_by_the_networks_of_the_recipe_where_these_are_fast(
+    seconds: float, each: float, filters: int, digits: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = plan_of(digits, ipc=0.4, profile="quick")
-    preprocessing = dict(fit(digits.train.images, plan.preprocessing))
-    images = shared_out(digits, plan, preprocessing, torch.device("cpu"))
-    recipe = Recipe.of(describe(digits, plan, preprocessing, 1))
-    assert Judge(plan, recipe, images.test, seconds).filters == filters
+    def accuracy(judge: Judge, _: Any) -> float:
+        judge.seconds = each
+        return judge.filters / 100
+
+    monkeypatch.setattr(Judge, "accuracy", accuracy)
+    contest = contest_of(digits, 0.4, seconds=seconds)
+    assert contest.began == filters / 100
 
 
 @pytest.mark.parametrize("ipc", [0.4, 1.0, 2.0])
