@@ -225,6 +225,24 @@ def test_the_page_of_scores_says_what_the_package_and_the_command_printed() -> N
         assert f"| {name} | {theirs} | {own} |".replace("  |", " |") in page
 
 
+@pytest.mark.parametrize("printed", sorted(RESULTS.glob("*.score.txt")), ids=lambda each: each.name)
+def test_a_printed_score_is_on_the_page_and_follows_from_its_accuracies(printed: Path) -> None:
+    text = printed.read_text(encoding="utf-8")
+    page = (RESULTS.parents[1] / "docs" / "score.md").read_text(encoding="utf-8")
+    assert f'--8<-- "examples/results/{printed.name}"' in page
+    found = {
+        name: float(mean) / 100
+        for name, mean in re.findall(r"^((?:real|syn|rdm)-\w+) .*? (\d+\.\d) ±", text, re.MULTILINE)
+    }
+    lost, gain = found["real-hard"] - found["syn-hard"], found["syn-any"] - found["rdm-any"]
+    robust = (found["syn-aug"] - found["rdm-aug"]) + (found["syn-naug"] - found["rdm-naug"])
+    for name, alpha in (("label", (gain - lost) / 2), ("augmentation", robust / 2)):
+        shown = re.search(rf"^{name}-robust score +(0\.\d+) ±", text, re.MULTILINE)
+        assert shown
+        expected = (math.exp(alpha) - math.exp(-1)) / (math.e - math.exp(-1))
+        assert float(shown[1]) == pytest.approx(expected, abs=0.002)  # a mean over networks
+
+
 def test_the_page_says_what_a_network_in_the_bytes_of_a_file_reached() -> None:
     """Of digits ``train --baselines --json``, of the others what the benchmark printed."""
     report = json.loads((RESULTS / "digits-0.9.baselines.json").read_text())
