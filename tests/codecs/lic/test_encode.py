@@ -100,7 +100,7 @@ def test_a_class_with_too_few_images_is_named(
 def test_compensation_brings_features_nearer_in_stored_integers(
     digits: Source, observer: Trained, observer_file: Path
 ) -> None:
-    settings = params(observer_file, ipc=4, steps=40)
+    settings = params(observer_file, ipc=4, steps=120)
     geometry = settings.mosaic(8, 8)
     originals = select(InMemory(digits), 5, "5", observer, settings, CPU)
     squeezed = geometry.squeeze(originals)
