@@ -243,7 +243,7 @@ def network_name(network: dict[str, Any]) -> str:
 def render(report: Report) -> bytes:
     """Return the picture of a report as PNG."""
     from ddcodec.sweep.comparison import render as drawn
-    from ddcodec.sweep.record import Spot
+    from ddcodec.sweep.curves import Spot
 
     rows = report["files"]
     stems = [Path(row["file"]).stem for row in rows]

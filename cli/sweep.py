@@ -39,6 +39,7 @@ OF_ALL_POINTS = ("device", "size", "test_share", "download")
 # Options that take several values, and what a value looks like.
 LISTS = {
     "--ipc": r"\d*\.?\d+(,\d*\.?\d+)*",
+    "--bytes": r"\d+(,\d+)*",
     "--bits": r"\d+(,\d+)*",
     "--seed": r"\d+(,\d+)*",
     "--preprocessing": r"(auto|none|standardise|conv_whiten)(,[a-z_]+)*",
@@ -75,8 +76,13 @@ def sweep(
         ),
     ],
     ipc: Annotated[
-        list[str], typer.Option(metavar="X...", help="Budgets in images per class: 0.3 0.6 0.9.")
-    ],
+        list[str] | None,
+        typer.Option(metavar="X...", help="Budgets in images per class: 0.3 0.6 0.9."),
+    ] = None,
+    total_bytes: Annotated[
+        list[str] | None,
+        typer.Option("--bytes", metavar="N...", help="Or in bytes of whole files: 2500 6250."),
+    ] = None,
     bits: Annotated[
         list[str] | None,
         typer.Option(metavar="N...", help="Bits of a stored value, 2 to 8: 8 4."),
@@ -128,7 +134,10 @@ def sweep(
     precisions or seeds may be added to DIR. Results: DIR/sweep.json, .csv, .md and .png. Most
     options of encode are taken too, for all points: see ddcodec encode --codec C --help.
     """
-    budgets = numbers("--ipc", ipc, float)
+    budgets = numbers("--ipc", ipc or [], float)
+    sizes = numbers("--bytes", total_bytes or [], int)
+    if not budgets and not sizes:
+        raise UsageError("a sweep needs budgets; give --ipc 0.3 0.6 0.9 or --bytes 2500 6250")
     qualities = [f"bits={value}" for value in numbers("--bits", bits or [], int)]
     qualities += words(quality or [])
     seeds = numbers("--seed", seed or ["0"], int)
@@ -149,6 +158,7 @@ def sweep(
         tuple(qualities) or ("auto",),
         tuple(seeds),
         tuple(words(preprocessing or [])) or ("auto",),
+        tuple(sizes),
     )
     settings = Settings(
         encode=chosen if codec == USUAL else {"codec": codec, **chosen},
@@ -218,7 +228,7 @@ def found(entry: Entry) -> str:
 
 def describe(record: SweepRecord) -> str:
     """Return all curves as one table: the files, the baselines, all data."""
-    from ddcodec.sweep.record import curves
+    from ddcodec.sweep.curves import curves
 
     found = [
         (curve.name, spot.bits_per_class, spot.mean, spot.std)

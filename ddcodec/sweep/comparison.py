@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from .curves import Curve, Spot
 from .plot import FADED, STRONG, draw_curve, picture
-from .record import Curve, Spot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -27,21 +27,38 @@ AUTO = "auto"  # as encode chooses
 
 
 class Place(NamedTuple):
-    """A place of the grid: arguments of ``encode``, ``auto`` where they are left to it."""
+    """A place of the grid: arguments of ``encode``, ``auto`` where they are left to it.
 
-    ipc: float
+    Its budget is ``ipc`` or ``total_bytes``; the other one is None.
+    """
+
+    ipc: float | None
     quality: str = AUTO
     preprocessing: str = AUTO
+    total_bytes: int | None = None
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> Place:
-        """Return the place of a point or baseline."""
-        return cls(entry["ipc"], entry["quality"], entry["preprocessing"])
+        """Return the place of a point or baseline; records of earlier versions know no bytes."""
+        budget = entry.get("total_bytes")
+        return cls(entry["ipc"], entry["quality"], entry["preprocessing"], budget)
 
     @property
     def varied(self) -> dict[str, Any]:
         """Its arguments of ``encode``."""
-        return {name: value for name, value in self._asdict().items() if value != AUTO}
+        return {n: value for n, value in self._asdict().items() if value not in (AUTO, None)}
+
+    @property
+    def budget(self) -> str:
+        """What its files may take: ``0.4 IPC`` or ``6,250 bytes``."""
+        if self.total_bytes is None:
+            return f"{self.ipc:.12g} IPC"
+        return f"{self.total_bytes:,} bytes"
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """By which places are in order: bytes first, since too few are found by the encode."""
+        return (self.total_bytes is None, self.ipc or self.total_bytes or 0)
 
     @property
     def parts(self) -> list[str]:
@@ -49,30 +66,39 @@ class Place(NamedTuple):
         return [part for part in (self.quality, self.preprocessing) if part != AUTO]
 
     def __str__(self) -> str:
-        return ", ".join([f"{self.ipc:.12g} IPC", *self.parts])
+        return ", ".join([self.budget, *self.parts])
 
     def file_name(self, seed: int) -> str:
-        """Return the name of its file: ``ipc0.4-bits4-seed0.ddset``."""
+        """Return the name of its file: ``ipc0.4-bits4-seed0.ddset``, ``bytes6250-seed0.ddset``."""
+        budget = f"bytes{self.total_bytes}" if self.ipc is None else f"ipc{self.ipc:.12g}"
         parts = (part.replace("=", "") for part in self.parts)
-        return "-".join([f"ipc{self.ipc:.12g}", *parts, f"seed{seed}.ddset"])
+        return "-".join([budget, *parts, f"seed{seed}.ddset"])
 
 
 @dataclass(frozen=True)
 class Grid:
-    """What is varied: budgets in images per class, qualities, seeds, kinds of preprocessing."""
+    """What is varied: budgets, qualities, seeds, kinds of preprocessing.
 
-    ipc: tuple[float, ...]
+    Budgets are images per class or bytes of whole files; there may be some of both.
+    """
+
+    ipc: tuple[float, ...] = ()
     quality: tuple[str, ...] = (AUTO,)
     seeds: tuple[int, ...] = (0,)
     preprocessing: tuple[str, ...] = (AUTO,)
+    total_bytes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, values in vars(self).items():
-            if not values:
+        if not self.ipc and not self.total_bytes:
+            raise UsageError("a sweep needs at least one budget: `ipc` or `total_bytes`")
+        for name in ("quality", "seeds", "preprocessing"):
+            if not getattr(self, name):
                 raise UsageError(f"a sweep needs at least one `{name.removesuffix('s')}`")
         for ipc in self.ipc:
             if not 0 < ipc < math.inf:
                 raise UsageError(f"`ipc` must be more than 0, got {ipc:g}")
+        for total in self.total_bytes:
+            whole("total_bytes", total, 1)
         for quality in self.quality:
             if quality != AUTO:
                 StoredBits.of(quality)
@@ -88,8 +114,14 @@ class Grid:
     def places(self) -> Iterator[Place]:
         """Give every place, each once, small budgets first."""
         qualities, kinds = dict.fromkeys(self.quality), dict.fromkeys(self.preprocessing)
-        for ipc in sorted(set(self.ipc)):
-            yield from (Place(ipc, quality, kind) for quality in qualities for kind in kinds)
+        budgets = [*((ipc, None) for ipc in self.ipc), *((None, n) for n in self.total_bytes)]
+        found = (
+            Place(ipc, quality, kind, total)
+            for ipc, total in budgets
+            for quality in qualities
+            for kind in kinds
+        )
+        yield from sorted(dict.fromkeys(found), key=lambda place: place.rank)
 
 
 @dataclass(frozen=True)
@@ -114,6 +146,11 @@ class Settings:
         settle(self, nets=whole("nets", self.nets, 1))
         if self.train_steps is not None:
             settle(self, train_steps=whole("train_steps", self.train_steps, 1))
+
+
+def quality_title(quality: str) -> str:
+    """Return ``bits=4`` as people say it, ``4 bits``; other names stay."""
+    return f"{quality[5:]} bits" if quality.startswith("bits=") else quality
 
 
 def commands(spec: str, name: str, recorded: str, settings: Settings) -> list[str]:

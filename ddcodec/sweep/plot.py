@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingExtra, UsageError
 from ..runtime.atomic import write_atomically
-from .record import Curve, SweepRecord, curves
+from .curves import Curve, curves
+from .record import SweepRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

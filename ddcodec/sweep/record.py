@@ -10,17 +10,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..errors import CheckpointMismatch, UsageError
 from ..runtime.atomic import write_atomically
 from ..runtime.finished import Finished
-from .grid import Place
+from .grid import Place, quality_title
 from .verdict import network_in_file, sentence
 
 VERSION = 1
@@ -31,7 +29,11 @@ Entry = dict[str, Any]
 COLUMNS = (
     *("kind", "series", "ipc", "quality", "preprocessing", "seed", "images_per_class", "bytes"),
     *("bits_per_class", "accuracy_mean", "accuracy_std", "nets", "file"),
-    "network_in_file",
+    *("network_in_file", "total_bytes"),
+)
+_HEADS = (
+    *("budget", "quality", "preprocessing", "seed"),
+    *("bytes", "bits per class", "accuracy"),
 )
 _MEASURED = ("bytes", "bits_per_class", "accuracy_mean", "accuracy_std", "per_net")
 _PLACE = ("ipc", "quality", "preprocessing")
@@ -107,8 +109,8 @@ class SweepRecord(Finished):
         return {
             "sweep": VERSION,
             "identity": self.identity,
-            "points": sorted(self.points, key=lambda e: (Place.of(e), e["seed"])),
-            "baselines": sorted(self.baselines, key=lambda e: (e["name"], Place.of(e))),
+            "points": sorted(self.points, key=lambda e: (*_in_grid(e), e["seed"])),
+            "baselines": sorted(self.baselines, key=lambda e: (e["name"], *_in_grid(e))),
             "full_data": self.full_data,
             "notes": self.notes,
             **({"begun": self.begun} if self.begun else {}),
@@ -129,58 +131,6 @@ class SweepRecord(Finished):
         text = json.dumps(self.as_json(), indent=1, allow_nan=False) + "\n"
         for name, content in zip(NAMES, (text, to_csv(self), to_markdown(self)), strict=True):
             write_atomically(self.folder / name, content.encode())
-
-
-@dataclass(frozen=True)
-class Spot:
-    """One place on a curve: bits per class, accuracy over all networks of all seeds, its std."""
-
-    bits_per_class: float
-    mean: float
-    std: float
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A series of the picture, in order of size."""
-
-    name: str
-    spots: tuple[Spot, ...]
-    baseline: bool
-
-
-def curves(record: SweepRecord) -> list[Curve]:
-    """Return the distilled files, a curve for each quality and preprocessing, then the baselines.
-
-    Seeds are taken together: the size is their mean, the spread is over all their networks. Where
-    there is a single budget, its qualities make one curve.
-    """
-    places = {Place.of(entry) for entry in record.points}
-    vary = {name: len({getattr(p, name) for p in places}) > 1 for name in Place._fields}
-    by_ipc = vary["quality"] and not vary["ipc"]
-    series: dict[str, dict[Place, list[Entry]]] = {}
-    for entry in sorted(record.points, key=_rank):
-        place = Place.of(entry)
-        details = {
-            f"{place.ipc:g} IPC": by_ipc,
-            quality_title(place.quality): vary["quality"] and not by_ipc,
-            place.preprocessing: vary["preprocessing"],
-        }
-        name = ", ".join(["distilled", *(text for text, said in details.items() if said)])
-        series.setdefault(name, {}).setdefault(place, []).append(entry)
-    out = [_curve(name, groups.values(), False) for name, groups in series.items()]
-    for name in dict.fromkeys([*BASELINE_TITLES, *(e["name"] for e in record.baselines)]):
-        entries = [e for e in record.baselines if e["name"] == name and e["per_net"]]
-        if entries:
-            # Sizes that hold the same images are one spot.
-            spots = {e["bytes"]: [e] for e in entries}
-            out.append(_curve(BASELINE_TITLES.get(name, name), spots.values(), True))
-    return out
-
-
-def quality_title(quality: str) -> str:
-    """Return ``bits=4`` as people say it, ``4 bits``; other names stay."""
-    return f"{quality[5:]} bits" if quality.startswith("bits=") else quality
 
 
 def to_csv(record: SweepRecord) -> str:
@@ -204,8 +154,8 @@ def to_markdown(record: SweepRecord) -> str:
         f"Tested on {what['test_images']:,} images of {_cell(what['test'])}, {what['nets']} "
         f"networks each, mean ± std over networks, in percent. Sizes hold everything.",
         "",
-        "| trained on | IPC | quality | preprocessing | seed | bytes | bits per class | accuracy |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| trained on | {' | '.join(_HEADS)} |",
+        f"|---|{len(_HEADS) * '---|'}",
     ]
     for kind, entry in _entries(record):
         found = "does not fit"
@@ -213,7 +163,7 @@ def to_markdown(record: SweepRecord) -> str:
             found = f"{100 * entry['accuracy_mean']:.1f} ± {100 * entry['accuracy_std']:.1f}"
         cells = [
             _cell(_title(kind, entry)),
-            f"{entry['ipc']:g}" if "ipc" in entry else "",
+            Place.of(entry).budget if "ipc" in entry else "",
             quality_title(entry.get("quality", "")),
             entry.get("preprocessing", ""),
             str(entry.get("seed", "")),
@@ -225,7 +175,10 @@ def to_markdown(record: SweepRecord) -> str:
     for entry in record.points_with_network():
         said = network_in_file(entry["network_in_file"])
         lines += ["", f"{_cell(entry['file'])}, no training: {said}."]
-    lines += ["", "A baseline keeps to the bytes, or pixels, of the file of its IPC and quality."]
+    lines += [
+        "",
+        "A baseline keeps to the bytes, or pixels, of the file of its budget and quality.",
+    ]
     if verdict := record.verdict():
         lines += ["", verdict]
     lines += [f"Left out: {_cell(note)}." for note in record.notes]
@@ -251,21 +204,9 @@ def _title(kind: str, entry: Entry) -> str:
     return BASELINE_TITLES.get(name, name)
 
 
-def _curve(name: str, groups: Iterable[list[Entry]], baseline: bool) -> Curve:
-    spots = []
-    for entries in groups:
-        scores = [score for entry in entries for score in entry["per_net"]]
-        size = float(np.mean([entry["bits_per_class"] for entry in entries]))
-        spots.append(Spot(size, float(np.mean(scores)), float(np.std(scores))))
-    return Curve(name, tuple(sorted(spots, key=lambda spot: spot.bits_per_class)), baseline)
-
-
-def _rank(entry: Entry) -> tuple[int, str, str, float, int]:
-    # 10 bits after 9, and named qualities after all of them.
+def _in_grid(entry: Entry) -> tuple[tuple[bool, float], str, str]:
     place = Place.of(entry)
-    number = place.quality[5:] if place.quality.startswith("bits=") else ""
-    bits = int(number) if number.isdigit() else 100
-    return (bits, place.quality, place.preprocessing, place.ipc, entry["seed"])
+    return (place.rank, place.quality, place.preprocessing)
 
 
 def _cell(text: str) -> str:

@@ -86,6 +86,14 @@ def test_json_is_the_record_and_the_commands_make_the_same_file(run: Run, tmp_pa
 
 
 @pytest.mark.usefixtures("few_steps")
+def test_budgets_may_be_bytes(run: Run, tmp_path: Path) -> None:
+    outcome = run("sweep", "digits", "--bytes", "1400", "1700", *FEW, "--no-plot", "-o", "out")
+    assert outcome.code == 0, outcome.err
+    assert "[1/2] 1,400 bytes, seed 0 ..." in outcome.err
+    names = ["bytes1400-seed0.ddset", "bytes1700-seed0.ddset"]
+    assert sorted(path.name for path in Path("out").glob("*.ddset")) == names
+
+
 def test_a_path_is_tested_on_itself_and_time_gives_steps(
     run: Run, make_source: Callable[..., Path]
 ) -> None:

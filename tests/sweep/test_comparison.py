@@ -7,8 +7,8 @@ import io
 from PIL import Image
 
 from ddcodec.sweep.comparison import NAME, TRANSFER, paint, render, short
+from ddcodec.sweep.curves import Spot
 from ddcodec.sweep.plot import STRONG
-from ddcodec.sweep.record import Spot
 
 
 def points(

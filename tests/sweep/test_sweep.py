@@ -148,6 +148,23 @@ def test_preprocessings_are_places_of_their_own(tmp_path: Path) -> None:
     assert {entry["preprocessing"] for entry in record.baselines} == {"standardise"}
 
 
+def test_budgets_in_bytes_are_places_of_their_own_and_bound_their_files(tmp_path: Path) -> None:
+    grid = Grid((0.4,), total_bytes=(1700, 1400))
+    record = sweep("digits", tmp_path / "out", grid, only_files())
+    places = [Place.of(entry) for entry in record.as_json()["points"]]
+    assert [place.budget for place in places] == ["1,400 bytes", "1,700 bytes", "0.4 IPC"]
+    small, large = (e for e in record.as_json()["points"] if e["ipc"] is None)
+    assert small["total_bytes"] == 1400
+    assert large["total_bytes"] == 1700
+    assert small["bytes"] < 1.05 * 1400 < large["bytes"] < 1.05 * 1700
+    assert small["file"] == "bytes1400-seed0.ddset"
+    assert "--bytes 1400" in small["commands"][0]
+    again = Watch()
+    sweep("digits", tmp_path / "out", grid, only_files(), watcher=again)
+    assert not again.ran
+    assert len(again.kept) == 3
+
+
 def test_places_are_named_by_what_is_set() -> None:
     places = list(Grid((0.9, 0.4, 0.4), ("bits=4", "auto"), (0,), ("auto", "none")).places())
     assert [str(place) for place in places[:4]] == [
@@ -236,7 +253,7 @@ def test_other_settings_need_another_folder(
 @pytest.mark.parametrize(
     ("make", "named"),
     [
-        (lambda: Grid(()), "at least one `ipc`"),
+        (lambda: Grid(()), "at least one budget"),
         (lambda: Grid((0.4, float("nan"))), "`ipc` must be more than 0"),
         (lambda: Grid((0.4,), ("bits=77",)), "bits=77"),
         (lambda: Grid((0.4,), preprocessing=("bleach",)), "`preprocessing`=bleach is unknown"),

@@ -12,8 +12,9 @@ import pytest
 
 from ddcodec import UsageError
 from ddcodec.errors import CheckpointMismatch
-from ddcodec.sweep.grid import Place
-from ddcodec.sweep.record import SweepRecord, curves, quality_title, to_csv, to_markdown
+from ddcodec.sweep.curves import curves
+from ddcodec.sweep.grid import Place, quality_title
+from ddcodec.sweep.record import SweepRecord, to_csv, to_markdown
 
 IDENTITY = {
     "source": "digits",
@@ -171,6 +172,17 @@ def test_each_preprocessing_is_a_curve_of_its_own(tmp_path: Path) -> None:
     assert all(len(curve.spots) == 2 for curve in found)
 
 
+def test_budgets_in_bytes_make_one_curve_with_those_in_images(tmp_path: Path) -> None:
+    record = SweepRecord(tmp_path, IDENTITY)
+    in_bytes = point(0.7, "auto", size=900) | {"ipc": None, "total_bytes": 950}
+    record.points = [in_bytes, point(0.4, "auto", size=700)]
+    (curve,) = curves(record)
+    assert [spot.bits_per_class for spot in curve.spots] == [560, 720]
+    assert "| 950 bytes | auto |" in to_markdown(record)
+    rows = list(csv.DictReader(io.StringIO(to_csv(record))))
+    assert [(row["ipc"], row["total_bytes"]) for row in rows] == [("", "950"), ("0.4", "")]
+
+
 def test_csv_has_a_row_for_every_entry(record: SweepRecord) -> None:
     rows = list(csv.DictReader(io.StringIO(to_csv(record))))
     assert [row["kind"] for row in rows] == ["distilled"] * 4 + ["baseline"] * 5 + ["full"]
@@ -184,7 +196,8 @@ def test_markdown_has_every_result_and_command(record: SweepRecord) -> None:
     record.notes = ["AVIF, which this Pillow cannot write"]
     text = to_markdown(record)
     assert (
-        "| random images, AVIF | 0.4 | 8 bits | auto |  | 1,500 | 1,200.0 | does not fit |" in text
+        "| random images, AVIF | 0.4 IPC | 8 bits | auto |  | 1,500 | 1,200.0 | does not fit |"
+        in text
     )
     assert "| all training images |  |  |  |  | 90,000 | 72,000.0 | 99.0 ± 1.0 |" in text
     assert "Left out: AVIF, which this Pillow cannot write." in text
