@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from ..nn.workarounds import keep_narrow_exact
 from ..observers.build import initialise
@@ -20,9 +22,26 @@ class Halve(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, C, H / 2, W / 2), rounded down."""
         height, width = x.shape[2] // 2 * 2, x.shape[3] // 2 * 2
-        # On a CPU two to three times as fast as PyTorch's own: a fifth of a network's whole time.
-        rows = x[:, :, 0:height:2] + x[:, :, 1:height:2]
-        return (rows[..., 0:width:2] + rows[..., 1:width:2]) * 0.25
+        halved: Tensor = _Mean.apply(x[:, :, :height, :width])  # type: ignore[no-untyped-call]
+        return halved
+
+
+class _Mean(torch.autograd.Function):
+    """Means of 2x2 pixels of (N, C, H, W), both sides even; a gradient can not be taken twice.
+
+    On a CPU both ways are faster than PyTorch's pooling. The way back through the slices of the way
+    there would fill six tensors of zeros: a third of the time of a student's step.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        rows = x[:, :, 0::2] + x[:, :, 1::2]
+        return (rows[..., 0::2] + rows[..., 1::2]) * 0.25
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return (gradient * 0.25).repeat_interleave(2, 3).repeat_interleave(2, 2)
 
 
 class ConvNet(nn.Module):

@@ -160,7 +160,12 @@ def test_one_image_of_one_pixel_a_channel_is_learned() -> None:
 @pytest.mark.parametrize("size", [(2, 2), (8, 6), (9, 7), (3, 10)])
 def test_halving_is_average_pooling(size: tuple[int, int]) -> None:
     x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(Halve()(x), nn.functional.avg_pool2d(x, 2))
+    ours, theirs = (x.clone().requires_grad_() for _ in range(2))
+    out, wanted = Halve()(ours), nn.functional.avg_pool2d(theirs, 2)
+    torch.testing.assert_close(out, wanted)
+    (gradient,) = torch.autograd.grad(out, ours, out.detach() ** 2)
+    (expected,) = torch.autograd.grad(wanted, theirs, out.detach() ** 2)
+    assert torch.equal(gradient, expected)
 
 
 def drawn(images: Numbered, batch_size: int, batches: int) -> list[list[int]]:
