@@ -57,7 +57,7 @@ class Place(NamedTuple):
 
     @property
     def rank(self) -> tuple[bool, float]:
-        """By which places are in order: bytes first, since too few are found by the encode."""
+        """Order of places: bytes first, since only an encode finds that they are too few."""
         return (self.total_bytes is None, self.ipc or self.total_bytes or 0)
 
     @property
