@@ -174,7 +174,7 @@ def sweep(
     keep_large_blocks()
     lines = Lines()
     try:
-        with progress(quiet, advice="`nets` and `train_steps` make it shorter") as reporter:
+        with progress(quiet, advice="`time`, `nets` and `train_steps` make it shorter") as reporter:
             record = run(source, out, grid, settings, reporter=reporter, watcher=lines)
     except KeyboardInterrupt:
         done = f"after {lines.done} of {lines.of}" if lines.of else "before the first point"

@@ -241,7 +241,7 @@ def figure(stem: str, field: str) -> str:
 
     ``transfer`` is the mean over other networks, ``least`` and ``most`` are the ends of what they
     reach, ``more-than-OTHER`` is the distance to another file, ``network`` is what the network in
-    it knows itself, ``whole-recipe`` what students have that took all steps of the recipe.
+    it knows itself, ``thousand-steps`` what students of 1,000 steps have.
     """
     others = stored("made.json")["others"]
     if stem in others:
@@ -258,8 +258,8 @@ def figure(stem: str, field: str) -> str:
         return f"{100 * found['transfer']:.1f}"
     if field == "network":
         return inside(stem).partition(" ")[0]
-    if field == "whole-recipe":
-        return accuracy(stored("measured.json")[stem]["whole_recipe"])
+    if field == "thousand-steps":
+        return accuracy(stored("measured.json")[stem]["thousand_steps"])
     if field in ("least", "most"):
         others = [entry["accuracy_mean"] for entry in others_of(found["measured_networks"])]
         return f"{100 * (min if field == 'least' else max)(others):.1f}"

@@ -157,10 +157,11 @@ class _Runner:
             if beside is None or place.preprocessing != grid.preprocessing[0]:
                 continue
             for name in beside.names():
-                yield self._beside(f"{name} at the bytes of {place}", beside, name, place, seeds[0])
+                what = f"{name}, in the bytes of the file of {place}"
+                yield self._beside(what, beside, name, place, seeds[0])
             if place.quality == grid.quality[0]:
                 for name in SELECTIONS:
-                    what = f"{name} at the pixels of {place}"
+                    what = f"{name}, in the pixels of the file of {place}"
                     yield self._beside(what, beside, name, place, seeds[0])
         if beside is not None:
             first = partial(self._full_data, next(grid.places()), seeds[0])
