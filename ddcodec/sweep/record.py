@@ -233,10 +233,15 @@ def _parse(path: Path) -> Entry:
         and _all_have(found.get("points"), _POINT)
         and _all_have(found.get("baselines"), (*_BASELINE, *_MEASURED))
         and (full is None or _all_have([full], _MEASURED))
+        and all(map(_has_one_budget, (*found["points"], *found["baselines"])))
     )
     if not complete:
         raise broken
     return found
+
+
+def _has_one_budget(entry: Entry) -> bool:
+    return (entry["ipc"] is None) != (entry.get("total_bytes") is None)
 
 
 def _all_have(entries: Any, names: tuple[str, ...]) -> bool:

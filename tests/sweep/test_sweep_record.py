@@ -133,6 +133,17 @@ def test_what_is_no_record_is_refused_in_one_line(tmp_path: Path, text: str) -> 
     assert "\n" not in str(problem.value)
 
 
+@pytest.mark.parametrize("budget", [{"ipc": None}, {"ipc": 1, "total_bytes": 1000}])
+def test_a_point_has_one_budget(record: SweepRecord, budget: dict[str, Any]) -> None:
+    record.points = [point(1, "auto")]
+    record.save()
+    assert SweepRecord.open(record.folder, IDENTITY).points == record.points
+    record.points[0] |= budget
+    (record.folder / "sweep.json").write_text(json.dumps(record.as_json() | {"begun": {}}))
+    with pytest.raises(UsageError, match="not the record of a sweep"):
+        SweepRecord.open(record.folder, IDENTITY)
+
+
 def test_a_quality_is_a_curve_and_seeds_are_one_spot(record: SweepRecord) -> None:
     found = {curve.name: curve for curve in curves(record)}
     assert list(found) == [
