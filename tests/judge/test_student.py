@@ -166,6 +166,8 @@ def test_halving_is_average_pooling(size: tuple[int, int]) -> None:
     (gradient,) = torch.autograd.grad(out, ours, out.detach() ** 2)
     (expected,) = torch.autograd.grad(wanted, theirs, out.detach() ** 2)
     assert torch.equal(gradient, expected)
+    given = out.detach().double().requires_grad_()
+    assert torch.autograd.gradgradcheck(Halve(), (x.double().requires_grad_(),), (given,))
 
 
 def drawn(images: Numbered, batch_size: int, batches: int) -> list[list[int]]:
