@@ -136,8 +136,6 @@ def sweep(
     """
     budgets = numbers("--ipc", ipc or [], float)
     sizes = numbers("--bytes", total_bytes or [], int)
-    if not budgets and not sizes:
-        raise UsageError("a sweep needs budgets; give --ipc 0.3 0.6 0.9 or --bytes 2500 6250")
     qualities = [f"bits={value}" for value in numbers("--bits", bits or [], int)]
     qualities += words(quality or [])
     seeds = numbers("--seed", seed or ["0"], int)
@@ -158,7 +156,7 @@ def sweep(
         tuple(qualities) or ("auto",),
         tuple(seeds),
         tuple(words(preprocessing or [])) or ("auto",),
-        tuple(sizes),
+        total_bytes=tuple(sizes),
     )
     settings = Settings(
         encode=chosen if codec == USUAL else {"codec": codec, **chosen},

@@ -8,7 +8,7 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -97,8 +97,7 @@ class Grid:
         for ipc in self.ipc:
             if not 0 < ipc < math.inf:
                 raise UsageError(f"`ipc` must be more than 0, got {ipc:g}")
-        for total in self.total_bytes:
-            whole("total_bytes", total, 1)
+        settle(self, total_bytes=tuple(whole("total_bytes", n, 1) for n in self.total_bytes))
         for quality in self.quality:
             if quality != AUTO:
                 StoredBits.of(quality)
@@ -112,16 +111,13 @@ class Grid:
                 raise UsageError(f"`seed` must be 0 or more, got {seed}")
 
     def places(self) -> Iterator[Place]:
-        """Give every place, each once, small budgets first."""
-        qualities, kinds = dict.fromkeys(self.quality), dict.fromkeys(self.preprocessing)
+        """Give every place, each once, in the order of ``Place.rank``, small budgets first."""
         budgets = [*((ipc, None) for ipc in self.ipc), *((None, n) for n in self.total_bytes)]
-        found = (
+        found = dict.fromkeys(
             Place(ipc, quality, kind, total)
-            for ipc, total in budgets
-            for quality in qualities
-            for kind in kinds
+            for (ipc, total), quality, kind in product(budgets, self.quality, self.preprocessing)
         )
-        yield from sorted(dict.fromkeys(found), key=lambda place: place.rank)
+        yield from sorted(found, key=lambda place: place.rank)
 
 
 @dataclass(frozen=True)

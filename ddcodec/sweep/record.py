@@ -32,7 +32,7 @@ COLUMNS = (
     *("network_in_file", "total_bytes"),
 )
 _HEADS = (
-    *("budget", "quality", "preprocessing", "seed"),
+    *("trained on", "budget", "quality", "preprocessing", "seed"),
     *("bytes", "bits per class", "accuracy"),
 )
 _MEASURED = ("bytes", "bits_per_class", "accuracy_mean", "accuracy_std", "per_net")
@@ -154,8 +154,8 @@ def to_markdown(record: SweepRecord) -> str:
         f"Tested on {what['test_images']:,} images of {_cell(what['test'])}, {what['nets']} "
         f"networks each, mean ± std over networks, in percent. Sizes hold everything.",
         "",
-        f"| trained on | {' | '.join(_HEADS)} |",
-        f"|---|{len(_HEADS) * '---|'}",
+        f"| {' | '.join(_HEADS)} |",
+        f"|{len(_HEADS) * '---|'}",
     ]
     for kind, entry in _entries(record):
         found = "does not fit"

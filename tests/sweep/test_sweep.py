@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ddcodec import InvalidFile, OutputError, SourceError, UsageError, info
@@ -163,6 +164,11 @@ def test_budgets_in_bytes_are_places_of_their_own_and_bound_their_files(tmp_path
     sweep("digits", tmp_path / "out", grid, only_files(), watcher=again)
     assert not again.ran
     assert len(again.kept) == 3
+
+
+def test_bytes_of_other_libraries_are_kept_as_plain_numbers() -> None:
+    (total,) = Grid(total_bytes=(np.int64(1400),)).total_bytes
+    assert type(total) is int
 
 
 def test_places_are_named_by_what_is_set() -> None:
