@@ -135,9 +135,9 @@ def measure(
     ``place`` is where ``file`` lies; ``names`` are networks for the table, None for no table.
     Raises KeyboardInterrupt after saying what is finished.
     """
+    from ddcodec.coresets.draws import images_by_class
     from ddcodec.evaluate.architectures import across_networks
     from ddcodec.evaluate.baselines import ahead_of, baselines
-    from ddcodec.evaluate.draws import images_by_class
     from ddcodec.evaluate.live import used_directly
     from ddcodec.evaluate.measure import on_file, run_of
     from ddcodec.evaluate.soft_baselines import random_images_with_observer

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ..coresets.budgets import same_bytes
+from ..coresets.draws import images_by_class, random_draw
 from ..errors import UsageError
 from ..format.measured import transfer
 from ..judge.field import SGD, norm_of, way_of
@@ -17,8 +19,6 @@ from ..judge.recipe import Recipe
 from ..judge.trial import Accuracy, Trial
 from ..runtime.world import neutral
 from .baselines import learn
-from .budgets import same_bytes
-from .draws import images_by_class, random_draw
 from .measure import on_file
 
 if TYPE_CHECKING:

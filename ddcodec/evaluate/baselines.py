@@ -21,13 +21,7 @@ from torch import Tensor
 
 from ..codecs.registry import CODECS
 from ..codecs.samples import Samples
-from ..judge.recipe import Recipe
-from ..judge.trial import Accuracy, Entry, Trial
-from ..nn.views import Teacher
-from ..preprocessing.real import RealImages
-from ..preprocessing.stored import Stored
-from ..runtime.world import neutral
-from .budgets import (
+from ..coresets.budgets import (
     Budget,
     CodedBytes,
     coded_bytes,
@@ -37,7 +31,13 @@ from .budgets import (
     same_pixels,
     shrink,
 )
-from .draws import ClassImages, Draw, images_by_class, mean_draw, random_draw
+from ..coresets.draws import ClassImages, Draw, images_by_class, mean_draw, random_draw
+from ..judge.recipe import Recipe
+from ..judge.trial import Accuracy, Entry, Trial
+from ..nn.views import Teacher
+from ..preprocessing.real import RealImages
+from ..preprocessing.stored import Stored
+from ..runtime.world import neutral
 from .live import OwnLabels, bytes_with_network, own_labels
 from .quantised import TITLE as QUANTISED
 from .quantised import quantised_network

@@ -1,73 +1,24 @@
-"""Random real images as JPEG, WebP and AVIF: what ordinary image files hold in the same bytes.
+"""What random real images teach that are stored as JPEG, WebP or AVIF in the bytes of a file.
 
-Images lie side by side on sheets, class after class: header and tables of a file are paid once,
-the cheapest that these formats can do. Pillow's defaults hold, 4:2:0 colour included. As many
-images a class are stored as fit at the lowest quality of ``FORMATS`` (see ``budgets``), then at the
-highest quality that still fits; the students learn from what is decoded again.
+The students learn from what is decoded again.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from ..coresets.draws import ClassImages, random_draw
+from ..coresets.sheets import ImageFormat, at_best, images_that_fit
 from .baselines import learn
-from .budgets import label_bytes, same_bytes, shrink
-from .draws import ClassImages, random_draw
 
 if TYPE_CHECKING:
     from ..data.dataset import DistilledDataset
     from ..judge.trial import Trial
 
 Bytes = NDArray[np.uint8]
-
-SHEET_SIDE = 4096  # pixels at most, so that no format's limit is met
-HIGHEST = 95  # Pillow's advice for JPEG; nothing is seen to gain above it
-
-
-@dataclass(frozen=True)
-class ImageFormat:
-    """A format, its lowest quality here, and the settings it is saved with."""
-
-    name: str
-    lowest: int
-    settings: tuple[tuple[str, Any], ...] = ()
-
-
-# Many coarse images teach more than a few fine ones. On held-out training images, among 5 to 70,
-# digits (700 to 4,000 bytes) wanted 5 to 30, CIFAR-10 (6,000 and 25,000 bytes) 5 to 10.
-FORMATS = (
-    ImageFormat("JPEG", 10, (("optimize", True),)),
-    ImageFormat("WebP", 5, (("method", 6),)),
-    # One thread: the same bytes on every machine.
-    ImageFormat("AVIF", 10, (("max_threads", 1),)),
-)
-
-
-@cache
-def can_write(name: str) -> bool:
-    """Say whether this Pillow writes and reads the format; AVIF and WebP are optional parts."""
-    Image.init()
-    if name.upper() not in Image.SAVE or name.upper() not in Image.OPEN:
-        return False
-    try:
-        written = write_sheets(np.zeros((1, 8, 8, 3), np.uint8), image_format(name), 50)
-        read_sheets(written, (1, 8, 8, 3))
-    except (OSError, ValueError, KeyError):  # a build with the name but without the coder
-        return False
-    return True
-
-
-def image_format(name: str) -> ImageFormat:
-    """Return the format called ``name``."""
-    return next(kind for kind in FORMATS if kind.name == name)
 
 
 def image_baseline(
@@ -84,87 +35,15 @@ def image_baseline(
     None where not one pixel a class fits. ``passes`` is as for ``baselines.learn``.
     """
     draw = random_draw(by_class, trial.seed)
-
-    def least(images: Bytes, classes: int) -> int:
-        return stored_bytes(images, classes, kind, kind.lowest)
-
-    budget = same_bytes(total, by_class, draw, trial.nets, least)
-    for student in range(trial.nets):
-        if least(shrink(draw(budget.per_class, student), budget.size), len(by_class)) > total:
-            return None
+    budget = images_that_fit(total, by_class, draw, trial.nets, kind)
+    if budget is None:
+        return None
     qualities = []
 
     def store(images: Bytes, classes: int) -> tuple[Bytes, int]:
-        quality = highest_quality(images, classes, kind, total)
+        images, size, quality = at_best(images, classes, kind, total)
         qualities.append(quality)
-        size = stored_bytes(images, classes, kind, quality)
-        return read_sheets(write_sheets(images, kind, quality), images.shape), size
+        return images, size
 
     entry = learn(f"random images as {kind.name}", trial, ds, draw, budget, store, passes)
     return entry | {"quality": [min(qualities), max(qualities)]}
-
-
-def highest_quality(images: Bytes, classes: int, kind: ImageFormat, total: int) -> int:
-    """Return a quality at which images (N, H, W, C) fit into ``total`` bytes, by bisection.
-
-    It is the highest where size grows with quality, as it all but always does. The lowest is
-    returned without a look.
-    """
-    low, high = kind.lowest, HIGHEST + 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        fits = stored_bytes(images, classes, kind, middle) <= total
-        low, high = (middle, high) if fits else (low, middle)
-    return low
-
-
-def stored_bytes(images: Bytes, classes: int, kind: ImageFormat, quality: int) -> int:
-    """Return the bytes of images (N, H, W, C) in sheets of this quality, and of their labels."""
-    sheets = write_sheets(images, kind, quality)
-    return sum(map(len, sheets)) + len(images) * label_bytes(classes)
-
-
-def write_sheets(images: Bytes, kind: ImageFormat, quality: int) -> list[bytes]:
-    """Return images (N, H, W, C), C 1 or 3, as image files of several images each."""
-    files = []
-    _, height, width, channels = images.shape
-    grey = channels == 1
-    for start, stop, columns, rows in layout(images.shape):
-        # An empty place repeats the last image rather than adding an edge to code.
-        sheet = images[np.minimum(np.arange(start, start + rows * columns), stop - 1)]
-        grid = sheet.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
-        picture = grid.reshape(rows * height, columns * width, channels)
-        data = io.BytesIO()
-        settings = dict(kind.settings)
-        if grey and kind.name == "AVIF":
-            settings["subsampling"] = "4:0:0"
-        Image.fromarray(picture[..., 0] if grey else picture).save(
-            data, kind.name.upper(), quality=quality, **settings
-        )
-        files.append(data.getvalue())
-    return files
-
-
-def read_sheets(files: list[bytes], shape: tuple[int, ...]) -> Bytes:
-    """Return the images of ``write_sheets`` as they come back, uint8 of ``shape`` (N, H, W, C)."""
-    count, height, width, channels = shape
-    images = np.empty((count, height, width, channels), np.uint8)
-    for data, (start, stop, columns, rows) in zip(files, layout(shape), strict=True):
-        with Image.open(io.BytesIO(data)) as picture:
-            pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
-        grid = pixels.reshape(rows, height, columns, width, channels).swapaxes(1, 2)
-        images[start:stop] = grid.reshape(-1, height, width, channels)[: stop - start]
-    return images
-
-
-def layout(shape: tuple[int, ...]) -> Iterator[tuple[int, int, int, int]]:
-    """Give (first image, one past the last, columns, rows) of every sheet, as square as it goes."""
-    count, height, width, _ = shape
-    across, down = max(1, SHEET_SIDE // width), max(1, SHEET_SIDE // height)
-    for start in range(0, count, across * down):
-        stop = min(count, start + across * down)
-        held = stop - start
-        # Square in pixels: columns x width is about rows x height.
-        columns = min(across, max(1, round((held * height / width) ** 0.5)))
-        columns = max(columns, -(-held // down))
-        yield start, stop, columns, -(-held // columns)

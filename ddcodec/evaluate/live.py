@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..coresets.budgets import CodedBytes, coded_bytes, label_bytes
 from ..judge.student import accuracy
 from ..nn.views import Teacher
 from ..runtime.world import neutral
-from .budgets import CodedBytes, coded_bytes, label_bytes
 
 if TYPE_CHECKING:
     from ..data.dataset import DistilledDataset

@@ -26,13 +26,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from ..coresets.budgets import Budget, coded_bytes, same_bytes, same_pixels
+from ..coresets.draws import Draw, images_by_class, random_draw
 from ..judge.trial import Entry, Trial
 from ..nn.views import NAMES, Teacher
 from ..runtime.arguments import real, text, whole
 from ..runtime.world import neutral
 from .baselines import Label, Store, exact, full_data, learn, stored_pixels
-from .budgets import Budget, coded_bytes, same_bytes, same_pixels
-from .draws import Draw, images_by_class, random_draw
 from .live import bytes_with_network, own_labels
 from .measure import on_file
 from .soft_baselines import labeller

@@ -25,13 +25,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..coresets.draws import ClassImages, Draw
 from ..judge.networks import ConvNet, fresh
 from ..judge.student import TEST_PIXELS, train
 from ..preprocessing.real import RealImages
 from ..preprocessing.transform import Preprocess
 from ..runtime.device import threads_for
 from ..runtime.rng import generator, key
-from .draws import ClassImages, Draw
 from .stored_images import StoredImages
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ import zstandard
 from numpy.typing import NDArray
 
 from ..codecs.shared.labels import LabelPlan, restore, store
+from ..coresets.budgets import ZSTD_LEVEL, enlarge, same_bytes
+from ..coresets.draws import ClassImages, random_draw
 from ..runtime.world import neutral
 from .baselines import learn
-from .budgets import ZSTD_LEVEL, enlarge, same_bytes
-from .draws import ClassImages, random_draw
 
 if TYPE_CHECKING:
     from ..data.dataset import DistilledDataset

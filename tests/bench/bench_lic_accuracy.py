@@ -19,9 +19,9 @@ import numpy as np
 import torch
 
 from ddcodec import encode, load, sources
+from ddcodec.coresets.budgets import same_bytes
+from ddcodec.coresets.draws import images_by_class, random_draw
 from ddcodec.evaluate.baselines import learn
-from ddcodec.evaluate.budgets import same_bytes
-from ddcodec.evaluate.draws import images_by_class, random_draw
 from ddcodec.evaluate.measure import on_file, protocol, train_students
 from ddcodec.evaluate.soft_baselines import random_images_with_observer
 from ddcodec.observers.file import load as load_observer

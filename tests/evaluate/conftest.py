@@ -1,35 +1,14 @@
-"""Real images that are easy to tell apart."""
+"""Files whose labels are of an observer."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from ddcodec import DistilledDataset, encode, load
-from ddcodec.sources import Source, Split
+from ddcodec.sources import Source
 from tests.helpers.live_sets import live_set
-
-
-def lines(per_class: int = 16, noise: float = 12.0) -> Source:
-    """One bright row against one bright column: shape alone tells them apart."""
-    random = np.random.default_rng(7)
-
-    def split() -> Split:
-        labels = np.arange(2 * per_class) % 2
-        images = np.full((2 * per_class, 8, 8), 40.0)
-        images[labels == 0, 3] = 220
-        images[labels == 1, :, 3] = 220
-        noisy = np.clip(images + random.normal(0, noise, images.shape), 0, 255)
-        return Split(noisy.astype(np.uint8)[..., None], labels.astype(np.int64))
-
-    return Source("lines", ("row", "column"), {"train": split, "test": split})
-
-
-@pytest.fixture(scope="session")
-def rows_and_columns() -> Source:
-    return lines()
 
 
 @pytest.fixture(scope="session")

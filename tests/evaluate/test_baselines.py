@@ -13,7 +13,7 @@ from ddcodec.evaluate.measure import protocol
 from ddcodec.evaluate.measure import test_split as split_for
 from ddcodec.judge.recipe import Recipe
 from ddcodec.sources import Source
-from tests.evaluate.conftest import lines
+from tests.helpers.lines import lines
 
 
 @pytest.fixture(scope="module")

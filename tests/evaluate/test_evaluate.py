@@ -17,9 +17,9 @@ from ddcodec import (
     encode,
     load,
 )
+from ddcodec.coresets.budgets import coded_bytes
+from ddcodec.coresets.draws import images_by_class, random_draw
 from ddcodec.evaluate.baselines import baselines
-from ddcodec.evaluate.budgets import coded_bytes
-from ddcodec.evaluate.draws import images_by_class, random_draw
 from ddcodec.evaluate.measure import protocol, train_students
 from ddcodec.evaluate.measure import test_split as split_for
 from ddcodec.format import restate

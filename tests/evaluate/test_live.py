@@ -11,8 +11,8 @@ import torch
 import zstandard
 
 from ddcodec import DistilledDataset
+from ddcodec.coresets.draws import images_by_class, random_draw
 from ddcodec.evaluate.baselines import baselines, with_file_network
-from ddcodec.evaluate.draws import images_by_class, random_draw
 from ddcodec.evaluate.live import own_labels, used_directly
 from ddcodec.evaluate.measure import on_file, protocol
 from ddcodec.evaluate.scores import score

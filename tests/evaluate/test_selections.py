@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddcodec import encode, load
-from ddcodec.evaluate.draws import images_by_class
+from ddcodec.coresets.draws import images_by_class
 from ddcodec.evaluate.measure import protocol
 from ddcodec.evaluate.selections import (
     Select,

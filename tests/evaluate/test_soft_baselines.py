@@ -11,8 +11,8 @@ import torch
 import zstandard
 
 from ddcodec import DistilledDataset, UsageError
-from ddcodec.evaluate.budgets import shrink
-from ddcodec.evaluate.draws import images_by_class, random_draw
+from ddcodec.coresets.budgets import shrink
+from ddcodec.coresets.draws import images_by_class, random_draw
 from ddcodec.evaluate.measure import protocol
 from ddcodec.evaluate.soft_baselines import Labeller, random_images_with_observer
 from ddcodec.observers.file import Trained

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from ddcodec.format import to_bytes
+from ddcodec.sources import Source
 from tests.helpers.hostile import Forgery
+from tests.helpers.lines import lines
 from tests.helpers.local_hub import LocalHub, environment, serving
 from tests.helpers.small_files import STORAGE, arrays, images_arrays, images_manifest, manifest
 
@@ -24,6 +26,11 @@ def small() -> bytes:
 def small_images() -> bytes:
     """A valid file of five images."""
     return to_bytes(images_manifest(), images_arrays(), {})[0]
+
+
+@pytest.fixture(scope="session")
+def rows_and_columns() -> Source:
+    return lines()
 
 
 @pytest.fixture

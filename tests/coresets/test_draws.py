@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from ddcodec import SourceError
-from ddcodec.evaluate import draws
-from ddcodec.evaluate.draws import Points, images_by_class, k_means, mean_draw, random_draw
+from ddcodec.coresets import draws
+from ddcodec.coresets.draws import Points, images_by_class, k_means, mean_draw, random_draw
 from ddcodec.runtime.rng import generator
 from ddcodec.sources import Source, Split
 

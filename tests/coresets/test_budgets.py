@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddcodec.evaluate.budgets import (
+from ddcodec.coresets.budgets import (
     Budget,
     coded_bytes,
     enlarge,
@@ -16,7 +16,7 @@ from ddcodec.evaluate.budgets import (
     same_pixels,
     shrink,
 )
-from ddcodec.evaluate.draws import images_by_class, random_draw
+from ddcodec.coresets.draws import images_by_class, random_draw
 from ddcodec.sources import Source
 
 
