@@ -33,10 +33,15 @@ ClassImages = Sequence[Stored]  # for each class (n, H, W, C)
 Draw = Callable[[int, int], NDArray[np.uint8]]
 
 
-def images_by_class(source: Source) -> ClassImages:
-    """Return the training images of each class, uint8 (n, H, W, C); none of them is copied."""
+def images_by_class(source: Source, chosen: NDArray[np.int64] | None = None) -> ClassImages:
+    """Return the training images of each class, uint8 (n, H, W, C); none of them is copied.
+
+    ``chosen`` are places in the training split, whose images alone are given; None are all.
+    Raises SourceError where a class has none.
+    """
     images, labels = source.train.images, source.train.labels
-    places = (np.flatnonzero(labels == index) for index in range(len(source.classes)))
+    chosen = np.arange(len(labels)) if chosen is None else chosen
+    places = (chosen[labels[chosen] == index] for index in range(len(source.classes)))
     groups = [Part(images, found) for found in places]
     for name, group in zip(source.classes, groups, strict=True):
         if len(group) == 0:

@@ -46,6 +46,15 @@ FORMATS = (
 )
 
 
+# Ten times as fast, and its lowest quality holds a few images more: where seconds count.
+FAST = ImageFormat("AVIF", 10, (("max_threads", 1), ("speed", 10)))
+
+
+def fast_format() -> ImageFormat:
+    """Return a format that holds many images and takes little time: JPEG without AVIF."""
+    return FAST if can_write(FAST.name) else image_format("JPEG")
+
+
 @cache
 def can_write(name: str) -> bool:
     """Say whether this Pillow writes and reads the format; AVIF and WebP are optional parts."""

@@ -26,6 +26,7 @@ from ...runtime.progress import Reporter
 from ...runtime.ranks import Ranks
 from ...sources.base import Source
 from ..base import Request
+from ..shared.free_bytes import left_free
 from ..shared.groups import Parts
 from .budget import MOST_QUALITY, QUALITY, Budget, Sizes
 from .embedding import embed, require_embeddable, require_labels
@@ -36,7 +37,6 @@ from .pack import coded_bytes
 from .params import LICParams
 
 HEADER = 1750  # bytes, about, but for the names of classes and the chunks behind the first
-LITTLE = 0.05  # of the bytes: that more of them stay free is worth a line
 
 Write = Callable[[Request, Trained, LICParams, Ranks, bool], None]
 
@@ -206,10 +206,10 @@ def tell(reporter: Reporter, budget: Budget, expected: Sizes) -> None:
     size = budget.bytes(choice)
     at = f" at quality {choice.quality}" if choice.quality else ""
     reporter.result(f"{choice.ipc:,} a class{at}: {size:,} of {total:,} bytes")
-    if size < (1 - LITTLE) * total:
-        why = "one more a class does not fit" + (f" at quality {QUALITY}" if expected.free else "")
-        if choice.ipc == expected.most:
-            why = "the smallest class has no more images"
-        if expected.free and choice.quality == MOST_QUALITY:
-            why += f", and no image is stored above quality {MOST_QUALITY}"
-        reporter.note(f"{total - size:,} of `total_bytes`={total} stay free: {why}")
+    why = "one more a class does not fit" + (f" at quality {QUALITY}" if expected.free else "")
+    if choice.ipc == expected.most:
+        why = "the smallest class has no more images"
+    if expected.free and choice.quality == MOST_QUALITY:
+        why += f", and no image is stored above quality {MOST_QUALITY}"
+    if (line := left_free(total, size, why)) is not None:
+        reporter.note(line)

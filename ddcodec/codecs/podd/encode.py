@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import OutputError
-from ...format import Manifest, read_manifest
+from ...format import Manifest, read_manifest, to_bytes, write
 from ...judge.recipe import Recipe
 from ...preprocessing.transform import fit
 from ...runtime import checkpoint
@@ -21,6 +21,7 @@ from ...runtime.ranks import joined
 from ...sources.base import Source
 from ...version import __version__
 from ..base import Request
+from ..shared.free_bytes import left_free
 from .budget import plan_in_bytes
 from .given import Given
 from .initial import Real, initial_variables
@@ -35,6 +36,7 @@ from .variables import PosterVariables
 
 LEAST_SHARE = 0.3  # of ``time``, for the optimisation, however long loading took
 TIMING_SHARE = 0.02  # of that, for timing each kind of step
+SIMPLER = "poster and labels took fewer than expected; with more the poster has more pixels"
 
 
 def encode(request: Request, options: PoDD) -> Manifest:
@@ -112,7 +114,12 @@ def _distilled(
         distiller.keep()
     run.reporter.stage("packing", 0)
     try:
-        manifest = pack(source, plan, variables, preprocessing, steps, request.out)
+        packed = pack(source, plan, variables, preprocessing, steps)
+        size = len(to_bytes(*packed)[0])
+        if contest is not None:
+            run.reporter.stage("testing random images in its bytes", 0)
+            contest.compare(size)
+        manifest = write(request.out, *packed)
     except KeyboardInterrupt:
         distiller.keep()
         raise
@@ -127,9 +134,10 @@ def _distilled(
         )
     else:
         run.checkpoint.unlink(missing_ok=True)
-    if contest is not None:
-        for line in contest.verdict(plan):
-            run.reporter.note(line)
+    lines = contest.verdict(plan) if contest is not None else []
+    free = left_free(plan.total_bytes, size, SIMPLER) if plan.total_bytes is not None else None
+    for line in [*lines, *filter(None, [free])]:
+        run.reporter.note(line)
     run.ranks.wait()
     return manifest
 

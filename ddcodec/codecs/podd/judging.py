@@ -13,8 +13,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...coresets.budgets import enlarge, shrink
+from ...coresets.draws import ClassImages, images_by_class, random_draw
+from ...coresets.sheets import at_best, fast_format, images_that_fit
 from ...judge.recipe import Recipe
 from ...judge.trial import Trial
+from ...preprocessing.transform import Preprocess
 from ...runtime.progress import SILENT
 from ...runtime.rng import generator, key
 from ...sources.base import Source
@@ -64,12 +68,16 @@ class Images:
         means: of these.
         test: others, to test on; some of the same where none are held out.
         held: whether they are others.
+        stored: those to learn from, of each class, as the source has them.
+        preprocess: makes such images what networks learn from.
     """
 
     real: Real
     means: ClassMeans
     test: tuple[Tensor, Tensor]
     held: bool
+    stored: ClassImages
+    preprocess: Preprocess
 
     @property
     def words(self) -> str:
@@ -91,12 +99,16 @@ def shared_out(
         kept, held = held_out(labels, len(source.classes), plan.seed)
     real = real_tensors(source, preprocessing, device, kept)
     means = ClassMeans(real, len(source.classes))
-    if 0 < len(held) < len(labels):
+    apart = 0 < len(held) < len(labels)
+    if apart:
         x, y = real_tensors(source, preprocessing, device, held)
-        return Images(real, means, (x[:], y), True)
-    order = torch.randperm(len(labels), generator=generator(plan.seed, "judged"))
-    chosen = order[:MOST_HELD].to(device)
-    return Images(real, means, (real[0][chosen], real[1][chosen]), False)
+        test = x[:], y
+    else:
+        order = torch.randperm(len(labels), generator=generator(plan.seed, "judged"))
+        chosen = order[:MOST_HELD].to(device)
+        test = real[0][chosen], real[1][chosen]
+    preprocess = Preprocess(preprocessing, source.channels, source.height, source.width)
+    return Images(real, means, test, apart, images_by_class(source, kept), preprocess)
 
 
 class Judge:
@@ -151,10 +163,30 @@ class Judge:
             x = F.interpolate(x, small, mode="bicubic", antialias=True)
             x = F.interpolate(x, size, mode="bicubic")
         labels = torch.eye(classes).repeat_interleave(count, 0)
-        # A set of whole images is a poster of one column whose patches do not overlap.
-        column = PosterGeometry(len(x) * size[0], size[1], *size, 1, len(x))
-        poster = x.transpose(0, 1).reshape(x.shape[1], -1, size[1])
-        return self._run(PosterSamples.from_poster(poster, column, labels.numpy()), labels)
+        return self._run(whole_images(x, labels), labels)
+
+    def random_images(self, images: Images, total: int) -> float | None:
+        """Return the same for random images that are stored in ``total`` bytes with their labels.
+
+        Each network has images of its own. None where no pixel fits, and where the test has images
+        that may be drawn.
+        """
+        stored, kind = images.stored, fast_format()
+        draw = random_draw(stored, self._plan.seed)
+        budget = images_that_fit(total, stored, draw, NETS, kind) if images.held else None
+        if budget is None:
+            return None
+        per_class, classes = budget.per_class, len(stored)
+        _, height, width, _ = stored[0].shape
+        labels = torch.eye(classes).repeat_interleave(per_class, 0)
+
+        def lesson(student: int) -> tuple[PosterSamples, Tensor]:
+            small = shrink(draw(per_class, student), budget.size)
+            back = at_best(small, classes, kind, total)[0]
+            x = images.preprocess(enlarge(back, (height, width)))
+            return whole_images(x, labels).to(self._device), labels.to(self._device)
+
+        return self._trial.run("", lesson).mean
 
     def _run(self, samples: PosterSamples, labels: Tensor) -> float:
         start = time.monotonic()
@@ -162,6 +194,14 @@ class Judge:
         found = self._trial.run("", lambda _: (there, labels)).mean
         self.seconds = time.monotonic() - start
         return found
+
+
+def whole_images(x: Tensor, labels: Tensor) -> PosterSamples:
+    """Return images float32 (N, C, h, w) as patches of a poster of one column, side by side."""
+    count, channels, height, width = x.shape
+    column = PosterGeometry(count * height, width, height, width, 1, count)
+    poster = x.transpose(0, 1).reshape(channels, -1, width)
+    return PosterSamples.from_poster(poster, column, labels.numpy())
 
 
 class Contest:
@@ -188,12 +228,13 @@ class Contest:
             judge.widen()
             self.began = judge.accuracy(variables)
         self.means = judge.class_means(images.means)
+        self.random: float | None = None
         self.reached = self.began
 
     @property
     def seconds_to_come(self) -> float:
         """What is still to be judged takes about so long."""
-        return 2 * self._judge.seconds
+        return 3 * self._judge.seconds
 
     def best(self, distiller: Distiller, done: int) -> tuple[Plan, int]:
         """Leave the best in the variables; return the plan that makes it, and its steps done.
@@ -220,17 +261,28 @@ class Contest:
         self._variables.set(state)
         return spelled_out(plan), done if best == 0 else plan.steps
 
+    def compare(self, total: int) -> None:
+        """Test what random images teach in the bytes of the file."""
+        self.random = self._judge.random_images(self._images, total)
+
     def verdict(self, plan: Plan) -> list[str]:
         """Return what is to be said of the file, as lines for people."""
+        pixels, files = "class means of as many pixels", "random images in as many bytes"
+        beside = {pixels: self.means}
+        if self.random is not None:
+            beside[f"{files}, as {fast_format().name}"] = self.random
+        others = ", from ".join(f"{name} {100 * share:.1f}" for name, share in beside.items())
         lines = [
             f"{plan.steps:,} steps: students of {self._judge.filters} filters reach "
             f"{100 * self.reached:.1f} % of {self._images.words}; before the first step "
-            f"{100 * self.began:.1f}, from class means of as many pixels {100 * self.means:.1f}"
+            f"{100 * self.began:.1f}, from {others}"
         ]
-        if self.reached < self.means:
+        ahead = [name.partition(",")[0] for name, share in beside.items() if share > self.reached]
+        if ahead:
+            more = ", a larger `ipc` or a smaller `size`" if pixels in ahead else ""
             lines.append(
-                "the file teaches less than class means would: more `time`, a larger `ipc` or a "
-                "smaller `size` would help"
+                f"the file teaches less than {' or '.join(ahead)} would: more `time`{more} would "
+                "help"
             )
         unrolled = plan.stages[-1].steps if plan.stages[-1].method == "pool" else 0
         if unrolled < FEW:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import LimitExceeded
-from ...format import Manifest, Storage, to_bytes, write
+from ...format import Manifest, Storage, to_bytes
 from ...format.payload import CODED
 from ...sources.base import Source
 from ..shared.statement import image_of, provenance_of, source_of
@@ -21,6 +20,7 @@ from .variables import PosterVariables
 
 COARSER, MOST_COARSE = 1.02, 8.0  # of the levels, where an estimate of bytes fell short
 Arrays = dict[str, NDArray[np.float32]]
+Packed = tuple[Manifest, dict[str, NDArray[Any]], dict[str, Storage]]  # what a file is made of
 
 
 def pack(
@@ -29,23 +29,20 @@ def pack(
     variables: PosterVariables,
     preprocessing: dict[str, Any],
     steps: int,
-    out: Path,
-) -> Manifest:
-    """Quantise poster and labels, write the file, return the manifest with its digests."""
+) -> Packed:
+    """Return what is to be written: poster and labels, and how each is stored."""
     manifest = describe(source, plan, preprocessing, steps)
     arrays = arrays_of(variables, plan)
     if (step := variables.settle()) is not None:
-        return write(out, *coded(manifest, arrays, plan, step))
+        return coded(manifest, arrays, plan, step)
     storage = storage_of(arrays, plan.stored)
     if plan.total_bytes is not None:
         storage = coarse_enough(manifest, arrays, storage, plan.total_bytes)
-    return write(out, manifest, arrays, storage)
+    return manifest, arrays, storage
 
 
-def coded(
-    manifest: Manifest, arrays: Arrays, plan: Plan, step: float
-) -> tuple[Manifest, dict[str, NDArray[Any]], dict[str, Storage]]:
-    """Return manifest, arrays and storage of a file that holds a poster as coefficients.
+def coded(manifest: Manifest, arrays: Arrays, plan: Plan, step: float) -> Packed:
+    """Return the same of a file that holds a poster as coefficients.
 
     They are coarser than ``step``, and no coarser than need be, where the file would not fit into
     the bytes that were asked for. Raises LimitExceeded where it never does.
@@ -55,7 +52,7 @@ def coded(
     storage = storage_of(arrays, plan.stored) | {"poster": poster}
     size = [plan.geometry.height, plan.geometry.width]
 
-    def file_of(step: float) -> tuple[Manifest, dict[str, NDArray[Any]], dict[str, Storage]]:
+    def file_of(step: float) -> Packed:
         params = {"transform": {"size": size, "step": step}}
         found = replace(manifest, codec={**manifest.codec, "params": params})
         return found, {**arrays, "poster": quantised(values, step)}, storage

@@ -22,9 +22,11 @@ from ddcodec.codecs.podd.outer_loop import Distiller
 from ddcodec.codecs.podd.plan import Plan
 from ddcodec.codecs.podd.planning import settled
 from ddcodec.codecs.podd.stored import StoredBits
+from ddcodec.codecs.shared.free_bytes import left_free
 from ddcodec.format import Storage, read, to_bytes
 from ddcodec.sources import Source, Split
 from tests.helpers.plans import check_file, noise_source, plan_of, request_for
+from tests.helpers.reporters import Notes
 
 READER = runpy.run_path(str(Path(__file__).parents[3] / "examples" / "read_ddset.py"))
 
@@ -213,3 +215,20 @@ def test_a_file_of_any_count_of_classes_keeps_to_its_bytes(classes: int, tmp_pat
     encode(noise_source(classes, 8, 8), total_bytes=total, out=path, steps=2, order="given")
     assert path.stat().st_size <= total
     check_file(path, classes)
+
+
+@pytest.mark.parametrize(("size", "said"), [(950, None), (949, "51 of `total_bytes`=1000 stay")])
+def test_bytes_that_stay_free_are_said_where_they_are_many(size: int, said: str | None) -> None:
+    line = left_free(1000, size, "of a reason")
+    assert (line is None) == (said is None)
+    assert line is None or (line.startswith(str(said)) and line.endswith(": of a reason"))
+
+
+def test_a_poster_of_simple_labels_says_which_bytes_it_leaves(
+    digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ddcodec.codecs.podd.budget.LABEL_SPREAD", 1.0)  # dearer than they are
+    out, notes = tmp_path / "x.ddset", Notes()
+    encode(digits, out, total_bytes=2500, steps=2, profile="quick", reporter=notes)
+    free = 2500 - out.stat().st_size
+    assert any(line.startswith(f"{free:,} of `total_bytes`=2500 stay free") for line in notes.said)

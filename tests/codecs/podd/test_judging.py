@@ -145,6 +145,7 @@ def scored(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> None:
     said = iter(scores)
     monkeypatch.setattr(Judge, "accuracy", lambda *_: next(said))
     monkeypatch.setattr(Judge, "class_means", lambda *_: 0.5)
+    monkeypatch.setattr(Judge, "random_images", lambda *_: None)
 
 
 @pytest.mark.parametrize(
@@ -174,14 +175,74 @@ def test_the_best_is_kept_and_made_again_by_its_command(
     assert len(load(best)) == len(load(tmp_path / "again.ddset"))
 
 
+MEANS = "class means of as many pixels"
+IMAGES = "random images in as many bytes"
+
+
+@pytest.mark.parametrize(
+    ("means", "random", "ahead"),
+    [
+        (0.5, 0.3, MEANS),
+        (0.3, 0.5, IMAGES),
+        (0.5, 0.6, f"{MEANS} or {IMAGES}"),
+        (0.5, None, MEANS),
+        (0.3, 0.4, None),
+    ],
+)
 def test_a_poor_file_is_said_to_be_poor(
-    digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    means: float,
+    random: float | None,
+    ahead: str | None,
+    digits: Source,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    told: list[int] = []
     scored(monkeypatch, [0.3, 0.4, 0.2])
-    notes = Notes()
-    encode(digits, tmp_path / "x.ddset", ipc=0.4, profile="quick", time=1e-3, reporter=notes)
-    assert any("teaches less than class means" in said for said in notes.said)
+    monkeypatch.setattr(Judge, "class_means", lambda *_: means)
+    monkeypatch.setattr(Judge, "random_images", lambda _, __, total: told.append(total) or random)
+    notes, out = Notes(), tmp_path / "x.ddset"
+    encode(digits, out, ipc=0.4, profile="quick", time=1e-3, reporter=notes)
+    assert told == [out.stat().st_size]
+    assert (IMAGES in notes.said[0]) == (random is not None)
+    poor = [line.partition(" would:")[0] for line in notes.said if "teaches less" in line]
+    assert poor == ([] if ahead is None else [f"the file teaches less than {ahead}"])
     assert any("few steps" in said for said in notes.said)
+
+
+def test_random_images_in_the_bytes_of_a_file_teach_digits(digits: Source) -> None:
+    contest = contest_of(digits, 0.4)
+    found = []
+    for total in (700, 4000):
+        contest.compare(total)
+        found.append(contest.random)
+    few, many = found
+    assert few is not None
+    assert many is not None
+    assert 0.3 < few < many
+    contest.compare(20)  # not one pixel a class
+    assert contest.random is None
+
+
+def test_images_that_networks_are_tested_on_are_not_drawn(digits: Source) -> None:
+    plan = plan_of(digits, ipc=0.4, profile="quick")
+    cpu = torch.device("cpu")
+    images = shared_out(digits, plan, dict(fit(digits.train.images, "none")), cpu)
+    kept, held = held_out(digits.train.labels, 10, plan.seed)
+    drawn = np.concatenate([group[:] for group in images.stored])
+    assert len(drawn) == len(kept)
+    assert len(held) == len(images.test[1])
+    for label, group in enumerate(images.stored):
+        places = kept[digits.train.labels[kept] == label]
+        assert np.array_equal(group[:], digits.train.images[places])
+
+
+def test_nothing_is_drawn_where_no_image_is_held_out(digits: Source) -> None:
+    plan = plan_of(digits, ipc=0.4, profile="paper")
+    preprocessing = dict(fit(digits.train.images, "none"))
+    images = shared_out(digits, plan, preprocessing, torch.device("cpu"))
+    judge = Judge(plan, Recipe.of(describe(digits, plan, preprocessing, 1)), images.test)
+    assert judge.random_images(images, 4000) is None
 
 
 def test_a_run_whose_time_is_over_stops_wherever_it_is(
