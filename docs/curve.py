@@ -1,14 +1,16 @@
-"""The picture of README: accuracy on CIFAR-10 against bits per class, beside what is published.
+"""The pictures of accuracy against bits per class, beside what is published.
 
-``python docs/curve.py`` writes ``curve-cifar10.png`` from the published files, from what was
-measured beside them (``examples/results/measured.json``) and from the table below. What it shows is
-written into the picture, so that a test can tell whether it is of today.
+``python docs/curve.py`` writes ``curve-cifar10.png`` and ``curve-cifar100.png`` from the published
+files, from what was measured beside them (``examples/results/measured.json``) and from the tables
+below. What a picture shows is written into it, so that a test can tell whether it is of today.
 """
 
 from __future__ import annotations
 
 import io
 import json
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +24,16 @@ from ddcodec.sweep.plot import FADED, PLAIN, STRONG, picture
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PICTURE = Path(__file__).with_name("curve-cifar10.png")
-LONG = ("cifar10-1.0-90m",)
-OURS = ("cifar10-2k", "cifar10-5k", "cifar10-10k", "cifar10-20k", "cifar10-50k")
 BESIDE = {
     "quantised_network_same_bytes": "quantised network",
     "random_images_jpeg": "random images, JPEG",
+    "random_images_avif": "random images, AVIF",
 }
 ALL, PART = "published, all counted", "published, part counted"
+Published = tuple[tuple[str, float, float, str], ...]
 # Name, kbit a class, accuracy in percent, what its bits count. Figures of the papers; those of
 # DD-RUO (arXiv 2507.17221) were read off the plots of its repository.
-PUBLISHED = (
+CIFAR10: Published = (
     ("PoDD, 8 bits", 17.0, 54.6, PART),  # arXiv 2403.12040, without labels and ZCA
     ("PoDD, 8 bits", 7.4, 42.3, PART),
     ("PoDD, 8 bits", 25.0, 59.1, PART),
@@ -43,21 +44,60 @@ PUBLISHED = (
     ("PTQ-DC", 98.3, 68.9, PART),  # on DATM; arXiv 2603.13346, without labels
     ("DD-RUO", 107.0, 70.3, ALL),
 )
+CIFAR100: Published = (
+    ("PoDD, 8 bits", 9.8, 35.7, PART),
+    ("DD-RUO", 69.0, 44.4, ALL),
+    ("RTP", 98.3, 34.0, PART),
+    ("SPEED", 98.3, 40.0, PART),
+    ("PTQ-DC", 98.3, 48.0, PART),
+)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What a picture shows: files of 15 minutes, those of 90, and published points."""
+
+    name: str
+    ours: tuple[str, ...]
+    published: Published
+    below: str
+    long: tuple[str, ...] = ()
+
+    @property
+    def picture(self) -> Path:
+        return Path(__file__).with_name(f"curve-{self.name.lower().replace('-', '')}.png")
+
+
+CURVES = (
+    Curve(
+        "CIFAR-10",
+        ("cifar10-2k", "cifar10-5k", "cifar10-10k", "cifar10-20k", "cifar10-50k"),
+        CIFAR10,
+        "ddcodec: 15 minutes of one core, the last point lic; hollow points count a part",
+        ("cifar10-1.0-90m",),
+    ),
+    Curve(
+        "CIFAR-100",
+        ("cifar100-2k", "cifar100-10k"),
+        CIFAR100,
+        "ddcodec: 15 to 20 minutes of one core, the last point lic; hollow points count a part",
+    ),
+)
 
 Points = dict[str, list[list[float]]]  # by name: bits a class, mean and std in percent
 
 
-def points() -> Points:
-    """Return what the picture shows of ours."""
-    ours = {"ddcodec": OURS, "ddcodec, 90 minutes": LONG}
+def points(curve: Curve) -> Points:
+    """Return what a picture shows of ours, and beside it what there is a figure of."""
+    ours = {"ddcodec": curve.ours, "ddcodec, 90 minutes": curve.long}
     found: Points = {
         name: [point(stem, facts(stem)["measured"]) for stem in stems]
         for name, stems in ours.items()
     }
     for key, name in BESIDE.items():
-        beside = [(stem, baselines(stem).get(key)) for stem in OURS]
+        beside = [(stem, baselines(stem).get(key)) for stem in curve.ours]
         found[name] = [point(stem, entry) for stem, entry in beside if entry is not None]
-    return found
+    return {name: spots for name, spots in found.items() if spots}
 
 
 def point(stem: str, entry: dict[str, Any]) -> list[float]:
@@ -65,35 +105,37 @@ def point(stem: str, entry: dict[str, Any]) -> list[float]:
     return [round(facts(stem)["bits_per_class"]), mean, std]
 
 
-def paint(axes: Axes) -> None:
-    styles = [(STRONG[0], "o", "-"), (STRONG[0], "D", "-"), *PLAIN]
-    for (name, spots), (color, mark, dashes) in zip(points().items(), styles, strict=False):
+def paint(axes: Axes, curve: Curve) -> None:
+    plain = iter(PLAIN)
+    for name, spots in points(curve).items():
+        mine = (STRONG[0], "D" if "minutes" in name else "o", "-")
+        color, mark, dashes = mine if name.startswith("ddcodec") else next(plain)
         at, means, stds = zip(*spots, strict=True)
         width = 2.2 if color == STRONG[0] else 1.2
         axes.errorbar(at, means, stds, label=name, color=color, marker=mark, linestyle=dashes,
                       linewidth=width, capsize=3, zorder=4)  # fmt: skip
     for counted, fill in ((ALL, STRONG[1]), (PART, "none")):
-        shown = [each for each in PUBLISHED if each[3] == counted]
+        shown = [each for each in curve.published if each[3] == counted]
         at, means = [1000 * each[1] for each in shown], [each[2] for each in shown]
         axes.scatter(at, means, s=36, facecolors=fill, edgecolors=STRONG[1], label=counted)
-    for name, kbit, mean, _ in PUBLISHED:
+    for name, kbit, mean, _ in curve.published:
         left = kbit > 10 and name != "IDC"  # else on the right, where there is room
         axes.annotate(name, (1000 * kbit, mean), (-8 if left else 8, 2 if name == "DD-RUO" else -3),
                       textcoords="offset points", ha="right" if left else "left", fontsize=9,
                       color=FADED)  # fmt: skip
 
 
-def render() -> bytes:
+def render(curve: Curve) -> bytes:
     """Return the picture as PNG, with what it shows as text."""
-    title = "CIFAR-10: accuracy against bits per class"
-    below = "ddcodec: 15 minutes of one core, the last point lic; hollow points count a part"
-    drawn = picture(paint, title, below)
+    title = f"{curve.name}: accuracy against bits per class"
+    drawn = picture(partial(paint, curve=curve), title, curve.below)
     told = PngInfo()
-    told.add_text("points", json.dumps(points()))
+    told.add_text("points", json.dumps(points(curve)))
     data = io.BytesIO()
     Image.open(io.BytesIO(drawn)).quantize(64).save(data, "PNG", optimize=True, pnginfo=told)
     return data.getvalue()
 
 
 if __name__ == "__main__":
-    write_atomically(PICTURE, render())
+    for each in CURVES:
+        write_atomically(each.picture, render(each))
