@@ -38,7 +38,7 @@ FIRST = (
     *("cifar10-50k", "cifar10-1.0-4bits", "cifar10-1.0-30m", "cifar10-1.0-90m"),
     *("cifar100-2k", "cifar100-0.4", "cifar100-10k"),
 )
-SHIPPED = ("digits-0.9", "cifar10-10k", "cifar10-20k", "cifar100-0.4")
+SHIPPED = ("digits-0.9", "cifar10-10k", "cifar10-20k", "cifar100-2k", "cifar100-0.4")
 RANDOM = [f"random_images_{kind}" for kind in ("same_bytes", "jpeg", "webp", "avif")]
 LONGER = (
     *("cifar10-0.3", "cifar10-0.7", "cifar10-1.0", "cifar10-1.0-4bits", "cifar10-1.0-30m"),
