@@ -51,10 +51,11 @@ def resumable(
     try:
         with progress(quiet, opening, advice) as reporter:
             yield reporter
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         saved = f"the checkpoint is {checkpoint}; run the same command with --resume"
         none = "nothing was saved yet, run the same command again"
-        message(f"interrupted; {saved if checkpoint.exists() else none}")
+        known = next(iter(stop.args), saved if checkpoint.exists() else none)
+        message(f"interrupted; {known}")
         raise
 
 

@@ -1,4 +1,5 @@
 """The methods: one folder each, all behind the one interface of ``base`` and ``registry``.
 
-A codec may use ``observers``, ``priors``, ``judge``, ``distill``, ``sources`` and all below them.
+A codec may use ``observers``, ``priors``, ``judge``, ``distill``, ``coresets``, ``sources`` and all
+below them.
 """

@@ -39,7 +39,7 @@ def same_pixels(pixels: int, by_class: ClassImages) -> Budget:
     height, width = by_class[0].shape[1:3]
     per_class = pixels // (classes * height * width)
     if per_class >= 1:
-        return Budget(min(per_class, _smallest_class(by_class)), (height, width))
+        return Budget(min(per_class, smallest_class(by_class)), (height, width))
     # floor(sqrt(pixels / classes x height / width)) rows, exactly; columns likewise.
     rows = isqrt(height * pixels // (width * classes))
     columns = isqrt(width * pixels // (height * classes))
@@ -54,11 +54,13 @@ def same_bytes(
     draw: Draw,
     students: int,
     coded: CodedBytes | None = None,
+    most: int | None = None,
 ) -> Budget:
     """Return the most that fits into ``total`` bytes in the draw of every student.
 
-    ``coded`` says how many bytes stored images take; by default that is ``coded_bytes``. The least
-    there is, one pixel a class, is returned without a look at its size.
+    That is ``most`` images a class at most, or as many as the smallest class has. ``coded`` says
+    how many bytes stored images take; by default that is ``coded_bytes``. The least there is, one
+    pixel a class, is returned without a look at its size.
     """
     coded = coded or coded_bytes
     height, width = by_class[0].shape[1:3]
@@ -67,7 +69,9 @@ def same_bytes(
         Budget(1, (max(1, height * side // longest), max(1, width * side // longest)))
         for side in range(1, longest)
     ]
-    budgets += [Budget(k, (height, width)) for k in range(1, _smallest_class(by_class) + 1)]
+    count = smallest_class(by_class)
+    count = count if most is None else min(most, count)
+    budgets += [Budget(k, (height, width)) for k in range(1, count + 1)]
 
     def fits(place: int, student: int = 0) -> bool:
         budget = budgets[place]
@@ -109,7 +113,8 @@ def label_bytes(classes: int) -> int:
     return 1 if classes <= 256 else 2
 
 
-def _smallest_class(by_class: ClassImages) -> int:
+def smallest_class(by_class: ClassImages) -> int:
+    """Return how many images the class with the fewest has."""
     return min(len(group) for group in by_class)
 
 

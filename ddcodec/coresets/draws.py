@@ -41,7 +41,8 @@ def images_by_class(source: Source, chosen: NDArray[np.int64] | None = None) -> 
     """
     images, labels = source.train.images, source.train.labels
     chosen = np.arange(len(labels)) if chosen is None else chosen
-    places = (chosen[labels[chosen] == index] for index in range(len(source.classes)))
+    own = labels[chosen]
+    places = (chosen[own == index] for index in range(len(source.classes)))
     groups = [Part(images, found) for found in places]
     for name, group in zip(source.classes, groups, strict=True):
         if len(group) == 0:

@@ -75,19 +75,27 @@ def image_format(name: str) -> ImageFormat:
 
 
 def images_that_fit(
-    total: int, by_class: ClassImages, draw: Draw, students: int, kind: ImageFormat
+    total: int,
+    by_class: ClassImages,
+    draw: Draw,
+    students: int,
+    kind: ImageFormat,
+    most: int | None = None,
 ) -> Budget | None:
     """Return the most images that fit into ``total`` bytes with labels in the draw of each student.
 
-    They are as coarse as ``kind`` allows. None where not one pixel a class fits.
+    They are as coarse as ``kind`` allows, and ``most`` of each class at most. None where not one
+    pixel a class fits.
     """
 
     def least(images: Bytes, classes: int) -> int:
         return stored_bytes(images, classes, kind, kind.lowest)
 
-    budget = same_bytes(total, by_class, draw, students, least)
-    for student in range(students):
-        if least(shrink(draw(budget.per_class, student), budget.size), len(by_class)) > total:
+    budget = same_bytes(total, by_class, draw, students, least, most)
+    if budget.per_class > 1 or max(budget.size) > 1:
+        return budget
+    for student in range(students):  # the least there is, which nobody looked at
+        if least(shrink(draw(1, student), budget.size), len(by_class)) > total:
             return None
     return budget
 

@@ -32,7 +32,7 @@ from ..coresets.budgets import (
     shrink,
 )
 from ..coresets.draws import ClassImages, Draw, images_by_class, mean_draw, random_draw
-from ..judge.recipe import Recipe
+from ..judge.recipe import FULL_BATCH, FULL_EPOCHS, batch_for
 from ..judge.trial import Accuracy, Entry, Trial
 from ..nn.views import Teacher
 from ..preprocessing.real import RealImages
@@ -50,9 +50,7 @@ if TYPE_CHECKING:
     from ..sources.split import Split
 
 FULL = "full_data"  # the one that is no alternative: all data, whatever its bytes
-FULL_EPOCHS = 20
 FULL_STEPS = 1500  # at most; 8 epochs of CIFAR
-FULL_BATCH = 256
 
 Label = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # (N, H, W, C) -> (N, classes)
 # (images (N, H, W, C), classes) -> (the images as they come back, bytes)
@@ -185,14 +183,6 @@ def learn(
     result = trial.run(stage, training_set, asdict(budget), teacher=teacher)
     pixels = classes * budget.per_class * budget.size[0] * budget.size[1]
     return _entry(result, pixels, max(sizes), budget)
-
-
-def batch_for(recipe: Recipe, images: int, passes: int) -> int:
-    """Return the batch size in which ``images`` are seen ``passes`` times in the recipe's steps.
-
-    It is that of the recipe where that is enough, and 256 at most unless the recipe's is more.
-    """
-    return max(recipe.batch_size, min(FULL_BATCH, ceil(passes * images / recipe.steps)))
 
 
 def full_data(

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 DROP = 0.2  # of the rate, in the schedule multistep
 SCHEDULES = ("constant", "multistep", "half")
 TENTH = 0.1  # of the rate, in the second half of the schedule half
+# Of students that learn from real images: how often they see each, and the most in a batch for it.
+FULL_EPOCHS, FULL_BATCH = 20, 256
 
 
 @dataclass(frozen=True)
@@ -96,3 +98,11 @@ class Recipe:
             recipe.get("schedule", "constant"),
             optimizer["name"],
         )
+
+
+def batch_for(recipe: Recipe, images: int, passes: int) -> int:
+    """Return the batch size in which ``images`` are seen ``passes`` times in the recipe's steps.
+
+    It is that of the recipe where that is enough, and 256 at most unless the recipe's is more.
+    """
+    return max(recipe.batch_size, min(FULL_BATCH, math.ceil(passes * images / recipe.steps)))

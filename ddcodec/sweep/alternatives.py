@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from ..coresets.budgets import same_bytes, same_pixels
 from ..coresets.draws import images_by_class, mean_draw
 from ..coresets.sheets import FORMATS, can_write
-from ..evaluate.baselines import FULL_EPOCHS, learn, stored_pixels
+from ..evaluate.baselines import learn, stored_pixels
 from ..evaluate.image_baselines import image_baseline
 from ..evaluate.quantised import quantised_network
 from ..evaluate.selections import Features, features_of, herding, k_centres, selected_draw
 from ..evaluate.soft_baselines import random_images_with_observer
+from ..judge.recipe import FULL_EPOCHS
 from ..observers.file import load as load_observer
 
 if TYPE_CHECKING:

@@ -74,3 +74,12 @@ def test_means_of_a_class_in_parts_are_those_of_the_whole(
     parts = Points(images, CPU)
     assert len(list(parts)) == 8
     assert torch.allclose(whole, k_means(parts, k, generator(0, "test")), atol=1e-3)
+
+
+def test_a_class_without_one_of_the_chosen_images_is_named(rows_and_columns: Source) -> None:
+    labels = rows_and_columns.train.labels
+    with pytest.raises(SourceError, match="class 'column' has no training image"):
+        images_by_class(rows_and_columns, np.flatnonzero(labels == 0))
+    rows, columns = images_by_class(rows_and_columns, np.array([1, 5, 2]))
+    assert np.array_equal(columns[:], rows_and_columns.train.images[[1, 5]])
+    assert np.array_equal(rows[:], rows_and_columns.train.images[[2]])

@@ -9,14 +9,17 @@ from hypothesis import strategies as st
 
 from ddcodec.coresets import sheets
 from ddcodec.coresets.budgets import label_bytes
+from ddcodec.coresets.draws import images_by_class, random_draw
 from ddcodec.coresets.sheets import (
     FORMATS,
     HIGHEST,
     ImageFormat,
     at_best,
     can_write,
+    fast_format,
     highest_quality,
     image_format,
+    images_that_fit,
     layout,
     read_sheets,
     stored_bytes,
@@ -114,3 +117,19 @@ def test_a_pillow_without_a_format_says_so(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.undo()
     assert can_write("JPEG")
     assert image_format("JPEG").name == "JPEG"
+
+
+def test_jpeg_stands_in_where_avif_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheets, "can_write", lambda name: name != "AVIF")
+    assert fast_format() is image_format("JPEG")
+    monkeypatch.setattr(sheets, "can_write", lambda name: True)
+    assert fast_format().name == "AVIF"
+
+
+def test_no_more_images_are_stored_than_are_asked_for(digits: Source) -> None:
+    by_class = images_by_class(digits)
+    jpeg = image_format("JPEG")
+    for most in (1, 3, None):
+        budget = images_that_fit(4000, by_class, random_draw(by_class, 0), 2, jpeg, most)
+        assert budget is not None
+        assert budget.per_class == most if most else budget.per_class > 3

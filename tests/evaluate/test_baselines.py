@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from ddcodec import DistilledDataset, encode, load
-from ddcodec.evaluate.baselines import ahead_of, baselines, batch_for, stored_pixels
+from ddcodec.evaluate.baselines import ahead_of, baselines, stored_pixels
 from ddcodec.evaluate.measure import protocol
 from ddcodec.evaluate.measure import test_split as split_for
-from ddcodec.judge.recipe import Recipe
+from ddcodec.judge.recipe import Recipe, batch_for
 from ddcodec.sources import Source
 from tests.helpers.lines import lines
 

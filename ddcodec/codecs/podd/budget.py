@@ -32,6 +32,7 @@ from .variables import PosterVariables
 
 STEPS = 1_000_000  # of the command in the estimate: at least as many digits as any run has
 MOST_IPC = 64.0
+CLOSE = 0.005  # of the images a class, to which the largest poster is found
 ROOMIER = 1.1  # how much more is tried where classes have no room
 OF_A_CLASS = 50  # images, at most, that stand for a class in the estimate
 NOISE = 0.25  # share of noise that distillation adds to the poster it starts from, as measured
@@ -72,6 +73,14 @@ def plan_in_bytes(request: Request, options: PoDD, total: int) -> Plan:
             if plan.ipc <= EXPANDED_IPC:
                 return plan
     return fit_bytes(expected, planner(options), total, options.expansion)
+
+
+def why_free(plan: Plan) -> str:
+    """Return why a file is smaller than the bytes that it may have, and what makes it larger."""
+    if plan.coded_bytes is None and plan.ipc * (1 + CLOSE) >= MOST_IPC:
+        return f"a poster has {MOST_IPC:g} images a class at most"
+    more = "a larger `total_bytes` gives a larger or a finer poster"
+    return f"labels and poster took fewer than expected; {more}"
 
 
 def _is_usual(options: PoDD) -> bool:
@@ -115,7 +124,7 @@ def fit_bytes(
         if not _fits(expected, plan_for, total, high):
             break
         low = high
-    while high - low > 0.005 * low:
+    while high - low > CLOSE * low:
         middle = (low + high) / 2
         fits = _fits(expected, plan_for, total, middle)
         low, high = (middle, high) if fits else (low, middle)

@@ -10,33 +10,33 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...errors import OutputError
+from ...errors import DDSetError, OutputError
 from ...format import Manifest, read_manifest, to_bytes, write
 from ...judge.recipe import Recipe
 from ...preprocessing.transform import fit
 from ...runtime import checkpoint
 from ...runtime.device import default_threads
 from ...runtime.outputs import checkpoint_of
+from ...runtime.progress import Reporter
 from ...runtime.ranks import joined
 from ...sources.base import Source
 from ...version import __version__
 from ..base import Request
 from ..shared.free_bytes import left_free
-from .budget import plan_in_bytes
+from .budget import plan_in_bytes, why_free
 from .given import Given
 from .initial import Real, initial_variables
 from .judging import Contest, Judge, shared_out
 from .options import PoDD
 from .outer_loop import Distiller, Run
 from .pace import Pace, affordable, cheapest_unrolled, fastest_threads
-from .pack import describe, pack
+from .pack import Packed, describe, pack
 from .plan import Plan
 from .planning import make_plan, require_less, settled
 from .variables import PosterVariables
 
 LEAST_SHARE = 0.3  # of ``time``, for the optimisation, however long loading took
 TIMING_SHARE = 0.02  # of that, for timing each kind of step
-SIMPLER = "poster and labels took fewer than expected; with more the poster has more pixels"
 
 
 def encode(request: Request, options: PoDD) -> Manifest:
@@ -115,10 +115,6 @@ def _distilled(
     run.reporter.stage("packing", 0)
     try:
         packed = pack(source, plan, variables, preprocessing, steps)
-        size = len(to_bytes(*packed)[0])
-        if contest is not None:
-            run.reporter.stage("testing random images in its bytes", 0)
-            contest.compare(size)
         manifest = write(request.out, *packed)
     except KeyboardInterrupt:
         distiller.keep()
@@ -134,12 +130,36 @@ def _distilled(
         )
     else:
         run.checkpoint.unlink(missing_ok=True)
-    lines = contest.verdict(plan) if contest is not None else []
-    free = left_free(plan.total_bytes, size, SIMPLER) if plan.total_bytes is not None else None
-    for line in [*lines, *filter(None, [free])]:
+    for line in told(plan, packed, contest, run.reporter):
         run.reporter.note(line)
     run.ranks.wait()
     return manifest
+
+
+def told(plan: Plan, packed: Packed, contest: Contest | None, reporter: Reporter) -> list[str]:
+    """Return what is to be said of a file that is written.
+
+    Raises KeyboardInterrupt, with words for people, where the comparison is interrupted.
+    """
+    if contest is None and plan.total_bytes is None:
+        return []
+    size, lines = len(to_bytes(*packed)[0]), []
+    if contest is not None:
+        try:
+            if contest.comparable:
+                reporter.stage("testing random images in the bytes of the file", 0)
+                contest.compare(size)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                "the file is complete, but was not compared with random images"
+            ) from None
+        except (DDSetError, OSError, MemoryError, RuntimeError) as error:
+            lines.append(f"the file is not compared with random images: {error}")
+        lines = [*contest.verdict(plan), *lines]
+    if plan.total_bytes is not None:
+        free = left_free(plan.total_bytes, size, why_free(plan))
+        lines += [] if free is None else [free]
+    return lines
 
 
 def kept_work(error: OutputError, checkpoint: Path) -> OutputError:

@@ -9,14 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...coresets.budgets import enlarge, shrink
-from ...coresets.draws import ClassImages, images_by_class, random_draw
-from ...coresets.sheets import at_best, fast_format, images_that_fit
-from ...judge.recipe import Recipe
+from ...coresets.draws import images_by_class
+from ...judge.recipe import FULL_EPOCHS, Recipe, batch_for
 from ...judge.trial import Trial
 from ...preprocessing.transform import Preprocess
 from ...runtime.progress import SILENT
@@ -27,8 +24,8 @@ from .initial import ClassMeans, Real, real_tensors
 from .outer_loop import Distiller
 from .pace import FEW
 from .plan import Plan
-from .poster import PosterGeometry
 from .presets import spelled_out, with_steps
+from .rivals import CLASS_MEANS, RANDOM_IMAGES, Rival, drawn_images, mean_images
 from .variables import PosterVariables
 
 HELD_SHARE = 0.1  # of each class
@@ -68,15 +65,17 @@ class Images:
         means: of these.
         test: others, to test on; some of the same where none are held out.
         held: whether they are others.
-        stored: those to learn from, of each class, as the source has them.
-        preprocess: makes such images what networks learn from.
+        source: where they are from.
+        kept: places there of those to learn from, int64 (n,).
+        preprocess: makes images of the source what networks learn from.
     """
 
     real: Real
     means: ClassMeans
     test: tuple[Tensor, Tensor]
     held: bool
-    stored: ClassImages
+    source: Source
+    kept: Ints
     preprocess: Preprocess
 
     @property
@@ -108,7 +107,7 @@ def shared_out(
         chosen = order[:MOST_HELD].to(device)
         test = real[0][chosen], real[1][chosen]
     preprocess = Preprocess(preprocessing, source.channels, source.height, source.width)
-    return Images(real, means, test, apart, images_by_class(source, kept), preprocess)
+    return Images(real, means, test, apart, source, kept, preprocess)
 
 
 class Judge:
@@ -149,59 +148,38 @@ class Judge:
         return self._run(samples, labels)
 
     def class_means(self, means: ClassMeans) -> float:
-        """Return the same for mean images of the classes in as many pixels as are stored.
+        """Return the same for mean images of the classes in as many pixels as are stored."""
+        classes, pixels = len(self._plan.classes), math.prod(self._plan.size)
+        return self._run(*mean_images(means, classes, pixels))
 
-        Below one image a class they are made smaller, and enlarged again.
+    def random_images(self, images: Images, total: int) -> Rival | None:
+        """Return what random images teach that are stored in ``total`` bytes with their labels.
+
+        Each network has images of its own, and sees them as often as those of ``sweep``. None where
+        no pixel fits or too many images would, and where the test has images that may be drawn.
         """
-        geometry, classes = self._plan.geometry, len(self._plan.classes)
-        size = geometry.patch_h, geometry.patch_w
-        images = math.prod(self._plan.size) / (classes * math.prod(size))
-        count = min(max(1, int(images)), means.images // classes or 1)
-        x = torch.cat([means.of(label, count) for label in range(classes)])
-        if images < 1:
-            small = tuple(max(1, int(side * math.sqrt(images))) for side in size)
-            x = F.interpolate(x, small, mode="bicubic", antialias=True)
-            x = F.interpolate(x, size, mode="bicubic")
-        labels = torch.eye(classes).repeat_interleave(count, 0)
-        return self._run(whole_images(x, labels), labels)
-
-    def random_images(self, images: Images, total: int) -> float | None:
-        """Return the same for random images that are stored in ``total`` bytes with their labels.
-
-        Each network has images of its own. None where no pixel fits, and where the test has images
-        that may be drawn.
-        """
-        stored, kind = images.stored, fast_format()
-        draw = random_draw(stored, self._plan.seed)
-        budget = images_that_fit(total, stored, draw, NETS, kind) if images.held else None
-        if budget is None:
+        if not images.held:
             return None
-        per_class, classes = budget.per_class, len(stored)
-        _, height, width, _ = stored[0].shape
-        labels = torch.eye(classes).repeat_interleave(per_class, 0)
-
-        def lesson(student: int) -> tuple[PosterSamples, Tensor]:
-            small = shrink(draw(per_class, student), budget.size)
-            back = at_best(small, classes, kind, total)[0]
-            x = images.preprocess(enlarge(back, (height, width)))
-            return whole_images(x, labels).to(self._device), labels.to(self._device)
-
-        return self._trial.run("", lesson).mean
+        by_class = images_by_class(images.source, images.kept)
+        drawn = drawn_images(by_class, images.preprocess, total, NETS, self._plan.seed)
+        if drawn is None:
+            return None
+        recipe = self._trial.recipe
+        batch = batch_for(recipe, drawn.count, FULL_EPOCHS)
+        trial = replace(self._trial, recipe=replace(recipe, batch_size=batch))
+        found = trial.run("", lambda student: self._there(*drawn.lesson(student))).mean
+        words = f"{drawn.count:,} {RANDOM_IMAGES}, as {drawn.kind}"
+        return Rival(RANDOM_IMAGES, words, found)
 
     def _run(self, samples: PosterSamples, labels: Tensor) -> float:
         start = time.monotonic()
-        there, labels = samples.to(self._device), labels.to(self._device)
-        found = self._trial.run("", lambda _: (there, labels)).mean
+        lesson = self._there(samples, labels)
+        found = self._trial.run("", lambda _: lesson).mean
         self.seconds = time.monotonic() - start
         return found
 
-
-def whole_images(x: Tensor, labels: Tensor) -> PosterSamples:
-    """Return images float32 (N, C, h, w) as patches of a poster of one column, side by side."""
-    count, channels, height, width = x.shape
-    column = PosterGeometry(count * height, width, height, width, 1, count)
-    poster = x.transpose(0, 1).reshape(channels, -1, width)
-    return PosterSamples.from_poster(poster, column, labels.numpy())
+    def _there(self, samples: PosterSamples, labels: Tensor) -> tuple[PosterSamples, Tensor]:
+        return samples.to(self._device), labels.to(self._device)
 
 
 class Contest:
@@ -228,13 +206,13 @@ class Contest:
             judge.widen()
             self.began = judge.accuracy(variables)
         self.means = judge.class_means(images.means)
-        self.random: float | None = None
+        self.random: Rival | None = None
         self.reached = self.began
 
     @property
     def seconds_to_come(self) -> float:
         """What is still to be judged takes about so long."""
-        return 3 * self._judge.seconds
+        return (2 + self._images.held) * self._judge.seconds
 
     def best(self, distiller: Distiller, done: int) -> tuple[Plan, int]:
         """Leave the best in the variables; return the plan that makes it, and its steps done.
@@ -261,25 +239,30 @@ class Contest:
         self._variables.set(state)
         return spelled_out(plan), done if best == 0 else plan.steps
 
+    @property
+    def comparable(self) -> bool:
+        """Whether the file can be compared with random images."""
+        return self._images.held
+
     def compare(self, total: int) -> None:
         """Test what random images teach in the bytes of the file."""
         self.random = self._judge.random_images(self._images, total)
 
     def verdict(self, plan: Plan) -> list[str]:
         """Return what is to be said of the file, as lines for people."""
-        pixels, files = "class means of as many pixels", "random images in as many bytes"
-        beside = {pixels: self.means}
+        rivals = [Rival(CLASS_MEANS, CLASS_MEANS, self.means)]
         if self.random is not None:
-            beside[f"{files}, as {fast_format().name}"] = self.random
-        others = ", from ".join(f"{name} {100 * share:.1f}" for name, share in beside.items())
+            rivals.append(self.random)
+        others = ", from ".join(f"{rival.words} {100 * rival.accuracy:.1f}" for rival in rivals)
         lines = [
             f"{plan.steps:,} steps: students of {self._judge.filters} filters reach "
             f"{100 * self.reached:.1f} % of {self._images.words}; before the first step "
             f"{100 * self.began:.1f}, from {others}"
         ]
-        ahead = [name.partition(",")[0] for name, share in beside.items() if share > self.reached]
+        ahead = [rival.name for rival in rivals if rival.accuracy > self.reached]
         if ahead:
-            more = ", a larger `ipc` or a smaller `size`" if pixels in ahead else ""
+            larger = "ipc" if plan.total_bytes is None else "total_bytes"
+            more = f", a larger `{larger}` or a smaller `size`" if CLASS_MEANS in ahead else ""
             lines.append(
                 f"the file teaches less than {' or '.join(ahead)} would: more `time`{more} would "
                 "help"

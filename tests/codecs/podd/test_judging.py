@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from ddcodec import encode, load
+from ddcodec import SourceError, encode, load
 from ddcodec.codecs.podd.initial import (
     ClassMeans,
     initial_variables,
@@ -28,9 +29,13 @@ from ddcodec.codecs.podd.judging import (
 from ddcodec.codecs.podd.outer_loop import Distiller, Run
 from ddcodec.codecs.podd.pace import Pace
 from ddcodec.codecs.podd.pack import describe
+from ddcodec.codecs.podd.rivals import CLASS_MEANS as MEANS
+from ddcodec.codecs.podd.rivals import RANDOM_IMAGES as IMAGES
+from ddcodec.codecs.podd.rivals import Rival
 from ddcodec.codecs.podd.variables import PosterVariables
 from ddcodec.format import read
 from ddcodec.judge.recipe import Recipe
+from ddcodec.judge.trial import Trial
 from ddcodec.preprocessing.transform import fit
 from ddcodec.runtime.progress import SILENT
 from ddcodec.runtime.ranks import Ranks
@@ -175,10 +180,6 @@ def test_the_best_is_kept_and_made_again_by_its_command(
     assert len(load(best)) == len(load(tmp_path / "again.ddset"))
 
 
-MEANS = "class means of as many pixels"
-IMAGES = "random images in as many bytes"
-
-
 @pytest.mark.parametrize(
     ("means", "random", "ahead"),
     [
@@ -200,14 +201,67 @@ def test_a_poor_file_is_said_to_be_poor(
     told: list[int] = []
     scored(monkeypatch, [0.3, 0.4, 0.2])
     monkeypatch.setattr(Judge, "class_means", lambda *_: means)
-    monkeypatch.setattr(Judge, "random_images", lambda _, __, total: told.append(total) or random)
+    rival = random if random is None else Rival(IMAGES, f"7 {IMAGES}, as AVIF", random)
+    monkeypatch.setattr(Judge, "random_images", lambda _, __, total: told.append(total) or rival)
     notes, out = Notes(), tmp_path / "x.ddset"
     encode(digits, out, ipc=0.4, profile="quick", time=1e-3, reporter=notes)
     assert told == [out.stat().st_size]
-    assert (IMAGES in notes.said[0]) == (random is not None)
+    assert (f", from 7 {IMAGES}, as AVIF " in notes.said[0]) == (random is not None)
     poor = [line.partition(" would:")[0] for line in notes.said if "teaches less" in line]
     assert poor == ([] if ahead is None else [f"the file teaches less than {ahead}"])
     assert any("few steps" in said for said in notes.said)
+
+
+def test_words_name_the_budget_that_was_asked_for(
+    digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, budget in enumerate(({"ipc": 0.4}, {"total_bytes": 1500})):
+        scored(monkeypatch, [0.3, 0.4, 0.2])  # and 0.5 of class means
+        notes = Notes()
+        out = tmp_path / f"{number}.ddset"
+        run: dict[str, Any] = {**budget, "profile": "quick", "time": 1e-3}
+        encode(digits, out, reporter=notes, **run)
+        assert any(f"a larger `{next(iter(budget))}`" in said for said in notes.said)
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        (SourceError("a picture is gone"), "is not compared with random images: a picture is gone"),
+        (MemoryError("no room"), "is not compared with random images: no room"),
+    ],
+)
+def test_a_file_is_there_whatever_becomes_of_the_comparison(
+    problem: Exception,
+    said: str,
+    digits: Source,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: Any) -> None:
+        raise problem
+
+    scored(monkeypatch, [0.3, 0.4, 0.2])
+    monkeypatch.setattr(Judge, "random_images", fail)
+    notes, out = Notes(), tmp_path / "x.ddset"
+    encode(digits, out, ipc=0.4, profile="quick", time=1e-3, reporter=notes)
+    assert len(load(out)) > 0
+    assert any(said in line for line in notes.said)
+
+
+def test_an_interrupted_comparison_says_that_the_file_is_complete(
+    digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    scored(monkeypatch, [0.3, 0.4, 0.2])
+    monkeypatch.setattr(Judge, "random_images", stop)
+    out = tmp_path / "x.ddset"
+    with pytest.raises(KeyboardInterrupt, match="the file is complete"):
+        encode(digits, out, ipc=0.4, profile="quick", time=1e-3)
+    assert len(load(out)) > 0
+    assert [path.name for path in tmp_path.iterdir()] == ["x.ddset"]
 
 
 def test_random_images_in_the_bytes_of_a_file_teach_digits(digits: Source) -> None:
@@ -215,24 +269,58 @@ def test_random_images_in_the_bytes_of_a_file_teach_digits(digits: Source) -> No
     found = []
     for total in (700, 4000):
         contest.compare(total)
+        assert contest.random is not None
         found.append(contest.random)
     few, many = found
-    assert few is not None
-    assert many is not None
-    assert 0.3 < few < many
+    assert 0.3 < few.accuracy < many.accuracy
+    assert int(few.words.split()[0]) < int(many.words.split()[0])
     contest.compare(20)  # not one pixel a class
     assert contest.random is None
 
 
-def test_images_that_networks_are_tested_on_are_not_drawn(digits: Source) -> None:
-    plan = plan_of(digits, ipc=0.4, profile="quick")
-    cpu = torch.device("cpu")
-    images = shared_out(digits, plan, dict(fit(digits.train.images, "none")), cpu)
-    kept, held = held_out(digits.train.labels, 10, plan.seed)
-    drawn = np.concatenate([group[:] for group in images.stored])
-    assert len(drawn) == len(kept)
-    assert len(held) == len(images.test[1])
-    for label, group in enumerate(images.stored):
+def test_students_of_many_random_images_see_each_often(
+    digits: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contest = contest_of(digits, 0.4)
+    batches: list[int] = []
+    original = Trial.run
+
+    def spy(trial: Trial, *given: Any, **more: Any) -> Any:
+        batches.append(trial.recipe.batch_size)
+        return original(replace(trial, recipe=replace(trial.recipe, steps=1)), *given, **more)
+
+    monkeypatch.setattr(Trial, "run", spy)
+    for total in (700, 20_000):
+        contest.compare(total)
+    assert contest.random is not None
+    images = int(contest.random.words.split()[0].replace(",", ""))
+    steps = contest._judge._trial.recipe.steps
+    assert batches[0] == contest._judge._trial.recipe.batch_size
+    assert batches[1] == min(256, -(-20 * images // steps)) > batches[0]
+
+
+def test_more_pixels_than_are_coded_in_a_moment_are_not_compared(
+    digits: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contest = contest_of(digits, 0.4)
+    monkeypatch.setattr("ddcodec.codecs.podd.rivals.MOST_PIXELS", 10 * 64 * 3)
+    contest.compare(2000)
+    assert contest.random is None
+
+
+def test_images_that_networks_are_tested_on_are_not_drawn(
+    digits: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contest = contest_of(digits, 0.4)
+    kept, held = held_out(digits.train.labels, 10, 0)
+    given: list[Any] = []
+    monkeypatch.setattr(
+        "ddcodec.codecs.podd.judging.drawn_images", lambda by_class, *_: given.append(by_class)
+    )
+    contest.compare(2000)
+    (by_class,) = given
+    assert len(held) > 0
+    for label, group in enumerate(by_class):
         places = kept[digits.train.labels[kept] == label]
         assert np.array_equal(group[:], digits.train.images[places])
 
