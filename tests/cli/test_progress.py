@@ -190,3 +190,19 @@ def test_reading_is_named_while_it_lasts(
     assert stages[0] == "reading the images"
     assert stages[-1] == "packing"
     assert {"preprocessing", "unrolling"} <= set(stages)
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ((), "interrupted; nothing was saved yet, run the same command again"),
+        (("the file is complete",), "interrupted; the file is complete"),
+    ],
+)
+def test_an_interruption_says_what_the_work_knows_of_it(
+    known: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = progress.resumable(tmp_path / "x.ddset", resume=False, quiet=True)
+    with pytest.raises(KeyboardInterrupt), work:
+        raise KeyboardInterrupt(*known)
+    assert capsys.readouterr().err == f"{said}\n"
