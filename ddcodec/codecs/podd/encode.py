@@ -154,7 +154,8 @@ def told(plan: Plan, packed: Packed, contest: Contest | None, reporter: Reporter
                 "the file is complete, but was not compared with random images"
             ) from None
         except (DDSetError, OSError, MemoryError, RuntimeError) as error:
-            lines.append(f"the file is not compared with random images: {error}")
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            lines.append(f"the file is not compared with random images: {reason}")
         lines = [*contest.verdict(plan), *lines]
     if plan.total_bytes is not None:
         free = left_free(plan.total_bytes, size, why_free(plan))
