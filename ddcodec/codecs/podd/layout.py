@@ -19,6 +19,9 @@ MOST_IMAGES = Limits().patches // 16  # of a poster; it has more patches than im
 MOST_CELLS = 2048  # of labels, one a patch: the weights of patches and cells are a table
 OF_A_CLASS = 7  # patches of a quick poster for each class, where they may lie close enough
 DENSITIES = (2, 2.5, 3, 3.5, 4)  # patches that begin within one, along an axis
+# Patches of a quick poster, above which they lie further apart, as runs of minutes do not learn so
+# many; and how many begin within one then.
+MANY, SPARSER = 256, (1.75, 1.5, 1.25, 1)
 # Shares of labels for a stored value of the poster, at most: they take bytes too.
 LABELS_A_VALUE = 1 / 8
 CLOSE = 1 / 8  # of a patch: classes whose patches begin nearer to each other look alike
@@ -215,8 +218,9 @@ def patch_grid_for(
     """Return the default patch grid (x, y) of a poster (C, H, W); all its pixels are in some patch.
 
     The published one with the profile ``paper``. Else at least one patch a class and one between
-    neighbours, half overlapping above one image a class; and closer where that makes no more
-    than a few for each class: docs/ablation.md. Sides of what is stored have grown by ``expand``.
+    neighbours, half overlapping above one image a class; closer where that makes no more than a few
+    for each class, and further apart where there would be more than ``MANY``: docs/ablation.md.
+    Sides of what is stored have grown by ``expand``.
     """
     size = poster[1], poster[2]
     if rule == PER_CLASS:
@@ -231,9 +235,13 @@ def patch_grid_for(
     least = min(2 * grid[0] - 1, most[0]), min(grid[1], most[1])
     grids = [covering(size, patch, least, a_patch) for a_patch in DENSITIES]
     found = grids[0] if size[0] > grid[1] * patch[0] else (grids[0][0], least[1])
+    for sparser in SPARSER:
+        if math.prod(found) <= MANY:
+            break
+        found = covering(size, patch, least, sparser)
     classes, values = math.prod(grid), math.prod(poster) / expand**2
     for denser in grids:
-        enough = math.prod(found) >= OF_A_CLASS * classes
+        enough = math.prod(found) >= OF_A_CLASS * classes or math.prod(denser) > MANY
         if enough or math.prod(denser) * classes > LABELS_A_VALUE * values:
             break
         found = denser
