@@ -139,7 +139,8 @@ def test_above_an_image_a_class_every_pixel_is_in_a_patch(tmp_path: Path) -> Non
             (geometry.origins_y, 8, geometry.height),
         ):
             assert starts[-1] + size == length
-            assert max(b - a for a, b in itertools.pairwise(starts)) <= 5
+            furthest = size if profile == "quick" else 5  # there are many patches
+            assert max(b - a for a, b in itertools.pairwise(starts)) <= furthest
     path = tmp_path / "x.ddset"
     source = noise_source(11, 8, 8)
     encode(source, ipc=4, out=path, steps=3, profile="quick", origins="per-class", order="image")
