@@ -58,7 +58,8 @@ def encode(
         UsageError: an argument is unknown, out of range or of another codec. Unsupported: unknown
         codec. SourceError: the source is missing or broken. OutputError: ``out`` cannot be
         written. CheckpointMismatch: the checkpoint to resume from belongs to another run.
-        KeyboardInterrupt: interrupted; the checkpoint is saved.
+        KeyboardInterrupt: interrupted; the checkpoint is saved, or the file is complete, which the
+        error then says.
     """
     common = Common(**{name: options.pop(name) for name in Common.names() if name in options})
     method, settings = resolve(codec, options)

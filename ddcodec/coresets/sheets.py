@@ -94,10 +94,9 @@ def images_that_fit(
     budget = same_bytes(total, by_class, draw, students, least, most)
     if budget.per_class > 1 or max(budget.size) > 1:
         return budget
-    for student in range(students):  # the least there is, which nobody looked at
-        if least(shrink(draw(1, student), budget.size), len(by_class)) > total:
-            return None
-    return budget
+    # The least there is, which nobody looked at.
+    one_pixel = (shrink(draw(1, student), budget.size) for student in range(students))
+    return budget if all(least(x, len(by_class)) <= total for x in one_pixel) else None
 
 
 def at_best(images: Bytes, classes: int, kind: ImageFormat, total: int) -> tuple[Bytes, int, int]:
@@ -107,8 +106,7 @@ def at_best(images: Bytes, classes: int, kind: ImageFormat, total: int) -> tuple
     """
     quality = highest_quality(images, classes, kind, total)
     files = write_sheets(images, kind, quality)
-    size = sum(map(len, files)) + len(images) * label_bytes(classes)
-    return read_sheets(files, images.shape), size, quality
+    return read_sheets(files, images.shape), _with_labels(files, images, classes), quality
 
 
 def highest_quality(images: Bytes, classes: int, kind: ImageFormat, total: int) -> int:
@@ -127,8 +125,11 @@ def highest_quality(images: Bytes, classes: int, kind: ImageFormat, total: int) 
 
 def stored_bytes(images: Bytes, classes: int, kind: ImageFormat, quality: int) -> int:
     """Return the bytes of images (N, H, W, C) in sheets of this quality, and of their labels."""
-    sheets = write_sheets(images, kind, quality)
-    return sum(map(len, sheets)) + len(images) * label_bytes(classes)
+    return _with_labels(write_sheets(images, kind, quality), images, classes)
+
+
+def _with_labels(files: list[bytes], images: Bytes, classes: int) -> int:
+    return sum(map(len, files)) + len(images) * label_bytes(classes)
 
 
 def write_sheets(images: Bytes, kind: ImageFormat, quality: int) -> list[bytes]:

@@ -7,18 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..coresets.draws import ClassImages, random_draw
-from ..coresets.sheets import ImageFormat, at_best, images_that_fit
+from ..coresets.sheets import Bytes, ImageFormat, at_best, images_that_fit
 from .baselines import learn
 
 if TYPE_CHECKING:
     from ..data.dataset import DistilledDataset
     from ..judge.trial import Trial
-
-Bytes = NDArray[np.uint8]
 
 
 def image_baseline(

@@ -46,8 +46,13 @@ def write(
     cannot be written; whatever was there is then unchanged.
     """
     data, complete = to_bytes(manifest, arrays, storage)
-    write_atomically(Path(path), data, validate=read)
+    write_bytes(path, data)
     return complete
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write the bytes of a file atomically, which are read first; raises as ``write``."""
+    write_atomically(Path(path), data, validate=read)
 
 
 def to_bytes(
@@ -88,7 +93,7 @@ def restate(path: str | os.PathLike[str], **changes: Any) -> Manifest:
     digests = {name: digest(file.arrays[name]) for name in manifest.in_one_piece()}
     manifest = manifest.sealed(digests, manifest.data_digest)
     whole = build(header.entries, manifest.to_json()) + data[header.sizes.header :]
-    write_atomically(Path(path), whole, validate=read)
+    write_bytes(path, whole)
     return manifest
 
 

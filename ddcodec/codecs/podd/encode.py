@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DDSetError, OutputError
-from ...format import Manifest, read_manifest, to_bytes, write
+from ...format import Manifest, read_manifest, to_bytes
+from ...format.container import write_bytes
 from ...judge.recipe import Recipe
 from ...preprocessing.transform import fit
 from ...runtime import checkpoint
@@ -30,7 +31,7 @@ from .judging import Contest, Judge, shared_out
 from .options import PoDD
 from .outer_loop import Distiller, Run
 from .pace import Pace, affordable, cheapest_unrolled, fastest_threads
-from .pack import Packed, describe, pack
+from .pack import describe, pack
 from .plan import Plan
 from .planning import make_plan, require_less, settled
 from .variables import PosterVariables
@@ -114,8 +115,8 @@ def _distilled(
         distiller.keep()
     run.reporter.stage("packing", 0)
     try:
-        packed = pack(source, plan, variables, preprocessing, steps)
-        manifest = write(request.out, *packed)
+        data, manifest = to_bytes(*pack(source, plan, variables, preprocessing, steps))
+        write_bytes(request.out, data)
     except KeyboardInterrupt:
         distiller.keep()
         raise
@@ -130,32 +131,28 @@ def _distilled(
         )
     else:
         run.checkpoint.unlink(missing_ok=True)
-    for line in told(plan, packed, contest, run.reporter):
+    for line in told(plan, len(data), contest, run.reporter):
         run.reporter.note(line)
     run.ranks.wait()
     return manifest
 
 
-def told(plan: Plan, packed: Packed, contest: Contest | None, reporter: Reporter) -> list[str]:
-    """Return what is to be said of a file that is written.
+def told(plan: Plan, size: int, contest: Contest | None, reporter: Reporter) -> list[str]:
+    """Return what is to be said of a file of ``size`` bytes that is written.
 
     Raises KeyboardInterrupt, with words for people, where the comparison is interrupted.
     """
-    if contest is None and plan.total_bytes is None:
-        return []
-    size, lines = len(to_bytes(*packed)[0]), []
+    lines: list[str] = []
     if contest is not None:
         try:
-            if contest.comparable:
-                reporter.stage("testing random images in the bytes of the file", 0)
-                contest.compare(size)
+            contest.compare(size, reporter)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 "the file is complete, but was not compared with random images"
             ) from None
         except (DDSetError, OSError, MemoryError, RuntimeError) as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
-            lines.append(f"the file is not compared with random images: {reason}")
+            lines = [f"the file is not compared with random images: {reason}"]
         lines = [*contest.verdict(plan), *lines]
     if plan.total_bytes is not None:
         free = left_free(plan.total_bytes, size, why_free(plan))

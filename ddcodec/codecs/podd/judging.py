@@ -16,7 +16,7 @@ from ...coresets.draws import images_by_class
 from ...judge.recipe import FULL_EPOCHS, Recipe, batch_for
 from ...judge.trial import Trial
 from ...preprocessing.transform import Preprocess
-from ...runtime.progress import SILENT
+from ...runtime.progress import SILENT, Reporter
 from ...runtime.rng import generator, key
 from ...sources.base import Source
 from .decode import PosterSamples
@@ -239,13 +239,10 @@ class Contest:
         self._variables.set(state)
         return spelled_out(plan), done if best == 0 else plan.steps
 
-    @property
-    def comparable(self) -> bool:
-        """Whether the file can be compared with random images."""
-        return self._images.held
-
-    def compare(self, total: int) -> None:
+    def compare(self, total: int, reporter: Reporter = SILENT) -> None:
         """Test what random images teach in the bytes of the file."""
+        if self._images.held:
+            reporter.stage("testing random images in the bytes of the file", 0)
         self.random = self._judge.random_images(self._images, total)
 
     def verdict(self, plan: Plan) -> list[str]:

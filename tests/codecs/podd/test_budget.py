@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ddcodec import LimitExceeded, PoDD, UsageError, encode, info, load
 from ddcodec.codecs.podd import pack
-from ddcodec.codecs.podd.budget import Expected, fit_bytes, plan_in_bytes
+from ddcodec.codecs.podd.budget import Expected, fit_bytes, plan_in_bytes, why_free
 from ddcodec.codecs.podd.judging import held_out
 from ddcodec.codecs.podd.outer_loop import Distiller
 from ddcodec.codecs.podd.plan import Plan
@@ -232,3 +232,11 @@ def test_a_poster_of_simple_labels_says_which_bytes_it_leaves(
     encode(digits, out, total_bytes=2500, steps=2, profile="quick", reporter=notes)
     free = 2500 - out.stat().st_size
     assert any(line.startswith(f"{free:,} of `total_bytes`=2500 stay free") for line in notes.said)
+
+
+def test_the_largest_poster_does_not_ask_for_more_bytes(digits: Source) -> None:
+    plan = plan_of(digits, ipc=1.0, profile="quick")
+    assert "a larger `total_bytes`" in why_free(plan)
+    assert why_free(replace(plan, ipc=63.9)) == "a poster has 64 images a class at most"
+    # Coefficients grow finer with the bytes, however many images there are.
+    assert "finer poster" in why_free(replace(plan, ipc=64.0, coded_bytes=100))
