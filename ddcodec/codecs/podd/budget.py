@@ -21,11 +21,12 @@ from ...sources.split import Split
 from ..base import Request
 from .frequencies import COARSEST
 from .initial import Real, initial_variables, real_tensors
+from .judging import held_out
 from .layout import smallest_ipc
 from .options import PoDD
 from .pack import Arrays, coded, describe, storage_of
 from .plan import Plan
-from .planning import is_natural, make_plan, orders
+from .planning import NATURAL_SIDE, is_natural, make_plan, orders
 from .poster import EVEN
 from .transform import BLOCK
 from .variables import PosterVariables
@@ -45,21 +46,36 @@ EXPANDED, EXPANDED_IPC = 1.5, 1.25
 # The most images a class of a poster whose coefficients are stored, which are finer where there are
 # more bytes, and the most bits of a value up to which they are stored unasked (docs/ablation.md).
 CODED_IPC, CODED_BITS = 2.5, 1.1
+# Images of each class from which a poster begins as real ones: photographs in colour, which have
+# coefficients in fewer bytes too, and others (docs/ablation.md). Runs of minutes do not learn more
+# of them in all than ``SIDE_BY_SIDE``, so there are more only where these would have more than
+# ``CODED_BITS``. Beyond ``IMAGES_BITS``, those of pixels, coefficients are no gain.
+IMAGES, IMAGES_OTHER = 8, 3
+SIDE_BY_SIDE, IMAGES_BITS = 200, 3
+
+PlanFor = Callable[[float], Plan]  # of a number of images per class
 
 
 def plan_in_bytes(request: Request, options: PoDD, total: int) -> Plan:
     """Return the plan of the largest poster in ``total`` bytes; raises UsageError.
 
-    Where nothing else is asked for and there are few bytes, coefficients of it are stored; of grey
-    images and icons pixels that are expanded.
+    Where nothing else is asked for it begins as real images, stored as coefficients, if there is
+    room for some of each class. In fewer bytes, and of icons, it begins as class means:
+    photographs in colour are stored as coefficients up to some bits a value, all else as pixels,
+    expanded in few bytes.
     """
     source, ordered = request.source, orders(request.source, options, request.seed)
     expected, kernel = Expected(source), SMALL if total < FEW_BYTES else SIZE
 
-    def planner(options: PoDD) -> Callable[[float], Plan]:
+    def planner(options: PoDD) -> PlanFor:
         return lambda ipc: replace(make_plan(source, ipc, options, request, ordered), kernel=kernel)
 
     usual = _is_usual(options)
+    large = min(source.height, source.width) >= NATURAL_SIDE
+    if options.of_images or (large and _may_be_images(options)):
+        plan = _images_plan(expected, planner, options, total, request.seed)
+        if plan is not None:
+            return plan
     if options.coded or (usual and is_natural(source)):
         plan = _coded_plan(expected, planner(replace(options, transform="dct")), total)
         values = source.channels * math.prod(plan.size)
@@ -75,10 +91,54 @@ def plan_in_bytes(request: Request, options: PoDD, total: int) -> Plan:
     return fit_bytes(expected, planner(options), total, options.expansion)
 
 
+def _images_plan(
+    expected: Expected,
+    planner: Callable[[PoDD], PlanFor],
+    options: PoDD,
+    total: int,
+    seed: int,
+) -> Plan | None:
+    """Return the plan of a poster of real images, as coefficients unless pixels are asked for.
+
+    None where that was not asked for and there is no room for enough of them, or no use for the
+    bytes.
+    """
+    asked, source, pixels = options.of_images, expected.source, options.transform == "none"
+    plan_for = planner(replace(options, start="images", transform="none" if pixels else "dct"))
+    if pixels:
+        return fit_bytes(expected, plan_for, total)
+    classes, values = len(source.classes), source.channels * source.height * source.width
+    kept, _ = held_out(source.train.labels, classes, seed)
+    there = np.bincount(source.train.labels[kept], minlength=classes).min()
+    most = min(MOST_IPC, int(there), CODED / (classes * values))
+    least = IMAGES if is_natural(source) else IMAGES_OTHER
+    if most < least and not asked:
+        return None
+    usual = SIDE_BY_SIDE / classes  # of each class
+    try:
+        plan = _coded_plan(expected, plan_for, total, min(most, usual))
+        if (fine := _at_bits(plan, CODED_BITS, values)) > usual:
+            plan = _coded_plan(expected, plan_for, total, min(most, fine))
+    except UsageError:
+        if asked:
+            raise
+        return None
+    each = plan.geometry.num_patches / classes
+    return plan if asked or (least <= each >= _at_bits(plan, IMAGES_BITS, values)) else None
+
+
+def _at_bits(plan: Plan, bits: float, values: int) -> float:
+    """Return of how many images a class, of so many ``values``, coefficients have ``bits``."""
+    assert plan.coded_bytes is not None
+    return 8 * plan.coded_bytes / (bits * values * len(plan.classes))
+
+
 def why_free(plan: Plan) -> str:
     """Return why a file is smaller than the bytes that it may have, and what makes it larger."""
     if plan.coded_bytes is None and plan.ipc * (1 + CLOSE) >= MOST_IPC:
         return f"a poster has {MOST_IPC:g} images a class at most"
+    if plan.coded_bytes is None and plan.start == "images":
+        return "more whole images of each class do not fit"
     more = "a larger `total_bytes` gives a larger or a finer poster"
     return f"labels and poster took fewer than expected; {more}"
 
@@ -90,9 +150,15 @@ def _is_usual(options: PoDD) -> bool:
     return options.profile == "quick" and asked == usual
 
 
-def _coded_plan(expected: Expected, plan_for: Callable[[float], Plan], total: int) -> Plan:
+def _may_be_images(options: PoDD) -> bool:
+    """Say whether the quick profile is to choose what the poster begins as."""
+    left = options.start == "auto" and options.patches is None and options.transform != "none"
+    return left and _is_usual(replace(options, transform="auto"))
+
+
+def _coded_plan(expected: Expected, plan_for: PlanFor, total: int, most: float = CODED_IPC) -> Plan:
     """Return the plan of a poster whose coefficients take what the rest of the file leaves."""
-    plan = fit_bytes(expected, plan_for, total, most=CODED_IPC)
+    plan = fit_bytes(expected, plan_for, total, most=most)
     assert plan.coded_bytes is not None
     rest = expected.bytes_of(plan) - plan.coded_bytes
     return replace(plan, coded_bytes=total - rest)
@@ -100,7 +166,7 @@ def _coded_plan(expected: Expected, plan_for: Callable[[float], Plan], total: in
 
 def fit_bytes(
     expected: Expected,
-    plan_for: Callable[[float], Plan],
+    plan_for: PlanFor,
     total: int,
     expand: float = 1,
     most: float = MOST_IPC,
@@ -131,14 +197,14 @@ def fit_bytes(
     return replace(plan_for(low), total_bytes=total)
 
 
-def _fits(expected: Expected, plan_for: Callable[[float], Plan], total: int, ipc: float) -> bool:
+def _fits(expected: Expected, plan_for: PlanFor, total: int, ipc: float) -> bool:
     try:
         return expected.bytes_of(plan_for(ipc)) <= total
     except UsageError:
         return False  # another class grid, which has no room where smaller and larger ones do
 
 
-def _smallest(plan_for: Callable[[float], Plan], classes: int, expand: float) -> tuple[float, Plan]:
+def _smallest(plan_for: PlanFor, classes: int, expand: float) -> tuple[float, Plan]:
     """Return the smallest budget, about, that all classes have room in, and its plan."""
     ipc = smallest_ipc(classes, expand)
     while True:

@@ -18,7 +18,9 @@ from ...format.context.counts import FIRST, STEP
 from ...format.context.frequencies import SIZES, SLOW, SPEEDS
 from .transform import BLOCK, CENTRE, MIXING, NORMS, TABLE, blocks_of, synthesised
 
-RATE = 0.55  # bits of a value of the poster: the fewest, and where no bytes are asked for
+# Bits of a value of the poster: the fewest, and where no bytes are asked for. Images that lie side
+# by side may be coarser, so that there are more of them (docs/ablation.md).
+RATE, IMAGES_RATE = 0.55, 0.36
 # Steps are powers of 2^(1/32), in units of preprocessed pixels.
 FINE = 32
 FINEST_PLACE, COARSEST_PLACE = -10 * FINE, 10 * FINE
@@ -58,10 +60,16 @@ def rounded(poster: Tensor, step: float) -> Tensor:
 def step_for(poster: Tensor, most: int) -> float:
     """Return the finest step at which a poster's coefficients take about ``most`` bytes or less.
 
-    The coarsest there is where none does.
+    None is cut off at the largest multiple that a file may hold. The coarsest there is where none
+    does.
     """
     values = coefficients(poster.detach().cpu().numpy())
-    return finest(lambda step: expected_bytes(quantised(values, step)) <= most)
+    largest = float(np.abs(values).max(initial=0.0)) / (CENTRE - 1)
+
+    def fits(step: float) -> bool:
+        return step >= largest and expected_bytes(quantised(values, step)) <= most
+
+    return finest(fits)
 
 
 def finest(fits: Callable[[float], bool], above: float = 0) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -114,11 +116,11 @@ def initial_variables(
 ) -> Variables:
     """Return the poster and labels that the optimisation starts from, as ``make`` holds them.
 
-    Noise for the profile ``paper``. Else the better of two posters of class ``means``, each in the
-    cell of its class or wherever a patch of the class lies: on which a kernel regression goes
-    less wrong. Cells mostly win from one image a class on, patches below (docs/speed.md). Where
-    they are not ``compared``, the one of cells. With a file that is ``given``, and its space, its
-    poster, or such posters of its images.
+    Noise for the profile ``paper``, and real images where the plan says so. Else the better of two
+    posters of class ``means``, each in the cell of its class or wherever a patch of the class lies:
+    on which a kernel regression goes less wrong. Cells mostly win from one image a class on,
+    patches below (docs/speed.md). Where they are not ``compared``, the one of cells. With a file
+    that is ``given``, and its space, its poster, or such posters of its images.
     """
     geometry, order, n = plan.geometry, plan.order, len(plan.classes)
     channels, height, width = real[0].shape[1:]
@@ -143,6 +145,10 @@ def initial_variables(
     if given is not None and given[0].begin(variables, plan, given[1]):
         return variables
     if plan.profile == "paper" and given is None:
+        return variables
+    if plan.start == "images":
+        start = image_poster(geometry, variables.labels(), real, plan.seed)
+        variables.poster.copy_(reduced(start, plan.size))
         return variables
     shown = means or ClassMeans(real, n) if given is None else given[0].images(given[1])
     starts = [class_mean_poster(geometry, order, shown)]
@@ -200,18 +206,43 @@ def class_mean_poster(geometry: PosterGeometry, order: ClassOrder, means: ByClas
 def patch_mean_poster(geometry: PosterGeometry, labels: Tensor, means: ByClassShown) -> Tensor:
     """Return a poster (C, H, W) with a mean image, at its size, under every patch.
 
-    It is that of the class with the largest share in the patch's label. Where patches overlap
-    their images are averaged, those whose middle is near count most.
+    It is that of the class with the largest share in the patch's label.
+    """
+    owners = labels.argmax(1).tolist()
+    return _laid(geometry, means.shape[0], (means.of(owner, 1)[0] for owner in owners))
+
+
+def image_poster(geometry: PosterGeometry, labels: Tensor, real: Real, seed: int) -> Tensor:
+    """Return a poster (C, H, W) with a real image under every patch, drawn by ``seed``.
+
+    It is of the class with the largest share in the patch's label. None is there twice unless a
+    class has fewer images than patches.
+    """
+    x, y = real
+    owners, places = labels.argmax(1).tolist(), y.cpu()
+    drawn: dict[int, Iterator[int]] = {}
+    for owner in sorted(set(owners)):
+        own = (places == owner).nonzero()[:, 0]
+        g = generator(seed, "start", "images", owner)
+        drawn[owner] = itertools.cycle(own[torch.randperm(len(own), generator=g)].tolist())
+    images = (x[torch.tensor([next(drawn[owner])], device=y.device)][0].cpu() for owner in owners)
+    return _laid(geometry, x.shape[1], images)
+
+
+def _laid(geometry: PosterGeometry, channels: int, images: Iterable[Tensor]) -> Tensor:
+    """Return a poster (C, H, W) with an image (C, h, w) on the CPU under every patch, in order.
+
+    Where patches overlap their images are averaged, those whose middle is near count most.
     """
     g = geometry
-    poster = torch.zeros(means.shape[0], g.height, g.width)
+    poster = torch.zeros(channels, g.height, g.width)
     total = torch.zeros(g.height, g.width)
     down, across = (torch.hann_window(n + 2, False)[1:-1] for n in (g.patch_h, g.patch_w))
     window = down[:, None] * across
-    for patch, owner in enumerate(labels.argmax(1).tolist()):
+    for patch, image in enumerate(images):
         top, left = g.origins_y[patch % g.patches_y], g.origins_x[patch // g.patches_y]
         place = slice(top, top + g.patch_h), slice(left, left + g.patch_w)
-        poster[:, *place] += window * means.of(owner, 1)[0]
+        poster[:, *place] += window * image
         total[place] += window
     return poster / total.clamp_min(torch.finfo(torch.float32).tiny)
 

@@ -109,6 +109,33 @@ def classes_without_patch(labels: NDArray[np.float32]) -> list[int]:
     return [int(c) for c in np.flatnonzero(~(labels == top).any(axis=0))]
 
 
+def label_notes(plan: Plan) -> list[str]:
+    """Return what is to be said about classes and their patches, as lines for people.
+
+    Raises UsageError where a class has no share of any patch's label: no network could learn it.
+    """
+    classes, labels = plan.classes, first_labels(plan)
+    patches = f"{plan.geometry.patches_x}x{plan.geometry.patches_y} patches"
+    ways = "more `patches`, a larger `ipc`"
+    if plan.label_kind == "fixed":
+        ways += ", `labels`=learned"
+    elif plan.label_pooling == "cell":
+        ways += ", `label_pooling`=area"
+    absent = np.flatnonzero((labels == 0).all(axis=0))
+    if len(absent):
+        raise UsageError(
+            f"{len(absent)} of {len(classes)} classes ('{classes[absent[0]]}' first) are in the "
+            f"label of none of the {patches}; use {ways}"
+        )
+    weak = classes_without_patch(labels)
+    if not weak:
+        return []
+    return [
+        f"labels: {len(weak)} of {len(classes)} classes ('{classes[weak[0]]}' first) have the "
+        f"largest share of none of the {patches}; {ways} would give each its own"
+    ]
+
+
 def pixel_counts(geometry: PosterGeometry, grid: tuple[int, int]) -> Ints:
     """Return the pixels each patch shares with each cell of a grid (x, y): int64 (P, cells).
 

@@ -24,6 +24,7 @@ DENSITIES = (2, 2.5, 3, 3.5, 4)  # patches that begin within one, along an axis
 MANY, SPARSER = 256, (1.75, 1.5, 1.25, 1)
 # Shares of labels for a stored value of the poster, at most: they take bytes too.
 LABELS_A_VALUE = 1 / 8
+WIDEST = 3  # images across for one down, of a class whose images lie side by side
 CLOSE = 1 / 8  # of a patch: classes whose patches begin nearer to each other look alike
 
 
@@ -94,6 +95,28 @@ def poster_size(
     rows = math.isqrt(budget * grid_y // grid_x)
     rows = min(max(rows, height), budget // width)
     return rows, budget // rows
+
+
+def side_by_side(ipc: float, classes: int, patch: Pair, grid: Pair) -> tuple[Pair, Pair]:
+    """Return (height, width) of a poster of whole images side by side, and their grid (x, y).
+
+    Every cell of the class ``grid`` (x, y) has as many of them, in a block up to ``WIDEST`` times
+    wider than high; a ``patch`` is (height, width). There are no more pixels than the budget
+    allows. Raises UsageError where it has no room for one in each cell, or for too many.
+    """
+    cells = grid[0] * grid[1]
+    each = math.floor(Fraction(str(ipc)) * classes / cells)
+    if each < 1:
+        raise UsageError(
+            f"`start`=images: `ipc`={ipc:g} has no room for a whole image in each of {cells} class "
+            f"cells; the smallest budget is `ipc`={math.ceil(1000 * cells / classes) / 1000:g}"
+        )
+    blocks = [(min(each // down, WIDEST * down), down) for down in range(1, math.isqrt(each) + 1)]
+    across, down = max(reversed(blocks), key=math.prod)
+    images = across * grid[0], down * grid[1]
+    if math.prod(images) > MOST_IMAGES:
+        raise _too_large(ipc, classes)
+    return (images[1] * patch[0], images[0] * patch[1]), images
 
 
 def default_patch_grid(
@@ -182,10 +205,7 @@ def poster_for(
     """
     height, width = patch
     if images_shown(ipc, expand) * classes > MOST_IMAGES:
-        raise UsageError(
-            f"`ipc`={ipc:g}: a poster of {classes} classes has room for {MOST_IMAGES:,} images; "
-            f"the largest budget is `ipc`={MOST_IMAGES / (classes * expand**2):g}"
-        )
+        raise _too_large(ipc, classes, expand)
     if rule != PER_CLASS:
         poster = poster_size(ipc, classes, height, width, grid, table, expand)
         if grid[0] > poster[1] or grid[1] > poster[0]:
@@ -204,6 +224,13 @@ def poster_for(
         )
     rows = min(max(math.isqrt(budget * height // width), height), budget // width)
     return rows * grid[1], budget // rows * grid[0]
+
+
+def _too_large(ipc: float, classes: int, expand: float = 1) -> UsageError:
+    return UsageError(
+        f"`ipc`={ipc:g}: a poster of {classes} classes has room for {MOST_IMAGES:,} images; "
+        f"the largest budget is `ipc`={MOST_IMAGES / (classes * expand**2):g}"
+    )
 
 
 def patch_grid_for(

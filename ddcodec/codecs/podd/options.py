@@ -12,6 +12,7 @@ from ..options import Options, Pair, option
 PROFILES = ("auto", "quick", "paper")
 ORIGINS = {"even": "linspace-half-even", "per-class": "per-class"}  # and as files name them
 POOLINGS = ("auto", "area", "cell")
+STARTS = ("auto", "means", "images")
 MOST_META_BATCHES = 4096
 
 
@@ -155,6 +156,16 @@ class PosterOptions(Options):
         """Whether the poster is stored as coefficients of a transform."""
         return False
 
+    @property
+    def of_images(self) -> bool:
+        """Whether the poster begins as real images side by side."""
+        return False
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether something is asked for that the profile quick alone has."""
+        return False
+
     def as_pixels(self) -> Self:
         """Return the options with pixels stored where that is left open."""
         return self
@@ -179,13 +190,20 @@ class PoDD(PosterOptions):
         None,
         "Begin from this .ddset file of the same classes, own or imported: from a poster of the "
         "same patches as it is, else from the images of its classes.",
-        metavar="F", shown="class means; noise with `profile` paper", expert=True,
+        metavar="F", shown="see `start`; noise with `profile` paper", expert=True,
     )  # fmt: skip
     transform: str = option(
         "auto",
         "Store the poster as pixels, or as coefficients of 8x8 cosine transforms, as fine as the "
-        "bytes allow; auto: dct with `profile` quick for photographs in few bytes.",
+        "bytes allow; auto: dct with `profile` quick for real images, and for photographs in few "
+        "bytes.",
         choices=("auto", "none", "dct"), expert=True,
+    )  # fmt: skip
+    start: str = option(
+        "auto",
+        "With `profile` quick, what the poster begins as: means of the classes, or real images "
+        "side by side, a patch each; auto: images where N bytes hold some of each class.",
+        choices=STARTS, expert=True,
     )  # fmt: skip
     expand: float | None = option(
         None, "Each side of the stored poster grows by this factor before patches are cut.",
@@ -214,6 +232,14 @@ class PoDD(PosterOptions):
     def coded(self) -> bool:
         return self.transform == "dct"
 
+    @property
+    def of_images(self) -> bool:
+        return self.start == "images"
+
+    @property
+    def is_quick(self) -> bool:
+        return self.start != "auto"
+
     def as_pixels(self) -> Self:
         return replace(self, transform="none") if self.transform == "auto" else self
 
@@ -224,6 +250,8 @@ class PoDD(PosterOptions):
             raise UsageError("give `ipc` or `total_bytes`, not both")
         if self.ipc is None and self.total_bytes is None:
             raise UsageError("give `ipc`, or `total_bytes` for the size of the whole file")
+        if self.start != "auto":
+            self._check_start()
         # A settled profile has a quality, of its labels.
         settled = self.profile != "auto" and self.quality == self.usual_quality
         fine = self.quality is None or settled
@@ -233,3 +261,17 @@ class PoDD(PosterOptions):
                 f"give `transform`=dct or `{name}`, not both: coefficients are as fine as the "
                 "bytes allow"
             )
+
+    def _check_start(self) -> None:
+        if self.profile == "paper":
+            raise UsageError(f"`start`={self.start} belongs to `profile`=quick")
+        others = {"init": self.init is not None}
+        if self.of_images:
+            others |= {
+                "patches": self.patches is not None,
+                "expand": self.expansion != 1,
+                "origins": self.origins != "even",
+            }
+        for name, given in others.items():
+            if given:
+                raise UsageError(f"give `start`={self.start} or `{name}`, not both")

@@ -16,6 +16,7 @@ from .stored import StoredBits
 
 LabelKind = Literal["fixed", "learned"]
 Pooling = Literal["majority", "area", "cell"]
+Start = Literal["means", "images"]  # of classes; real ones, one for each patch
 CLOCKED = ("steps", "window", "width", "threads")  # what a clock may decide of a stage
 
 
@@ -88,6 +89,7 @@ class Plan:
     total_bytes: int | None = None  # of the whole file, at most
     coded_bytes: int | None = None  # about, of coefficients; None where pixels are stored
     kernel: int = SIZE  # pixels a side, of a whitening
+    start: Start = "means"  # of the profile quick
     init: str | None = None  # content digest of the file that it begins from
 
     @property

@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
-import numpy as np
 import torch
 
 from ...errors import UsageError
@@ -21,8 +20,8 @@ from ...runtime.ranks import world_size
 from ...sources.base import Source
 from ..base import Request
 from ..options import Pair
-from .frequencies import RATE
-from .labels import classes_without_patch, first_labels
+from .frequencies import IMAGES_RATE, RATE
+from .labels import label_notes
 from .layout import (
     grid_with_room,
     grid_without_spare,
@@ -31,6 +30,7 @@ from .layout import (
     most_patches,
     patch_grid_for,
     poster_for,
+    side_by_side,
     stored_size,
 )
 from .options import PosterOptions
@@ -54,14 +54,18 @@ from .stored import StoredBits
 AWARE_SHARE = 0.25
 MANY = 64  # images per class; fewer do no harm where the source has fewer still
 MIRRORED = "images are mirrored as well; for writing, signs and the like give `augment`=none"
+SHOWN = (
+    "the poster begins as training images, which stay recognisable in the file; `start`=means "
+    "shows none of them"
+)
 NATURAL_SIDE = 16  # pixels; smaller images are icons, and have too few frequencies to whiten
 
 # Options in the order in which a file's command has them.
 RECORDED = (
-    "ipc", "total_bytes", "transform", "expand", "steps", "seed", "profile", "order", "class_grid",
-    "labels", "label_pooling", "origins", "augment", "patches", "preprocessing", "quality", "aware",
-    "truncation", "kernel_steps", "window", "width", "threads", "meta_batches", "precision", "size",
-    "test_share", "init",
+    "ipc", "total_bytes", "transform", "start", "expand", "steps", "seed", "profile", "order",
+    "class_grid", "labels", "label_pooling", "origins", "augment", "patches", "preprocessing",
+    "quality", "aware", "truncation", "kernel_steps", "window", "width", "threads", "meta_batches",
+    "precision", "size", "test_share", "init",
 )  # fmt: skip
 
 Settled = TypeVar("Settled", bound=PosterOptions)
@@ -69,7 +73,7 @@ Settled = TypeVar("Settled", bound=PosterOptions)
 
 def settled(options: Settled, device: torch.device) -> Settled:
     """Return options with what depends on the machine decided: profile, processes, precision."""
-    best = "paper" if device.type == "cuda" else "quick"
+    best = "paper" if device.type == "cuda" and not options.is_quick else "quick"
     options = replace(
         options,
         profile=best if options.profile == "auto" else options.profile,
@@ -105,8 +109,12 @@ def make_plan(
     expand = options.expansion
     shown = images_shown(ipc, expand)  # what patches are cut from; all but pixels follow from it
     grid = _class_grid(options, preset, n, ipc, patch)
-    poster = poster_for(ipc, n, patch, grid, rule, preset.poster_sizes, expand)
-    patch_grid = _patch_grid(options, preset, (source.channels, *poster), patch, grid)
+    whole = None
+    if options.of_images:
+        poster, whole = side_by_side(ipc, n, patch, grid)
+    else:
+        poster = poster_for(ipc, n, patch, grid, rule, preset.poster_sizes, expand)
+    patch_grid = whole or _patch_grid(options, preset, (source.channels, *poster), patch, grid)
     order = (ordered or orders(source, options, request.seed))(grid)
     if options.class_grid not in (None, order.grid):
         raise UsageError(f"`class_grid`={grid[0]}x{grid[1]}: `order`=paper has a grid of its own")
@@ -158,8 +166,10 @@ def make_plan(
         source=source.name,
         recorded=recorded(ipc, options, request),
         coded_bytes=_coded_bytes(options, source, poster),
+        start="images" if options.of_images else "means",
     )
-    notes = _label_notes(plan) + ([MIRRORED] if options.augment != augment else [])
+    notes = label_notes(plan) + ([MIRRORED] if options.augment != augment else [])
+    notes += [SHOWN] if options.of_images else []
     plan = replace(plan, notes=tuple(notes))
     if options.steps is None:
         return plan
@@ -167,7 +177,10 @@ def make_plan(
 
 
 def _coded_bytes(options: PosterOptions, source: Source, poster: Pair) -> int | None:
-    return round(RATE * source.channels * math.prod(poster) / 8) if options.coded else None
+    if not options.coded:
+        return None
+    rate = IMAGES_RATE if options.of_images else RATE
+    return round(rate * source.channels * math.prod(poster) / 8)
 
 
 def _with(stages: tuple[Stage, ...], **settings: Any) -> tuple[Stage, ...]:
@@ -178,11 +191,13 @@ def recorded(ipc: float, options: PosterOptions, request: Request) -> dict[str, 
     """Return the options in the command of a file, but for the number of steps."""
     values: dict[str, Any] = {name: getattr(options, name, None) for name in RECORDED}
     usual = ("auto",) if values["total_bytes"] else ("auto", "none")
+    usual_start = ("auto",) if values["total_bytes"] else ("auto", "means")
     return values | {
         "ipc": None if values["total_bytes"] else f"{ipc:g}",
         # In few bytes it is what is not asked for (``budget``).
         "expand": None if values["expand"] == 1 and not values["total_bytes"] else values["expand"],
         "transform": None if values["transform"] in usual else values["transform"],
+        "start": None if values["start"] in usual_start else values["start"],
         "seed": request.seed,
         "order": Path(options.order).name,
         "quality": None if options.quality == options.usual_quality else options.quality,
@@ -228,9 +243,10 @@ def _class_grid(
     if options.class_grid is not None:
         return options.class_grid
     grid = preset.class_grid or default_class_grid(classes)
-    if options.rule == PER_CLASS:
+    if options.rule == PER_CLASS or options.of_images:
         grid = grid_without_spare(grid, classes)
-    if options.profile == "quick" and options.order != "paper":
+    overlap = options.order != "paper" and not options.of_images
+    if options.profile == "quick" and overlap:
         grid = grid_with_room(grid, classes, ipc, patch, options.expansion)
     return grid
 
@@ -269,30 +285,3 @@ def _pooling(options: PosterOptions, kind: LabelKind, grid: Pair, patches: Pair)
     # With fewer patches than cells along an axis, one cell a patch would leave classes without.
     # Else it is best by far (docs/ablation.md), and nearly what the published code does.
     return "cell" if patches[0] >= grid[0] and patches[1] >= grid[1] else "area"
-
-
-def _label_notes(plan: Plan) -> list[str]:
-    """Return what is to be said about classes and their patches, as lines for people.
-
-    Raises UsageError where a class has no share of any patch's label: no network could learn it.
-    """
-    classes, labels = plan.classes, first_labels(plan)
-    patches = f"{plan.geometry.patches_x}x{plan.geometry.patches_y} patches"
-    ways = "more `patches`, a larger `ipc`"
-    if plan.label_kind == "fixed":
-        ways += ", `labels`=learned"
-    elif plan.label_pooling == "cell":
-        ways += ", `label_pooling`=area"
-    absent = np.flatnonzero((labels == 0).all(axis=0))
-    if len(absent):
-        raise UsageError(
-            f"{len(absent)} of {len(classes)} classes ('{classes[absent[0]]}' first) are in the "
-            f"label of none of the {patches}; use {ways}"
-        )
-    weak = classes_without_patch(labels)
-    if not weak:
-        return []
-    return [
-        f"labels: {len(weak)} of {len(classes)} classes ('{classes[weak[0]]}' first) have the "
-        f"largest share of none of the {patches}; {ways} would give each its own"
-    ]
