@@ -30,7 +30,7 @@ class PoDDCodec(Codec):
         ),
     )
     Options = PoDD
-    inseparable = "its patches overlap, so its classes share pixels"
+    inseparable = "all its classes share one picture"
 
     def check(self, manifest: Manifest, limits: Limits) -> None:
         check_podd(manifest, limits)

@@ -56,7 +56,7 @@ MANY = 64  # images per class; fewer do no harm where the source has fewer still
 MIRRORED = "images are mirrored as well; for writing, signs and the like give `augment`=none"
 SHOWN = (
     "the poster begins as training images, which stay recognisable in the file; `start`=means "
-    "shows none of them"
+    "begins with means of many"
 )
 NATURAL_SIDE = 16  # pixels; smaller images are icons, and have too few frequencies to whiten
 

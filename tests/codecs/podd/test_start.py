@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddcodec import PoDD, UsageError, encode, info
+from ddcodec import CheckpointMismatch, PoDD, UsageError, encode, info
 from ddcodec.codecs.podd.budget import IMAGES, IMAGES_OTHER, plan_in_bytes
 from ddcodec.codecs.podd.initial import Real, image_poster, initial_variables, real_tensors
 from ddcodec.codecs.podd.layout import MOST_IMAGES, WIDEST, side_by_side
@@ -23,8 +23,8 @@ from ddcodec.codecs.podd.variables import PosterVariables
 from ddcodec.format import read
 from ddcodec.preprocessing.transform import fit
 from ddcodec.sources import Source, Split
-from tests.helpers.plans import check_file, cut_out, plan_of, request_for
-from tests.helpers.reporters import Notes
+from tests.helpers.plans import check_file, cut_out, noise_source, plan_of, request_for
+from tests.helpers.reporters import Notes, StopAfter
 
 CPU = torch.device("cpu")
 
@@ -165,6 +165,36 @@ def test_images_that_are_asked_for_are_coded_unless_pixels_are(
     assert (planned(digits, 2600, start="images", **choices).coded_bytes is not None) == coded
     assert info(out)["poster"].get("bits") == bits
     check_file(out, 10)
+
+
+@pytest.mark.parametrize(
+    "choices", [{}, {"labels": "fixed"}, {"class_grid": (10, 1)}, {"label_pooling": "area"}]
+)
+def test_images_go_with_other_choices_and_any_shape(
+    choices: dict[str, Any], tmp_path: Path
+) -> None:
+    source, out = noise_source(10, 9, 16), tmp_path / "x.ddset"
+    encode(source, out, ipc=2, steps=2, start="images", profile="quick", order="given", **choices)
+    check_file(out, 10)
+    assert info(out)["patches"]["count"] == 20
+
+
+def test_an_interrupted_encode_of_images_ends_as_one_that_was_not(
+    digits: Source, tmp_path: Path
+) -> None:
+    asked: dict[str, Any] = {"ipc": 2, "start": "images", "steps": 9, "kernel_steps": 3}
+    asked |= {"profile": "quick", "device": "cpu"}
+    whole, parts = tmp_path / "whole.ddset", tmp_path / "parts.ddset"
+    encode(digits, whole, **asked)
+    for out, again in ((parts, asked), (tmp_path / "other.ddset", asked | {"start": "means"})):
+        with pytest.raises(KeyboardInterrupt):
+            encode(digits, out, reporter=StopAfter(7), **asked)
+        if again is asked:
+            encode(digits, out, resume=True, **again)
+            assert info(out)["content_digest"] == info(whole)["content_digest"]
+        else:
+            with pytest.raises(CheckpointMismatch):
+                encode(digits, out, resume=True, **again)
 
 
 def test_the_command_of_a_file_of_images_makes_it_again(large: Source, tmp_path: Path) -> None:
