@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...coresets.budgets import smallest_class
+from ...coresets.draws import images_by_class
 from ...errors import UsageError
 from ...format import to_bytes
 from ...format.payload import CODED
@@ -32,6 +34,9 @@ from .transform import BLOCK
 from .variables import PosterVariables
 
 STEPS = 1_000_000  # of the command in the estimate: at least as many digits as any run has
+# Of the command too, but not of the estimate: a clock decides them after the plan, and the command
+# of the file, which names them, has to plan the same poster.
+DECIDED_LATER = ("kernel_steps", "window", "width", "threads")
 MOST_IPC = 64.0
 CLOSE = 0.005  # of the images a class, to which the largest poster is found
 ROOMIER = 1.1  # how much more is tried where classes have no room
@@ -108,12 +113,12 @@ def _images_plan(
     if pixels:
         return fit_bytes(expected, plan_for, total)
     classes, values = len(source.classes), source.channels * source.height * source.width
-    kept, _ = held_out(source.train.labels, classes, seed)
-    there = np.bincount(source.train.labels[kept], minlength=classes).min()
-    most = min(MOST_IPC, int(there), CODED / (classes * values))
     least = IMAGES if is_natural(source) else IMAGES_OTHER
+    most = min(MOST_IPC, CODED / (classes * values))
     if most < least and not asked:
         return None
+    kept, _ = held_out(source.train.labels, classes, seed)
+    most = min(most, smallest_class(images_by_class(source, kept)))
     usual = SIDE_BY_SIDE / classes  # of each class
     try:
         plan = _coded_plan(expected, plan_for, total, min(most, usual))
@@ -124,7 +129,8 @@ def _images_plan(
             raise
         return None
     each = plan.geometry.num_patches / classes
-    return plan if asked or (least <= each >= _at_bits(plan, IMAGES_BITS, values)) else None
+    useful = each >= max(least, _at_bits(plan, IMAGES_BITS, values))
+    return plan if asked or useful else None
 
 
 def _at_bits(plan: Plan, bits: float, values: int) -> float:
@@ -244,7 +250,8 @@ class Expected:
             self._seen[kind] = fitted, _some(source, fitted)
         preprocessing, real = self._seen[kind]
         random = np.random.default_rng(0)
-        manifest = describe(source, plan, preprocessing, STEPS)
+        unsaid = replace(plan, recorded=plan.recorded | dict.fromkeys(DECIDED_LATER))
+        manifest = describe(source, unsaid, preprocessing, STEPS)
         begun: PosterVariables = initial_variables(plan, real, torch.device("cpu"), compared=False)
         poster: NDArray[np.float32] = begun.poster.numpy()
         noise = float(poster.std()) * NOISE * random.standard_normal(poster.shape)

@@ -147,8 +147,7 @@ def initial_variables(
     if plan.profile == "paper" and given is None:
         return variables
     if plan.start == "images":
-        start = image_poster(geometry, variables.labels(), real, plan.seed)
-        variables.poster.copy_(reduced(start, plan.size))
+        variables.poster.copy_(image_poster(geometry, variables.labels(), real, plan.seed))
         return variables
     shown = means or ClassMeans(real, n) if given is None else given[0].images(given[1])
     starts = [class_mean_poster(geometry, order, shown)]

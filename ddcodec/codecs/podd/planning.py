@@ -109,12 +109,11 @@ def make_plan(
     expand = options.expansion
     shown = images_shown(ipc, expand)  # what patches are cut from; all but pixels follow from it
     grid = _class_grid(options, preset, n, ipc, patch)
-    whole = None
     if options.of_images:
-        poster, whole = side_by_side(ipc, n, patch, grid)
+        poster, patch_grid = side_by_side(ipc, n, patch, grid)
     else:
         poster = poster_for(ipc, n, patch, grid, rule, preset.poster_sizes, expand)
-    patch_grid = whole or _patch_grid(options, preset, (source.channels, *poster), patch, grid)
+        patch_grid = _patch_grid(options, preset, (source.channels, *poster), patch, grid)
     order = (ordered or orders(source, options, request.seed))(grid)
     if options.class_grid not in (None, order.grid):
         raise UsageError(f"`class_grid`={grid[0]}x{grid[1]}: `order`=paper has a grid of its own")
@@ -245,8 +244,7 @@ def _class_grid(
     grid = preset.class_grid or default_class_grid(classes)
     if options.rule == PER_CLASS or options.of_images:
         grid = grid_without_spare(grid, classes)
-    overlap = options.order != "paper" and not options.of_images
-    if options.profile == "quick" and overlap:
+    if options.profile == "quick" and options.order != "paper" and not options.of_images:
         grid = grid_with_room(grid, classes, ipc, patch, options.expansion)
     return grid
 

@@ -240,3 +240,15 @@ def test_the_largest_poster_does_not_ask_for_more_bytes(digits: Source) -> None:
     assert why_free(replace(plan, ipc=63.9)) == "a poster has 64 images a class at most"
     # Coefficients grow finer with the bytes, however many images there are.
     assert "finer poster" in why_free(replace(plan, ipc=64.0, coded_bytes=100))
+
+
+@pytest.mark.parametrize("transform", ["none", "dct"])
+def test_what_a_clock_decides_does_not_change_the_poster(transform: str, digits: Source) -> None:
+    request = request_for(digits)
+    asked: dict[str, Any] = {"total_bytes": 1600, "transform": transform, "profile": "quick"}
+    clocked: dict[str, Any] = {"steps": 4000, "kernel_steps": 1500, "window": 10, "width": 32}
+    first, again = (
+        plan_in_bytes(request, settled(PoDD(**asked, **more), request.device), 1600)
+        for more in ({}, {**clocked, "threads": 1})
+    )
+    assert (again.size, again.coded_bytes) == (first.size, first.coded_bytes)
