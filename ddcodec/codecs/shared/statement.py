@@ -17,6 +17,9 @@ SEEN = 4  # pixels that the last block of a network needs
 BATCH = 128
 EPOCHS, EPOCHS_MANY_CLASSES = 1000, 300
 MANY_CLASSES = 1000
+# Where labels live: many small steps teach more than few large ones (docs/lic.md). So many of them
+# at most, or as often as this for each image where there are more.
+LIVE_BATCH, LIVE_STEPS, LIVE_EPOCHS = 16, 24_000, 20
 
 
 def image_of(shape: tuple[int, int, int], preprocessing: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,7 +87,7 @@ def student_recipe(
     epoch shows one region of each image, drawn evenly; here batches are drawn from all regions,
     which shows them as often. A batch is never smaller than what there is: a step costs the same
     and no image waits for its turn. Where labels are ``live`` a network gives them to what the
-    augmentation made, so it may change more.
+    augmentation made, so it may change more, and steps are more and smaller.
     """
     channels, height, width = shape
     side, depth = min(height, width), 0
@@ -92,6 +95,10 @@ def student_recipe(
         depth += 1
     depth = min(max(2, min(5, depth)), depth_seen(height, width))
     epochs = EPOCHS if classes < MANY_CLASSES else EPOCHS_MANY_CLASSES
+    batch, steps = BATCH, epochs * -(-images // BATCH)
+    if live:
+        most = max(LIVE_STEPS, LIVE_EPOCHS * -(-images // LIVE_BATCH))
+        batch, steps = LIVE_BATCH, min(BATCH // LIVE_BATCH * steps, most)
     return {
         "network": {
             "name": "convnet",
@@ -101,8 +108,8 @@ def student_recipe(
         },
         "optimizer": {"name": "adamw", "lr": 1e-3, "weight_decay": 1e-4},
         "schedule": "multistep",
-        "steps": epochs * -(-images // BATCH),
-        "batch_size": min(BATCH, images * regions),
+        "steps": steps,
+        "batch_size": min(batch, images * regions),
         # A mirror image of grey writing is another sign or none.
         "augment": ("views" if live else "dsa") + ("" if channels == 3 else "_upright"),
         "loss": "soft_cross_entropy",

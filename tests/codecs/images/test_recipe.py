@@ -48,3 +48,19 @@ def test_few_images_take_few_steps(count: int, steps: int, tmp_path: Path) -> No
     pack(np.zeros((count, 1, 8, 8), np.uint8), np.zeros(count, int), ["only"], tmp_path / "a.ddset")
     recipe = Recipe.of(load(tmp_path / "a.ddset").manifest)
     assert (recipe.steps, recipe.depth) == (steps, 3)
+
+
+@pytest.mark.parametrize(
+    ("images", "steps"), [(10, 8000), (270, 24_000), (5300, 24_000), (50_000, 62_500)]
+)
+def test_where_labels_live_steps_are_small_and_many(images: int, steps: int) -> None:
+    stored, live = (student_recipe((3, 32, 32), images, 50, 10, live) for live in (False, True))
+    assert (stored["batch_size"], live["batch_size"]) == (128, 16)
+    assert (stored["steps"], live["steps"]) == (1000 * -(-images // 128), steps)
+    assert live["steps"] * live["batch_size"] <= stored["steps"] * stored["batch_size"]
+    assert student_recipe((3, 32, 32), 4, 1, 2, live=True)["batch_size"] == 4
+
+
+def test_students_of_labels_that_live_see_each_of_many_images_as_often() -> None:
+    recipe = student_recipe((3, 32, 32), 100_000, 1, 10, live=True)
+    assert recipe["steps"] * recipe["batch_size"] == 20 * 100_000
