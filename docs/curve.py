@@ -71,16 +71,19 @@ class Curve:
 CURVES = (
     Curve(
         "CIFAR-10",
-        ("cifar10-2k", "cifar10-5k", "cifar10-10k", "cifar10-20k", "cifar10-50k"),
+        (
+            *("cifar10-2k", "cifar10-5k", "cifar10-10k", "cifar10-20k", "cifar10-50k"),
+            "cifar10-100k",
+        ),
         CIFAR10,
-        "ddcodec: 15 minutes of one core, the last point lic; hollow points count a part",
+        "ddcodec: 15 minutes of one core at most, the last two points lic; hollow ones count a part",
         ("cifar10-1.0-90m",),
     ),
     Curve(
         "CIFAR-100",
-        ("cifar100-2k", "cifar100-0.4", "cifar100-10k"),
+        ("cifar100-2k", "cifar100-5k", "cifar100-10k", "cifar100-30k", "cifar100-70k"),
         CIFAR100,
-        "ddcodec: 12 to 21 minutes of one core, the last point lic; hollow points count a part",
+        "ddcodec: 15 to 21 minutes of one core, the last three points lic; hollow ones count a part",
     ),
 )
 

@@ -17,8 +17,8 @@ SEEN = 4  # pixels that the last block of a network needs
 BATCH = 128
 EPOCHS, EPOCHS_MANY_CLASSES = 1000, 300
 MANY_CLASSES = 1000
-# Where labels live: many small steps teach more than few large ones (docs/lic.md). So many of them
-# at most, or as often as this for each image where there are more.
+# Where labels live: many small steps teach more than few large ones (docs/lic.md). There are so
+# many at most, or more where they would show a stored image less often than this.
 LIVE_BATCH, LIVE_STEPS, LIVE_EPOCHS = 16, 24_000, 20
 
 
@@ -85,9 +85,9 @@ def student_recipe(
 
     It is that of LIC (paper, appendix D, table 4), by which D3M trains as well. In the paper every
     epoch shows one region of each image, drawn evenly; here batches are drawn from all regions,
-    which shows them as often. A batch is never smaller than what there is: a step costs the same
-    and no image waits for its turn. Where labels are ``live`` a network gives them to what the
-    augmentation made, so it may change more, and steps are more and smaller.
+    which shows them as often. A batch has all regions where there are no more than 128. Where
+    labels are ``live`` a network gives them to what the augmentation made, so it may change more,
+    and steps are smaller and more: as many images are seen, up to a limit.
     """
     channels, height, width = shape
     side, depth = min(height, width), 0
@@ -95,10 +95,11 @@ def student_recipe(
         depth += 1
     depth = min(max(2, min(5, depth)), depth_seen(height, width))
     epochs = EPOCHS if classes < MANY_CLASSES else EPOCHS_MANY_CLASSES
-    batch, steps = BATCH, epochs * -(-images // BATCH)
+    batch, steps = min(BATCH, images * regions), epochs * -(-images // BATCH)
     if live:
+        seen, batch = batch * steps, min(LIVE_BATCH, batch)
         most = max(LIVE_STEPS, LIVE_EPOCHS * -(-images // LIVE_BATCH))
-        batch, steps = LIVE_BATCH, min(BATCH // LIVE_BATCH * steps, most)
+        steps = min(-(-seen // batch), most)
     return {
         "network": {
             "name": "convnet",
@@ -109,7 +110,7 @@ def student_recipe(
         "optimizer": {"name": "adamw", "lr": 1e-3, "weight_decay": 1e-4},
         "schedule": "multistep",
         "steps": steps,
-        "batch_size": min(batch, images * regions),
+        "batch_size": batch,
         # A mirror image of grey writing is another sign or none.
         "augment": ("views" if live else "dsa") + ("" if channels == 3 else "_upright"),
         "loss": "soft_cross_entropy",

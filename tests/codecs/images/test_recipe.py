@@ -51,16 +51,19 @@ def test_few_images_take_few_steps(count: int, steps: int, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("images", "steps"), [(10, 8000), (270, 24_000), (5300, 24_000), (50_000, 62_500)]
+    ("images", "regions", "batch", "steps"),
+    [
+        *[(2, 1, 2, 1000), (10, 1, 10, 1000), (10, 5, 16, 3125), (10, 50, 16, 8000)],
+        *[(270, 1, 16, 24_000), (5300, 1, 16, 24_000), (50_000, 1, 16, 62_500)],
+    ],
 )
-def test_where_labels_live_steps_are_small_and_many(images: int, steps: int) -> None:
-    stored, live = (student_recipe((3, 32, 32), images, 50, 10, live) for live in (False, True))
-    assert (stored["batch_size"], live["batch_size"]) == (128, 16)
-    assert (stored["steps"], live["steps"]) == (1000 * -(-images // 128), steps)
-    assert live["steps"] * live["batch_size"] <= stored["steps"] * stored["batch_size"]
-    assert student_recipe((3, 32, 32), 4, 1, 2, live=True)["batch_size"] == 4
-
-
-def test_students_of_labels_that_live_see_each_of_many_images_as_often() -> None:
-    recipe = student_recipe((3, 32, 32), 100_000, 1, 10, live=True)
-    assert recipe["steps"] * recipe["batch_size"] == 20 * 100_000
+def test_where_labels_live_steps_are_small_and_no_more_images_are_seen(
+    images: int, regions: int, batch: int, steps: int
+) -> None:
+    stored, live = (
+        student_recipe((3, 32, 32), images, regions, 10, live) for live in (False, True)
+    )
+    assert stored["batch_size"] == min(128, images * regions)
+    assert stored["steps"] == 1000 * -(-images // 128)
+    assert (live["batch_size"], live["steps"]) == (batch, steps)
+    assert live["steps"] * batch <= stored["steps"] * stored["batch_size"]
