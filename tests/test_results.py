@@ -22,6 +22,11 @@ from ddcodec.errors import DDSetError, SourceError
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "examples" / "results"
 FILES = sorted(RESULTS.glob("*.ddset"))
+LARGE = 500_000  # bytes, whose labels take seconds
+SHOWN = [
+    pytest.param(path, marks=[pytest.mark.slow] if path.stat().st_size > LARGE else [])
+    for path in FILES
+]
 TABLE = (RESULTS / "README.md").read_text(encoding="utf-8")
 sys.path.append(str(ROOT / "docs"))  # the scripts there import each other
 tables = importlib.import_module("result_tables")
@@ -29,7 +34,7 @@ PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in tables.PAGE
 PAGE = (RESULTS.parents[1] / "docs" / "results.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SHOWN, ids=lambda path: path.stem)
 def test_a_published_file_is_what_the_table_says(path: Path) -> None:
     assert verify(path) == []
     facts = info(path)

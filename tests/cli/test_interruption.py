@@ -107,7 +107,9 @@ TRAIN = ("--nets", "3", "--steps", "3", "--device", "cpu")
 
 
 @pytest.mark.usefixtures("few_steps")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_train_keeps_its_networks_and_ends_with_the_same_figures(
     run: Run, tmp_path: Path, digits_file: Path, number: int
 ) -> None:
