@@ -76,14 +76,14 @@ CURVES = (
             "cifar10-100k",
         ),
         CIFAR10,
-        "ddcodec: 15 minutes of one core at most, the last two lic; hollow points count a part",
+        "ddcodec: 9 to 16 minutes of one core, the last two lic; hollow points count a part",
         ("cifar10-1.0-90m",),
     ),
     Curve(
         "CIFAR-100",
         ("cifar100-2k", "cifar100-5k", "cifar100-10k", "cifar100-30k", "cifar100-70k"),
         CIFAR100,
-        "ddcodec: 15 to 21 minutes of one core, the last three lic; hollow points count a part",
+        "ddcodec: 14 to 22 minutes of one core, the last three lic; hollow points count a part",
     ),
 )
 
