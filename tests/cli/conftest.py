@@ -49,8 +49,9 @@ def run(
 
 @pytest.fixture
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In this process a quantised network learns for a moment only."""
+    """In this process a quantised network learns for a moment only, one of all images for some."""
     monkeypatch.setattr("ddcodec.evaluate.quantised.MOST_STEPS", 4)
+    monkeypatch.setattr("ddcodec.evaluate.baselines.FULL_STEPS", 20)
 
 
 @pytest.fixture
