@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from result_tables import baselines, facts
+from result_tables import baselines, facts, stored
 
 from ddcodec.runtime.atomic import write_atomically
 from ddcodec.sweep.plot import FADED, PLAIN, STRONG, picture
@@ -24,12 +24,16 @@ from ddcodec.sweep.plot import FADED, PLAIN, STRONG, picture
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+AVIF = "random_images_avif"
 BESIDE = {
     "quantised_network_same_bytes": "quantised network",
     "random_images_jpeg": "random images, JPEG",
-    "random_images_avif": "random images, AVIF",
+    AVIF: "random images, AVIF",
 }
 ALL, PART = "published, all counted", "published, part counted"
+POSTERS, LIVE = "ddcodec, posters", "ddcodec, labels that live"
+LONG = "ddcodec, 90 minutes"
+OURS = {POSTERS: (STRONG[0], "o"), LIVE: (STRONG[2], "s"), LONG: (STRONG[0], "D")}
 Published = tuple[tuple[str, float, float, str], ...]
 # Name, kbit a class, accuracy in percent, what its bits count. Figures of the papers; those of
 # DD-RUO (arXiv 2507.17221) were read off the plots of its repository.
@@ -55,13 +59,27 @@ CIFAR100: Published = (
 
 @dataclass(frozen=True)
 class Curve:
-    """What a picture shows: files of minutes, joined; others, which took long; published points."""
+    """What a picture shows: files of minutes, joined; others, which took long; published points.
+
+    Attributes:
+        posters: files whose students take seconds.
+        live: files with labels that live, whose students take minutes, as do those of random
+            images beside them.
+        long: posters that took long to encode.
+    """
 
     name: str
-    ours: tuple[str, ...]
+    posters: tuple[str, ...]
+    live: tuple[str, ...]
     published: Published
     below: str
     long: tuple[str, ...] = ()
+
+    @property
+    def ours(self) -> dict[str, tuple[str, ...]]:
+        """Our files, by the name that the picture gives them."""
+        own = {POSTERS: self.posters, LIVE: self.live, LONG: self.long}
+        return {name: stems for name, stems in own.items() if stems}
 
     @property
     def picture(self) -> Path:
@@ -71,19 +89,18 @@ class Curve:
 CURVES = (
     Curve(
         "CIFAR-10",
-        (
-            *("cifar10-2k", "cifar10-5k", "cifar10-10k", "cifar10-20k", "cifar10-50k"),
-            "cifar10-100k",
-        ),
+        ("cifar10-2k", "cifar10-5k", "cifar10-10k", "cifar10-20k"),
+        ("cifar10-20k-live", "cifar10-50k", "cifar10-100k"),
         CIFAR10,
-        "ddcodec: 9 to 16 minutes of one core, the last two lic; hollow points count a part",
+        "ddcodec: 9 to 16 minutes of one core; hollow points count a part of their bytes",
         ("cifar10-1.0-90m",),
     ),
     Curve(
         "CIFAR-100",
-        ("cifar100-2k", "cifar100-5k", "cifar100-10k", "cifar100-30k", "cifar100-70k"),
+        ("cifar100-2k", "cifar100-5k"),
+        ("cifar100-5k-live", "cifar100-10k", "cifar100-30k", "cifar100-70k"),
         CIFAR100,
-        "ddcodec: 14 to 22 minutes of one core, the last three lic; hollow points count a part",
+        "ddcodec: 14 to 22 minutes of one core; hollow points count a part of their bytes",
     ),
 )
 
@@ -92,14 +109,22 @@ Points = dict[str, list[list[float]]]  # by name: bits a class, mean and std in 
 
 def points(curve: Curve) -> Points:
     """Return what a picture shows of ours, and beside it what there is a figure of."""
-    ours = {"ddcodec": curve.ours, "ddcodec, 90 minutes": curve.long}
     found: Points = {
         name: [point(stem, facts(stem)["measured"]) for stem in stems]
-        for name, stems in ours.items()
+        for name, stems in curve.ours.items()
     }
     for key, name in BESIDE.items():
-        beside = [(stem, baselines(stem).get(key)) for stem in curve.ours]
-        found[name] = [point(stem, entry) for stem, entry in beside if entry is not None]
+        found[name] = [
+            point(stem, entry) for stem in curve.posters if (entry := baselines(stem).get(key))
+        ]
+    found["random images, AVIF, minutes"] = [
+        point(stem, entry) for stem in curve.live if (entry := baselines(stem).get(AVIF))
+    ]
+    found["network in the file"] = [
+        point(stem, {"accuracy_mean": known, "accuracy_std": 0})
+        for stem in curve.live
+        if (known := stored("measured.json").get(stem, {}).get("network_in_file"))
+    ]
     return {name: spots for name, spots in found.items() if spots}
 
 
@@ -111,10 +136,10 @@ def point(stem: str, entry: dict[str, Any]) -> list[float]:
 def paint(axes: Axes, curve: Curve) -> None:
     plain = iter(PLAIN)
     for name, spots in points(curve).items():
-        mine = (STRONG[0], "D" if "minutes" in name else "o", "-")
-        color, mark, dashes = mine if name.startswith("ddcodec") else next(plain)
+        mine = name in OURS
+        color, mark, dashes = (*OURS[name], "-") if mine else next(plain)
         at, means, stds = zip(*spots, strict=True)
-        width = 2.2 if color == STRONG[0] else 1.2
+        width = 2.2 if mine else 1.2
         axes.errorbar(at, means, stds, label=name, color=color, marker=mark, linestyle=dashes,
                       linewidth=width, capsize=3, zorder=4)  # fmt: skip
     for counted, fill in ((ALL, STRONG[1]), (PART, "none")):

@@ -35,16 +35,17 @@ BASELINES = {
 }
 FIRST = (
     *("digits-0.4", "digits-0.9", "cifar10-2k", "cifar10-5k", "cifar10-1.0-90m", "cifar10-10k"),
-    *("cifar10-20k", "cifar10-50k", "cifar10-100k"),
-    *("cifar100-2k", "cifar100-5k", "cifar100-10k", "cifar100-30k", "cifar100-70k"),
+    *("cifar10-20k", "cifar10-20k-live", "cifar10-50k", "cifar10-100k"),
+    *("cifar100-2k", "cifar100-5k", "cifar100-5k-live", "cifar100-10k", "cifar100-30k"),
+    "cifar100-70k",
 )
 SHIPPED = ("digits-0.9", "cifar10-10k", "cifar10-20k", "cifar100-2k", "cifar100-0.4")
 RANDOM = [f"random_images_{kind}" for kind in ("same_bytes", "jpeg", "webp", "avif")]
 LONGER = (
     *("cifar10-0.3", "cifar10-0.7", "cifar10-1.0", "cifar10-1.0-4bits", "cifar10-1.0-30m"),
     *("cifar10-1.0-90m", "cifar10-2k", "cifar10-5k", "cifar10-10k", "cifar10-20k"),
-    *("cifar10-50k", "cifar10-100k", "cifar100-2k", "cifar100-5k", "cifar100-0.4"),
-    *("cifar100-10k", "cifar100-30k", "cifar100-70k"),
+    *("cifar10-20k-live", "cifar10-50k", "cifar10-100k", "cifar100-2k", "cifar100-5k"),
+    *("cifar100-5k-live", "cifar100-0.4", "cifar100-10k", "cifar100-30k", "cifar100-70k"),
 )
 
 Entry = dict[str, Any]
