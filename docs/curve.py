@@ -92,7 +92,7 @@ CURVES = (
         ("cifar10-2k", "cifar10-5k", "cifar10-10k", "cifar10-20k"),
         ("cifar10-20k-live", "cifar10-50k", "cifar10-100k"),
         CIFAR10,
-        "ddcodec: 9 to 16 minutes of one core; hollow points count a part of their bytes",
+        "encoded in 9 to 16 minutes of one core; students take seconds, green and black minutes",
         ("cifar10-1.0-90m",),
     ),
     Curve(
@@ -100,7 +100,7 @@ CURVES = (
         ("cifar100-2k", "cifar100-5k"),
         ("cifar100-5k-live", "cifar100-10k", "cifar100-30k", "cifar100-70k"),
         CIFAR100,
-        "ddcodec: 14 to 22 minutes of one core; hollow points count a part of their bytes",
+        "encoded in 14 to 22 minutes of one core; students take seconds, green and black minutes",
     ),
 )
 

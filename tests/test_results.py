@@ -199,9 +199,15 @@ def test_the_curve_shows_what_the_files_and_the_baselines_say() -> None:
         with Image.open(curve.picture) as picture:
             shown = json.loads(picture.text["points"])
         assert shown == module.points(curve), "the picture is behind: python docs/curve.py"
-        assert {name: len(shown[name]) for name in curve.ours} == {
-            name: len(stems) for name, stems in curve.ours.items()
-        }
+        posters = (*curve.posters, *curve.long)
+        assert {module.facts(stem)["codec"] for stem in posters} == {"podd"}
+        assert all("live" in module.facts(stem)["labels"] for stem in curve.live)
+        least, most = map(int, re.findall(r"(\d+) to (\d+) minutes", curve.below)[0])
+        for stem in (*curve.posters, *curve.live):
+            minutes, seconds = re.findall(
+                r"(\d+) min(?: (\d+) s)?", tables.made(stem)["encoded_in"]
+            )[0]
+            assert least <= int(minutes) + int(seconds or 0) / 60 <= most
 
 
 def accuracies(printed: str) -> dict[str, float]:

@@ -49,7 +49,7 @@ def run(
 
 @pytest.fixture
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In this process a quantised network learns for a moment only, one of all images for some."""
+    """In this process a quantised network takes 4 steps, one of all training images 20."""
     monkeypatch.setattr("ddcodec.evaluate.quantised.MOST_STEPS", 4)
     monkeypatch.setattr("ddcodec.evaluate.baselines.FULL_STEPS", 20)
 
