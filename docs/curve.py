@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from result_tables import baselines, facts, stored
+from result_tables import baselines, facts, network_in
 
 from ddcodec.runtime.atomic import write_atomically
 from ddcodec.sweep.plot import FADED, PLAIN, STRONG, picture
@@ -123,7 +123,7 @@ def points(curve: Curve) -> Points:
     found["network in the file"] = [
         point(stem, {"accuracy_mean": known, "accuracy_std": 0})
         for stem in curve.live
-        if (known := stored("measured.json").get(stem, {}).get("network_in_file"))
+        if (known := network_in(stem)) is not None
     ]
     return {name: spots for name, spots in found.items() if spots}
 

@@ -120,9 +120,15 @@ def readme() -> str:
     return table(head.split("|"), rows)
 
 
+def network_in(stem: str) -> float | None:
+    """Return the accuracy of the network in a file, None where there is none."""
+    known: float | None = stored("measured.json").get(stem, {}).get("network_in_file")
+    return known
+
+
 def inside(stem: str) -> str:
     """Return what the network in a file knows itself, nothing where there is none."""
-    known = stored("measured.json").get(stem, {}).get("network_in_file")
+    known = network_in(stem)
     return "" if known is None else f"{100 * known:.1f} (in the file)"
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from ddcodec_cli.app import main
 
+from tests.helpers.few_steps import learn_briefly
 from tests.helpers.made_once import made_once
 
 
@@ -49,9 +50,8 @@ def run(
 
 @pytest.fixture
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In this process a quantised network takes 4 steps, one of all training images 20."""
-    monkeypatch.setattr("ddcodec.evaluate.quantised.MOST_STEPS", 4)
-    monkeypatch.setattr("ddcodec.evaluate.baselines.FULL_STEPS", 20)
+    """Networks beside a file learn for a moment only."""
+    learn_briefly(monkeypatch)
 
 
 @pytest.fixture
